@@ -1,0 +1,1 @@
+"""The controller: an MCP client that runs the plan/generate search."""

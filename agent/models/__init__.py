@@ -1,0 +1,1 @@
+"""Language models (and the offline tuner) behind one contract."""

@@ -1,0 +1,1 @@
+"""What each target can do: compile, simulate, run, profile."""

@@ -1,0 +1,356 @@
+"""The contract every target keeps, and the result types that flow through the house.
+
+Nothing here knows a target. Every type is a pydantic model that travels unchanged through
+MCP as structured content, so a field's description is written for the model that reads it.
+`None` always means "not known", never zero.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+
+Verdict = Literal["passed", "compile_error", "wrong_result", "crashed", "timed_out", "rejected"]
+LatencySource = Literal["estimated", "measured"]
+MAX_SOURCE_BYTES = 512 * 1024
+
+
+class Record(BaseModel):
+    """Base of all result types: immutable, and tolerant of fields a newer server adds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+# ---------------------------------------------------------------- errors
+
+
+class AdapterError(Exception):
+    """Anything an adapter refuses or cannot do; the message says what to do next."""
+
+
+class UsageError(AdapterError):
+    """The caller's mistake: the same call will fail again until its arguments change."""
+
+
+class UnknownProblemError(UsageError):
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(f"unknown problem {problem!r}: {hint}")
+        self.problem = problem
+
+
+class UnknownEngineError(UsageError):
+    def __init__(self, engine: str, known: Sequence[str]) -> None:
+        super().__init__(f"unknown engine {engine!r}; this target has: {', '.join(known)}")
+        self.engine = engine
+
+
+class InvalidSourceError(UsageError):
+    """The source is empty, too long, or not text: refused before anything runs."""
+
+
+class EnvironmentLackError(AdapterError):
+    """This machine lacks what was asked for (a compiler, a tool, a device)."""
+
+
+class EngineFailure(AdapterError):
+    """The infrastructure failed, not the candidate; never recorded against a kernel."""
+
+
+# ---------------------------------------------------------------- problems and kernels
+
+
+class Tensor(Record):
+    """One argument of a kernel, row-major."""
+
+    name: str
+    role: Literal["input", "output"]
+    shape: tuple[int, ...]
+    dtype: str = Field(description="NumPy name of the element type, e.g. int8")
+
+
+class Work(Record):
+    """What must be done whatever the schedule; bytes count every operand once."""
+
+    macs: int
+    bytes_in: int
+    bytes_out: int
+
+
+class Bound(Record):
+    """The least latency the hardware allows (roofline), and where the number comes from."""
+
+    value: float
+    unit: str
+    reason: str = Field(description="e.g. '134217728 MACs / 256 per cycle'")
+
+
+class ProblemSummary(Record):
+    id: str
+    target: str
+    family: str = Field(description="Operator family, e.g. gemm")
+    title: str
+
+
+class Problem(ProblemSummary):
+    """What must be computed, exactly enough to write a kernel for it."""
+
+    dims: dict[str, int]
+    tensors: tuple[Tensor, ...] = Field(description="Arguments of the kernel, in order")
+    signature: str = Field(description="The entry point a kernel must define")
+    semantics: str = Field(description="The result, as a formula with rounding and saturation")
+    inputs: str = Field(description="How input sets are drawn")
+    tolerance: str
+    work: Work
+    bound: Bound
+    rules: tuple[str, ...] = Field(description="What a kernel for this target must keep to")
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def digest(self) -> str:
+        """Identity of the problem: changes whenever an evaluation could come out differently."""
+        text = self.model_dump_json(include={"id", "dims", "tensors", "signature", "semantics", "tolerance"})
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+_COMMENTS = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|//[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
+def normalise_source(source: str) -> str:
+    """C-like source without comments and insignificant white space: what makes two kernels the same text."""
+    bare = _COMMENTS.sub(lambda m: m[0] if m[0][0] in "\"'" else " ", source.replace("\r\n", "\n"))
+    return "\n".join(" ".join(line.split()) for line in bare.split("\n") if line.strip())
+
+
+def kernel_digest(source: str) -> str:
+    """Identity of a kernel: SHA-256 of its normalised source, 16 hex digits."""
+    return hashlib.sha256(normalise_source(source).encode()).hexdigest()[:16]
+
+
+def check_source(source: str) -> None:
+    """Refuse what no compiler should see. Raises InvalidSourceError."""
+    if not source.strip():
+        raise InvalidSourceError("the source is empty: pass the kernel's full text")
+    size = len(source.encode(errors="surrogatepass"))
+    if size > MAX_SOURCE_BYTES:
+        raise InvalidSourceError(f"the source has {size} bytes; at most {MAX_SOURCE_BYTES} are taken")
+    if "\x00" in source:
+        raise InvalidSourceError("the source contains a NUL byte")
+
+
+# ---------------------------------------------------------------- compile, evaluate
+
+
+class Diagnostic(Record):
+    severity: Literal["error", "warning", "note"]
+    message: str
+    line: int | None = None
+    column: int | None = None
+
+
+class Compilation(Record):
+    ok: bool
+    compiler: str = Field(description="Name and version")
+    diagnostics: tuple[Diagnostic, ...] = ()
+    artifact: str | None = Field(None, description="Digest of the compiled artefact")
+    facts: dict[str, int] = Field(default_factory=dict, description="Static facts, e.g. text_bytes, stack_bytes")
+    seconds: float
+
+
+class Latency(Record):
+    value: float
+    unit: str = Field(description="cycles, ns or us")
+    statistic: str = Field(description="What was timed, e.g. 'first call, cold memory'")
+    spread: float | None = Field(None, description="Interquartile range in the same unit; None for one deterministic run")
+    error_percent: float | None = Field(None, description="For estimates: the engine's stated median error")
+
+
+class Fault(Record):
+    """Why a kernel was stopped: what it did, where."""
+
+    kind: str = Field(description="e.g. illegal_address, limit_exceeded, uninitialised_read, endless_loop")
+    message: str
+    instruction: str | None = None
+    line: int | None = Field(None, description="Line of the kernel's source, where the debug information tells it")
+    call: int | None = Field(None, description="Which call of the kernel, from 1")
+
+
+class Mismatch(Record):
+    output: str
+    index: tuple[int, ...]
+    got: float
+    expected: float
+
+
+class Evaluation(Record):
+    """The verdict on one kernel, and its latency if it passed."""
+
+    problem: str
+    kernel: str = Field(description="Digest of the normalised source")
+    verdict: Verdict
+    message: str = Field(description="One sentence: why, and what to do about it")
+    engine: str
+    engine_version: str
+    source: LatencySource
+    latency: Latency | None = None
+    warm_latency: Latency | None = Field(None, description="The second call, caches warm")
+    utilisation: float | None = Field(None, description="Bound / latency, 0 to 1")
+    compilation: Compilation | None = None
+    fault: Fault | None = None
+    mismatches: tuple[Mismatch, ...] = Field((), description="The first few wrong elements")
+    wrong_elements: int | None = None
+    input_sets: tuple[str, ...] = ()
+    seed: int
+    counters: dict[str, int | None] = Field(default_factory=dict)
+    seconds: dict[str, float] = Field(default_factory=dict, description="Wall clock of compile, simulate, check")
+    cached: bool = False
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict == "passed"
+
+
+# ---------------------------------------------------------------- profile
+
+
+class UnitTime(Record):
+    unit: str
+    busy: int = Field(description="Cycles this unit worked")
+    share: float = Field(description="busy / total, 0 to 1")
+
+
+class Stall(Record):
+    """Cycles in which the main compute unit did not work, by cause; causes do not overlap."""
+
+    cause: str
+    cycles: int
+    share: float
+
+
+class LineCost(Record):
+    line: int
+    cycles: int = Field(description="CPU cycles spent on this source line, stalls included")
+    text: str
+
+
+class Bottleneck(Record):
+    """Computed from the counters by fixed rules, never asked of a model."""
+
+    id: str = Field(description="Stable id that menu options name as trigger, e.g. bank_conflict")
+    explanation: str
+    evidence: dict[str, float] = Field(default_factory=dict)
+
+
+class Traffic(Record):
+    tensor: str
+    bytes_moved: int
+    bytes_needed: int
+    reloads: float = Field(description="bytes_moved / bytes_needed")
+
+
+class Profile(Record):
+    problem: str
+    kernel: str
+    engine: str
+    engine_version: str
+    source: LatencySource
+    latency: Latency
+    utilisation: float
+    counters: dict[str, int | None]
+    units: tuple[UnitTime, ...]
+    stalls: tuple[Stall, ...]
+    bottlenecks: tuple[Bottleneck, ...] = Field(description="Most costly first")
+    traffic: tuple[Traffic, ...] = ()
+    lines: tuple[LineCost, ...] = Field((), description="Most costly source lines first")
+    timeline: str | None = Field(None, description="File with the timeline (Chrome/Perfetto JSON), if asked for")
+
+
+# ---------------------------------------------------------------- engines and targets
+
+
+class EngineStatus(Record):
+    name: str
+    kind: Literal["simulator", "hardware"]
+    available: bool
+    reason: str = Field(description="Why it is (un)available, and the step that would make it so")
+    version: str | None = None
+    source: LatencySource
+    trust: str = Field(description="How far its numbers were verified, and against what")
+    default: bool = False
+
+
+class TargetStatus(Record):
+    name: str
+    title: str
+    engines: tuple[EngineStatus, ...]
+    families: tuple[str, ...]
+
+
+class Rewrite(Record):
+    """A mechanical way to apply a menu option to a kernel that was made from a schedule."""
+
+    name: str = Field(description="Pass as `variant` to get the rewritten source")
+    summary: str
+
+
+class HardwareAdapter(ABC):
+    """One target. Methods that run anything are async and cancel cleanly: no process outlives a cancelled call."""
+
+    target: str
+    title: str
+
+    @abstractmethod
+    def engines(self) -> list[EngineStatus]:
+        """Every engine of this target, available or not; exactly one is the default."""
+
+    @abstractmethod
+    def families(self) -> Mapping[str, str]:
+        """Operator families: name -> pattern of its ids, e.g. {'gemm': 'gemmini/gemm-MxNxK'}."""
+
+    @abstractmethod
+    def problems(self) -> list[ProblemSummary]:
+        """Named example problems; families take other dimensions in the id."""
+
+    @abstractmethod
+    def problem(self, problem_id: str) -> Problem:
+        """Raises UnknownProblemError, with the nearest known id in its text."""
+
+    @abstractmethod
+    def baseline(self, problem: Problem) -> str:
+        """Source of a straightforward, correct kernel."""
+
+    @abstractmethod
+    async def compile(self, problem: Problem, source: str) -> Compilation:
+        """Errors of the kernel are data. Raises InvalidSourceError, EnvironmentLackError (no compiler)."""
+
+    @abstractmethod
+    async def evaluate(
+        self, problem: Problem, source: str, *, engine: str | None = None, seed: int = 0, timeout_s: float = 60.0
+    ) -> Evaluation:
+        """Compile, run on several input sets, check, time. `seed` varies the inputs; they also depend on the kernel's
+        digest, so no two kernels see the same data. Raises UsageError, EnvironmentLackError, EngineFailure."""
+
+    @abstractmethod
+    async def profile(
+        self,
+        problem: Problem,
+        source: str,
+        *,
+        engine: str | None = None,
+        timeline: Path | None = None,
+        timeout_s: float = 60.0,
+    ) -> Profile | Evaluation:
+        """A Profile, or the Evaluation that says why the kernel cannot be profiled. Raises as `evaluate`."""
+
+    @abstractmethod
+    def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:
+        """Mechanical ways to apply the menu option to this source; empty when there is none."""
+
+    @abstractmethod
+    def rewrite(self, problem: Problem, source: str, option: str, variant: str) -> str:
+        """The rewritten source. Raises UsageError for a variant that `rewrites` does not name."""

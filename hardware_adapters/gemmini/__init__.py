@@ -1,0 +1,1 @@
+"""Gemmini: kernels in C, an embedded RV64 + Gemmini simulator."""

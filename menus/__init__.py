@@ -1,0 +1,1 @@
+"""Optimisation menus: data files with stable ids, and their loader."""

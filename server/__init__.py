@@ -1,0 +1,1 @@
+"""The front door: builds the MCP server, transports, the command line."""

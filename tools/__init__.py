@@ -1,0 +1,1 @@
+"""The MCP tools, resources and prompts: thin, typed, no search logic."""

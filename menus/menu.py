@@ -138,7 +138,10 @@ def read_menu(path: Path) -> Menu:
     if root is None:
         raise MenuFileError(path, 1, "the file is empty")
     lines: dict[_Location, int] = {}
-    data = _plain(path, root, (), lines)
+    try:
+        data = _plain(path, root, (), lines)
+    except RecursionError as error:
+        raise MenuFileError(path, 1, "an alias refers to a block around it") from error
     try:
         menu = Menu.model_validate(data)
     except ValidationError as error:

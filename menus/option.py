@@ -29,7 +29,7 @@ class Option(BaseModel):
     when: Sentence = Field(description="The situation in which it pays")
     how: Paragraph = Field(description="What to change in the kernel")
     preconditions: Paragraph = Field(description="What must hold for the result to stay correct, and to be faster")
-    example: Annotated[str, Field(min_length=10, max_length=1400)] = Field(
+    example: Annotated[str, Field(min_length=5, max_length=1400)] = Field(
         description="C statements of a kernel's body that compile as they stand"
     )
     effect: Sentence = Field(description="Expected effect, with measured figures")

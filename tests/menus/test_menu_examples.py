@@ -11,7 +11,7 @@ from autocomp_mcp.menus.reference import reference, topics
 
 API = Path(__file__).parents[2] / "hardware_adapters" / "gemmini"
 PROLOGUE = """#include "gemmini_api.h"
-enum { M = 512, N = 512, K = 512 };
+enum { M = 256, N = 256, K = 256 };
 static int i, j, k, buf, cbuf;
 void solution(const int8_t *A, const int8_t *B, const int32_t *D, int8_t *C) {
 """

@@ -1,0 +1,66 @@
+"""The complete kernels of the Gemmini reference pass a real evaluation, and are as fast as the text says."""
+
+import re
+from pathlib import Path
+
+import anyio
+import pytest
+from autocomp_mcp.hardware_adapters.base import Evaluation
+from autocomp_mcp.menus.reference import reference
+
+DIMS = re.compile(r"enum \{ M = (\d+), N = (\d+), K = (\d+) \};")
+
+
+def kernel_of(topic: str, dims: tuple[int, int, int] | None = None) -> tuple[str, str]:
+    """Problem id and source of a topic's complete kernel, with other dimensions if given."""
+    blocks = re.findall(r"^```c\n(.*?)^```", reference("gemmini", topic), re.DOTALL | re.MULTILINE)
+    (source,) = [block for block in blocks if "void solution(" in block]
+    if dims:
+        source = DIMS.sub(f"enum {{ M = {dims[0]}, N = {dims[1]}, K = {dims[2]} }};", source)
+    match = DIMS.search(source)
+    assert match
+    return f"gemmini/gemm-{'x'.join(match.groups())}", source
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+def judge(home: Path, problem: str, source: str) -> Evaluation:
+    from autocomp_mcp.hardware_adapters.evaluator import evaluate
+    from autocomp_mcp.hardware_adapters.store import Home
+
+    async def run() -> Evaluation:
+        return await evaluate(problem, source, home=Home(home), timeout_s=120)
+
+    return anyio.run(run)
+
+
+@pytest.mark.parametrize("dims", [None, (16, 16, 16), (1, 1, 1), (33, 65, 7)])
+def test_the_guides_kernel_is_right_for_any_dimensions(home: Path, dims: tuple[int, int, int] | None) -> None:
+    evaluation = judge(home, *kernel_of("guide", dims))
+    assert evaluation.passed, evaluation.message
+
+
+def test_the_small_kernel_is_right(home: Path) -> None:
+    evaluation = judge(home, *kernel_of("small-kernel"))
+    assert evaluation.passed, evaluation.message
+
+
+def test_the_fast_kernel_is_right_and_fast(home: Path) -> None:
+    evaluation = judge(home, *kernel_of("fast-kernel"))
+    assert evaluation.passed, evaluation.message
+    assert evaluation.utilisation is not None
+    assert evaluation.utilisation > 0.75
+
+
+def test_a_broken_guide_kernel_is_refused(home: Path) -> None:
+    problem, source = kernel_of("guide")
+    assert judge(home, problem, source.replace("k ? ACCADD : ACC", "ACC")).verdict == "wrong_result"
+
+
+def test_no_reference_names_a_path_of_this_machine() -> None:
+    folder = Path(__file__).parents[2] / "menus"
+    for path in [*folder.rglob("*.md"), *folder.rglob("*.yaml")]:
+        assert "/work/" not in path.read_text(), path

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
-from autocomp_mcp.hardware_adapters.gemmini.schedule import Gemm
+from autocomp_mcp.hardware_adapters.gemmini.emit import emit
+from autocomp_mcp.hardware_adapters.gemmini.schedule import Gemm, Schedule
 from gemmini_oracle import Buffer, Command, GemminiOracle
+from host_recorder import RecordedKernels
 
 
 def inputs(gemm: Gemm, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -35,3 +39,15 @@ def play(commands: list[Command], arrays: list[np.ndarray]) -> GemminiOracle:
     oracle = GemminiOracle([Buffer(array.ctypes.data, data) for array, data in zip(arrays, flat, strict=True)])
     oracle.run(commands)
     return oracle
+
+
+def check_on_host(cases: list[tuple[Gemm, Schedule]], folder: Path) -> None:
+    """Every schedule's kernel, compiled for this machine, issues commands that compute its GEMM."""
+    kernels = RecordedKernels([emit(gemm, schedule) for gemm, schedule in cases], folder)
+    rng = np.random.default_rng(1)
+    for number, (gemm, schedule) in enumerate(cases):
+        a, b, d = inputs(gemm, rng)
+        c = np.full((gemm.m, gemm.n), 0x5A, np.int8)
+        arrays = [x for x in (a, b, d, c) if x is not None]
+        play(kernels.commands(number, *(x.ctypes.data for x in arrays)), arrays)
+        assert np.array_equal(c, expected(gemm, a, b, d)), (gemm, schedule)

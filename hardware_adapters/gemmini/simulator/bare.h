@@ -1,0 +1,16 @@
+// Runs a whole bare-metal program (crt, HTIF printing and exit) unmodified.
+#ifndef GEMSIM_BARE_H
+#define GEMSIM_BARE_H
+
+#include <stdint.h>
+
+typedef struct BareOptions {
+    int timed;            // Rocket and Gemmini timing; otherwise mcycle counts instructions, as on Spike
+    int allow_misaligned; // plain loads and stores need not be aligned (Rocket traps)
+    uint64_t limit_instructions;
+} BareOptions;
+
+// The program's exit status; 1 after a fault or when it cannot be loaded (said on stderr).
+int bare_run(const char *elf_path, const BareOptions *);
+
+#endif

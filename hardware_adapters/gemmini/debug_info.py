@@ -1,0 +1,76 @@
+"""What an ELF program says about itself: sizes, and which source line an instruction came from."""
+
+from __future__ import annotations
+
+import io
+from bisect import bisect_right
+from pathlib import Path
+
+
+def section_bytes(program: bytes) -> dict[str, int]:
+    """Bytes of code, constants and variables of a linked program."""
+    from elftools.elf.elffile import ELFFile
+
+    elf = ELFFile(io.BytesIO(program))
+    size = {name: 0 for name in (".text", ".rodata", ".data", ".bss")}
+    for section in elf.iter_sections():
+        if section.name in size:
+            size[section.name] = section["sh_size"]
+    return {
+        "text_bytes": size[".text"],
+        "constant_bytes": size[".rodata"],
+        "variable_bytes": size[".data"] + size[".bss"],
+    }
+
+
+class LineTable:
+    """Source lines by address, from the DWARF line program; only lines of the kernel's own file count.
+
+    A program whose debug information cannot be read maps nothing: lines are a help, never a reason to fail.
+    """
+
+    def __init__(self, program: Path, source_name: str) -> None:
+        try:
+            rows = sorted(_rows(program, source_name))
+        except Exception:  # whatever a hostile program makes of its debug sections
+            rows = []
+        self._addresses = [address for address, _ in rows]
+        self._lines = [line for _, line in rows]
+
+    def line(self, address: int) -> int | None:
+        """The kernel's source line (from 1) that the instruction at `address` belongs to; None when unknown."""
+        position = bisect_right(self._addresses, address) - 1
+        return self._lines[position] if position >= 0 else None
+
+
+def _rows(program: Path, source_name: str) -> list[tuple[int, int | None]]:
+    from elftools.elf.elffile import ELFFile
+
+    rows: list[tuple[int, int | None]] = []
+    with program.open("rb") as stream:
+        for unit in ELFFile(stream).get_dwarf_info().iter_CUs():
+            table = unit.dwarfinfo.line_program_for_CU(unit)
+            if table is None:
+                continue
+            # DWARF 5 counts files from 0, earlier versions from 1.
+            first = 0 if table["version"] >= 5 else 1
+            names = [entry.name.decode(errors="replace") for entry in table["file_entry"]]
+            own = {index + first for index, name in enumerate(names) if Path(name).name == source_name}
+            last: int | None = None
+            for entry in table.get_entries():
+                state = entry.state
+                if state is None:
+                    continue
+                if state.end_sequence:
+                    rows.append((state.address, None))
+                    last = None
+                    continue
+                if state.file in own and state.line:
+                    last = state.line
+                # Inlined header code is charged to the line of the kernel that used it.
+                rows.append((state.address, last))
+    return _last_of_each_address(rows)
+
+
+def _last_of_each_address(rows: list[tuple[int, int | None]]) -> list[tuple[int, int | None]]:
+    return list({address: line for address, line in rows}.items())

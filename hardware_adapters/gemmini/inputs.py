@@ -1,0 +1,77 @@
+"""The data that kernels are checked on, drawn so that a wrong kernel cannot look right."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from .problems import Gemm
+
+# Standard deviation of the outputs of the `dense` set, out of -128..127.
+DENSE_OUTPUT_DEVIATION = 40.0
+SPARSE_ENTRIES_PER_COLUMN = 2.5
+
+
+class InputSet(NamedTuple):
+    """Operands of one case. `timed`: canonical memory layout and two calls, cold and warm; else functional, one call."""
+
+    name: str
+    timed: bool
+    inputs: dict[str, np.ndarray]
+
+
+def generator(problem_digest: str, kernel_digest: str, seed: int) -> np.random.Generator:
+    """Randomness of one evaluation: no two kernels see the same data, so no result can be carried over."""
+    text = f"{problem_digest} {kernel_digest} {seed}"
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
+
+
+def input_sets(gemm: Gemm, rng: np.random.Generator) -> tuple[InputSet, ...]:
+    """The data of one evaluation.
+
+    full     A, B uniform over int8, D over ±2^14: signs and saturation (about 99.9 % of the outputs saturate).
+    sparse   A uniform over int8, B two or three ±1 per column (with a shift more and larger ones): outputs stay near
+             the range, so that one wrong or missing product shows as itself.
+    dense    every k takes part in the outputs; operands so small that a sum of K products has a standard deviation
+             of about 40 after the shift.
+    """
+    a_shape, b_shape = (gemm.m, gemm.k), (gemm.k, gemm.n)
+    full = {"A": _uniform(rng, -128, 127, a_shape), "B": _uniform(rng, -128, 127, b_shape)}
+    sparse = {"A": _uniform(rng, -128, 127, a_shape), "B": _sparse(rng, gemm)}
+    variance = DENSE_OUTPUT_DEVIATION * 2.0**gemm.shift / math.sqrt(gemm.k)
+    dense = {"A": _small(rng, variance, a_shape), "B": _small(rng, variance, b_shape)}
+    if gemm.bias:
+        shape = (gemm.n,) if gemm.bias == "bias" else (gemm.m, gemm.n)
+        for inputs, reach in ((full, 1 << 14), (sparse, 64 << gemm.shift), (dense, 64 << gemm.shift)):
+            inputs["D"] = rng.integers(-reach, reach, shape, dtype=np.int32, endpoint=True)
+    return InputSet("full", True, full), InputSet("sparse", False, sparse), InputSet("dense", False, dense)
+
+
+def _uniform(rng: np.random.Generator, low: int, high: int, shape: tuple[int, int]) -> np.ndarray:
+    return rng.integers(low, high, shape, dtype=np.int8, endpoint=True)
+
+
+def _small(rng: np.random.Generator, variance: float, shape: tuple[int, int]) -> np.ndarray:
+    """Symmetric integers of about this variance; below 2/3 (what -1, 0, 1 have) mostly zeros."""
+    if variance < 2 / 3:
+        signs = _uniform(rng, 0, 1, shape) * 2 - 1
+        return np.where(rng.random(shape, dtype=np.float32) < variance, signs, 0).astype(np.int8)
+    reach = min(127, round((math.sqrt(1 + 12 * variance) - 1) / 2))
+    return _uniform(rng, -reach, reach, shape)
+
+
+def _sparse(rng: np.random.Generator, gemm: Gemm) -> np.ndarray:
+    """A few entries per column, spread evenly over the rows k: with enough columns each k is met."""
+    reach = min(127, 1 << gemm.shift)
+    per_column = math.ceil(SPARSE_ENTRIES_PER_COLUMN * max(1.0, 2.0**gemm.shift / 127))
+    per_column = min(per_column, gemm.k)
+    rounds = -(-gemm.n * per_column // gemm.k)
+    rows = np.concatenate([rng.permutation(gemm.k) for _ in range(rounds)])[: gemm.n * per_column]
+    columns = np.repeat(np.arange(gemm.n), per_column)
+    values = rng.integers(1, reach, rows.size, dtype=np.int8, endpoint=True) * (rng.integers(0, 2, rows.size) * 2 - 1)
+    b = np.zeros((gemm.k, gemm.n), np.int8)
+    b[rows, columns] = values
+    return b

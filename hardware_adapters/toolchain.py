@@ -1,0 +1,164 @@
+"""Compilers on this machine: finding them, reading what they say, and building our own host programs with them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import anyio
+
+from .base import Diagnostic, EnvironmentLackError
+from .process import Limits, minimal_environment, run
+from .store import Home, locked
+
+MAX_DIAGNOSTICS = 30
+MAX_MESSAGE_CHARS = 300
+BUILD_LIMITS = Limits(wall_s=300.0, memory_bytes=None)
+_DIAGNOSTIC = re.compile(
+    r"^(?P<file>[^:\n]+):(?P<line>\d+):(?:(?P<column>\d+):)? (?P<severity>fatal error|error|warning|note): (?P<text>.*)$"
+)
+
+
+class Compiler(NamedTuple):
+    """A C compiler driver: `command` is what goes before the flags."""
+
+    kind: str
+    command: tuple[str, ...]
+    version: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind} {self.version}"
+
+
+def parse_diagnostics(text: str, file: str) -> tuple[Diagnostic, ...]:
+    """What gcc, clang or a linker said about `file`; lines about anything else are dropped, they may quote host files.
+
+    At most MAX_DIAGNOSTICS, errors before warnings before notes, each message cut to MAX_MESSAGE_CHARS.
+    """
+    found = []
+    for line in text.splitlines():
+        match = _DIAGNOSTIC.match(line)
+        if match is None or Path(match["file"]).name != file:
+            continue
+        severity = match["severity"].removeprefix("fatal ")
+        column = int(match["column"]) if match["column"] else None
+        found.append(
+            Diagnostic(severity=severity, message=_cut(match["text"]), line=int(match["line"]), column=column)  # type: ignore[arg-type]
+        )
+    found.sort(key=lambda d: ("error", "warning", "note").index(d.severity))
+    return tuple(found[:MAX_DIAGNOSTICS])
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE_CHARS else text[: MAX_MESSAGE_CHARS - 1] + "…"
+
+
+def zig_binary() -> Path | None:
+    """The compiler inside the `ziglang` wheel, or None when the wheel is not installed."""
+    spec = find_spec("ziglang")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for name in ("zig", "zig.exe"):
+            path = Path(folder) / name
+            if path.is_file() and os.access(path, os.X_OK):
+                return path
+    return None
+
+
+@functools.cache
+def _first_line(command: tuple[str, ...], modified_ns: int) -> str | None:
+    """First line that `command` prints, or None when it does not run; asked once per version of the binary."""
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, errors="replace"
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.partition("\n")[0].strip() if answer.returncode == 0 else None
+
+
+def version_of(binary: Path, *arguments: str) -> str | None:
+    try:
+        modified = binary.stat().st_mtime_ns
+    except OSError:
+        return None
+    return _first_line((str(binary), *arguments), modified)
+
+
+def host_compiler() -> Compiler:
+    """The C compiler for programs that run here: the zig wheel, else $CC, else `cc`.
+
+    Zig first, because it is a dependency of this package: the same compiler on every machine, whatever is installed.
+    Raises EnvironmentLackError.
+    """
+    zig = zig_binary()
+    if zig is not None and (version := version_of(zig, "version")):
+        return Compiler("zig", (str(zig), "cc"), version)
+    for words in (shlex.split(os.environ.get("CC", "")), ["cc"], ["gcc"], ["clang"]):
+        found = shutil.which(words[0]) if words else None
+        if found and (version := version_of(Path(found), "--version")):
+            return Compiler("cc", (found, *words[1:]), version)
+    raise EnvironmentLackError(
+        "no C compiler for building the simulator: install the ziglang wheel (`pip install ziglang`) or a C compiler"
+    )
+
+
+def source_digest(files: Sequence[Path], *more: str) -> str:
+    """SHA-256 over names and contents of the files and the further texts, 16 hex digits."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        content = path.read_bytes()
+        digest.update(f"{path.name} {len(content)}\n".encode() + content)
+    for text in more:
+        digest.update(f"{len(text.encode())}\n{text}".encode())
+    return digest.hexdigest()[:16]
+
+
+async def build_host_program(home: Home, name: str, sources: Sequence[Path], flags: Sequence[str]) -> Path:
+    """The program built from C files (headers among `sources` count for its identity), from the cache when it is there.
+
+    Built once per sources, flags, compiler and platform, under a lock and renamed into place: safe for any number of
+    processes at once, and a killed build leaves nothing behind that looks finished. Raises EnvironmentLackError with
+    the compiler's words when it cannot be built.
+    """
+    compiler = host_compiler()
+    platform = f"{sys.platform} {os.uname().machine}"
+    key = source_digest(sources, compiler.title, " ".join(compiler.command), " ".join(flags), platform)
+    program = home.cache / f"{name}-{key}" / name
+    if program.exists():
+        return program
+    async with locked(home.cache / f"{name}.lock"):
+        if not program.exists():
+            await _build(program, compiler, sources, flags)
+    return program
+
+
+async def _build(program: Path, compiler: Compiler, sources: Sequence[Path], flags: Sequence[str]) -> None:
+    cache = program.parents[1]
+    prefix = f"build-{program.name}-"
+    for abandoned in cache.glob(f"{prefix}*"):  # of a killed build: we hold the lock, nobody is working there
+        shutil.rmtree(abandoned, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=cache, ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch)
+        finished = folder / "finished"
+        finished.mkdir()
+        zig_cache = {"ZIG_GLOBAL_CACHE_DIR": str(cache / "zig"), "ZIG_LOCAL_CACHE_DIR": str(folder / "zig")}
+        units = [str(path) for path in sorted(sources) if path.suffix == ".c"]
+        command = [*compiler.command, *flags, *units, "-o", str(finished / program.name), "-lm"]
+        result = await run(command, cwd=folder, env=minimal_environment(folder, **zig_cache), limits=BUILD_LIMITS)
+        if result.returncode != 0:
+            said = result.stderr.strip()[-2000:] or f"it ended with status {result.returncode}"
+            raise EnvironmentLackError(f"{program.name} could not be built with {compiler.title}: {said}")
+        if not program.parent.exists():
+            await anyio.Path(finished).rename(program.parent)

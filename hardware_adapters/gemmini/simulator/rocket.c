@@ -56,12 +56,21 @@ void rocket_fetch_line(Rocket *r, uint64_t line) {
 
 uint64_t rocket_data(Rocket *r, uint64_t cycle, uint64_t addr, int write) {
     uint64_t evicted, line = addr & ~(uint64_t)(L1_LINE - 1);
-    uint64_t start = cycle > r->dcache_free ? cycle : r->dcache_free; // the cache blocks on a miss
+    uint64_t start = cycle;
+    if (r->dcache_free > cycle) { // the cache blocks on a miss: this access is refused and replayed, and with it the pipeline
+        start = r->dcache_free;
+        r->now = start + 1;
+    }
     if (l1_lookup(r, &r->dcache, line, write, &evicted)) return start;
     r->dcache_misses++;
     if (evicted) l2_access(r->l2, start, evicted, L1_LINE, 1);
     r->dcache_free = l2_access(r->l2, start, line, L1_LINE, 0) + ROCKET_REFILL_D;
     return r->dcache_free;
+}
+
+void rocket_warm_data(Rocket *r, uint64_t addr) {
+    rocket_data(r, r->now, addr, 1);
+    if (r->dcache_free > r->now) r->now = r->dcache_free;
 }
 
 void rocket_flush_icache(Rocket *r) { memset(&r->icache, 0, sizeof r->icache); }

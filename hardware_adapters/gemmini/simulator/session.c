@@ -80,7 +80,7 @@ static void set_arguments(Session *s, const JobCase *c) {
     memset(h->reg, 0, sizeof h->reg);
     h->fflags = h->frm = 0;
     h->reg[REG_RA] = h->return_pc = RETURN_ADDRESS;
-    h->reg[REG_SP] = STACK_BASE + STACK_BYTES;
+    h->reg[REG_SP] = STACK_BASE + STACK_BYTES - ROCKET_HARNESS_FRAME;
     h->reg[REG_GP] = s->global_pointer;
     for (int i = 0; i < c->buffers; i++) h->reg[REG_A0 + i] = c->buffer[i].address;
     h->pc = h->last_jump_from = s->entry;
@@ -92,22 +92,24 @@ static CallResult call_solution(Session *s, const JobCase *c, int call) {
     Hart *h = m->hart;
     Rocket *r = m->rocket;
     uint64_t ignored, start = 0, instret = h->instret, commands;
+    uint64_t arguments = (uint64_t)(ROCKET_HARNESS_PER_ARGUMENT * c->buffers);
     set_arguments(s, c);
     h->limit_instructions = h->instret + h->traps + s->job->limit_instructions;
     if (c->timed) {
+        rocket_warm_data(r, h->reg[REG_SP]);
         r->now = gemmini_command(m->gemmini, r->now, 0, FUNCT_FLUSH, 0, 0, &ignored);
         start = r->now = gemmini_fence(m->gemmini, r->now);
         h->limit_cycles = start + s->job->limit_cycles;
         rocket_mark(r);
         rocket_push_return(r, RETURN_ADDRESS);
-        r->now += ROCKET_HARNESS_CYCLES + (call == 0 ? ROCKET_HARNESS_COLD : 0);
+        r->now += ROCKET_HARNESS_CYCLES + arguments + (call == 0 ? ROCKET_HARNESS_COLD : 0);
     }
     commands = gemmini_command_count(m->gemmini);
     gemmini_mark(m->gemmini, start);
     memory_zero_traffic(m->memory);
     hart_run(h);
     if (c->timed) r->now = gemmini_fence(m->gemmini, r->now);
-    return (CallResult){c->timed ? r->now - start : 0, h->instret - instret + ROCKET_HARNESS_INSTRET,
+    return (CallResult){c->timed ? r->now - start : 0, h->instret - instret + ROCKET_HARNESS_INSTRET + arguments,
                         gemmini_command_count(m->gemmini) - commands};
 }
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .moves import Moves
-from .schedule import DIM, Gemm, Schedule, format_line, layout
+from .problems import Gemm
+from .schedule import DIM, Schedule, format_line, layout
 from .writer import Dim
 
 _CHECK = "#define MIN(a, b) ((a) < (b) ? (a) : (b))\n"
@@ -26,7 +27,7 @@ class _Emitter(Moves):
     def kernel(self) -> str:
         g = self.gemm
         head = format_line(self.s) + '\n#include "gemmini_api.h"\n'
-        bias = {"": "", "bias": "const int32_t *D, ", "biasmat": "const int32_t *D, "}[g.bias]
+        bias = "const int32_t *D, " if g.bias else ""
         self.put("")
         self.functions()
         with self.block(f"void solution(const int8_t *A, const int8_t *B, {bias}int8_t *C)"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .schedule import DIM, Gemm, Layout, Schedule
+from .problems import Gemm
+from .schedule import DIM, Layout, Schedule
 from .writer import Dim, Writer
 
 _INLINE = "static inline __attribute__((always_inline)) void "

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from ..base import Problem, Rewrite, UsageError, kernel_digest
 from .emit import emit
-from .schedule import CapacityError, Gemm, Schedule, ScheduleError, layout, parse_line
+from .problems import Gemm
+from .schedule import CapacityError, Schedule, ScheduleError, layout, parse_line
 from .variants import OPTIONS, Change
 
 

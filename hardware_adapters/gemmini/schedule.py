@@ -7,12 +7,12 @@ applied to the source mechanically: parse, change one field, emit again.
 from __future__ import annotations
 
 import json
-import re
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..base import UsageError
+from .problems import Gemm
 
 DIM = 16  # rows and columns of the systolic array, and elements per local row
 BANK_ROWS = 4096  # per scratchpad bank of 64 KiB
@@ -21,7 +21,6 @@ ACC_BANK_ROWS = 512  # per accumulator bank of 32 KiB
 ACCUMULATOR_ROWS = 2 * ACC_BANK_ROWS
 
 _MARK = "// schedule: "
-_GEMM_ID = re.compile(r"gemmini/gemm-(\d+)x(\d+)x(\d+)(?:-(bias|biasmat))?(-relu)?(?:-shift(\d+))?")
 
 
 class ScheduleError(UsageError):
@@ -42,26 +41,6 @@ class CapacityError(ScheduleError):
 
 class NoScheduleError(UsageError):
     """The source's first line carries no schedule: it was not emitted from one, or was edited since."""
-
-
-class Gemm(NamedTuple):
-    """C[m][n] = sat8(relu(round((A[m][k] x B[k][n] + D) / 2^shift))); D: row vector (bias) or matrix (biasmat)."""
-
-    m: int
-    n: int
-    k: int
-    bias: Literal["", "bias", "biasmat"] = ""
-    relu: bool = False
-    shift: int = 0
-
-    @classmethod
-    def of(cls, problem_id: str) -> Gemm:
-        """The GEMM that an id such as 'gemmini/gemm-64x64x128-bias-relu-shift8' names. Raises UsageError for others."""
-        match = _GEMM_ID.fullmatch(problem_id)
-        if match is None or "0" in match.groups()[:3]:
-            raise UsageError(f"no schedules for {problem_id!r}: they exist for gemmini/gemm-MxNxK")
-        m, n, k, bias, relu, shift = match.groups()
-        return cls(int(m), int(n), int(k), bias or "", relu is not None, int(shift or 0))  # type: ignore[arg-type]
 
 
 class Schedule(BaseModel):

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from .schedule import ACC_BANK_ROWS, ACCUMULATOR_ROWS, DIM, Gemm, Schedule
+from .problems import Gemm
+from .schedule import ACC_BANK_ROWS, ACCUMULATOR_ROWS, DIM, Schedule
 
 
 class Change(NamedTuple):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from autocomp_mcp.hardware_adapters.gemmini.emit import emit
-from autocomp_mcp.hardware_adapters.gemmini.schedule import Gemm, Schedule
+from autocomp_mcp.hardware_adapters.gemmini.problems import Gemm
+from autocomp_mcp.hardware_adapters.gemmini.schedule import Schedule
 from gemmini_oracle import Buffer, Command, GemminiOracle
 from host_recorder import RecordedKernels
 

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 from autocomp_mcp.hardware_adapters.gemmini.emit import emit
+from autocomp_mcp.hardware_adapters.gemmini.problems import Gemm
 from autocomp_mcp.hardware_adapters.gemmini.schedule import (
-    Gemm,
     Schedule,
     ScheduleError,
     baseline_schedule,
@@ -54,7 +54,7 @@ BEST = Schedule(
 
 def random_case(rng: random.Random) -> tuple[Gemm, Schedule]:
     gemm = Gemm(
-        rng.choice(SIZES), rng.choice(SIZES), rng.choice(SIZES), rng.choice(["", "", "bias", "biasmat"]),
+        rng.choice(SIZES), rng.choice(SIZES), rng.choice(SIZES), rng.choice([None, None, "bias", "biasmat"]),
         rng.random() < 0.3, rng.choice([0, 0, 3]),
     )  # fmt: skip
     while True:

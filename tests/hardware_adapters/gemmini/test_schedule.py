@@ -1,10 +1,9 @@
 """Schedules: their limits, their line in the source, and where their tiles lie."""
 
 import pytest
-from autocomp_mcp.hardware_adapters.base import UsageError
+from autocomp_mcp.hardware_adapters.gemmini.problems import Gemm
 from autocomp_mcp.hardware_adapters.gemmini.schedule import (
     CapacityError,
-    Gemm,
     NoScheduleError,
     Schedule,
     ScheduleError,
@@ -17,26 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 SQUARE = Gemm(512, 512, 512)
-
-
-@pytest.mark.parametrize(
-    ("text", "gemm"),
-    [
-        ("gemmini/gemm-512x256x64", Gemm(512, 256, 64)),
-        ("gemmini/gemm-1x2x3-bias", Gemm(1, 2, 3, "bias")),
-        ("gemmini/gemm-64x64x64-biasmat-relu-shift8", Gemm(64, 64, 64, "biasmat", True, 8)),
-    ],
-)
-def test_gemm_of_id(text, gemm):
-    assert Gemm.of(text) == gemm
-
-
-@pytest.mark.parametrize(
-    "text", ["gemmini/gemm-0x1x1", "gemmini/conv-8x8x3x4-k3-s1-p0", "gemm-1x1x1", "gemmini/gemm-1x1"]
-)
-def test_no_gemm(text):
-    with pytest.raises(UsageError, match="gemm-MxNxK"):
-        Gemm.of(text)
 
 
 @given(

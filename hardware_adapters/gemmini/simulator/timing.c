@@ -1,0 +1,515 @@
+#include "timing.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+// One step is one cycle. The order inside a step: completions, one command into the station, one command from the
+// station to each unit, then the units. Load and store take the bank ports they need; the array gets what is left.
+
+enum { MAX_STATION = 32, MAX_QUEUE = 16, RING = 1024, MAX_EXECUTE = 16, EIGHTHS = 8 };
+
+// What the array did in a cycle. Exclusive; they sum to the cycles of a call.
+enum Cause { ARRAY_BUSY, WAIT_LOAD, WAIT_STORE, WAIT_ISSUE, CONFLICT_SPAD, CONFLICT_ACC, DEPENDENCY, CONFIG_EX, FENCE, CAUSES };
+static const char *const CAUSE_NAMES[CAUSES] = {
+    "array_busy_cycles", "stall_wait_load", "stall_wait_store", "stall_wait_issue", "stall_bank_conflict_spad",
+    "stall_bank_conflict_acc", "stall_dependency", "stall_config_ex", "stall_fence"};
+
+typedef struct Entry { // of the reservation station
+    Op op;
+    int live, issued;
+    uint32_t waits_for; // a bit for each entry that has to finish first
+    uint64_t done_at;   // when known, else UINT64_MAX
+} Entry;
+
+typedef struct Waiting { // between Rocket and the station
+    Op op;
+    uint64_t ready;
+} Waiting;
+
+typedef struct Fifo { // of station entries, in order
+    int slot[MAX_STATION], head, count;
+} Fifo;
+
+typedef struct Ring { // of times in rising order
+    uint64_t at[RING];
+    uint8_t bank[RING];
+    unsigned head, count;
+} Ring;
+
+typedef struct Slice { // of the timeline
+    uint64_t start, end, pc;
+    uint8_t unit, kind;
+} Slice;
+
+enum { MAX_SLICES = 200000 };
+
+struct Timing {
+    const Config *config;
+    L2 *l2;
+    uint64_t now;
+    int fencing;
+
+    Waiting queue[MAX_QUEUE];
+    int queue_head, queue_count;
+    Entry station[MAX_STATION];
+    int first_slot[UNITS + 1]; // slots of unit u: first_slot[u] .. first_slot[u + 1] - 1
+    Fifo unissued[UNITS], unit_queue[UNITS];
+
+    // Load: requests go out one a cycle; their beats return in order.
+    int load_row;
+    unsigned load_offset;
+    uint64_t load_next, load_began, load_last_beat;
+    Ring in_flight, bank_writes; // completion times of requests; (time, bank) of rows written
+    uint64_t beat_free;          // cycle from which the data bus is free
+
+    // Store.
+    int store_row;
+    unsigned store_piece;
+    uint64_t store_next_eighths, store_last, store_began;
+    Ring store_in_flight;
+
+    // Execute: the commands it holds are unit_queue[UNIT_EXECUTE].
+    int phase_active, phase_compute, phase_preload; // slots, or -1
+    unsigned phase_feed_left, phase_weights_left, phase_other_left;
+    uint64_t phase_began, execute_ready, array_drained; // array_drained: last C row written
+    int weights_slot, last_c_bank; // preload whose compute is next
+    uint64_t execute_busy_until;
+
+    uint64_t causes[CAUSES], start, busy[UNITS], array_cycles, queue_full, fences, bytes_in, bytes_out, macs;
+
+    int recording;
+    unsigned slices, slices_lost;
+    Slice *slice;
+};
+
+Timing *timing_new(const Config *c, L2 *l2) {
+    Timing *t = calloc(1, sizeof *t);
+    if (!t) return NULL;
+    t->config = c;
+    t->l2 = l2;
+    t->first_slot[UNIT_STORE] = (int)c->load_entries;
+    t->first_slot[UNIT_EXECUTE] = t->first_slot[UNIT_STORE] + (int)c->store_entries;
+    t->first_slot[UNITS] = t->first_slot[UNIT_EXECUTE] + (int)c->execute_entries;
+    return t;
+}
+
+void timing_reset(Timing *t) {
+    Timing fresh = {.config = t->config, .l2 = t->l2, .slice = t->slice, .recording = t->recording, .weights_slot = -1, .last_c_bank = -1};
+    memcpy(fresh.first_slot, t->first_slot, sizeof fresh.first_slot);
+    *t = fresh;
+}
+
+// --- small queues
+
+static void fifo_push(Fifo *f, int slot) { f->slot[(f->head + f->count++) % MAX_STATION] = slot; }
+static int fifo_at(const Fifo *f, int i) { return i < f->count ? f->slot[(f->head + i) % MAX_STATION] : -1; }
+static void fifo_pop(Fifo *f) { f->head = (f->head + 1) % MAX_STATION, f->count--; }
+
+static void ring_push(Ring *r, uint64_t at, int bank) {
+    unsigned i = (r->head + r->count++) % RING;
+    r->at[i] = at;
+    r->bank[i] = (uint8_t)bank;
+}
+static void ring_drop_until(Ring *r, uint64_t now) {
+    while (r->count && r->at[r->head] <= now) r->head = (r->head + 1) % RING, r->count--;
+}
+
+static void record(Timing *t, int slot, uint64_t start, uint64_t end) {
+    const Op *op = &t->station[slot].op;
+    if (end > start) t->busy[op->unit] += end - start;
+    if (!t->recording) return;
+    if (t->slices == MAX_SLICES) t->slices_lost++;
+    else t->slice[t->slices++] = (Slice){start, end, op->pc, op->unit, op->kind};
+}
+
+// --- reservation station
+
+static int overlaps(Range a, Range b) { return a.first < b.end && b.first < a.end; }
+
+static int must_wait(const Op *later, const Op *earlier) {
+    if (overlaps(later->writes, earlier->writes)) return 1;
+    for (int i = 0; i < 3; i++)
+        if (overlaps(later->writes, earlier->reads[i]) || overlaps(later->reads[i], earlier->writes)) return 1;
+    return 0;
+}
+
+static int free_slot(const Timing *t, unsigned unit) {
+    for (int s = t->first_slot[unit]; s < t->first_slot[unit + 1]; s++)
+        if (!t->station[s].live) return s;
+    return -1;
+}
+
+static void enter_station(Timing *t) {
+    if (!t->queue_count) return;
+    Waiting *w = &t->queue[t->queue_head];
+    int slot = w->ready <= t->now ? free_slot(t, w->op.unit) : -1;
+    if (slot < 0) return;
+    Entry *e = &t->station[slot];
+    *e = (Entry){.op = w->op, .live = 1, .done_at = UINT64_MAX};
+    for (int s = 0; s < t->first_slot[UNITS]; s++) // hazards inside a unit are kept by its order
+        if (s != slot && t->station[s].live && t->station[s].op.unit != e->op.unit && must_wait(&e->op, &t->station[s].op)) e->waits_for |= 1u << s;
+    fifo_push(&t->unissued[e->op.unit], slot);
+    t->queue_head = (t->queue_head + 1) % MAX_QUEUE;
+    t->queue_count--;
+}
+
+static void finish(Timing *t, int slot) {
+    t->station[slot].live = 0;
+    for (int s = 0; s < t->first_slot[UNITS]; s++) t->station[s].waits_for &= ~(1u << slot);
+}
+
+static void complete(Timing *t) {
+    for (int s = 0; s < t->first_slot[UNITS]; s++)
+        if (t->station[s].live && t->station[s].done_at <= t->now) finish(t, s);
+}
+
+static int unit_limit(const Timing *t, int unit) {
+    return unit == UNIT_LOAD ? (int)t->config->load_entries : unit == UNIT_STORE ? 2 : (int)t->config->execute_queue + 2;
+}
+
+static void issue(Timing *t) {
+    for (int unit = 0; unit < UNITS; unit++) {
+        int slot = fifo_at(&t->unissued[unit], 0);
+        if (slot < 0 || t->station[slot].waits_for || t->unit_queue[unit].count >= unit_limit(t, unit)) continue;
+        fifo_pop(&t->unissued[unit]);
+        t->station[slot].issued = 1;
+        fifo_push(&t->unit_queue[unit], slot);
+        uint64_t arrives = t->now + t->config->issue_cycles;
+        if (unit == UNIT_LOAD && t->unit_queue[unit].count == 1 && t->load_next < arrives + t->config->load_start_cycles)
+            t->load_next = arrives + t->config->load_start_cycles;
+        if (unit == UNIT_STORE && t->unit_queue[unit].count == 1 && t->store_next_eighths < (arrives + t->config->store_start_cycles) * EIGHTHS)
+            t->store_next_eighths = (arrives + t->config->store_start_cycles) * EIGHTHS;
+        if (unit == UNIT_EXECUTE && t->unit_queue[unit].count == 1 && !t->phase_active) t->execute_ready = arrives + t->config->issue_cycles;
+    }
+}
+
+// --- banks: scratchpad banks are numbered from 0, accumulator banks follow
+
+static int bank_of(const Config *c, uint32_t row) {
+    if (row >= ACC_BASE) return (int)(c->spad_banks + (row - ACC_BASE) / (c->acc_rows / c->acc_banks));
+    return (int)(row / (c->spad_rows / c->spad_banks));
+}
+
+// --- load unit
+
+static void load_finished(Timing *t, int slot, uint64_t done) {
+    Entry *e = &t->station[slot];
+    e->done_at = done;
+    record(t, slot, t->load_began, done);
+    fifo_pop(&t->unit_queue[UNIT_LOAD]);
+    t->load_row = 0;
+    t->load_offset = 0;
+}
+
+// Rows written without a read: zeros, or copies of one row.
+static void write_rows(Timing *t, const Op *op, unsigned first_row) {
+    for (unsigned r = first_row; r < op->rows; r++)
+        for (unsigned b = 0; b < op->blocks; b++) {
+            t->beat_free = (t->beat_free > t->now ? t->beat_free : t->now) + t->config->zero_fill_row_cycles;
+            ring_push(&t->bank_writes, t->beat_free, bank_of(t->config, op->writes.first + b * op->block_stride + r));
+        }
+}
+
+// The reader's choice: of the aligned power-of-two sizes, the smallest that brings the most bytes of this row.
+static unsigned request_size(const Config *c, uint64_t addr, unsigned left, unsigned *useful) {
+    unsigned size = c->beat_bytes;
+    *useful = 0;
+    for (unsigned s = c->beat_bytes; s <= c->max_request_bytes; s *= 2) {
+        unsigned bytes = s - (unsigned)(addr % s);
+        if (bytes > left) bytes = left;
+        if (bytes > *useful) *useful = bytes, size = s;
+    }
+    return size;
+}
+
+static void send_request(Timing *t, const Op *op) {
+    const Config *c = t->config;
+    uint64_t addr = op->dram + (uint64_t)t->load_row * op->dram_stride + t->load_offset;
+    unsigned useful, size = request_size(c, addr, op->row_bytes - t->load_offset, &useful), beats = size / c->beat_bytes;
+    uint64_t ready = l2_access(t->l2, t->now, addr & ~(uint64_t)(size - 1), size, 0);
+    if (beats > 1 && addr % size == 0 && useful <= size - c->beat_bytes) beats++; // measured: 48 columns cost 5 beats a row
+    if (ready < t->beat_free) ready = t->beat_free;
+    t->beat_free = ready + beats;
+    unsigned row_bytes = op->writes.first >= ACC_BASE && op->full_width ? 4 * c->dim : c->dim;
+    for (unsigned b = t->load_offset / row_bytes; b <= (t->load_offset + useful - 1) / row_bytes; b++)
+        ring_push(&t->bank_writes, t->beat_free - ((t->load_offset + useful - 1) / row_bytes - b),
+                  bank_of(c, op->writes.first + b * op->block_stride + (unsigned)t->load_row));
+    ring_push(&t->in_flight, t->beat_free, 0);
+    t->load_last_beat = t->beat_free;
+    t->bytes_in += size;
+    t->load_offset += useful;
+    if (t->load_offset < op->row_bytes) return;
+    t->load_offset = 0;
+    t->load_row++;
+    if (op->repeated) {
+        write_rows(t, op, 1);
+        t->load_row = op->rows;
+        t->load_last_beat = t->beat_free;
+    }
+}
+
+static void step_load(Timing *t) {
+    const Config *c = t->config;
+    ring_drop_until(&t->in_flight, t->now);
+    int slot = fifo_at(&t->unit_queue[UNIT_LOAD], 0);
+    if (slot < 0) return;
+    const Op *op = &t->station[slot].op;
+    if (op->kind == KIND_CONFIG) {
+        fifo_pop(&t->unit_queue[UNIT_LOAD]);
+        t->station[slot].done_at = t->now;
+        return;
+    }
+    if (t->load_next > t->now) return;
+    if (t->load_row == 0 && t->load_offset == 0) t->load_began = t->now;
+    if (op->zero_fill) {
+        if (t->bank_writes.count > RING / 2) return;
+        write_rows(t, op, 0);
+        t->load_next = t->beat_free;
+        load_finished(t, slot, t->beat_free + c->load_end_cycles);
+        return;
+    }
+    if (t->in_flight.count >= c->requests_in_flight || t->bank_writes.count > RING / 2) return;
+    send_request(t, op);
+    if (t->load_row < op->rows) return;
+    uint64_t least = t->load_began + 8 + op->rows / 2u; // measured: rows mvin_hot_16x1, 16x4, 16x8
+    t->load_next = least > t->now + 1 ? least : t->now + 1;
+    load_finished(t, slot, t->load_last_beat + c->load_end_cycles);
+}
+
+// --- store unit
+
+// Cost of writing one row's 16-byte piece, in eighths of a cycle (measured: mvout_16x16_s64, 10x16, 16x16_s130, 64x16).
+static unsigned piece_eighths(const Op *op, const Config *c) {
+    if (op->row_bytes % c->beat_bytes) return 17;
+    if ((op->dram | op->dram_stride) % c->beat_bytes) return 24;
+    return op->row_bytes > c->beat_bytes ? 14 : 13;
+}
+
+static int step_store(Timing *t) { // the accumulator or scratchpad bank it reads in this cycle, or -1
+    const Config *c = t->config;
+    ring_drop_until(&t->store_in_flight, t->now);
+    int slot = fifo_at(&t->unit_queue[UNIT_STORE], 0);
+    if (slot < 0) return -1;
+    Entry *e = &t->station[slot];
+    const Op *op = &e->op;
+    if (op->kind == KIND_CONFIG) {
+        fifo_pop(&t->unit_queue[UNIT_STORE]);
+        e->done_at = t->now;
+        return -1;
+    }
+    if (t->store_next_eighths > t->now * EIGHTHS || t->store_in_flight.count >= c->requests_in_flight) return -1;
+    if (t->store_row == 0 && t->store_piece == 0) t->store_began = t->now;
+    if (t->store_next_eighths + EIGHTHS <= t->now * EIGHTHS) t->store_next_eighths = t->now * EIGHTHS;
+    unsigned pieces = (op->row_bytes + c->beat_bytes - 1) / c->beat_bytes;
+    uint64_t done = t->now + c->l2_hit_cycles;
+    if (t->store_piece == 0) {
+        done = l2_access(t->l2, t->now, op->dram + (uint64_t)t->store_row * op->dram_stride, op->row_bytes, 1);
+        t->bytes_out += op->row_bytes;
+    }
+    if (done < t->store_last) done = t->store_last;
+    t->store_last = done;
+    ring_push(&t->store_in_flight, done, 0);
+    t->beat_free = (t->beat_free > t->now ? t->beat_free : t->now) + 1; // shares the port with the reader
+    t->store_next_eighths += piece_eighths(op, c);
+    uint32_t block = op->full_width ? t->store_piece / 4 : t->store_piece;
+    int bank = bank_of(c, op->reads[0].first + block * op->block_stride + (unsigned)t->store_row);
+    if (++t->store_piece == pieces) t->store_piece = 0, t->store_row++;
+    if (t->store_row == op->rows) {
+        e->done_at = t->store_last + c->store_ack_cycles;
+        record(t, slot, t->store_began, e->done_at);
+        t->store_row = 0;
+        fifo_pop(&t->unit_queue[UNIT_STORE]);
+    }
+    return bank;
+}
+
+// --- execute unit
+
+// The array feeds the rows of one compute while the weights of the next preload move in: a phase. Same bank: in turn.
+static void begin_phase(Timing *t) {
+    const Config *c = t->config;
+    Fifo *q = &t->unit_queue[UNIT_EXECUTE];
+    int first = fifo_at(q, 0), second = fifo_at(q, 1);
+    if (first < 0 || t->now < t->execute_ready) return;
+    const Op *op = &t->station[first].op;
+    if (op->kind == KIND_CONFIG_EX) {
+        if (t->now < t->array_drained + c->config_ex_drain_cycles) return;
+        t->station[first].done_at = t->now + 1;
+        fifo_pop(q);
+        return;
+    }
+    t->phase_compute = t->phase_preload = -1;
+    t->phase_feed_left = t->phase_weights_left = 0;
+    if (op->kind == KIND_COMPUTE) {
+        t->phase_compute = first;
+        t->phase_feed_left = op->rows < 7 ? 7 : op->rows; // measured: pg_1row
+        if (second >= 0 && t->station[second].op.kind == KIND_PRELOAD) t->phase_preload = second;
+    } else t->phase_preload = first;
+    if (t->phase_preload >= 0 && t->station[t->phase_preload].op.b_row != NO_ROW) t->phase_weights_left = c->weight_cycles;
+    if (t->phase_compute >= 0) fifo_pop(q);
+    if (t->phase_preload >= 0) fifo_pop(q);
+    t->phase_active = 1;
+    t->phase_began = t->now;
+}
+
+static void end_phase(Timing *t) {
+    const Config *c = t->config;
+    t->phase_active = 0;
+    if (t->phase_compute >= 0) {
+        t->station[t->phase_compute].done_at = t->now;
+        record(t, t->phase_compute, t->phase_began, t->now);
+        if (t->weights_slot >= 0) {
+            t->array_drained = t->now + c->write_latency_cycles;
+            t->station[t->weights_slot].done_at = t->array_drained;
+        }
+        t->weights_slot = -1;
+    }
+    if (t->phase_preload >= 0) t->weights_slot = t->phase_preload;
+}
+
+static int execute_cause(Timing *t, uint32_t banks_taken) {
+    const Config *c = t->config;
+    int conflict = 0, fed = 0;
+    int feed_bank = -1, weight_bank = -1, c_bank = -1;
+    if (t->phase_compute >= 0) {
+        const Op *op = &t->station[t->phase_compute].op;
+        if (op->a_row != NO_ROW) feed_bank = bank_of(c, op->a_row);
+        if (t->weights_slot >= 0 && t->station[t->weights_slot].op.writes.end) c_bank = bank_of(c, t->station[t->weights_slot].op.writes.first);
+    }
+    if (t->phase_weights_left) weight_bank = bank_of(c, t->station[t->phase_preload].op.b_row);
+    if (t->phase_feed_left) {
+        if (c_bank >= 0 && banks_taken >> c_bank & 1) conflict = CONFLICT_ACC;
+        else if (feed_bank >= 0 && banks_taken >> feed_bank & 1) conflict = CONFLICT_SPAD;
+        else {
+            t->phase_feed_left--;
+            fed = 1;
+            if (feed_bank >= 0) banks_taken |= 1u << feed_bank;
+        }
+    }
+    if (t->phase_weights_left) {
+        if (banks_taken >> weight_bank & 1) conflict = conflict ? conflict : CONFLICT_SPAD;
+        else t->phase_weights_left--;
+    }
+    int cause = fed ? ARRAY_BUSY : conflict ? conflict : DEPENDENCY;
+    if (!t->phase_feed_left && !t->phase_weights_left) {
+        t->now++;
+        end_phase(t);
+        t->now--;
+    }
+    return cause;
+}
+
+static int idle_cause(const Timing *t) {
+    int head = fifo_at(&t->unit_queue[UNIT_EXECUTE], 0);
+    if (head >= 0) return t->station[head].op.kind == KIND_CONFIG_EX ? CONFIG_EX : DEPENDENCY;
+    int waiting = fifo_at(&t->unissued[UNIT_EXECUTE], 0);
+    if (waiting >= 0) {
+        uint32_t mask = t->station[waiting].waits_for;
+        if (mask & ((1u << t->first_slot[UNIT_STORE]) - 1)) return WAIT_LOAD;
+        return mask ? WAIT_STORE : DEPENDENCY;
+    }
+    // No execute command in the station: it is behind another unit's full queue, behind a fence, or not issued yet.
+    if (t->queue_count && t->queue[t->queue_head].ready <= t->now) {
+        if (t->queue[t->queue_head].op.unit == UNIT_LOAD) return WAIT_LOAD;
+        if (t->queue[t->queue_head].op.unit == UNIT_STORE) return WAIT_STORE;
+    }
+    return t->fencing ? FENCE : WAIT_ISSUE;
+}
+
+static int step_execute(Timing *t, uint32_t banks_taken) {
+    if (!t->phase_active) begin_phase(t);
+    return t->phase_active ? execute_cause(t, banks_taken) : idle_cause(t);
+}
+
+// --- time
+
+static int idle(const Timing *t) {
+    if (t->queue_count || t->phase_active) return 0;
+    for (int s = 0; s < t->first_slot[UNITS]; s++)
+        if (t->station[s].live) return 0;
+    return 1;
+}
+
+static void step(Timing *t) {
+    complete(t);
+    enter_station(t);
+    issue(t);
+    step_load(t);
+    uint32_t taken = 0;
+    int read = step_store(t);
+    if (read >= 0) taken |= 1u << read;
+    while (t->bank_writes.count && t->bank_writes.at[t->bank_writes.head] <= t->now) {
+        taken |= 1u << t->bank_writes.bank[t->bank_writes.head];
+        t->bank_writes.head = (t->bank_writes.head + 1) % RING;
+        t->bank_writes.count--;
+    }
+    t->causes[step_execute(t, taken)]++;
+    t->now++;
+}
+
+static void advance(Timing *t, uint64_t cycle) {
+    while (t->now < cycle) {
+        if (idle(t)) {
+            t->causes[t->fencing ? FENCE : WAIT_ISSUE] += cycle - t->now;
+            t->now = cycle;
+        } else step(t);
+    }
+}
+
+uint64_t timing_command(Timing *t, uint64_t cycle, const Op *op) {
+    advance(t, cycle);
+    while (t->queue_count >= (int)t->config->command_queue) {
+        t->queue_full++;
+        step(t);
+    }
+    t->queue[(t->queue_head + t->queue_count++) % MAX_QUEUE] = (Waiting){*op, t->now + t->config->enter_cycles};
+    t->array_cycles += op->kind == KIND_COMPUTE ? op->rows : 0;
+    return t->now + 1;
+}
+
+uint64_t timing_fence(Timing *t, uint64_t cycle) {
+    advance(t, cycle);
+    t->fencing = 1;
+    t->fences++;
+    int waited = !idle(t);
+    while (!idle(t)) step(t);
+    t->fencing = 0;
+    return t->now + (waited ? 3 : 1); // measured: fence +3 after the last load, 0 to 2 when idle
+}
+
+void timing_mark(Timing *t, uint64_t cycle) {
+    advance(t, cycle);
+    memset(t->causes, 0, sizeof t->causes);
+    memset(t->busy, 0, sizeof t->busy);
+    t->start = t->now;
+    t->array_cycles = t->queue_full = t->fences = t->bytes_in = t->bytes_out = 0;
+}
+
+void timing_counters(Timing *t, void (*emit)(void *ctx, const char *name, int64_t value), void *ctx) {
+    for (int i = 0; i < CAUSES; i++) emit(ctx, CAUSE_NAMES[i], (int64_t)t->causes[i]);
+    emit(ctx, "load_busy_cycles", (int64_t)t->busy[UNIT_LOAD]);
+    emit(ctx, "store_busy_cycles", (int64_t)t->busy[UNIT_STORE]);
+    emit(ctx, "array_rows", (int64_t)t->array_cycles);
+    emit(ctx, "rocc_queue_full_cycles", (int64_t)t->queue_full);
+    emit(ctx, "fence", (int64_t)t->fences);
+    emit(ctx, "dma_bytes_in", (int64_t)t->bytes_in);
+    emit(ctx, "dma_bytes_out", (int64_t)t->bytes_out);
+}
+
+void timing_record(Timing *t, int on) {
+    if (on && !t->slice) t->slice = malloc(MAX_SLICES * sizeof *t->slice);
+    t->recording = on && t->slice;
+    if (on) t->slices = t->slices_lost = 0;
+}
+
+void timing_write_timeline(const Timing *t, FILE *out) {
+    static const char *const KIND_NAMES[KINDS] = {"config", "config_ex", "mvin", "mvout", "preload", "compute"};
+    for (unsigned i = 0; i < t->slices; i++) {
+        const Slice *s = &t->slice[i];
+        fprintf(out, "%s{\"name\":\"%s\",\"ph\":\"X\",\"pid\":1,\"tid\":%d,\"ts\":%" PRIu64 ",\"dur\":%" PRIu64 ",\"args\":{\"pc\":%" PRIu64 "}}", i ? ",\n" : "",
+                KIND_NAMES[s->kind], s->unit + 2, s->start - t->start, s->end - s->start, s->pc);
+    }
+    if (t->slices_lost)
+        fprintf(out, ",\n{\"name\":\"%u later events left out\",\"ph\":\"i\",\"pid\":1,\"tid\":2,\"ts\":%" PRIu64 "}", t->slices_lost, t->now - t->start);
+}

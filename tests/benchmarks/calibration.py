@@ -1,0 +1,156 @@
+"""Compare gemsim with the RTL: `python tests/benchmarks/calibration.py [--gemsim BINARY] [--kernel NAME ...]`.
+
+Compiles every kernel of tests/data/gemmini_rtl with the flags it was measured with (needs riscv64-unknown-elf-gcc), lets
+gemsim time two calls, and prints measured against simulated cycles, the errors, and the rank correlation of utilisation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+
+import autocomp_mcp
+
+DATA = Path(__file__).parents[1] / "data" / "gemmini_rtl"
+PACKAGE = Path(autocomp_mcp.__file__).parent / "hardware_adapters" / "gemmini"
+FLAGS = (
+    "-O2 -ffast-math -fno-builtin -fno-tree-loop-distribute-patterns -march=rv64gc -mabi=lp64d -mcmodel=medany "
+    "-ffreestanding"
+).split()
+
+
+class Row(NamedTuple):
+    kernel: str
+    family: str
+    ideal: float
+    measured: tuple[int, int]
+    simulated: tuple[int, int]
+    instret: tuple[int, int]
+    counters: dict[str, int]
+
+    @property
+    def errors(self) -> tuple[float, float]:
+        """Signed relative errors of the first and the second call."""
+        first, second = (s / m - 1 for s, m in zip(self.simulated, self.measured, strict=True))
+        return first, second
+
+
+def operand_bytes(row: dict[str, str]) -> list[tuple[str, int]]:
+    """Name and bytes of each argument of a measured kernel, in order."""
+    m, n, k = int(row["M"]), int(row["N"]), int(row["K"])
+    conv = re.search(r"conv-(\d+)x(\d+)x(\d+)x(\d+)", row["problem"])
+    if conv:
+        h, w, ci, co = (int(x) for x in conv.groups())
+        return [("A", h * w * ci), ("B", 9 * ci * co), ("C", m * n)]
+    bias = {"-bias": 4 * n, "-biasmat": 4 * m * n}
+    extra = next((bias[key] for key in ("-biasmat", "-bias") if key in row["problem"]), 0)
+    return [("A", m * k), ("B", k * n), *([("D", extra)] if extra else []), ("C", m * n)]
+
+
+def compile_kernel(source: Path, work: Path) -> Path:
+    """An ELF as the corpus was built: the kernel is an object of its own."""
+    elf = work / f"{source.stem}.elf"
+    objects = []
+    for file in (source, PACKAGE / "runtime.c"):
+        objects.append(work / f"{file.stem}.o")
+        command = ["riscv64-unknown-elf-gcc", *FLAGS, "-I", PACKAGE, "-c", file, "-o", objects[-1]]
+        subprocess.run(command, check=True)
+    link = ["riscv64-unknown-elf-gcc", "-nostdlib", "-static", "-T", PACKAGE / "kernel.ld", *objects, "-o", elf]
+    subprocess.run(link, check=True, stderr=subprocess.DEVNULL)
+    return elf
+
+
+def simulate(gemsim: Path, row: dict[str, str], work: Path) -> Row:
+    elf = compile_kernel(DATA / f"{row['kernel']}.c", work)
+    rng = np.random.default_rng(1)
+    lines = [f"elf {elf}", "entry solution", "case cold timed"]
+    address = 0x90000000
+    for name, size in operand_bytes(row):
+        path = work / name
+        if name == "C":
+            lines.append(f"buffer C {address:#x} {size} output {work / 'C.out'}")
+        else:
+            values = rng.integers(-128, 128, size, dtype=np.int8) if name != "D" else np.zeros(size, np.int8)
+            path.write_bytes(values.tobytes())
+            lines.append(f"buffer {name} {address:#x} {size} input {path}")
+        address = (address + size + 63) // 64 * 64 + 64
+    lines += ["calls 2", ""]
+    (work / "job").write_text("\n".join(lines))
+    (work / "C.out").unlink(missing_ok=True)
+    run = subprocess.run([gemsim, "job", work / "job"], capture_output=True, text=True, check=True)
+    case = json.loads(run.stdout)["cases"][0]
+    if case["status"] != "ok":
+        raise SystemExit(f"{row['kernel']}: {case['fault']}")
+    cycles = tuple(call["cycles"] for call in case["calls"])
+    instret = tuple(call["instret"] for call in case["calls"])
+    measured = (int(row["cycles_first"]), int(row["cycles_second"]))
+    return Row(
+        row["kernel"], row["family"], int(row["macs"]) / 256, measured, cycles,
+        (instret[0], int(row["instret_first"])), case["calls"][1]["counters"],
+    )  # fmt: skip
+
+
+def spearman(x: list[float], y: list[float]) -> float:
+    def ranks(values: list[float]) -> np.ndarray:
+        return np.argsort(np.argsort(values)).astype(float)
+
+    return float(np.corrcoef(ranks(x), ranks(y))[0, 1])
+
+
+def calibrate(gemsim: Path, kernels: list[str] | None = None) -> list[Row]:
+    with (DATA / "measurements.csv").open() as f:
+        rows = [row for row in csv.DictReader(f) if not kernels or any(row["kernel"].startswith(k) for k in kernels)]
+    with tempfile.TemporaryDirectory() as work:
+        return [simulate(gemsim, row, Path(work)) for row in rows]
+
+
+def summary(rows: list[Row]) -> dict[str, float]:
+    """Median and worst absolute error in percent (first and second call), rank correlation of utilisation."""
+    first, second = ([abs(row.errors[i]) * 100 for row in rows] for i in (0, 1))
+    ranks = spearman([r.ideal / r.measured[0] for r in rows], [r.ideal / r.simulated[0] for r in rows])
+    return {
+        "median_first": median(first), "worst_first": max(first),
+        "median_second": median(second), "worst_second": max(second),
+        "spearman": ranks if len(rows) > 1 else 1.0,
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gemsim", type=Path, help="a simulator binary; by default the installed one is built")
+    parser.add_argument("--kernel", nargs="*", help="only kernels whose name starts so")
+    parser.add_argument("--counters", action="store_true", help="print the counters of the second call as well")
+    args = parser.parse_args()
+    if not shutil.which("riscv64-unknown-elf-gcc"):
+        raise SystemExit("riscv64-unknown-elf-gcc is not on PATH; the corpus was measured with it")
+    gemsim = args.gemsim
+    if gemsim is None:
+        from autocomp_mcp.hardware_adapters.gemmini.gemsim import build_simulator
+        from autocomp_mcp.hardware_adapters.store import Home
+
+        gemsim = build_simulator(Home())
+    rows = calibrate(gemsim, args.kernel)
+    print(f"{'kernel':38}{'RTL cold':>10}{'gemsim':>10}{'error':>8}{'RTL warm':>10}{'gemsim':>10}{'error':>8}  instret")
+    for r in rows:
+        same = "=" if r.instret[0] == r.instret[1] else f"{r.instret[0]} != {r.instret[1]}"
+        print(
+            f"{r.kernel:38}{r.measured[0]:10}{r.simulated[0]:10}{r.errors[0]:+8.1%}"
+            f"{r.measured[1]:10}{r.simulated[1]:10}{r.errors[1]:+8.1%}  {same}"
+        )
+        if args.counters:
+            print("   ", {k: v for k, v in r.counters.items() if v})
+    print({key: round(value, 3) for key, value in summary(rows).items()})
+
+
+if __name__ == "__main__":
+    main()

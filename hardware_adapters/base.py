@@ -157,7 +157,7 @@ class Compilation(Record):
     ok: bool
     compiler: str = Field(description="Name and version")
     diagnostics: tuple[Diagnostic, ...] = ()
-    artifact: str | None = Field(None, description="Digest of the compiled artefact")
+    artifact: str | None = Field(default=None, description="Digest of the compiled artefact")
     facts: dict[str, int] = Field(default_factory=dict, description="Static facts, e.g. text_bytes, stack_bytes")
     seconds: float
 
@@ -166,8 +166,10 @@ class Latency(Record):
     value: float
     unit: str = Field(description="cycles, ns or us")
     statistic: str = Field(description="What was timed, e.g. 'first call, cold memory'")
-    spread: float | None = Field(None, description="Interquartile range in the same unit; None for one deterministic run")
-    error_percent: float | None = Field(None, description="For estimates: the engine's stated median error")
+    spread: float | None = Field(
+        default=None, description="Interquartile range in the same unit; None for one deterministic run"
+    )
+    error_percent: float | None = Field(default=None, description="For estimates: the engine's stated median error")
 
 
 class Fault(Record):
@@ -176,8 +178,10 @@ class Fault(Record):
     kind: str = Field(description="e.g. illegal_address, limit_exceeded, uninitialised_read, endless_loop")
     message: str
     instruction: str | None = None
-    line: int | None = Field(None, description="Line of the kernel's source, where the debug information tells it")
-    call: int | None = Field(None, description="Which call of the kernel, from 1")
+    line: int | None = Field(
+        default=None, description="Line of the kernel's source, where the debug information tells it"
+    )
+    call: int | None = Field(default=None, description="Which call of the kernel, from 1")
 
 
 class Mismatch(Record):
@@ -198,11 +202,11 @@ class Evaluation(Record):
     engine_version: str
     source: LatencySource
     latency: Latency | None = None
-    warm_latency: Latency | None = Field(None, description="The second call, caches warm")
-    utilisation: float | None = Field(None, description="Bound / latency, 0 to 1")
+    warm_latency: Latency | None = Field(default=None, description="The second call, caches warm")
+    utilisation: float | None = Field(default=None, description="Bound / latency, 0 to 1")
     compilation: Compilation | None = None
     fault: Fault | None = None
-    mismatches: tuple[Mismatch, ...] = Field((), description="The first few wrong elements")
+    mismatches: tuple[Mismatch, ...] = Field(default=(), description="The first few wrong elements")
     wrong_elements: int | None = None
     input_sets: tuple[str, ...] = ()
     seed: int
@@ -266,8 +270,10 @@ class Profile(Record):
     stalls: tuple[Stall, ...]
     bottlenecks: tuple[Bottleneck, ...] = Field(description="Most costly first")
     traffic: tuple[Traffic, ...] = ()
-    lines: tuple[LineCost, ...] = Field((), description="Most costly source lines first")
-    timeline: str | None = Field(None, description="File with the timeline (Chrome/Perfetto JSON), if asked for")
+    lines: tuple[LineCost, ...] = Field(default=(), description="Most costly source lines first")
+    timeline: str | None = Field(
+        default=None, description="File with the timeline (Chrome/Perfetto JSON), if asked for"
+    )
 
 
 # ---------------------------------------------------------------- engines and targets
@@ -307,6 +313,10 @@ class HardwareAdapter(ABC):
     @abstractmethod
     def engines(self) -> list[EngineStatus]:
         """Every engine of this target, available or not; exactly one is the default."""
+
+    def configuration(self, engine: str) -> str:
+        """Digest of whatever else decides this engine's results (compiler, flags, settings): part of the cache key."""
+        return ""
 
     @abstractmethod
     def families(self) -> Mapping[str, str]:

@@ -27,7 +27,9 @@ class Check(NamedTuple):
         return self.wrong == 0
 
 
-def compare_exact(output: str, got: Array, expected: Array, poison: int | None = None, tile: int | None = None) -> Check:
+def compare_exact(
+    output: str, got: Array, expected: Array, poison: int | None = None, tile: int | None = None
+) -> Check:
     """Compare element by element.
 
     poison: the byte that filled the output before the call; recognises elements that were never written.

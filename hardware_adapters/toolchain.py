@@ -26,7 +26,8 @@ MAX_DIAGNOSTICS = 30
 MAX_MESSAGE_CHARS = 300
 BUILD_LIMITS = Limits(wall_s=300.0, memory_bytes=None)
 _DIAGNOSTIC = re.compile(
-    r"^(?P<file>[^:\n]+):(?P<line>\d+):(?:(?P<column>\d+):)? (?P<severity>fatal error|error|warning|note): (?P<text>.*)$"
+    r"^(?P<file>[^:\n]+):(?P<line>\d+):(?:(?P<column>\d+):)? "
+    r"(?P<severity>fatal error|error|warning|note): (?P<text>.*)$"
 )
 
 

@@ -2,20 +2,14 @@
 //
 // Each macro is one RoCC instruction on opcode custom-3 and costs one issue slot of the CPU. Local addresses count rows
 // of the scratchpad (0..16383, 16 int8 each) or, with bit 31 set, of the accumulator (0..1023, 16 int32 each).
-// Counts are always (columns, rows), in elements. Commands read and write memory on their own, unseen by the compiler:
-// use fence() between CPU stores to an array and the mvin that reads it, and between an mvout and CPU loads.
+// The array is 16 x 16. Counts are always (columns, rows), in elements. Commands read and write memory unseen by the
+// compiler: use fence() between CPU stores to an array and the mvin that reads it, and between an mvout and CPU loads.
 #ifndef GEMMINI_API_H
 #define GEMMINI_API_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define DIM 16                // the array is DIM x DIM, a local row holds DIM elements
-#define SPAD_ROWS 16384       // 4 banks of 4096 rows
-#define SPAD_BANK_ROWS 4096
-#define ACC_ROWS 1024         // 2 banks of 512 rows
-#define ACC_BANK_ROWS 512
 
 typedef int8_t elem_t;
 typedef int32_t acc_t;
@@ -51,7 +45,7 @@ static inline __attribute__((always_inline)) uint64_t ga_f2u_(float f) {
 #define config_ex(dataflow, act, A_stride, A_transpose, B_transpose) \
     GA_(0, (0x3f800000ull << 32) | ((uint64_t)(A_stride) << 16) | ((uint64_t)(B_transpose) << 9) | \
             ((uint64_t)(A_transpose) << 8) | ((uint64_t)(act) << 3) | ((uint64_t)(dataflow) << 2), 1ull << 48)
-// id 0, 1, 2 configures mvin, mvin2, mvin3. A load wider than DIM columns puts each further block of DIM columns
+// id 0, 1, 2 configures mvin, mvin2, mvin3. A load wider than 16 columns puts each further block of 16 columns
 // `spad_block_stride_rows` rows later.
 #define config_ld(dram_stride_bytes, scale, spad_block_stride_rows, id) \
     GA_(0, (ga_f2u_(scale) << 32) | ((uint64_t)(spad_block_stride_rows) << 16) | (1ull << 8) | \
@@ -77,34 +71,33 @@ static inline __attribute__((always_inline)) uint64_t ga_f2u_(float f) {
 
 // ---- order. fence() waits until all commands have finished; solution() needs none before it returns.
 #define fence() asm volatile("fence" ::: "memory")
-#define flush(skip) GA_(7, skip, 0)
 
 // ---- the long spellings that Gemmini's own programs use
-#define gemmini_flush(skip) flush(skip)
+#define gemmini_flush(skip) GA_(7, skip, 0)
 #define gemmini_fence() fence()
 #define gemmini_config_ex(dataflow, act, shift) config_ex(dataflow, act, 1, 0, 0)
 #define gemmini_extended_config_ex(dataflow, act, shift, A_stride, A_transpose, B_transpose) \
     config_ex(dataflow, act, A_stride, A_transpose, B_transpose)
-#define gemmini_config_ld(stride) config_ld(stride, 1.0f, DIM, 0)
-#define gemmini_extended3_config_ld(stride, scale, shrunk, id) gemmini_extended4_config_ld(stride, scale, shrunk, DIM, id)
+#define gemmini_config_ld(stride) config_ld(stride, 1.0f, 16, 0)
+#define gemmini_extended3_config_ld(stride, scale, shrunk, id) gemmini_extended4_config_ld(stride, scale, shrunk, 16, id)
 #define gemmini_extended4_config_ld(stride, scale, shrunk, block_stride, id) \
     GA_(0, (ga_f2u_(scale) << 32) | ((uint64_t)(block_stride) << 16) | (1ull << 8) | ((uint64_t)(id) << 3) | \
             ((uint64_t)(shrunk) << 2) | 1, stride)
 #define gemmini_config_st(stride) config_st(stride)
 #define gemmini_extended_config_st(stride, act, scale) config_st_ext(stride, act, scale)
-#define gemmini_mvin(dram, local) mvin(dram, local, DIM, DIM)
-#define gemmini_mvin2(dram, local) mvin2(dram, local, DIM, DIM)
-#define gemmini_mvin3(dram, local) mvin3(dram, local, DIM, DIM)
-#define gemmini_mvout(dram, local) mvout(dram, local, DIM, DIM)
+#define gemmini_mvin(dram, local) mvin(dram, local, 16, 16)
+#define gemmini_mvin2(dram, local) mvin2(dram, local, 16, 16)
+#define gemmini_mvin3(dram, local) mvin3(dram, local, 16, 16)
+#define gemmini_mvout(dram, local) mvout(dram, local, 16, 16)
 #define gemmini_extended_mvin(dram, local, cols, rows) mvin(dram, local, cols, rows)
 #define gemmini_extended_mvin2(dram, local, cols, rows) mvin2(dram, local, cols, rows)
 #define gemmini_extended_mvin3(dram, local, cols, rows) mvin3(dram, local, cols, rows)
 #define gemmini_extended_mvout(dram, local, cols, rows) mvout(dram, local, cols, rows)
-#define gemmini_preload(B_local, C_local) preload(B_local, C_local, DIM, DIM, DIM, DIM)
+#define gemmini_preload(B_local, C_local) preload(B_local, C_local, 16, 16, 16, 16)
 #define gemmini_extended_preload(B_local, C_local, B_cols, B_rows, C_cols, C_rows) \
     preload(B_local, C_local, B_cols, B_rows, C_cols, C_rows)
-#define gemmini_compute_preloaded(A_local, D_local) compute_preloaded(A_local, D_local, DIM, DIM, DIM, DIM)
-#define gemmini_compute_accumulated(A_local, D_local) compute_accumulated(A_local, D_local, DIM, DIM, DIM, DIM)
+#define gemmini_compute_preloaded(A_local, D_local) compute_preloaded(A_local, D_local, 16, 16, 16, 16)
+#define gemmini_compute_accumulated(A_local, D_local) compute_accumulated(A_local, D_local, 16, 16, 16, 16)
 #define gemmini_extended_compute_preloaded(A_local, D_local, A_cols, A_rows, D_cols, D_rows) \
     compute_preloaded(A_local, D_local, A_cols, A_rows, D_cols, D_rows)
 #define gemmini_extended_compute_accumulated(A_local, D_local, A_cols, A_rows, D_cols, D_rows) \

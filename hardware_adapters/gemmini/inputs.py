@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,11 +13,14 @@ from .problems import Gemm
 
 # Standard deviation of the outputs of the `dense` set, out of -128..127.
 DENSE_OUTPUT_DEVIATION = 40.0
+# Below so many MACs chance alone could make a problem's outputs trivial; above, it cannot.
+PROVEN_BELOW_MACS = 1 << 16
+MAX_DRAWS = 200
 SPARSE_ENTRIES_PER_COLUMN = 2.5
 
 
 class InputSet(NamedTuple):
-    """Operands of one case. `timed`: canonical memory layout and two calls, cold and warm; else functional, one call."""
+    """Operands of one case. `timed`: canonical memory layout, two calls, cold and warm; else functional, one call."""
 
     name: str
     timed: bool
@@ -30,7 +34,34 @@ def generator(problem_digest: str, kernel_digest: str, seed: int) -> np.random.G
 
 
 def input_sets(gemm: Gemm, rng: np.random.Generator) -> tuple[InputSet, ...]:
-    """The data of one evaluation.
+    """Data on which the problem proves itself: drawn again until it does (only tiny problems ever need it).
+
+    Raises ValueError when no draw does; Gemm.refused keeps such problems out.
+    """
+    for _ in range(MAX_DRAWS):
+        sets = draw(gemm, rng)
+        if gemm.macs > PROVEN_BELOW_MACS or unproven(gemm, sets) is None:
+            return sets
+    raise ValueError(f"{gemm.id}: no input data on which {unproven(gemm, draw(gemm, rng))} would be noticed")
+
+
+def unproven(gemm: Gemm, sets: Sequence[InputSet]) -> str | None:
+    """The worthless kernel that these sets would let pass, or None: constants, copies, and leaving an input out."""
+    expected = [gemm.reference(chosen.inputs) for chosen in sets]
+    if len(np.unique(np.concatenate([result.ravel() for result in expected]))) == 1:
+        return "a constant"
+    for name in sets[0].inputs:
+        copies = (chosen.inputs[name].astype(np.int8) for chosen in sets)
+        if all(np.array_equal(np.resize(c, r.shape), r) for c, r in zip(copies, expected, strict=True)):
+            return f"a copy of {name}"
+        without = (gemm.reference({**chosen.inputs, name: chosen.inputs[name] * 0}) for chosen in sets)
+        if all(np.array_equal(w, r) for w, r in zip(without, expected, strict=True)):
+            return f"leaving {name} out"
+    return None
+
+
+def draw(gemm: Gemm, rng: np.random.Generator) -> tuple[InputSet, ...]:
+    """One draw of the three sets.
 
     full     A, B uniform over int8, D over ±2^14: signs and saturation (about 99.9 % of the outputs saturate).
     sparse   A uniform over int8, B two or three ±1 per column (with a shift more and larger ones): outputs stay near

@@ -34,7 +34,8 @@ PUBLISHED = (
     (3136, 128, 512),
     (784, 1024, 256),
 )
-EXAMPLES = tuple(f"{TARGET}/{FAMILY}-{m}x{n}x{k}" for m, n, k in PUBLISHED) + (
+EXAMPLES = (
+    *(f"{TARGET}/{FAMILY}-{m}x{n}x{k}" for m, n, k in PUBLISHED),
     "gemmini/gemm-64x64x64",
     "gemmini/gemm-128x128x128",
     "gemmini/gemm-256x256x256",
@@ -149,8 +150,8 @@ def describe(gemm: Gemm) -> Problem:
     parameters = ", ".join(
         f"{'const ' if t.role == 'input' else ''}{t.dtype}_t *{t.name}" for t in gemm.tensors
     )  # fmt: skip
-    total = "A x B" if gemm.bias is None else "A x B + D" + (" (D[N], added to every row)" if gemm.bias == "bias" else "")
-    steps = [f"sum over k in int32: {total}"]
+    added = {None: "", "bias": " + D (D[N], added to every row)", "biasmat": " + D"}[gemm.bias]
+    steps = [f"sum over k in int32: A x B{added}"]
     steps += [f"divided by 2^{gemm.shift}, rounded half to even (accumulator scale)"] if gemm.shift else []
     steps += ["ReLU: negative values become 0"] if gemm.relu else []
     steps += ["saturated to -128..127"]

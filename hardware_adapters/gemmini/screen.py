@@ -26,7 +26,7 @@ _INCLUDE = re.compile(r"[ \t]*(?:\"([^\"]*)\"|<([^>]*)>)[ \t]*")
 _READING_DIRECTIVES = ("include_next", "import", "embed", "include_alias", "ident", "sccs", "assert", "unassert")
 _READING_WORDS = re.compile(r"\b(__has_include(?:_next)?|__has_embed|__include_level__|_Pragma)\b")
 # Only macros could put the name of a directive together at assembly time, so they are refused with the readers.
-_READING_ASSEMBLY = re.compile(r"\.(incbin|include|macro|irpc?|rept|rep|altmacro|deplibs|linker_option|pushsection)\b", re.I)
+_READING_ASSEMBLY = re.compile(r"\.(incbin|include|macro|irpc?|rept?|altmacro|deplibs|linker_option)\b", re.I)
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\\n])*\"")
 
 
@@ -40,7 +40,9 @@ def refused_source(source: str) -> str | None:
                 return refused
         elif name in _READING_DIRECTIVES:
             return f"#{name} is not allowed in a kernel"
-        elif name == "pragma" and re.match(r"[ \t]*(GCC[ \t]+(dependency|pch_preprocess|system_header)|comment)\b", rest):
+        elif name == "pragma" and re.match(
+            r"[ \t]*(GCC[ \t]+(dependency|pch_preprocess|system_header)|comment)\b", rest
+        ):
             return f"#pragma{rest[:40]} is not allowed in a kernel"
     if found := _READING_WORDS.search(text):
         return f"{found[1]} is not allowed in a kernel"

@@ -21,7 +21,15 @@ GCC = "riscv64-unknown-elf-gcc"
 # The flags of the kernels measured on RTL, so that cycle counts can be compared; -g maps machine code back to lines.
 FLAGS = ("-O2", "-g", "-ffast-math", "-fno-builtin", "-ffreestanding", "-mabi=lp64d", "-mcmodel=medany", "-std=gnu17")
 GCC_FLAGS = ("-march=rv64gc", "-fno-tree-loop-distribute-patterns", "-fdiagnostics-plain-output")
-ZIG_FLAGS = ("--target=riscv64-freestanding-none", "-mcpu=baseline_rv64", "-fno-sanitize=all", "-fno-caret-diagnostics")
+ZIG_FLAGS = (
+    "--target=riscv64-freestanding-none",
+    "-mcpu=baseline_rv64",
+    "-fno-sanitize=all",
+    "-fomit-frame-pointer",
+    "-fno-caret-diagnostics",
+)
+# Without it clang has already assembled `asm` statements when the assembly text comes out: nothing left to screen.
+ZIG_ASSEMBLY_FLAGS = ("-fno-integrated-as",)
 LINK_FLAGS = ("-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,-e,solution", f"-Wl,-T,{HERE / 'kernel.ld'}")
 SOURCE_NAME = "kernel.c"
 COMPILE_LIMITS = Limits(wall_s=20.0, file_bytes=64 << 20, memory_bytes=4 << 30, output_bytes=256 << 10)
@@ -39,7 +47,7 @@ class Compiled(NamedTuple):
 
 
 def cross_compiler(path: str | None = None) -> Compiler:
-    """riscv64-unknown-elf-gcc where it is on PATH (`path` overrides it), else the zig wheel. Raises EnvironmentLackError."""
+    """riscv64-unknown-elf-gcc where it is on PATH (or on `path`), else the zig wheel. Raises EnvironmentLackError."""
     found = shutil.which(GCC, path=path)
     if found and (version := version_of(Path(found), "-dumpfullversion")):
         return Compiler(GCC, (found,), version)
@@ -54,11 +62,17 @@ def cross_compiler(path: str | None = None) -> Compiler:
 def compiler_identity(compiler: Compiler) -> str:
     """Digest of all that decides which machine code comes out of a source: compiler, flags, header, linker script."""
     files = [HERE / name for name in ("gemmini_api.h", "string.h", "runtime.c", "kernel.ld")]
-    return source_digest(files, compiler.title, " ".join(_flags(compiler)), " ".join(LINK_FLAGS).replace(str(HERE), ""))
+    return source_digest(
+        files, compiler.title, " ".join(_assembly_flags(compiler)), " ".join(LINK_FLAGS).replace(str(HERE), "")
+    )
 
 
 def _flags(compiler: Compiler) -> tuple[str, ...]:
     return (*FLAGS, *(ZIG_FLAGS if compiler.kind == "zig cc" else GCC_FLAGS))
+
+
+def _assembly_flags(compiler: Compiler) -> tuple[str, ...]:
+    return (*_flags(compiler), *(ZIG_ASSEMBLY_FLAGS if compiler.kind == "zig cc" else ("-fstack-usage",)))
 
 
 async def compile_kernel(home: Home, compiler: Compiler, source: str) -> Compiled:
@@ -81,14 +95,14 @@ async def compile_kernel(home: Home, compiler: Compiler, source: str) -> Compile
     with tempfile.TemporaryDirectory(prefix="autocomp-compile-", ignore_cleanup_errors=True) as scratch:
         build = _Build(compiler, Path(scratch), _environment(home, Path(scratch)))
         (build.folder / SOURCE_NAME).write_bytes(source.encode(errors="surrogatepass"))
-        first = await build.step("-I", HERE, "-Wall", "-fstack-usage", "-S", SOURCE_NAME, "-o", "kernel.s")
+        first = await build.step(*_assembly_flags(compiler), "-I", HERE, "-Wall", "-S", SOURCE_NAME, "-o", "kernel.s")
         said = parse_diagnostics(first.stderr, SOURCE_NAME)
         if first.returncode != 0:
             return failed(*(said or _unexplained(first)))
         assembly = (build.folder / "kernel.s").read_text(errors="replace")
         if refused := refused_assembly(assembly):
             return failed(_error(refused), refused=refused)
-        second = await build.step("kernel.s", runtime, *LINK_FLAGS, "-o", "kernel.elf")
+        second = await build.step(*_flags(compiler), "kernel.s", runtime, *LINK_FLAGS, "-o", "kernel.elf")
         if second.returncode != 0:
             return failed(*said, *(_link_errors(second, assembly) or _unexplained(second)))
         program = (build.folder / "kernel.elf").read_bytes()
@@ -113,7 +127,7 @@ class _Build(NamedTuple):
     async def step(self, *arguments: str | Path) -> Finished:
         # The private folder's name must not reach the program: equal sources give equal artefacts.
         mapping = f"-fdebug-prefix-map={self.folder}=."
-        command = (*self.compiler.command, *_flags(self.compiler), mapping, *arguments)
+        command = (*self.compiler.command, mapping, *arguments)
         try:
             return await run(command, cwd=self.folder, env=self.environment, limits=COMPILE_LIMITS)
         except OSError as error:
@@ -134,9 +148,13 @@ async def _runtime(home: Home, compiler: Compiler) -> Path:
     async with locked(home.cache / "runtime.lock"):
         if target.exists():
             return target
-        with tempfile.TemporaryDirectory(prefix="build-runtime-", dir=home.cache, ignore_cleanup_errors=True) as scratch:
+        with tempfile.TemporaryDirectory(
+            prefix="build-runtime-", dir=home.cache, ignore_cleanup_errors=True
+        ) as scratch:
             build = _Build(compiler, Path(scratch), _environment(home, Path(scratch)))
-            result = await build.step("-ffunction-sections", "-c", HERE / "runtime.c", "-o", "runtime.o")
+            result = await build.step(
+                *_flags(compiler), "-ffunction-sections", "-c", HERE / "runtime.c", "-o", "runtime.o"
+            )
             if result.returncode != 0:
                 raise EnvironmentLackError(f"{compiler.title} does not work: {result.stderr.strip()[-1000:]}")
             (build.folder / "runtime.o").replace(target)

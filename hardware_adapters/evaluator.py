@@ -1,0 +1,84 @@
+"""Evaluation with memory: a kernel that was judged before is answered from the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import anyio.to_thread
+
+from .base import Evaluation, HardwareAdapter, Problem, UnknownEngineError, check_source, kernel_digest
+from .registry import adapter_for
+from .store import EvaluationCache, Home
+
+# Where white space or a comment's end can change the meaning, sources that normalise alike may be different kernels.
+_LAYOUT_MATTERS = re.compile(r"\\[ \t]*\r?\n|\?\?/|__LINE__|^(?![ \t]*#[ \t]*include)[^\n]*\"|'", re.MULTILINE)
+
+
+async def evaluate(
+    problem_id: str,
+    source: str,
+    *,
+    engine: str | None = None,
+    seed: int = 0,
+    timeout_s: float = 60.0,
+    home: Home | None = None,
+    use_cache: bool = True,
+    adapter: HardwareAdapter | None = None,
+) -> Evaluation:
+    """As HardwareAdapter.evaluate; an answer from the cache has `cached=True`.
+
+    Timeouts are not remembered, nor are failures of the infrastructure (they are exceptions): both may pass next time.
+    Raises UsageError, EnvironmentLackError, EngineFailure.
+    """
+    adapter = adapter or adapter_for(problem_id)
+    problem = adapter.problem(problem_id)
+    check_source(source)
+    if not use_cache:
+        return await adapter.evaluate(problem, source, engine=engine, seed=seed, timeout_s=timeout_s)
+    keys = await anyio.to_thread.run_sync(_keys, adapter, problem, source, engine, seed)
+    cache = await anyio.to_thread.run_sync(EvaluationCache, home or Home())
+    for key in keys:
+        if (found := await anyio.to_thread.run_sync(cache.get, key)) is not None:
+            return found.model_copy(update={"cached": True})
+    evaluation = await adapter.evaluate(problem, source, engine=engine, seed=seed, timeout_s=timeout_s)
+    if evaluation.verdict != "timed_out" or evaluation.fault is not None:
+        key = keys.normalised if evaluation.passed else keys.exact
+        await anyio.to_thread.run_sync(cache.put, key, evaluation)
+    return evaluation
+
+
+class _Keys(NamedTuple):
+    """Two keys of one evaluation: of the source without comments and white space, and of its very text.
+
+    A failure is kept under the exact key, because it names lines.
+    """
+
+    normalised: str
+    exact: str
+
+
+def _keys(adapter: HardwareAdapter, problem: Problem, source: str, engine: str | None, seed: int) -> _Keys:
+    """Digests of everything an evaluation depends on. Raises UnknownEngineError."""
+    engines = adapter.engines()
+    chosen = next((e for e in engines if (e.default if engine is None else e.name == engine)), None)
+    if chosen is None:
+        raise UnknownEngineError(str(engine), [e.name for e in engines])
+    parts = [
+        problem.digest,
+        kernel_digest(source),
+        chosen.name,
+        chosen.version,
+        adapter.configuration(chosen.name),
+        seed,
+    ]
+    text = hashlib.sha256(source.encode(errors="surrogatepass")).hexdigest()
+    exact = _digest([*parts, text])
+    return _Keys(exact if _LAYOUT_MATTERS.search(source) else _digest(parts), exact)
+
+
+def _digest(parts: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

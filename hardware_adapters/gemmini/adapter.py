@@ -1,0 +1,272 @@
+"""The Gemmini target: C kernels, judged by the embedded simulator."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from ..base import (
+    Compilation,
+    EngineStatus,
+    EnvironmentLackError,
+    Evaluation,
+    HardwareAdapter,
+    Problem,
+    ProblemSummary,
+    Profile,
+    Rewrite,
+    UnknownEngineError,
+    check_source,
+    kernel_digest,
+)
+from ..problems import unknown_problem
+from ..store import Home
+from ..toolchain import host_compiler
+from . import gemsim, rewrites, schedule
+from .calibration import FILE as CALIBRATION_FILE
+from .calibration import calibration
+from .debug_info import LineTable
+from .emit import emit
+from .inputs import generator, input_sets
+from .judge import Judgement, judge
+from .problems import EXAMPLES, FAMILY, PATTERN, TARGET, Gemm, describe, summary
+from .profile import make_profile
+from .toolchain import SOURCE_NAME, Compiled, compile_kernel, compiler_identity, cross_compiler
+
+ENGINE = "gemsim"
+# Raised whenever judging changes, so that remembered evaluations are worked out again.
+RULES_VERSION = "1"
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class GemminiAdapter(HardwareAdapter):
+    """Gemmini, 16x16 int8, weights stationary or outputs stationary; one engine, `gemsim`."""
+
+    target = TARGET
+    title = "Gemmini (16x16 int8 systolic array beside a Rocket core)"
+
+    def __init__(self, home: Home | None = None, *, path: str | None = None) -> None:
+        """`path` replaces PATH in the search for a RISC-V compiler."""
+        self._home = home
+        self._path = path
+
+    @functools.cached_property
+    def home(self) -> Home:
+        return self._home or Home()
+
+    def engines(self) -> list[EngineStatus]:
+        try:
+            compiler = cross_compiler(self._path)
+            builder = host_compiler()
+            available, reason = True, f"built in; kernels by {compiler.title}, simulator by {builder.title}"
+        except EnvironmentLackError as error:
+            available, reason = False, str(error)
+        status = EngineStatus(
+            name=ENGINE,
+            kind="simulator",
+            available=available,
+            reason=reason,
+            version=gemsim.engine_version(),
+            source="estimated",
+            trust=calibration().trust,
+            default=True,
+        )
+        return [status]
+
+    def configuration(self, engine: str) -> str:
+        try:
+            compiler = compiler_identity(cross_compiler(self._path))
+        except EnvironmentLackError:
+            compiler = "none"
+        return f"{compiler} {gemsim.source_digest([CALIBRATION_FILE])} {RULES_VERSION}"
+
+    def families(self) -> Mapping[str, str]:
+        return {FAMILY: PATTERN.text}
+
+    def problems(self) -> list[ProblemSummary]:
+        return [summary(problem_id) for problem_id in EXAMPLES]
+
+    def problem(self, problem_id: str) -> Problem:
+        if not problem_id.startswith(f"{TARGET}/{FAMILY}-"):
+            raise unknown_problem(problem_id, [PATTERN.text], EXAMPLES)
+        return describe(Gemm.of(problem_id))
+
+    def baseline(self, problem: Problem) -> str:
+        gemm = Gemm.of(problem.id)
+        return emit(gemm, schedule.baseline_schedule(gemm))
+
+    def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:
+        return rewrites.rewrites(problem, source, option)
+
+    def rewrite(self, problem: Problem, source: str, option: str, variant: str) -> str:
+        return rewrites.rewrite(problem, source, option, variant)
+
+    async def compile(self, problem: Problem, source: str) -> Compilation:
+        check_source(source)
+        compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
+        return (await compile_kernel(self.home, compiler, source)).compilation
+
+    async def evaluate(
+        self, problem: Problem, source: str, *, engine: str | None = None, seed: int = 0, timeout_s: float = 60.0
+    ) -> Evaluation:
+        run = await self._run(problem, source, engine, seed, timeout_s, profile=False, timeline=None)
+        return run.evaluation
+
+    async def profile(
+        self,
+        problem: Problem,
+        source: str,
+        *,
+        engine: str | None = None,
+        timeline: Path | None = None,
+        timeout_s: float = 60.0,
+    ) -> Profile | Evaluation:
+        run = await self._run(problem, source, engine, 0, timeout_s, profile=True, timeline=timeline)
+        if not run.evaluation.passed or run.raw is None or run.program is None:
+            return run.evaluation
+        lines = await anyio.to_thread.run_sync(LineTable, run.program, SOURCE_NAME)
+        return make_profile(problem, source, run.evaluation, run.raw, lines, str(timeline) if timeline else None)
+
+    async def _run(
+        self,
+        problem: Problem,
+        source: str,
+        engine: str | None,
+        seed: int,
+        timeout_s: float,
+        *,
+        profile: bool,
+        timeline: Path | None,
+    ) -> _Run:
+        check_source(source)
+        if engine not in (None, ENGINE):
+            raise UnknownEngineError(str(engine), [ENGINE])
+        gemm = Gemm.of(problem.id)
+        digest = kernel_digest(source)
+        rng = generator(problem.digest, digest, seed)
+        deadline = time.monotonic() + timeout_s
+        compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
+        program = await gemsim.simulator(self.home)
+        sets, compiled = await _together(
+            lambda: input_sets(gemm, rng), compile_kernel(self.home, compiler, source)
+        )  # fmt: skip
+
+        def concluded(judged: Judgement, answer: gemsim.Answer | None = None, **seconds: float) -> Evaluation:
+            return Evaluation(
+                problem=problem.id,
+                kernel=digest,
+                engine=ENGINE,
+                engine_version=gemsim.engine_version(),
+                source="estimated",
+                compilation=compiled.compilation,
+                input_sets=tuple(chosen.name for chosen in sets),
+                seed=seed,
+                counters=_counters(answer),
+                seconds={"compile": compiled.compilation.seconds, **seconds},
+                **judged._asdict(),
+            )
+
+        if compiled.program is None:
+            return _Run(concluded(_not_compiled(compiled)))
+        cases = gemsim.job_cases(gemm.tensors, sets, rng)
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="autocomp-gemsim-", ignore_cleanup_errors=True) as scratch:
+            folder = Path(scratch)
+            simulation = gemsim.simulate(
+                program,
+                compiled.program,
+                gemm.tensors,
+                cases,
+                sets,
+                folder=folder,
+                limit=instruction_limit(gemm),
+                timeout_s=max(0.1, deadline - time.monotonic()),
+                profile=profile,
+                timeline=timeline is not None,
+            )
+            try:
+                expected, results = await _together(lambda: [gemm.reference(s.inputs) for s in sets], simulation)
+            except gemsim.TimedOut:
+                stopped = Judgement(
+                    "timed_out", f"stopped after {timeout_s:.0f} s of simulating: the kernel is far too slow"
+                )
+                return _Run(concluded(stopped, simulate=time.monotonic() - started))
+            if timeline is not None and results.profile is not None:
+                await anyio.to_thread.run_sync(_deliver, folder / "timeline.json", timeline)
+        simulated = time.monotonic()
+        judged = await anyio.to_thread.run_sync(
+            judge, problem, gemm, sets, cases, expected, results, compiled.program, source, SOURCE_NAME
+        )
+        seconds = {"simulate": simulated - started, "check": time.monotonic() - simulated}
+        return _Run(concluded(judged, results.answer, **seconds), results.profile, compiled.program)
+
+
+class _Run(NamedTuple):
+    evaluation: Evaluation
+    raw: gemsim.RawProfile | None = None
+    program: Path | None = None
+
+
+def instruction_limit(gemm: Gemm) -> int:
+    """Instructions (and cycles) a call may take before it counts as an endless loop.
+
+    A scalar kernel without the accelerator needs about 6 per multiplication; more than 16 is no attempt at speed.
+    """
+    return min(2_000_000_000, max(20_000_000, 16 * gemm.macs))
+
+
+def _not_compiled(compiled: Compiled) -> Judgement:
+    if compiled.refused:
+        return Judgement("rejected", compiled.refused)
+    errors = [d for d in compiled.compilation.diagnostics if d.severity == "error"]
+    first = f": line {errors[0].line}: {errors[0].message}" if errors and errors[0].line else ""
+    if errors and not first:
+        first = f": {errors[0].message}"
+    return Judgement("compile_error", f"the kernel does not compile ({len(errors)} errors){first}")
+
+
+def _counters(answer: gemsim.Answer | None) -> dict[str, int | None]:
+    """Of the timed, cold call."""
+    if answer is None or not answer.cases or not answer.cases[0].calls:
+        return {}
+    call = answer.cases[0].calls[0]
+    return {"instret": call.instret, "commands": call.commands, **call.counters}
+
+
+def _deliver(made: Path, wanted: Path) -> None:
+    try:
+        wanted.write_bytes(made.read_bytes())
+    except OSError as error:
+        raise EnvironmentLackError(f"the timeline cannot be written to {wanted}: {error.strerror}") from error
+
+
+async def _together(work: Callable[[], T], other: Awaitable[U]) -> tuple[T, U]:
+    """`work` in a thread beside `other`. The error of either is raised as it is, not in a group."""
+    results: list[T] = []
+    others: list[U] = []
+    errors: list[Exception] = []
+
+    async def in_thread() -> None:
+        try:
+            results.append(await anyio.to_thread.run_sync(work, abandon_on_cancel=True))
+        except Exception as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(in_thread)
+        try:
+            others.append(await other)
+        except Exception as error:
+            errors.insert(0, error)
+            tasks.cancel_scope.cancel()
+    if errors:
+        raise errors[0]
+    return results[0], others[0]

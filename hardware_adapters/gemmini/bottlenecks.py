@@ -1,0 +1,147 @@
+"""Rules that turn counters into the bottlenecks a menu option can answer to.
+
+Thresholds are shares of the cold call's cycles. A rule whose counters are missing says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..base import Bottleneck, Traffic
+
+# Below, a cause is noise: removing it entirely would gain less than the simulator's own error.
+NOTABLE = 0.04
+ARRAY_BOUND = 0.85
+UNIT_SATURATED = 0.6
+RELOADED = 1.5
+SMALL_KERNEL_CYCLES = 30_000
+COLD_SHARE = 0.15
+LINE_BYTES = 64
+# Streaming 64x16 loads from DRAM reach 6.9 bytes per cycle on the RTL; from here on DRAM sets the pace.
+DRAM_SATURATED_BYTES_PER_CYCLE = 4.5
+
+_STALLS = {
+    "stall_wait_load": (
+        "load_bound",
+        "the array waits for operands that are still being loaded: move fewer bytes, load wider, or load earlier",
+    ),
+    "stall_wait_store": (
+        "store_bound",
+        "the array waits for results to be stored: the accumulator tile it needs next is still being moved out",
+    ),
+    "stall_wait_issue": (
+        "issue_bound",
+        "the array has nothing to do because the CPU has not issued commands yet: fewer instructions per command, "
+        "unrolling, cheaper addresses",
+    ),
+    "stall_dependency": (
+        "dependency",
+        "commands wait for their own predecessors: rotate over several tiles or buffers, so that neighbours do not "
+        "depend on each other",
+    ),
+    "stall_bank_conflict_spad": (
+        "bank_conflict_spad",
+        "loads write the scratchpad bank that the array is reading: put operands and their prefetch in different banks",
+    ),
+    "stall_bank_conflict_acc": (
+        "bank_conflict_acc",
+        "stores or fills use the accumulator bank that the array is writing: alternate between the two banks",
+    ),
+    "stall_config_ex": ("config_drain", "config_ex drains the array each time: set it once, outside the loops"),
+    "stall_fence": (
+        "fence",
+        "fences keep the CPU from issuing commands: leave out all that order does not need",
+    ),
+}
+
+
+def find_bottlenecks(
+    counters: Mapping[str, int],
+    cycles: int,
+    warm_cycles: float | None,
+    bound_cycles: float,
+    traffic: Sequence[Traffic],
+) -> tuple[Bottleneck, ...]:
+    """Most costly first; never empty, for something always limits a kernel."""
+    rules = (
+        *_stall_rules(counters, cycles),
+        *_reload_rule(counters, cycles, traffic),
+        *_dram_rule(counters, cycles),
+        *_zero_fill_rule(counters, cycles),
+        *_startup_rule(cycles, warm_cycles),
+    )
+    found = [entry for entry in rules if entry[0] >= NOTABLE]
+    found.sort(key=lambda entry: (-entry[0], entry[1].id))
+    bottlenecks = [bottleneck for _, bottleneck in found]
+    array = counters.get("array_busy_cycles")
+    if array is not None and (array / cycles >= ARRAY_BOUND or not bottlenecks):
+        bottlenecks.insert(0, _array_bound(array, cycles, bound_cycles))
+    return tuple(bottlenecks)
+
+
+Costed = tuple[float, Bottleneck]  # share of the cycles that the cause costs, at most
+
+
+def _stall_rules(counters: Mapping[str, int], cycles: int) -> Iterator[Costed]:
+    for counter, (name, explanation) in _STALLS.items():
+        share = counters.get(counter, 0) / cycles
+        evidence = {"stall_share": round(share, 3)}
+        unit = {"load_bound": "load_busy_cycles", "store_bound": "store_busy_cycles"}.get(name, "")
+        if unit in counters:
+            evidence["unit_busy_share"] = round(counters[unit] / cycles, 3)
+        yield share, Bottleneck(id=name, explanation=explanation, evidence=evidence)
+
+
+def _reload_rule(counters: Mapping[str, int], cycles: int, traffic: Sequence[Traffic]) -> Iterator[Costed]:
+    """Bytes moved more often than needed count as far as loading holds up the array."""
+    excess = sum(max(0, entry.bytes_moved - entry.bytes_needed) for entry in traffic)
+    moved = sum(entry.bytes_moved for entry in traffic)
+    worst = max(traffic, key=lambda entry: entry.reloads, default=None)
+    if worst is None or worst.reloads <= RELOADED or not moved:
+        return
+    waits = counters.get("stall_wait_load", 0) + counters.get("stall_bank_conflict_spad", 0)
+    evidence = {f"reloads_{entry.tensor}": round(entry.reloads, 2) for entry in traffic}
+    explanation = (
+        f"{worst.tensor} is moved {worst.reloads:.1f} times: larger tiles, or keeping it on chip, save the reloads"
+    )
+    yield waits / cycles * excess / moved, Bottleneck(id="reload_traffic", explanation=explanation, evidence=evidence)
+
+
+def _dram_rule(counters: Mapping[str, int], cycles: int) -> Iterator[Costed]:
+    misses = counters.get("l2_misses")
+    if misses is None:
+        return
+    rate = misses * LINE_BYTES / cycles
+    if rate >= DRAM_SATURATED_BYTES_PER_CYCLE:
+        waits = counters.get("stall_wait_load", 0) + counters.get("stall_wait_store", 0)
+        explanation = "DRAM sets the pace (7 bytes per cycle at best): fetch each byte once and in whole lines"
+        evidence = {"dram_bytes_per_cycle": round(rate, 2), "l2_misses": misses}
+        yield waits / cycles, Bottleneck(id="dram_bound", explanation=explanation, evidence=evidence)
+
+
+def _zero_fill_rule(counters: Mapping[str, int], cycles: int) -> Iterator[Costed]:
+    fills, busy = counters.get("zero_fills"), counters.get("zero_fill_cycles")
+    if not fills or not busy:
+        return
+    explanation = "accumulator tiles are zeroed before each sum: let the first compute overwrite (ACC) instead"
+    evidence = {"zero_fills": fills, "zero_fill_cycles_share": round(busy / cycles, 3)}
+    yield busy / cycles, Bottleneck(id="accumulator_zero_fill", explanation=explanation, evidence=evidence)
+
+
+def _startup_rule(cycles: int, warm_cycles: float | None) -> Iterator[Costed]:
+    if warm_cycles is None or cycles > SMALL_KERNEL_CYCLES:
+        return
+    share = (cycles - warm_cycles) / cycles
+    if share >= COLD_SHARE:
+        explanation = "a short kernel: first touches of code and data weigh; less code, early first loads"
+        evidence = {"cold_cycles": cycles, "warm_cycles": warm_cycles, "cold_share": round(share, 3)}
+        yield share, Bottleneck(id="startup", explanation=explanation, evidence=evidence)
+
+
+def _array_bound(busy: int, cycles: int, bound_cycles: float) -> Bottleneck:
+    evidence = {"array_busy_share": round(busy / cycles, 3), "utilisation": round(bound_cycles / cycles, 3)}
+    if bound_cycles / cycles < 0.9 * busy / cycles:
+        why = "the array works nearly all the time, partly on padding: fill its 16 rows and columns"
+    else:
+        why = "the array works nearly all the time: little is left to gain on this machine"
+    return Bottleneck(id="array_bound", explanation=why, evidence=evidence)

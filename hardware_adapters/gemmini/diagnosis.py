@@ -1,0 +1,71 @@
+"""Recognising well-known mistakes from the wrong result they leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .inputs import InputSet
+from .problems import Gemm
+
+# A supposed mistake must explain nearly all of the wrong elements; a few may be spoilt by something else.
+EXPLAINED = 0.98
+MAX_MACS = 1 << 28
+TILE = 16
+
+
+def explain_mistake(gemm: Gemm, chosen: InputSet, got: np.ndarray, expected: np.ndarray) -> str:
+    """One clause naming the mistake that would give exactly these values, or an empty string."""
+    wrong = got != expected
+    if not wrong.any() or gemm.macs > MAX_MACS:
+        return ""
+    for clause, result in _mistakes(gemm, chosen.inputs):
+        same = result == got
+        if (result != expected).any() and same[wrong].mean() >= EXPLAINED and same.mean() >= EXPLAINED:
+            return clause
+    return ""
+
+
+def _mistakes(gemm: Gemm, inputs: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    a, b = inputs["A"], inputs["B"]
+    yield "values wrap around instead of saturating to -128..127", _wrapped(gemm, inputs)
+    if gemm.relu:
+        yield "ReLU is missing: give RELU to config_st_ext", gemm._replace(relu=False).reference(inputs)
+    if gemm.shift:
+        yield "the accumulator scale is missing: give it to config_st_ext", gemm._replace(shift=0).reference(inputs)
+    if gemm.bias:
+        yield "D is not added", gemm._replace(bias=None).reference(inputs)
+        first_row = {**inputs, "D": np.broadcast_to(inputs["D"][:1], inputs["D"].shape)}
+        if gemm.bias == "biasmat":
+            yield "the first row of D is added everywhere: the stride of D's config_ld is 0", gemm.reference(first_row)
+    for depth in (TILE, 2 * TILE, 4 * TILE, 8 * TILE, 16 * TILE):
+        if gemm.k <= depth:
+            break
+        kept = (gemm.k - 1) // depth * depth
+        last = {**inputs, "A": np.where(np.arange(gemm.k) >= kept, a, 0).astype(np.int8)}
+        bare = gemm._replace(bias=None)
+        yield (
+            f"only the last {gemm.k - kept} of {gemm.k} products are summed: the accumulate bit (ACCADD) is missing",
+            bare.reference(last),
+        )
+        cut = {**inputs, "A": np.where(np.arange(gemm.k) < kept, a, 0).astype(np.int8)}
+        yield f"the last {gemm.k - kept} of the {gemm.k} products are left out", gemm.reference(cut)
+        if depth == TILE:
+            rest = {**inputs, "A": np.where(np.arange(gemm.k) >= depth, a, 0).astype(np.int8)}
+            yield f"the first {depth} of the {gemm.k} products are left out", gemm.reference(rest)
+    if gemm.k == gemm.n:
+        yield "B is used transposed", gemm.reference({**inputs, "B": np.ascontiguousarray(b.T)})
+    if gemm.k == gemm.m:
+        yield "A is used transposed", gemm.reference({**inputs, "A": np.ascontiguousarray(a.T)})
+
+
+def _wrapped(gemm: Gemm, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    """The result without saturation: the low 8 bits of the (shifted, activated) sum."""
+    total = np.matmul(inputs["A"].astype(np.float64), inputs["B"].astype(np.float64)).astype(np.int64)
+    if gemm.bias:
+        total += inputs["D"]
+    scaled = np.rint(total / 2.0**gemm.shift).astype(np.int64)
+    if gemm.relu:
+        scaled = np.maximum(scaled, 0)
+    return scaled.astype(np.int8)

@@ -1,0 +1,245 @@
+"""The embedded simulator: building it, giving it jobs, reading its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import anyio.to_thread
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..base import EngineFailure, Tensor
+from ..process import Finished, Limits, minimal_environment, run
+from ..store import Home
+from ..toolchain import build_host_program, source_digest
+from .inputs import InputSet
+from .problems import tensor_bytes
+
+SOURCES = Path(__file__).parent / "simulator"
+BUILD_FLAGS = ("-O3", "-std=c11", "-fno-strict-aliasing")
+TIMED_CALLS = 2  # cold and warm
+POISON = (0xA5, 0x5A)  # what outputs are filled with before the first call, the second, ...
+
+# Operands of the timed case lie the same way for every kernel, as in the measured corpus: A on a page, every further
+# one at the next multiple of a cache line, here with one line between, so that overruns are seen.
+BUFFER_BASE = 0x9000_0000
+GUARD_BYTES = 64
+LINE_BYTES = 64
+# Functional cases lie elsewhere, so that a kernel with built-in addresses fails.
+MAX_SHIFT_LINES = 1 << 12
+_MAX_ANSWER_BYTES = 4 << 20
+_MEMORY_BYTES = 4 << 30
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class SimulatedFault(_Answer):
+    kind: str
+    message: str
+    pc: int
+    instruction: str = ""
+    call: int
+
+
+class Call(_Answer):
+    cycles: int | None
+    instret: int
+    commands: int
+    counters: dict[str, int] = Field(default_factory=dict)
+
+
+class Case(_Answer):
+    name: str
+    status: Literal["ok", "fault"]
+    fault: SimulatedFault | None = None
+    calls: tuple[Call, ...] = ()
+
+
+class Answer(_Answer):
+    version: str
+    cases: tuple[Case, ...]
+
+
+class BufferTraffic(_Answer):
+    """Bytes that the DMA read from the buffer (out) and wrote to it (in)."""
+
+    name: str
+    bytes_in: int
+    bytes_out: int
+
+
+class RawProfile(_Answer):
+    """What the simulator writes about the first timed call."""
+
+    cycles: int
+    counters: dict[str, int]
+    pc_cycles: tuple[tuple[int, int, int], ...] = ()
+    buffers: tuple[BufferTraffic, ...] = ()
+    commands: dict[str, int] = Field(default_factory=dict)
+    spad_rows_used: int | None = None
+    acc_rows_used: int | None = None
+
+
+class Buffer(NamedTuple):
+    name: str
+    address: int
+    bytes: int
+    role: str
+    file: str
+
+
+class JobCase(NamedTuple):
+    name: str
+    timed: bool
+    buffers: tuple[Buffer, ...]
+
+    @property
+    def calls(self) -> int:
+        return TIMED_CALLS if self.timed else 1
+
+
+class Results(NamedTuple):
+    """The answer, and per case what every finished call left in the output, in its tensor's shape."""
+
+    answer: Answer
+    outputs: tuple[tuple[np.ndarray, ...], ...]
+    profile: RawProfile | None
+
+
+class TimedOut(Exception):
+    """The simulation was stopped at the caller's wall-clock limit."""
+
+
+def engine_version() -> str:
+    """Changes whenever the simulator could answer differently: package version and digest of its sources."""
+    try:
+        package = version("autocomp-mcp")
+    except PackageNotFoundError:
+        package = "0"
+    return f"{package}+{source_digest(source_files(), ' '.join(BUILD_FLAGS))[:8]}"
+
+
+def source_files() -> list[Path]:
+    return sorted(path for path in SOURCES.iterdir() if path.suffix in (".c", ".h"))
+
+
+async def simulator(home: Home) -> Path:
+    """The simulator's program, built at first use. Raises EnvironmentLackError."""
+    includes = ("-I", str(SOURCES))
+    return await build_host_program(home, "gemsim", source_files(), (*BUILD_FLAGS, *includes))
+
+
+def layout(tensors: Sequence[Tensor], base: int, case: str) -> tuple[Buffer, ...]:
+    """Place the operands one after the other from `base`, with their files named after case and tensor."""
+    buffers, address = [], base
+    for tensor in tensors:
+        size = tensor_bytes(tensor)
+        buffers.append(Buffer(tensor.name, address, size, tensor.role, f"{case}.{tensor.name}"))
+        address = -(-(address + size + GUARD_BYTES) // LINE_BYTES) * LINE_BYTES
+    return tuple(buffers)
+
+
+def job_cases(tensors: Sequence[Tensor], sets: Sequence[InputSet], rng: np.random.Generator) -> tuple[JobCase, ...]:
+    """One case per input set: the timed one in the canonical layout, the others at random lines."""
+    cases = []
+    for chosen in sets:
+        base = BUFFER_BASE if chosen.timed else BUFFER_BASE + LINE_BYTES * int(rng.integers(1, MAX_SHIFT_LINES))
+        cases.append(JobCase(chosen.name, chosen.timed, layout(tensors, base, chosen.name)))
+    return tuple(cases)
+
+
+def job_text(cases: Sequence[JobCase], limit: int, profile: bool, timeline: bool) -> str:
+    """The job in the simulator's language; all paths are names in the job's own folder."""
+    lines = ["elf kernel.elf", "entry solution", f"limit-cycles {limit}", f"limit-instructions {limit}"]
+    lines += ["profile profile.json"] if profile else []
+    lines += ["timeline timeline.json"] if timeline else []
+    for case in cases:
+        lines.append(f"case {case.name} {'timed' if case.timed else 'functional'}")
+        lines += [f"buffer {b.name} {b.address:#x} {b.bytes} {b.role} {b.file}" for b in case.buffers]
+        lines.append(f"calls {case.calls}")
+    return "\n".join(lines) + "\n"
+
+
+async def simulate(
+    program: Path,
+    kernel: Path,
+    tensors: Sequence[Tensor],
+    cases: Sequence[JobCase],
+    sets: Sequence[InputSet],
+    *,
+    folder: Path,
+    limit: int,
+    timeout_s: float,
+    profile: bool = False,
+    timeline: bool = False,
+) -> Results:
+    """Run all cases of one evaluation in one process, in `folder` (empty, the caller's).
+
+    Raises TimedOut, and EngineFailure when the simulator itself failed: it died, refused the job, or made no sense.
+    """
+
+    def write() -> None:
+        (folder / "kernel.elf").symlink_to(kernel)
+        for case, chosen in zip(cases, sets, strict=True):
+            for buffer in case.buffers:
+                if buffer.role == "input":
+                    (folder / buffer.file).write_bytes(np.ascontiguousarray(chosen.inputs[buffer.name]).tobytes())
+        (folder / "job").write_text(job_text(cases, limit, profile, timeline))
+
+    await anyio.to_thread.run_sync(write)
+    limits = Limits(wall_s=timeout_s, memory_bytes=_MEMORY_BYTES, output_bytes=_MAX_ANSWER_BYTES)
+    try:
+        finished = await run([program, "job", "job"], cwd=folder, env=minimal_environment(folder), limits=limits)
+    except OSError as error:
+        raise EngineFailure(f"gemsim cannot be started: {error}") from error
+    if finished.timed_out:
+        raise TimedOut
+    answer = read_answer(finished, [case.name for case in cases])
+    outputs = tuple(
+        _outputs(folder, case, tensors, len(said.calls)) for case, said in zip(cases, answer.cases, strict=True)
+    )
+    complete = profile and bool(answer.cases[0].calls)
+    return Results(answer, outputs, read_profile(folder / "profile.json") if complete else None)
+
+
+def read_answer(finished: Finished, cases: Sequence[str]) -> Answer:
+    """The simulator's answer to a job with these cases. Raises EngineFailure for anything but a sound one."""
+    if finished.returncode != 0:
+        raise EngineFailure(f"gemsim ended with status {finished.returncode}: {finished.stderr.strip()[-400:]!r}")
+    if finished.truncated:
+        raise EngineFailure("gemsim's answer is longer than 4 MiB")
+    try:
+        answer = Answer.model_validate_json(finished.stdout)
+    except ValidationError as error:
+        raise EngineFailure(f"gemsim's answer does not parse: {str(error)[:400]}") from error
+    if [case.name for case in answer.cases] != list(cases):
+        raise EngineFailure(f"gemsim answered for {[case.name for case in answer.cases]}, asked was {list(cases)}")
+    for case in answer.cases:
+        if (case.status == "fault") != (case.fault is not None):
+            raise EngineFailure(f"gemsim's answer for case {case.name!r} contradicts itself")
+        if case.fault is not None and case.fault.kind == "host_error":
+            raise EngineFailure(f"gemsim failed: {case.fault.message}")
+    return answer
+
+
+def read_profile(path: Path) -> RawProfile:
+    """Raises EngineFailure."""
+    try:
+        return RawProfile.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise EngineFailure(f"gemsim's profile cannot be read: {str(error)[:400]}") from error
+
+
+def _outputs(folder: Path, case: JobCase, tensors: Sequence[Tensor], calls: int) -> tuple[np.ndarray, ...]:
+    """Per finished call, the output tensor."""
+    [(buffer, tensor)] = [(b, t) for b, t in zip(case.buffers, tensors, strict=True) if b.role == "output"]
+    try:
+        data = np.fromfile(folder / buffer.file, tensor.dtype) if calls else np.empty(0, tensor.dtype)
+        return tuple(data.reshape(calls, *tensor.shape))
+    except (OSError, ValueError) as error:
+        raise EngineFailure(f"gemsim left no complete output for {calls} calls of case {case.name!r}") from error

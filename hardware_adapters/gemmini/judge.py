@@ -1,0 +1,102 @@
+"""From what the simulator reports to a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..base import Fault, Latency, Mismatch, Problem, Verdict
+from ..checking import Check, compare_exact
+from .calibration import calibration
+from .debug_info import LineTable
+from .diagnosis import explain_mistake
+from .gemsim import POISON, Case, JobCase, Results, SimulatedFault
+from .inputs import InputSet
+from .problems import Gemm
+
+TILE = 16
+
+
+class Judgement(NamedTuple):
+    verdict: Verdict
+    message: str
+    fault: Fault | None = None
+    mismatches: tuple[Mismatch, ...] = ()
+    wrong_elements: int | None = None
+    latency: Latency | None = None
+    warm_latency: Latency | None = None
+    utilisation: float | None = None
+
+
+def judge(
+    problem: Problem,
+    gemm: Gemm,
+    sets: Sequence[InputSet],
+    cases: Sequence[JobCase],
+    expected: Sequence[np.ndarray],
+    results: Results,
+    kernel: Path,
+    source: str,
+    source_name: str,
+) -> Judgement:
+    """Every call of every case counts: a fault or a wrong element anywhere fails the kernel."""
+    for case in results.answer.cases:
+        if case.fault is not None:
+            return _faulted(case, case.fault, kernel, source, source_name)
+    wrong: list[tuple[InputSet, int, np.ndarray, np.ndarray, Check]] = []
+    for chosen, outputs, right in zip(sets, results.outputs, expected, strict=True):
+        for call, got in enumerate(outputs):
+            check = compare_exact("C", got, right, POISON[call % 2], TILE)
+            if not check.passed:
+                wrong.append((chosen, call, got, right, check))
+    if wrong:
+        return _wrong_result(gemm, wrong, len(sets))
+    return _timed(problem, results.answer.cases[0])
+
+
+def _faulted(case: Case, said: SimulatedFault, kernel: Path, source: str, source_name: str) -> Judgement:
+    line = LineTable(kernel, source_name).line(said.pc)
+    instruction = said.instruction or None
+    fault = Fault(kind=said.kind, message=said.message, instruction=instruction, line=line, call=said.call)
+    place = f"; call {said.call} with the {case.name!r} inputs"
+    if line is not None:
+        text = source.split("\n")[line - 1].strip() if line <= source.count("\n") + 1 else ""
+        place += f", line {line}: {text[:120]}"
+    if said.kind == "endless_loop":
+        return Judgement("timed_out", f"endless loop, or far too slow: {said.message}{place}", fault)
+    return Judgement("crashed", f"{said.kind.replace('_', ' ')}: {said.message}{place}", fault)
+
+
+def _wrong_result(gemm: Gemm, wrong: list[tuple[InputSet, int, np.ndarray, np.ndarray, Check]], sets: int) -> Judgement:
+    """The last failing set explains best: its outputs stay in range, so that wrong sums show as themselves."""
+    chosen, call, got, expected, check = wrong[-1]
+    failing = {entry[0].name for entry in wrong}
+    message = f"{check.wrong} of {check.total} elements of C are wrong with the {chosen.name!r} inputs"
+    if len(failing) < sets:
+        message += f" (right with {sets - len(failing)} of {sets} input sets)"
+    elif call > 0 and all(entry[1] > 0 for entry in wrong):
+        message += " in the second call only: the kernel relies on what an earlier call left"
+    reason = explain_mistake(gemm, chosen, got, expected) or check.hint
+    if reason:
+        message += f"; {reason}"
+    return Judgement("wrong_result", message, mismatches=check.mismatches, wrong_elements=check.wrong)
+
+
+def _timed(problem: Problem, case: Case) -> Judgement:
+    cold, warm = (call.cycles or 0 for call in case.calls)
+    bound = problem.bound
+    if min(cold, warm) < bound.value:
+        message = (
+            f"{min(cold, warm)} cycles are fewer than the hardware can need ({bound.reason}): the work was not done "
+            "in the timed call"
+        )
+        return Judgement("rejected", message)
+    error = calibration().median_error_percent
+    latency = Latency(value=cold, unit="cycles", statistic="first call, cold memory system", error_percent=error)
+    warm_latency = Latency(value=warm, unit="cycles", statistic="second call, warm caches", error_percent=error)
+    utilisation = bound.value / cold
+    message = f"correct on all input sets; {cold} cycles (estimated), {100 * utilisation:.1f} % of the array's peak"
+    return Judgement("passed", message, latency=latency, warm_latency=warm_latency, utilisation=utilisation)

@@ -1,0 +1,100 @@
+"""What the simulator counted, as a profile that names the bottleneck by fixed rules."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from ..base import Evaluation, LineCost, Problem, Profile, Stall, Traffic, UnitTime
+from .bottlenecks import find_bottlenecks
+from .debug_info import LineTable
+from .gemsim import RawProfile
+from .problems import tensor_bytes
+
+MAX_LINES = 12
+MAX_LINE_CHARS = 100
+# Counters by unit; the array's own time and its stalls are exclusive and add up to all cycles.
+_BUSY = {"array": "array_busy_cycles", "load": "load_busy_cycles", "store": "store_busy_cycles"}
+_STALL = "stall_"
+
+
+def make_profile(
+    problem: Problem, source: str, evaluation: Evaluation, raw: RawProfile, lines: LineTable, timeline: str | None
+) -> Profile:
+    """The profile of the first timed call of a kernel that passed. A few KB as JSON, whatever the kernel."""
+    assert evaluation.latency is not None and evaluation.utilisation is not None
+    cycles = max(1, raw.cycles)
+    traffic = _traffic(problem, raw)
+    warm = evaluation.warm_latency.value if evaluation.warm_latency else None
+    return Profile(
+        problem=problem.id,
+        kernel=evaluation.kernel,
+        engine=evaluation.engine,
+        engine_version=evaluation.engine_version,
+        source=evaluation.source,
+        latency=evaluation.latency,
+        utilisation=evaluation.utilisation,
+        counters=_counters(raw, evaluation),
+        units=_units(raw.counters, evaluation, cycles),
+        stalls=_stalls(raw.counters, cycles),
+        bottlenecks=find_bottlenecks(raw.counters, cycles, warm, problem.bound.value, traffic),
+        traffic=traffic,
+        lines=_line_costs(raw, lines, source),
+        timeline=timeline,
+    )
+
+
+def _counters(raw: RawProfile, evaluation: Evaluation) -> dict[str, int | None]:
+    counters: dict[str, int | None] = {**evaluation.counters, **raw.counters}
+    counters["cycles"] = raw.cycles
+    counters["spad_rows_used"] = raw.spad_rows_used
+    counters["acc_rows_used"] = raw.acc_rows_used
+    return counters
+
+
+def _units(counters: Mapping[str, int], evaluation: Evaluation, cycles: int) -> tuple[UnitTime, ...]:
+    busy = {unit: counters[name] for unit, name in _BUSY.items() if name in counters}
+    instret = evaluation.counters.get("instret")
+    if instret is not None:
+        busy["cpu"] = instret  # one instruction per cycle when it does not wait
+    return tuple(UnitTime(unit=unit, busy=count, share=_share(count, cycles)) for unit, count in busy.items())
+
+
+def _stalls(counters: Mapping[str, int], cycles: int) -> tuple[Stall, ...]:
+    stalls = [
+        (name.removeprefix(_STALL), count) for name, count in counters.items() if name.startswith(_STALL) and count
+    ]
+    stalls.sort(key=lambda stall: (-stall[1], stall[0]))
+    return tuple(Stall(cause=cause, cycles=count, share=_share(count, cycles)) for cause, count in stalls)
+
+
+def _share(count: int, cycles: int) -> float:
+    return round(count / cycles, 4)
+
+
+def _traffic(problem: Problem, raw: RawProfile) -> tuple[Traffic, ...]:
+    moved = {buffer.name: buffer for buffer in raw.buffers}
+    traffic = []
+    for tensor in problem.tensors:
+        buffer = moved.get(tensor.name)
+        if buffer is None:
+            continue
+        count = buffer.bytes_out if tensor.role == "input" else buffer.bytes_in
+        needed = tensor_bytes(tensor)
+        entry = Traffic(tensor=tensor.name, bytes_moved=count, bytes_needed=needed, reloads=round(count / needed, 3))
+        traffic.append(entry)
+    return tuple(traffic)
+
+
+def _line_costs(raw: RawProfile, table: LineTable, source: str) -> tuple[LineCost, ...]:
+    """CPU cycles per source line, waiting for a full command queue or a fence included."""
+    cost: dict[int, int] = defaultdict(int)
+    for pc, cycles, _ in raw.pc_cycles:
+        if (line := table.line(pc)) is not None:
+            cost[line] += cycles
+    text = source.split("\n")
+    worst = sorted(cost.items(), key=lambda item: (-item[1], item[0]))[:MAX_LINES]
+    return tuple(
+        LineCost(line=line, cycles=cycles, text=text[line - 1].strip()[:MAX_LINE_CHARS] if line <= len(text) else "")
+        for line, cycles in worst
+    )

@@ -53,6 +53,8 @@ struct Timing {
     Waiting queue[MAX_QUEUE];
     int queue_head, queue_count;
     Entry station[MAX_STATION];
+    int live;                  // entries in the station
+    uint64_t next_done;        // no entry is done before this cycle
     int first_slot[UNITS + 1]; // slots of unit u: first_slot[u] .. first_slot[u + 1] - 1
     Fifo unissued[UNITS], unit_queue[UNITS];
 
@@ -71,12 +73,12 @@ struct Timing {
 
     // Execute: the commands it holds are unit_queue[UNIT_EXECUTE].
     int phase_active, phase_compute, phase_preload; // slots, or -1
-    unsigned phase_feed_left, phase_weights_left, phase_other_left;
+    unsigned phase_feed_left, phase_weights_left;
+    int feed_bank, weight_bank, c_bank; // of this phase, or -1
     uint64_t phase_began, execute_ready, array_drained; // array_drained: last C row written
-    int weights_slot, last_c_bank; // preload whose compute is next
-    uint64_t execute_busy_until;
+    int weights_slot; // preload whose compute is next
 
-    uint64_t causes[CAUSES], start, busy[UNITS], array_cycles, queue_full, fences, bytes_in, bytes_out, macs;
+    uint64_t causes[CAUSES], start, busy[UNITS], array_cycles, queue_full, fences, bytes_in, bytes_out;
 
     int recording;
     unsigned slices, slices_lost;
@@ -95,7 +97,7 @@ Timing *timing_new(const Config *c, L2 *l2) {
 }
 
 void timing_reset(Timing *t) {
-    Timing fresh = {.config = t->config, .l2 = t->l2, .slice = t->slice, .recording = t->recording, .weights_slot = -1, .last_c_bank = -1};
+    Timing fresh = {.config = t->config, .l2 = t->l2, .slice = t->slice, .recording = t->recording, .weights_slot = -1, .next_done = UINT64_MAX};
     memcpy(fresh.first_slot, t->first_slot, sizeof fresh.first_slot);
     *t = fresh;
 }
@@ -147,6 +149,7 @@ static void enter_station(Timing *t) {
     if (slot < 0) return;
     Entry *e = &t->station[slot];
     *e = (Entry){.op = w->op, .live = 1, .done_at = UINT64_MAX};
+    t->live++;
     for (int s = 0; s < t->first_slot[UNITS]; s++) // hazards inside a unit are kept by its order
         if (s != slot && t->station[s].live && t->station[s].op.unit != e->op.unit && must_wait(&e->op, &t->station[s].op)) e->waits_for |= 1u << s;
     fifo_push(&t->unissued[e->op.unit], slot);
@@ -154,14 +157,25 @@ static void enter_station(Timing *t) {
     t->queue_count--;
 }
 
+static void done_at(Timing *t, int slot, uint64_t cycle) {
+    t->station[slot].done_at = cycle;
+    if (cycle < t->next_done) t->next_done = cycle;
+}
+
 static void finish(Timing *t, int slot) {
     t->station[slot].live = 0;
+    t->live--;
     for (int s = 0; s < t->first_slot[UNITS]; s++) t->station[s].waits_for &= ~(1u << slot);
 }
 
 static void complete(Timing *t) {
-    for (int s = 0; s < t->first_slot[UNITS]; s++)
-        if (t->station[s].live && t->station[s].done_at <= t->now) finish(t, s);
+    if (t->next_done > t->now) return;
+    t->next_done = UINT64_MAX;
+    for (int s = 0; s < t->first_slot[UNITS]; s++) {
+        if (!t->station[s].live) continue;
+        if (t->station[s].done_at <= t->now) finish(t, s);
+        else if (t->station[s].done_at < t->next_done) t->next_done = t->station[s].done_at;
+    }
 }
 
 static int unit_limit(const Timing *t, int unit) {
@@ -194,8 +208,7 @@ static int bank_of(const Config *c, uint32_t row) {
 // --- load unit
 
 static void load_finished(Timing *t, int slot, uint64_t done) {
-    Entry *e = &t->station[slot];
-    e->done_at = done;
+    done_at(t, slot, done);
     record(t, slot, t->load_began, done);
     fifo_pop(&t->unit_queue[UNIT_LOAD]);
     t->load_row = 0;
@@ -216,7 +229,7 @@ static unsigned request_size(const Config *c, uint64_t addr, unsigned left, unsi
     unsigned size = c->beat_bytes;
     *useful = 0;
     for (unsigned s = c->beat_bytes; s <= c->max_request_bytes; s *= 2) {
-        unsigned bytes = s - (unsigned)(addr % s);
+        unsigned bytes = s - (unsigned)(addr & (s - 1));
         if (bytes > left) bytes = left;
         if (bytes > *useful) *useful = bytes, size = s;
     }
@@ -228,7 +241,7 @@ static void send_request(Timing *t, const Op *op) {
     uint64_t addr = op->dram + (uint64_t)t->load_row * op->dram_stride + t->load_offset;
     unsigned useful, size = request_size(c, addr, op->row_bytes - t->load_offset, &useful), beats = size / c->beat_bytes;
     uint64_t ready = l2_access(t->l2, t->now, addr & ~(uint64_t)(size - 1), size, 0);
-    if (beats > 1 && addr % size == 0 && useful <= size - c->beat_bytes) beats++; // measured: 48 columns cost 5 beats a row
+    if (beats > 1 && (addr & (size - 1)) == 0 && useful <= size - c->beat_bytes) beats++; // measured: 48 columns cost 5 beats a row
     if (ready < t->beat_free) ready = t->beat_free;
     t->beat_free = ready + beats;
     unsigned row_bytes = op->writes.first >= ACC_BASE && op->full_width ? 4 * c->dim : c->dim;
@@ -257,7 +270,7 @@ static void step_load(Timing *t) {
     const Op *op = &t->station[slot].op;
     if (op->kind == KIND_CONFIG) {
         fifo_pop(&t->unit_queue[UNIT_LOAD]);
-        t->station[slot].done_at = t->now;
+        done_at(t, slot, t->now);
         return;
     }
     if (t->load_next > t->now) return;
@@ -291,11 +304,10 @@ static int step_store(Timing *t) { // the accumulator or scratchpad bank it read
     ring_drop_until(&t->store_in_flight, t->now);
     int slot = fifo_at(&t->unit_queue[UNIT_STORE], 0);
     if (slot < 0) return -1;
-    Entry *e = &t->station[slot];
-    const Op *op = &e->op;
+    const Op *op = &t->station[slot].op;
     if (op->kind == KIND_CONFIG) {
         fifo_pop(&t->unit_queue[UNIT_STORE]);
-        e->done_at = t->now;
+        done_at(t, slot, t->now);
         return -1;
     }
     if (t->store_next_eighths > t->now * EIGHTHS || t->store_in_flight.count >= c->requests_in_flight) return -1;
@@ -316,8 +328,8 @@ static int step_store(Timing *t) { // the accumulator or scratchpad bank it read
     int bank = bank_of(c, op->reads[0].first + block * op->block_stride + (unsigned)t->store_row);
     if (++t->store_piece == pieces) t->store_piece = 0, t->store_row++;
     if (t->store_row == op->rows) {
-        e->done_at = t->store_last + c->store_ack_cycles;
-        record(t, slot, t->store_began, e->done_at);
+        done_at(t, slot, t->store_last + c->store_ack_cycles);
+        record(t, slot, t->store_began, t->store_last + c->store_ack_cycles);
         t->store_row = 0;
         fifo_pop(&t->unit_queue[UNIT_STORE]);
     }
@@ -335,7 +347,7 @@ static void begin_phase(Timing *t) {
     const Op *op = &t->station[first].op;
     if (op->kind == KIND_CONFIG_EX) {
         if (t->now < t->array_drained + c->config_ex_drain_cycles) return;
-        t->station[first].done_at = t->now + 1;
+        done_at(t, first, t->now + 1);
         fifo_pop(q);
         return;
     }
@@ -349,6 +361,12 @@ static void begin_phase(Timing *t) {
     if (t->phase_preload >= 0 && t->station[t->phase_preload].op.b_row != NO_ROW) t->phase_weights_left = c->weight_cycles;
     if (t->phase_compute >= 0) fifo_pop(q);
     if (t->phase_preload >= 0) fifo_pop(q);
+    t->feed_bank = t->weight_bank = t->c_bank = -1;
+    if (t->phase_compute >= 0) {
+        if (op->a_row != NO_ROW) t->feed_bank = bank_of(c, op->a_row);
+        if (t->weights_slot >= 0 && t->station[t->weights_slot].op.writes.end) t->c_bank = bank_of(c, t->station[t->weights_slot].op.writes.first);
+    }
+    if (t->phase_weights_left) t->weight_bank = bank_of(c, t->station[t->phase_preload].op.b_row);
     t->phase_active = 1;
     t->phase_began = t->now;
 }
@@ -357,11 +375,11 @@ static void end_phase(Timing *t) {
     const Config *c = t->config;
     t->phase_active = 0;
     if (t->phase_compute >= 0) {
-        t->station[t->phase_compute].done_at = t->now;
+        done_at(t, t->phase_compute, t->now);
         record(t, t->phase_compute, t->phase_began, t->now);
         if (t->weights_slot >= 0) {
             t->array_drained = t->now + c->write_latency_cycles;
-            t->station[t->weights_slot].done_at = t->array_drained;
+            done_at(t, t->weights_slot, t->array_drained);
         }
         t->weights_slot = -1;
     }
@@ -369,26 +387,18 @@ static void end_phase(Timing *t) {
 }
 
 static int execute_cause(Timing *t, uint32_t banks_taken) {
-    const Config *c = t->config;
     int conflict = 0, fed = 0;
-    int feed_bank = -1, weight_bank = -1, c_bank = -1;
-    if (t->phase_compute >= 0) {
-        const Op *op = &t->station[t->phase_compute].op;
-        if (op->a_row != NO_ROW) feed_bank = bank_of(c, op->a_row);
-        if (t->weights_slot >= 0 && t->station[t->weights_slot].op.writes.end) c_bank = bank_of(c, t->station[t->weights_slot].op.writes.first);
-    }
-    if (t->phase_weights_left) weight_bank = bank_of(c, t->station[t->phase_preload].op.b_row);
     if (t->phase_feed_left) {
-        if (c_bank >= 0 && banks_taken >> c_bank & 1) conflict = CONFLICT_ACC;
-        else if (feed_bank >= 0 && banks_taken >> feed_bank & 1) conflict = CONFLICT_SPAD;
+        if (t->c_bank >= 0 && banks_taken >> t->c_bank & 1) conflict = CONFLICT_ACC;
+        else if (t->feed_bank >= 0 && banks_taken >> t->feed_bank & 1) conflict = CONFLICT_SPAD;
         else {
             t->phase_feed_left--;
             fed = 1;
-            if (feed_bank >= 0) banks_taken |= 1u << feed_bank;
+            if (t->feed_bank >= 0) banks_taken |= 1u << t->feed_bank;
         }
     }
     if (t->phase_weights_left) {
-        if (banks_taken >> weight_bank & 1) conflict = conflict ? conflict : CONFLICT_SPAD;
+        if (banks_taken >> t->weight_bank & 1) conflict = conflict ? conflict : CONFLICT_SPAD;
         else t->phase_weights_left--;
     }
     int cause = fed ? ARRAY_BUSY : conflict ? conflict : DEPENDENCY;
@@ -424,11 +434,41 @@ static int step_execute(Timing *t, uint32_t banks_taken) {
 
 // --- time
 
-static int idle(const Timing *t) {
-    if (t->queue_count || t->phase_active) return 0;
-    for (int s = 0; s < t->first_slot[UNITS]; s++)
-        if (t->station[s].live) return 0;
-    return 1;
+static int idle(const Timing *t) { return !t->queue_count && !t->live; }
+
+static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+// First cycle from now on in which anything but the array's steady work can change: waiting and undisturbed feeding are
+// most of what happens, and this makes them cheap.
+static uint64_t next_change(const Timing *t) {
+    const Config *c = t->config;
+    uint64_t next = t->next_done;
+    if (t->queue_count) {
+        const Waiting *w = &t->queue[t->queue_head];
+        if (w->ready > t->now) next = earlier(next, w->ready);
+        else if (free_slot(t, w->op.unit) >= 0) return t->now;
+    }
+    for (int unit = 0; unit < UNITS; unit++) {
+        int slot = fifo_at(&t->unissued[unit], 0);
+        if (slot >= 0 && !t->station[slot].waits_for && t->unit_queue[unit].count < unit_limit(t, unit)) return t->now;
+    }
+    int load = fifo_at(&t->unit_queue[UNIT_LOAD], 0), store = fifo_at(&t->unit_queue[UNIT_STORE], 0), execute = fifo_at(&t->unit_queue[UNIT_EXECUTE], 0);
+    if (load >= 0) {
+        uint64_t at = t->station[load].op.kind == KIND_CONFIG ? t->now : t->load_next;
+        if (t->in_flight.count >= c->requests_in_flight && t->in_flight.at[t->in_flight.head] > at) at = t->in_flight.at[t->in_flight.head];
+        next = earlier(next, at);
+    }
+    if (store >= 0) {
+        uint64_t at = t->station[store].op.kind == KIND_CONFIG ? t->now : (t->store_next_eighths + EIGHTHS - 1) / EIGHTHS;
+        const Ring *r = &t->store_in_flight;
+        if (r->count >= c->requests_in_flight && r->at[r->head] > at) at = r->at[r->head];
+        next = earlier(next, at);
+    }
+    if (t->phase_active) { // it only goes on feeding until a bank is taken
+        if (t->bank_writes.count) next = earlier(next, t->bank_writes.at[t->bank_writes.head]);
+    } else if (execute >= 0)
+        next = earlier(next, t->station[execute].op.kind == KIND_CONFIG_EX ? t->array_drained + c->config_ex_drain_cycles : t->execute_ready);
+    return next > t->now ? next : t->now;
 }
 
 static void step(Timing *t) {
@@ -448,20 +488,37 @@ static void step(Timing *t) {
     t->now++;
 }
 
+// At least one cycle, and at most up to `limit`.
+static void step_until(Timing *t, uint64_t limit) {
+    uint64_t next = earlier(next_change(t), limit);
+    if (next == t->now || (next == UINT64_MAX && !t->phase_active)) {
+        step(t);
+    } else if (t->phase_active) {
+        while (t->phase_active && t->now < next) {
+            t->causes[execute_cause(t, 0)]++;
+            t->now++;
+        }
+    } else {
+        t->causes[idle_cause(t)] += next - t->now;
+        t->now = next;
+    }
+}
+
 static void advance(Timing *t, uint64_t cycle) {
     while (t->now < cycle) {
         if (idle(t)) {
             t->causes[t->fencing ? FENCE : WAIT_ISSUE] += cycle - t->now;
             t->now = cycle;
-        } else step(t);
+        } else step_until(t, cycle);
     }
 }
 
 uint64_t timing_command(Timing *t, uint64_t cycle, const Op *op) {
     advance(t, cycle);
     while (t->queue_count >= (int)t->config->command_queue) {
-        t->queue_full++;
-        step(t);
+        uint64_t before = t->now;
+        step_until(t, UINT64_MAX);
+        t->queue_full += t->now - before;
     }
     t->queue[(t->queue_head + t->queue_count++) % MAX_QUEUE] = (Waiting){*op, t->now + t->config->enter_cycles};
     t->array_cycles += op->kind == KIND_COMPUTE ? op->rows : 0;
@@ -473,7 +530,7 @@ uint64_t timing_fence(Timing *t, uint64_t cycle) {
     t->fencing = 1;
     t->fences++;
     int waited = !idle(t);
-    while (!idle(t)) step(t);
+    while (!idle(t)) step_until(t, UINT64_MAX);
     t->fencing = 0;
     return t->now + (waited ? 3 : 1); // measured: fence +3 after the last load, 0 to 2 when idle
 }

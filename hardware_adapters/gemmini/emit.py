@@ -84,9 +84,6 @@ class _Emitter(Moves):
         if self.s.config == "tile":
             self.configuration()
         self.initial_values()
-        slotted = bool(self.interleaved or self.stores_interleaved)
-        if slotted:
-            self.put("int slot = 0;")
         if self.k.looped:
             with self.block(f"for (int k = 0; k < {self.k.size}; k += {self.k.tile})"):
                 if self.k.partial:
@@ -128,6 +125,8 @@ class _Emitter(Moves):
             self.put(f"int {n} = 0, {n}s = {self.needed(o)} ? {o.loads} : 0;")
         if s.fences == "all":
             self.put("fence();")
+        if self.interleaved or self.stores_interleaved:
+            self.put("int slot = 0;")
         self.computes()
         if self.partial:
             for o in self.interleaved:  # a small tile has fewer slots than the next one has loads

@@ -8,6 +8,9 @@ from .problems import Gemm
 from .schedule import DIM, Layout, Schedule
 from .writer import Dim, Writer
 
+# Pairs that are queued or running when Rocket issues the next command: 16 entries of the reservation station and the
+# queue before it. Moves issued sooner after a switch of buffers meet pairs that still use the other ones.
+PAIRS_IN_FLIGHT = 12
 _INLINE = "static inline __attribute__((always_inline)) void "
 
 
@@ -236,22 +239,28 @@ class Moves(Writer):
 
     def slot(self) -> None:
         """Issue the moves that are due between two groups of pairs, evenly spread over the tile."""
-        phase = 0
-        for o in self.interleaved:
+        for phase, o in enumerate(self.interleaved):
             n = f"load{o.name}"
-            self.spread(f"{n} < {n}s", f"{self.call_load(o)}; {n}++;", o.loads, self.slots, phase)
-            phase += 1
+            self.spread(f"{n} < {n}s", f"{self.call_load(o)}; {n}++;", o.loads, phase)
         if self.stores_interleaved:
             do = f"store_c(C, stored, pi, pj, {self.other_c}); stored++;"
-            self.spread(f"stored < {self.stores}", do, self.stores, self.slots * self.k.tiles, phase)
+            per_step = -(-self.stores // self.k.tiles)
+            self.spread(f"stored < {self.stores}", do, per_step, len(self.interleaved))
         if self.interleaved or self.stores_interleaved:
             self.put("slot++;")
 
-    def spread(self, left: str, do: str, moves: int, slots: int, phase: int) -> None:
-        every = max(1, slots // moves)
-        per_slot = -(-moves // (slots // every))
-        when = f" && slot % {every} == {phase % every}" if every > 1 else ""
+    def spread(self, left: str, do: str, moves: int, phase: int) -> None:
+        """Spread `moves` over the slots of a step, from a first one on that leaves the previous step's pairs time."""
+        behind = -(-PAIRS_IN_FLIGHT // self.inner[2].blocks)
+        first = min(behind + phase, max(0, self.slots - moves))
+        every = max(1, (self.slots - first) // moves)
+        per_slot = -(-moves // self.slots)
+        conditions = [left]
+        if every > 1:
+            conditions.append(f"slot % {every} == {first % every}")
+        if first >= every:
+            conditions.append(f"slot >= {first}")
         if per_slot > 1:
             self.put(f"for (int q = 0; q < {per_slot} && {left}; q++) {{ {do} }}")
         else:
-            self.put(f"if ({left}{when}) {{ {do} }}")
+            self.put(f"if ({' && '.join(conditions)}) {{ {do} }}")

@@ -1,0 +1,84 @@
+"""Plans, candidates, and what became of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import Field
+
+from ..hardware_adapters.base import Evaluation, Record, kernel_digest
+
+ROOT = "0"  # id of the kernel a search starts from
+
+
+class Plan(Record):
+    """One optimisation to apply: a menu option and the words of the model."""
+
+    option: str
+    text: str = Field(description="What to change and why")
+    variant: str | None = Field(None, description="Name of a ready-made rewrite, where the plan is to use one")
+
+
+class Candidate(Record):
+    """A kernel at its place in the search. The id tells it: iteration.parent.plan.code, and `rN` for the Nth repair."""
+
+    id: str
+    iteration: int = Field(description="0 for the kernel the search starts from")
+    parent: str | None = None
+    plan: Plan | None = None
+    source: str
+    evaluation: Evaluation | None = Field(None, description="None for a duplicate")
+    duplicate_of: str | None = None
+
+    @property
+    def digest(self) -> str:
+        return kernel_digest(self.source)
+
+    @property
+    def passed(self) -> bool:
+        return self.evaluation is not None and self.evaluation.passed and self.evaluation.latency is not None
+
+    @property
+    def latency(self) -> float:
+        """In the engine's unit; infinite for what did not pass."""
+        if self.evaluation is None or not self.evaluation.passed or self.evaluation.latency is None:
+            return math.inf
+        return self.evaluation.latency.value
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """Sorts by latency, then by place: never by when an evaluation happened to finish."""
+        return (self.latency, place(self.id))
+
+
+def place(identity: str) -> tuple[int, ...]:
+    """`3.0.2.1r1` -> (3, 0, 2, 1, 1)."""
+    return tuple(int(part) for part in identity.replace("r", ".").split("."))
+
+
+class Attempt(Record):
+    """What came of one option applied to one kernel: the search's memory."""
+
+    option: str
+    variant: str | None
+    verdict: str
+    ratio: float | None = Field(description="Latency of the parent over that of the child; above 1 it got faster")
+
+
+def attempts(candidates: Iterable[Candidate]) -> dict[str, list[Attempt]]:
+    """Per parent's digest, everything that was tried on it, in order of place."""
+    known = sorted(candidates, key=lambda c: place(c.id))
+    by_id = {candidate.id: candidate for candidate in known}
+    found: dict[str, list[Attempt]] = {}
+    for child in known:
+        if child.parent is None or child.plan is None:
+            continue
+        parent = by_id[child.parent]
+        result = by_id.get(child.duplicate_of, child) if child.duplicate_of else child
+        ratio = parent.latency / result.latency if parent.passed and result.passed else None
+        verdict = "duplicate" if child.duplicate_of else (child.evaluation.verdict if child.evaluation else "unknown")
+        entry = Attempt(option=child.plan.option, variant=child.plan.variant, verdict=verdict, ratio=ratio)
+        found.setdefault(parent.digest, []).append(entry)
+    return found

@@ -1,0 +1,57 @@
+"""What can stop the agent. A kernel that fails is none of these: it is data."""
+
+from __future__ import annotations
+
+
+class AgentError(Exception):
+    """Base of this package's errors; the message says what to do next."""
+
+
+class AgentUsageError(AgentError):
+    """The caller's mistake: the same call fails again until its arguments change."""
+
+
+class ToolUsageError(AgentUsageError):
+    """A tool refused its arguments."""
+
+
+class InfrastructureError(AgentError):
+    """A server, engine or connection failed, not the candidate; the run can be resumed."""
+
+
+class ModelUnavailableError(InfrastructureError):
+    """The model's service did not answer, retries included."""
+
+
+class ModelUsageError(AgentUsageError):
+    """The model's service refuses the request itself: key, permission, model name, request size."""
+
+
+class UnknownRunError(AgentUsageError):
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"no run {run_id!r} in the journal; `autocomp-mcp runs` lists them")
+        self.run_id = run_id
+
+
+class RunBusyError(AgentUsageError):
+    """Another live process drives this run."""
+
+    def __init__(self, run_id: str, pid: int) -> None:
+        super().__init__(f"run {run_id!r} is being driven by process {pid}; cancel it there, or wait until it ends")
+        self.run_id = run_id
+        self.pid = pid
+
+
+class LeaseLostError(AgentError):
+    """Another process took this run over; nothing more may be written for it here."""
+
+
+class LimitExceeded(AgentError):  # noqa: N818 - a limit that was set is not an error
+    """A limit of the settings is reached. `type` is cost, evaluations or time."""
+
+    def __init__(self, type: str, value: float, limit: float) -> None:
+        units = {"cost": "USD", "evaluations": "evaluations", "time": "s"}
+        super().__init__(f"{type} limit reached: {value:.6g} of {limit:.6g} {units.get(type, '')}".strip())
+        self.type = type
+        self.value = value
+        self.limit = limit

@@ -1,0 +1,38 @@
+"""What a search tells whoever watches it. Nothing depends on a listener: the journal holds all that counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from pydantic import Field
+
+from ..hardware_adapters.base import Record
+from .status import Mark
+
+
+class SearchEvent(Record):
+    """One thing that happened, with the run's figures at that moment."""
+
+    kind: Literal["started", "phase", "candidate", "best", "finished"]
+    run_id: str
+    iteration: int
+    iterations: int
+    phase: Literal["plan", "generate", "evaluate", "select"] | None = None
+    candidate: str | None = Field(None, description="Set for `candidate` and `best`")
+    option: str | None = None
+    verdict: str | None = Field(None, description="Of the candidate; `duplicate` when it was seen before")
+    latency: float | None = Field(None, description="Of the candidate, in best.unit")
+    baseline: Mark | None = None
+    best: Mark | None = None
+    evaluations: int = 0
+    max_evaluations: int | None = None
+    model_calls: int = 0
+    cost_usd: float | None = None
+    cost_left_usd: float | None = Field(None, description="None without a limit")
+    elapsed_s: float = 0.0
+    time_left_s: float | None = Field(None, description="None without a limit")
+    message: str | None = None
+
+
+Listener = Callable[[SearchEvent], None]

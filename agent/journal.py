@@ -1,0 +1,235 @@
+"""The record of every run: an append-only list of events in SQLite, from which all else is derived.
+
+A result is journalled under its key before anything uses it. To resume is to run the same search again, with every
+key that is already there answered from here.
+
+One process drives a run at a time. It holds a lease: a row with its pid and a heartbeat. A lease whose process is
+dead, or whose heartbeat stopped, may be taken over; the former owner can then write nothing more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from ..hardware_adapters.base import Record
+from .errors import AgentError, LeaseLostError, RunBusyError, UnknownRunError
+from .status import RunState, RunStatus, derive
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_MS = 20_000
+HEARTBEAT_S = 5.0
+STALE_S = 60.0  # a heartbeat older than this: the owner hangs or its machine is gone
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS agent_schema (version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS runs (
+    run_id TEXT PRIMARY KEY, problem TEXT NOT NULL, model TEXT NOT NULL, settings TEXT NOT NULL,
+    source TEXT NOT NULL, created REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL REFERENCES runs, kind TEXT NOT NULL, key TEXT,
+    data TEXT NOT NULL, source TEXT, at REAL NOT NULL) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS event_keys ON events (run_id, key) WHERE key IS NOT NULL;
+CREATE INDEX IF NOT EXISTS event_order ON events (run_id, id);
+CREATE TABLE IF NOT EXISTS leases (
+    run_id TEXT PRIMARY KEY, token TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL, heartbeat REAL NOT NULL
+) STRICT;
+"""
+
+EventKind = Literal["session", "phase", "model", "profile", "candidate", "state"]
+_live_tokens: set[str] = set()  # leases held by this very process: its pid may be that of a dead one
+
+
+class RunRow(Record):
+    """What a run was started with."""
+
+    run_id: str
+    problem: str
+    model: str
+    settings: dict[str, Any]
+    source: str
+    created: float
+
+
+class Journal:
+    """All runs in one database file, which may hold other tables. Safe for several processes and threads."""
+
+    def __init__(self, path: str | Path, clock: Callable[[], float] = time.time) -> None:
+        self.path = Path(path)
+        self._clock = clock
+        self._lock = threading.RLock()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(
+            self.path, timeout=BUSY_TIMEOUT_MS / 1000, check_same_thread=False, isolation_level=None
+        )
+        self._db.row_factory = sqlite3.Row
+        self._db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        with self._writing():
+            for statement in _SCHEMA.split(";"):
+                if statement.strip():
+                    self._db.execute(statement)
+            row = self._db.execute("SELECT version FROM agent_schema").fetchone()
+            if row is None:
+                self._db.execute("INSERT INTO agent_schema VALUES (?)", (SCHEMA_VERSION,))
+            elif row[0] != SCHEMA_VERSION:
+                raise AgentError(
+                    f"{self.path} was written by another version (schema {row[0]}, this one {SCHEMA_VERSION})"
+                )
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A transaction that has the write lock from its start, so that what it read still holds."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    # ------------------------------------------------------------ runs
+
+    def create(self, run_id: str, problem: str, model: str, settings: dict[str, Any], source: str) -> None:
+        """Raises AgentError when the id is taken."""
+        with self._writing():
+            try:
+                self._db.execute(
+                    "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)",
+                    (run_id, problem, model, json.dumps(settings), source, self._clock()),
+                )
+            except sqlite3.IntegrityError as error:
+                raise AgentError(f"run {run_id!r} exists already; resume it, or leave the id out") from error
+
+    def run(self, run_id: str) -> RunRow:
+        """Raises UnknownRunError."""
+        with self._lock:
+            row = self._db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        if row is None:
+            raise UnknownRunError(run_id)
+        return RunRow(**{**dict(row), "settings": json.loads(row["settings"])})
+
+    def runs(self) -> list[RunStatus]:
+        """Every run, the newest first."""
+        with self._lock:
+            rows = self._db.execute("SELECT run_id FROM runs ORDER BY created DESC, run_id").fetchall()
+        return [self.status(row[0], with_source=False) for row in rows]
+
+    def status(self, run_id: str, *, with_source: bool = True) -> RunStatus:
+        """Raises UnknownRunError."""
+        run = self.run(run_id)
+        status = derive(
+            run.model_dump(exclude={"source"}), self.events(run_id), alive=self.driven(run_id), now=self._clock()
+        )
+        if not with_source or status.best is None:
+            return status
+        return status.model_copy(update={"best_source": self.source(run_id, status.best.candidate)})
+
+    def source(self, run_id: str, candidate: str) -> str | None:
+        """The kernel of a candidate, None when there is no such candidate."""
+        query = "SELECT source FROM events WHERE run_id = ? AND key = ?"
+        with self._lock:
+            row = self._db.execute(query, (run_id, f"candidate/{candidate}")).fetchone()
+        return row[0] if row else None
+
+    # ------------------------------------------------------------ events
+
+    def events(self, run_id: str, *, sources: bool = False) -> list[dict[str, Any]]:
+        """In the order they were written: kind, key, data, at, and `source` if asked for."""
+        fields = "kind, key, data, at" + (", source" if sources else "")
+        with self._lock:
+            rows = self._db.execute(f"SELECT {fields} FROM events WHERE run_id = ? ORDER BY id", (run_id,)).fetchall()
+        return [{**dict(row), "data": json.loads(row["data"])} for row in rows]
+
+    def append(
+        self,
+        lease: Lease,
+        kind: EventKind,
+        data: dict[str, Any],
+        *,
+        key: str | None = None,
+        source: str | None = None,
+    ) -> None:
+        """Durable when this returns. Raises LeaseLostError, and writes nothing, if another process took over."""
+        with self._writing():
+            self._renew(lease)
+            self._db.execute(
+                "INSERT INTO events (run_id, kind, key, data, source, at) VALUES (?, ?, ?, ?, ?, ?)",
+                (lease.run_id, kind, key, json.dumps(data), source, self._clock()),
+            )
+
+    def set_state(self, lease: Lease, state: RunState, reason: str | None = None) -> None:
+        self.append(lease, "state", {"state": state, "reason": reason})
+
+    # ------------------------------------------------------------ leases
+
+    def acquire(self, run_id: str) -> Lease:
+        """Raises UnknownRunError, RunBusyError."""
+        self.run(run_id)
+        lease = Lease(run_id=run_id, token=uuid.uuid4().hex)
+        with self._writing():
+            row = self._db.execute("SELECT * FROM leases WHERE run_id = ?", (run_id,)).fetchone()
+            if row is not None and self._alive(row):
+                raise RunBusyError(run_id, row["pid"])
+            self._db.execute(
+                "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?)",
+                (run_id, lease.token, socket.gethostname(), os.getpid(), self._clock()),
+            )
+        _live_tokens.add(lease.token)
+        return lease
+
+    def beat(self, lease: Lease) -> None:
+        """Say that the owner lives. Raises LeaseLostError."""
+        with self._writing():
+            self._renew(lease)
+
+    def release(self, lease: Lease) -> None:
+        _live_tokens.discard(lease.token)
+        with self._writing():
+            self._db.execute("DELETE FROM leases WHERE run_id = ? AND token = ?", (lease.run_id, lease.token))
+
+    def driven(self, run_id: str) -> bool:
+        """Whether a live process holds the run's lease."""
+        with self._lock:
+            row = self._db.execute("SELECT * FROM leases WHERE run_id = ?", (run_id,)).fetchone()
+        return row is not None and self._alive(row)
+
+    def _renew(self, lease: Lease) -> None:
+        query = "UPDATE leases SET heartbeat = ? WHERE run_id = ? AND token = ?"
+        if self._db.execute(query, (self._clock(), lease.run_id, lease.token)).rowcount != 1:
+            raise LeaseLostError(f"run {lease.run_id!r} was taken over by another process")
+
+    def _alive(self, row: sqlite3.Row) -> bool:
+        if self._clock() - row["heartbeat"] > STALE_S:
+            return False
+        if row["host"] != socket.gethostname():
+            return True
+        if row["pid"] == os.getpid():
+            return row["token"] in _live_tokens
+        try:
+            os.kill(row["pid"], 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+
+class Lease(Record):
+    """The right to drive one run."""
+
+    run_id: str
+    token: str

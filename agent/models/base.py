@@ -1,0 +1,119 @@
+"""What the controller asks of a model: plan one optimisation, then write the code for it.
+
+A model keeps no state that a resumed run would lack: everything it may use is in the request.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from ...hardware_adapters.base import Bottleneck, Evaluation, Problem, Profile, Record
+from ..candidate import Attempt, Candidate, Plan
+from ..errors import AgentUsageError
+from ..status import Tokens
+
+if TYPE_CHECKING:
+    from ..toolbox import Toolbox
+
+
+class PlanRequest(Record):
+    key: str = Field(description="iteration.parent.plan: with the seed, the source of all randomness")
+    slot: int = Field(description="Which of the `slots` plans for this parent, from 0")
+    slots: int
+    attempt: int = 0
+    complaint: str | None = Field(None, description="What was wrong with the reply before, on a second attempt")
+    previous: str | None = Field(None, description="That reply, clipped")
+    seed: int
+    dropout: float
+    iteration: int
+    iterations: int
+    problem: Problem
+    parent: Candidate
+    best_latency: float
+    profile: Profile | None = None
+    tried: tuple[Attempt, ...] = Field((), description="On this parent, before this iteration")
+    history: tuple[Attempt, ...] = Field((), description="In the whole run, before this iteration")
+    lineage: tuple[Plan, ...] = Field((), description="Plans that led to the parent")
+
+    @property
+    def bottlenecks(self) -> tuple[Bottleneck, ...]:
+        return self.profile.bottlenecks if self.profile else ()
+
+    def rng(self, *more: object) -> Random:
+        """Depends on the seed and the key only: the same after a resume, and whatever else runs beside it."""
+        return Random("/".join(map(str, (self.seed, self.key, *more))))
+
+
+class CodeRequest(Record):
+    key: str = Field(description="Id of the candidate to be made")
+    attempt: int = 0
+    complaint: str | None = Field(None, description="What was wrong with the reply before")
+    failed_source: str | None = Field(None, description="A kernel for this plan that did not pass, to be repaired")
+    failure: Evaluation | None = None
+    code: int = Field(description="Which of the `codes` implementations of the plan, from 0")
+    codes: int
+    seed: int
+    problem: Problem
+    parent: Candidate
+    plan: Plan
+
+
+class Reply(Record):
+    """One call's outcome. A malformed answer is a reply with a complaint, not an error: it was paid for."""
+
+    complaint: str | None = Field(None, description="Why there is no result, in words for the model")
+    text: str | None = Field(None, description="The answer that was no good, clipped")
+    final: bool = Field(False, description="No use asking again: refused, or nothing left to propose")
+    usage: Tokens = Tokens()
+    cost_usd: float | None = Field(0.0, description="None: price not known")
+
+
+class PlanReply(Reply):
+    plan: Plan | None = None
+
+
+class CodeReply(Reply):
+    source: str | None = None
+
+
+class Models(ABC):
+    """The models of a run: one may plan and another write code."""
+
+    spec: str  # as given by the user, e.g. "anthropic:claude-sonnet-5-5"
+    priced: bool = True  # whether costs are known
+    free: bool = False  # whether calls cost nothing: no budget check needed
+
+    @abstractmethod
+    async def plan(self, request: PlanRequest) -> PlanReply:
+        """Raises ModelUnavailableError, ModelUsageError, InfrastructureError."""
+
+    @abstractmethod
+    async def generate(self, request: CodeRequest) -> CodeReply:
+        """Raises as `plan`."""
+
+    def most(self, request: PlanRequest | CodeRequest) -> float:
+        """The most that this call can cost, USD; reserved while it is in flight."""
+        return 0.0
+
+    async def aclose(self) -> None:
+        """Close connections."""
+
+
+PROVIDERS = {"offline": ".offline", "anthropic": ".anthropic"}
+
+
+def make_models(spec: str, toolbox: Toolbox, **options: Any) -> Models:
+    """The models for `provider` or `provider:name`. Imports the provider's SDK only when it is asked for.
+
+    Raises AgentUsageError for a provider that does not exist or a spec it does not understand.
+    """
+    provider, _, name = spec.partition(":")
+    if provider not in PROVIDERS:
+        raise AgentUsageError(f"unknown model {spec!r}; use offline, or provider:name with {', '.join(PROVIDERS)}")
+    module = importlib.import_module(PROVIDERS[provider], __package__)
+    return module.make(name, toolbox, **options)

@@ -1,0 +1,52 @@
+"""How much to search, and how."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SearchSettings(BaseModel):
+    """Settings of one run. They are journalled with it: a resumed run goes on with the same ones."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    iterations: int = Field(8, ge=1, le=1000, description="Passes of plan, generate, evaluate, select")
+    plans: int = Field(6, ge=1, le=64, description="Plans per beam member and iteration")
+    codes: int = Field(2, ge=1, le=16, description="Implementations per plan")
+    beam: int = Field(4, ge=1, le=64, description="Candidates that go on to the next iteration")
+    repairs: int = Field(1, ge=0, le=5, description="Further attempts for a kernel that does not pass")
+    dropout: float = Field(
+        0.6, ge=0, lt=1, description="Menu options are left out of a plan's menu with this probability"
+    )
+    slack: float = Field(0.1, ge=0, le=1, description="A child may be so much slower than its parent while slack lasts")
+    slack_iterations: int = Field(
+        2, ge=0, description="Iterations in which `slack` holds; later a child must be faster"
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Of every random choice the search makes")
+    max_cost_usd: float | None = Field(None, gt=0, description="Stop before spending more; at most one call over")
+    max_evaluations: int | None = Field(None, ge=1, description="Kernels evaluated, the baseline among them")
+    timeout_s: float | None = Field(None, gt=0, description="Wall clock of the run, resumed parts added up")
+    stop_utilisation: float = Field(
+        0.97, gt=0, le=1, description="Stop when the best kernel reaches this share of the bound"
+    )
+    max_parallel_model: int = Field(8, ge=1, le=64)
+    max_parallel_engine: int = Field(2, ge=1, le=256)
+    engine: str | None = Field(None, description="Engine to judge by; the target's default when not given")
+
+    @classmethod
+    def offline(cls, **changes: object) -> Self:
+        """For the rule-based model: its codes are exact, so one per plan, and no repairs."""
+        values = {"iterations": 12, "plans": 6, "codes": 1, "beam": 3, "repairs": 0, "dropout": 0.2, "timeout_s": 150.0}
+        return cls.model_validate(values | changes)
+
+    @classmethod
+    def llm(cls, **changes: object) -> Self:
+        """For a language model: the published width on fewer iterations, since evaluations are cheap and calls are not."""
+        return cls.model_validate({"iterations": 8, "plans": 4, "codes": 2, "beam": 4} | changes)
+
+    @classmethod
+    def for_model(cls, spec: str, **changes: object) -> Self:
+        """The defaults that suit the model named by `spec` (`offline`, `anthropic:...`)."""
+        return cls.offline(**changes) if spec.partition(":")[0] == "offline" else cls.llm(**changes)

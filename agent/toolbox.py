@@ -1,0 +1,206 @@
+"""The tools as typed methods: the only way the agent reaches problems, menus and machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+from pydantic import Field, ValidationError
+
+from ..hardware_adapters.base import Evaluation, Problem, Profile, Record, Rewrite
+from ..menus.option import Option
+from .errors import InfrastructureError, ToolUsageError
+
+if TYPE_CHECKING:
+    from mcp import Client
+
+# How tools/ begins an error that is the machine's fault and not the caller's.
+ENVIRONMENT = "environment:"
+RETRY_DELAYS_S = (0.2, 1.0)
+MAX_PAGES = 64
+
+
+class ProblemDetail(Record):
+    problem: Problem
+    baseline: str | None = None
+
+
+class OptionSummary(Record):
+    id: str
+    title: str
+    when: str
+    effect: str
+    rewrites: int = Field(0, description="Ready-made rewrites for the given source")
+
+
+class OptionDetail(Record):
+    option: Option
+    rewrites: tuple[Rewrite, ...] = ()
+    source: str | None = None
+
+
+class ProfileOutcome(Record):
+    """A profile, or the evaluation that says why there is none."""
+
+    profile: Profile | None = None
+    evaluation: Evaluation | None = None
+
+
+class Toolbox:
+    """Typed calls over one MCP client.
+
+    Raises ToolUsageError where a tool refuses its arguments, and InfrastructureError where the server, the engine or
+    the connection failed even after retries. A kernel that fails is neither: its Evaluation says so.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        retry_delays_s: tuple[float, ...] = RETRY_DELAYS_S,
+        call_timeout_s: float = 120.0,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        self._client = client
+        self._retry_delays_s = retry_delays_s
+        self._call_timeout_s = call_timeout_s
+        self._sleep = sleep
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, server: Any, **options: Any) -> AsyncIterator[Self]:
+        """`server`: a server object (in memory), a URL, or StdioServerParameters. Raises InfrastructureError."""
+        from mcp import Client
+
+        client = Client(server)
+        try:
+            await client.__aenter__()
+        except Exception as error:
+            raise InfrastructureError(f"cannot connect to the MCP server {server!r}: {reason(error)}") from error
+        try:
+            yield cls(client, **options)
+        finally:
+            await client.__aexit__(None, None, None)
+
+    # ------------------------------------------------------------ tools
+
+    async def get_problem(self, problem: str) -> ProblemDetail:
+        pages = await self._pages("get_problem", {"problem": problem}, "baseline")
+        return _parsed(ProblemDetail, pages, "get_problem")
+
+    async def list_optimizations(
+        self,
+        problem: str,
+        *,
+        source: str | None = None,
+        bottlenecks: tuple[str, ...] = (),
+        drop: float = 0.0,
+        seed: int = 0,
+    ) -> tuple[OptionSummary, ...]:
+        """Those that address the bottlenecks first."""
+        arguments = {"problem": problem, "source": source, "bottlenecks": list(bottlenecks) or None}
+        data = await self._call("list_optimizations", {**arguments, "drop": drop, "seed": seed})
+        return tuple(_parsed(OptionSummary, entry, "list_optimizations") for entry in data.get("options", ()))
+
+    async def get_optimization(
+        self, option: str, problem: str, *, source: str | None = None, variant: str | None = None
+    ) -> OptionDetail:
+        arguments = {"option": option, "problem": problem, "source": source, "variant": variant}
+        return _parsed(OptionDetail, await self._pages("get_optimization", arguments, "source"), "get_optimization")
+
+    async def simulate(
+        self, problem: str, source: str, *, engine: str | None = None, seed: int = 0, timeout_s: float | None = None
+    ) -> Evaluation:
+        arguments = {"problem": problem, "source": source, "engine": engine, "seed": seed}
+        if timeout_s is not None:
+            arguments["timeout_s"] = timeout_s
+        return _parsed(Evaluation, await self._call("simulate_kernel", arguments), "simulate_kernel")
+
+    async def profile(self, problem: str, source: str, *, engine: str | None = None) -> ProfileOutcome:
+        data = await self._call("profile_kernel", {"problem": problem, "source": source, "engine": engine})
+        return _parsed(ProfileOutcome, data, "profile_kernel")
+
+    async def reference(self, target: str, topic: str) -> str:
+        """A page of the target's programming reference, Markdown."""
+        result = await self._guarded(
+            f"reference {target}/{topic}", lambda: self._client.read_resource(f"reference://{target}/{topic}")
+        )
+        return "\n".join(part.text for part in result.contents if hasattr(part, "text"))
+
+    # ------------------------------------------------------------ calls
+
+    async def _pages(self, tool: str, arguments: Mapping[str, Any], field: str) -> dict[str, Any]:
+        """A result whose `field` may come in pages, put together."""
+        whole = await self._call(tool, arguments)
+        following = whole.get("next_offset")
+        for _ in range(MAX_PAGES):
+            if not following:
+                return whole
+            part = await self._call(tool, {**arguments, "offset": following})
+            whole[field] = (whole.get(field) or "") + (part.get(field) or "")
+            following = part.get("next_offset")
+        raise InfrastructureError(f"{tool} keeps returning further pages of {field!r}")
+
+    async def _call(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        given = {name: value for name, value in arguments.items() if value is not None}
+        result = await self._guarded(
+            tool, lambda: self._client.call_tool(tool, given, read_timeout_seconds=self._call_timeout_s)
+        )
+        if isinstance(result.structured_content, dict):
+            return dict(result.structured_content)
+        try:
+            return dict(json.loads(_text(result)))
+        except ValueError as error:
+            raise InfrastructureError(f"{tool} returned no structured content: {_text(result)[:200]!r}") from error
+
+    async def _guarded(self, what: str, call: Callable[[], Awaitable[Any]]) -> Any:
+        """Make the call, again after each of the delays while the infrastructure fails."""
+        failure = ""
+        for delay in (*self._retry_delays_s, None):
+            try:
+                result = await call()
+            except Exception as error:
+                if _is_usage(error):
+                    raise ToolUsageError(f"{what}: {reason(error)}") from error
+                failure = reason(error)
+            else:
+                if not getattr(result, "is_error", False):
+                    return result
+                failure = _text(result)
+                if not _is_environment(failure, what):
+                    raise ToolUsageError(f"{what}: {failure}")
+            if delay is not None:
+                await self._sleep(delay)
+        raise InfrastructureError(f"{what} failed {len(self._retry_delays_s) + 1} times; the last: {failure}")
+
+
+def _parsed(model: type[Any], data: Mapping[str, Any], tool: str) -> Any:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise InfrastructureError(f"{tool} returned a result of another shape: {error}") from error
+
+
+def _text(result: Any) -> str:
+    return "\n".join(block.text for block in result.content if getattr(block, "text", None))
+
+
+def _is_environment(text: str, tool: str) -> bool:
+    """The server's own word that the kernel is not at fault; an unexpected exception in a tool counts as that too."""
+    bare = text.removeprefix(f"Error executing tool {tool}").lstrip(": ")
+    return not bare or bare.startswith(ENVIRONMENT)
+
+
+def _is_usage(error: Exception) -> bool:
+    """JSON-RPC's invalid params (-32602), resource not found (-32002), method not found (-32601)."""
+    return getattr(getattr(error, "error", error), "code", None) in (-32602, -32002, -32601)
+
+
+def reason(error: BaseException) -> str:
+    """One line that names the cause, also out of an exception group."""
+    while isinstance(error, BaseExceptionGroup) and error.exceptions:
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -152,11 +152,15 @@ unsigned rocket_mul_latency(uint64_t multiplier, int high_half) {
     return ROCKET_MUL_BASE + (steps < 2 ? 2 : steps);
 }
 
+// The divider aligns dividend and divisor first, to a multiple of the granularity; a dividend that lies in a lower block
+// than the divisor wraps around and takes all steps.
 unsigned rocket_div_latency(uint64_t dividend, uint64_t divisor, int is_signed) {
     unsigned negations = 0;
     if (is_signed && (int64_t)dividend < 0) dividend = 0 - dividend, negations = 1;
     if (is_signed && (int64_t)divisor < 0) divisor = 0 - divisor, negations = 1;
-    unsigned high = significant_bits(dividend), low = significant_bits(divisor);
     if (divisor == 0) return ROCKET_DIV_BASE + 64;
-    return ROCKET_DIV_BASE + 2 * negations + (high > low ? high - low : 0) + 1;
+    unsigned high = (dividend ? significant_bits(dividend) - 1 : 0) | (ROCKET_DIV_GRANULARITY - 1);
+    unsigned low = (significant_bits(divisor) - 1) & ~(unsigned)(ROCKET_DIV_GRANULARITY - 1);
+    unsigned skipped = ~(high - low) & 63;
+    return ROCKET_DIV_BASE + 2 * negations + 64 - (skipped >= ROCKET_DIV_GRANULARITY ? skipped : 0);
 }

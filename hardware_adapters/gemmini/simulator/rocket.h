@@ -12,17 +12,19 @@
 enum {
     ROCKET_MISPREDICT = 3,      // measured: random branch +1.6 on average; structure: resolved in MEM
     ROCKET_LATE_REDIRECT = 2,   // structure: taken control flow unknown to the BTB is found after two fetch stages
+    ROCKET_SPLIT_FETCH = 1,     // traces: a jump to a 4-byte instruction that lies across two fetch words
     ROCKET_MUL_BASE = 2,        // measured: dependent chain of small operands 4 per mul
     ROCKET_MUL_BITS = 8,        // structure: 8 multiplier bits per cycle, early out, at least 2 steps
-    ROCKET_DIV_BASE = 3,        // measured: about 18 for a 16-bit quotient; structure: 1 bit per cycle, early out
+    ROCKET_DIV_BASE = 2,        // measured: 18 for a quotient of up to 16 bits
+    ROCKET_DIV_GRANULARITY = 16, // structure: 1 quotient bit per cycle, leading zeros skipped 16 at a time
     ROCKET_DIRTY_FENCE = 1,     // fence: the memory pipeline empties
-    ROCKET_REFILL_I = 3,        // refill starts after the miss is known, the fetch is replayed
-    ROCKET_REFILL_D = 4,        // the same for data: detected in MEM, replayed, written back
+    ROCKET_REFILL_I = 15,       // measured: straight-line cold code 50 per line from DRAM, beyond what the L2 answers
+    ROCKET_REFILL_D = 11,       // the same for data: detected in MEM, replayed, written back
     ROCKET_SYSTEM_FLUSH = 4,    // fence.i, CSR writes, mret: the pipeline restarts behind them
     // The measuring harness around solution(): 12 instructions and 11 cycles (warm) for an empty solution() with three
     // arguments, its ret included, which is simulated; each further argument is two instructions (measured: with D, 2 more).
     ROCKET_HARNESS_INSTRET = 5,
-    ROCKET_HARNESS_CYCLES = 4,
+    ROCKET_HARNESS_CYCLES = 3, // and the idle fence, 1
     ROCKET_HARNESS_PER_ARGUMENT = 2,
     ROCKET_HARNESS_COLD = 50, // measured: 112 cycles cold = two instruction lines from DRAM, one is solution()'s own
     ROCKET_HARNESS_FRAME = 48 // bytes of stack its functions hold; their line is in the L1

@@ -315,8 +315,8 @@ static _Noreturn void out_of_budget(Hart *h, const char *what, uint64_t limit) {
 
 // Limits and the host mailbox, looked at now and then. 1 when the program has exited.
 static int check(Hart *h) {
-    if (h->limit_instructions && h->instret + h->traps >= h->limit_instructions) out_of_budget(h, "instructions", h->limit_instructions);
-    if (h->limit_cycles && h->rocket && h->rocket->now >= h->limit_cycles) out_of_budget(h, "cycles", h->limit_cycles);
+    if (h->limit_instructions && h->instret + h->traps >= h->limit_instructions) out_of_budget(h, "instructions", h->limit_instructions - h->start_instructions);
+    if (h->limit_cycles && h->rocket && h->rocket->now >= h->limit_cycles) out_of_budget(h, "cycles", h->limit_cycles - h->start_cycles);
     if (h->tohost) htif_poll(h);
     h->check_instret = h->instret + (h->tohost ? POLL_EVERY : CHECK_EVERY);
     if (h->limit_instructions && h->check_instret > h->limit_instructions) h->check_instret = h->limit_instructions;
@@ -585,6 +585,7 @@ static inline __attribute__((always_inline)) void execute(Hart *h, const int tim
         }
         if (__builtin_expect(target - page->base < PAGE_BYTES && h->instret < h->check_instret, 1)) {
             ip = page->slot + (target - page->base) / 2;
+            if (timed && (target & 2) && ip->slots == 2) r->now += ROCKET_SPLIT_FETCH;
             continue;
         }
         h->last_jump_from = PC();

@@ -84,7 +84,8 @@ typedef struct Hart {
 
     int traps_are_faults; // job mode: a trap ends the case
     int allow_misaligned;
-    uint64_t limit_instructions, limit_cycles;
+    uint64_t limit_instructions, limit_cycles; // absolute; 0 = none
+    uint64_t start_instructions, start_cycles;  // what the limits' messages count from
     uint64_t return_pc; // reaching it ends hart_run()
 
     uint64_t tohost, fromhost; // HTIF mailbox addresses, 0 when there are none

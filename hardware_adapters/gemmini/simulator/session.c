@@ -94,11 +94,13 @@ static CallResult call_solution(Session *s, const JobCase *c, int call) {
     uint64_t ignored, start = 0, instret = h->instret, commands;
     uint64_t arguments = (uint64_t)(ROCKET_HARNESS_PER_ARGUMENT * c->buffers);
     set_arguments(s, c);
-    h->limit_instructions = h->instret + h->traps + s->job->limit_instructions;
+    h->start_instructions = h->instret + h->traps;
+    h->limit_instructions = h->start_instructions + s->job->limit_instructions;
     if (c->timed) {
         rocket_warm_data(r, h->reg[REG_SP]);
         r->now = gemmini_command(m->gemmini, r->now, 0, FUNCT_FLUSH, 0, 0, &ignored);
         start = r->now = gemmini_fence(m->gemmini, r->now);
+        h->start_cycles = start;
         h->limit_cycles = start + s->job->limit_cycles;
         rocket_mark(r);
         rocket_push_return(r, RETURN_ADDRESS);

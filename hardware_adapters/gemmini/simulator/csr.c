@@ -86,3 +86,21 @@ int csr_write(Hart *h, unsigned csr, uint64_t v) {
     }
     return 1;
 }
+
+int csr_execute(Hart *h, const Insn *in) {
+    unsigned csr = (unsigned)in->imm;
+    int immediate = in->op == OP_CSRRWI || in->op == OP_CSRRSI || in->op == OP_CSRRCI;
+    int write = in->op == OP_CSRRW || in->op == OP_CSRRWI;
+    uint64_t operand = immediate ? in->rm : h->reg[in->rs1], old = 0;
+    int sets = write || (immediate ? in->rm : in->rs1) != 0;
+    if (!(write && in->rd == DISCARD) && !csr_read(h, csr, &old)) return 0;
+    if (sets) {
+        uint64_t value = operand;
+        if (in->op == OP_CSRRS || in->op == OP_CSRRSI) value = old | operand;
+        if (in->op == OP_CSRRC || in->op == OP_CSRRCI) value = old & ~operand;
+        if (!csr_write(h, csr, value)) return 0;
+        if (h->rocket) h->rocket->now += ROCKET_SYSTEM_FLUSH;
+    }
+    h->reg[in->rd] = old;
+    return 1;
+}

@@ -119,6 +119,23 @@ void hart_locate(Fault *fault, void *hart);
 int csr_read(Hart *, unsigned csr, uint64_t *value);
 int csr_write(Hart *, unsigned csr, uint64_t value);
 
+// csrrw and its kin (csr.c). 0 when the access is illegal.
+int csr_execute(Hart *, const Insn *);
+
+// Atomics (atomic.c). 0 when a trap was taken.
+int atomic_execute(Hart *, const Insn *, uint64_t pc);
+
+// What the interpreter uses of hart.c. "Trap taken" means that hart->pc is the handler's; with traps_are_faults such a call
+// raises the fault instead of returning.
+uint32_t hart_fetch(Hart *, uint64_t pc, const char *who);    // instruction bits; who NULL: 0 when there is no code
+void hart_trap(Hart *, unsigned cause, uint64_t value);       // hart->pc is the trapping instruction's
+void hart_return_from_trap(Hart *);
+CodePage *hart_code_page(Hart *, uint64_t pc);                // decoded page of pc, or NULL: trap taken
+int hart_decode(Hart *, Insn *slot);                          // decodes hart->pc into its slot; 0: trap taken
+void hart_drop_code(Hart *);
+uint8_t *hart_data(Hart *, uint64_t pc, uint64_t addr, unsigned bytes, unsigned access); // slow path; NULL: trap taken
+int hart_check(Hart *);                                       // limits and the host mailbox; 1: the program has exited
+
 // Floating point on register bits (rvfp.c): executes one F/D instruction other than loads and stores. 0 when the rounding mode is illegal.
 int fp_execute(Hart *, const Insn *);
 

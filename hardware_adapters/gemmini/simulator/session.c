@@ -86,6 +86,8 @@ static void set_arguments(Session *s, const JobCase *c) {
     h->pc = h->last_jump_from = s->entry;
 }
 
+static uint64_t limit_from(uint64_t start, uint64_t limit) { return start + limit < start ? UINT64_MAX : start + limit; }
+
 // The calling sequence of the measured corpus: flush, fence, read the counters, call, fence, read them again.
 static CallResult call_solution(Session *s, const JobCase *c, int call) {
     Machine *m = &s->machine;
@@ -95,13 +97,13 @@ static CallResult call_solution(Session *s, const JobCase *c, int call) {
     uint64_t arguments = (uint64_t)(ROCKET_HARNESS_PER_ARGUMENT * c->buffers);
     set_arguments(s, c);
     h->start_instructions = h->instret + h->traps;
-    h->limit_instructions = h->start_instructions + s->job->limit_instructions;
+    h->limit_instructions = limit_from(h->start_instructions, s->job->limit_instructions);
     if (c->timed) {
         rocket_warm_data(r, h->reg[REG_SP]);
         r->now = gemmini_command(m->gemmini, r->now, 0, FUNCT_FLUSH, 0, 0, &ignored);
         start = r->now = gemmini_fence(m->gemmini, r->now);
         h->start_cycles = start;
-        h->limit_cycles = start + s->job->limit_cycles;
+        h->limit_cycles = limit_from(start, s->job->limit_cycles);
         rocket_mark(r);
         rocket_push_return(r, RETURN_ADDRESS);
         r->now += ROCKET_HARNESS_CYCLES + arguments + (call == 0 ? ROCKET_HARNESS_COLD : 0);

@@ -42,7 +42,7 @@ from riscv_machine import (
     s_type,
     sd,
     words,
-)  # fmt: skip
+)
 
 MASK = (1 << 64) - 1
 EDGES = [0, 1, 2, 3, 7, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 32]
@@ -184,12 +184,24 @@ def test_loads_extend_and_stores_truncate(machine: Machine) -> None:
 
 def test_upper_immediates_jumps_and_links(machine: Machine) -> None:
     code = words(
-        lui(A2, 0x80000), sd(A2, A1, 0),  # sign-extended
-        0x1000 | A2 << 7 | 0x17, sd(A2, A1, 8),  # auipc a2, 1
-        addi(T0, RA, 0), jal(RA, 12), sd(ZERO, A1, 16), addi(ZERO, ZERO, 0), sd(RA, A1, 16),
-        T1 << 7 | 0x17, addi(T1, T1, 20), jalr(T2, T1, 1), sd(ZERO, A1, 24), RET,
-        sd(T2, A1, 24), addi(RA, T0, 0), RET,
-    )  # fmt: skip
+        lui(A2, 0x80000),
+        sd(A2, A1, 0),  # sign-extended
+        0x1000 | A2 << 7 | 0x17,
+        sd(A2, A1, 8),  # auipc a2, 1
+        addi(T0, RA, 0),
+        jal(RA, 12),
+        sd(ZERO, A1, 16),
+        addi(ZERO, ZERO, 0),
+        sd(RA, A1, 16),
+        T1 << 7 | 0x17,
+        addi(T1, T1, 20),
+        jalr(T2, T1, 1),
+        sd(ZERO, A1, 24),
+        RET,
+        sd(T2, A1, 24),
+        addi(RA, T0, 0),
+        RET,
+    )
     got = machine.results(elf(code), bytes(64), 4)
     assert got == [0xFFFFFFFF_80000000, CODE + 8 + 0x1000, CODE + 24, CODE + 48]
 
@@ -252,22 +264,44 @@ def test_compressed_memory_and_stack(machine: Machine, word: int, dword: int, wi
     sp4 = scatter(4 * wide, (5, 4, 11), (9, 6, 7), (2, 2, 6), (3, 3, 5)) | (A3 - 8) << 2
     sp16 = scatter(16 * frame, (9, 9, 12), (4, 4, 6), (6, 6, 5), (8, 7, 3), (5, 5, 2)) | SP << 7
     code = words(
-        0x4000 | cw, sd(A2, A1, 0), 0x6000 | cd, sd(A2, A1, 8),  # c.lw, c.ld
-        addi(SP, SP, -2048), ld(A2, A0, 0), 0xC002 | sw_sp, 0x4002 | lw_sp, sd(A3, A1, 16),  # c.swsp, c.lwsp
-        0xE002 | sd_sp, 0x6002 | ld_sp, sd(A3, A1, 24),  # c.sdsp, c.ldsp
-        sp4, r_type(0x33, 0, 0x20, A3, A3, SP), sd(A3, A1, 32),  # c.addi4spn
-        addi(A4, SP, 0), 0x6001 | sp16, r_type(0x33, 0, 0x20, A3, SP, A4), sd(A3, A1, 40),  # c.addi16sp
-        addi(A0, A1, 512), addi(A2, ZERO, -1), 0xC000 | cw, 0xE000 | cd, RET,  # c.sw, c.sd
-    )  # fmt: skip
+        0x4000 | cw,
+        sd(A2, A1, 0),
+        0x6000 | cd,
+        sd(A2, A1, 8),  # c.lw, c.ld
+        addi(SP, SP, -2048),
+        ld(A2, A0, 0),
+        0xC002 | sw_sp,
+        0x4002 | lw_sp,
+        sd(A3, A1, 16),  # c.swsp, c.lwsp
+        0xE002 | sd_sp,
+        0x6002 | ld_sp,
+        sd(A3, A1, 24),  # c.sdsp, c.ldsp
+        sp4,
+        r_type(0x33, 0, 0x20, A3, A3, SP),
+        sd(A3, A1, 32),  # c.addi4spn
+        addi(A4, SP, 0),
+        0x6001 | sp16,
+        r_type(0x33, 0, 0x20, A3, SP, A4),
+        sd(A3, A1, 40),  # c.addi16sp
+        addi(A0, A1, 512),
+        addi(A2, ZERO, -1),
+        0xC000 | cw,
+        0xE000 | cd,
+        RET,  # c.sw, c.sd
+    )
     data = bytes((37 * i + 11) % 251 for i in range(512))
     outcome = machine.run(elf(code), data)
     assert outcome.case["status"] == "ok", outcome.case
     got = outcome.outputs[0]
     first = struct.unpack_from("<Q", data)[0]
     assert struct.unpack_from("<6Q", got) == (
-        struct.unpack_from("<i", data, w)[0] & MASK, struct.unpack_from("<Q", data, d)[0],
-        sext32(first), first, 4 * wide, 16 * frame & MASK,
-    )  # fmt: skip
+        struct.unpack_from("<i", data, w)[0] & MASK,
+        struct.unpack_from("<Q", data, d)[0],
+        sext32(first),
+        first,
+        4 * wide,
+        16 * frame & MASK,
+    )
     expected = bytearray(b"\xa5" * 512)
     expected[w : w + 4] = b"\xff" * 4
     expected[d : d + 8] = b"\xff" * 8
@@ -284,9 +318,15 @@ def test_compressed_control_flow(machine: Machine, distance: int, zero: bool) ->
     skip = scatter(6, (8, 8, 12), (4, 3, 10), (7, 6, 5), (2, 1, 3), (5, 5, 2)) | (A2 - 8) << 7
     nops = [0x0001] * (distance - 1)
     code = words(
-        addi(A2, ZERO, 0 if zero else 5), j, *nops,
-        0xC001 | skip, sd(A1, A1, 0), 0xE001 | skip, sd(A1, A1, 8), 0x8082,
-    )  # fmt: skip
+        addi(A2, ZERO, 0 if zero else 5),
+        j,
+        *nops,
+        0xC001 | skip,
+        sd(A1, A1, 0),
+        0xE001 | skip,
+        sd(A1, A1, 8),
+        0x8082,
+    )
     outcome = machine.run(elf(code), bytes(64))
     assert outcome.case["status"] == "ok", outcome.case
     first, second = struct.unpack_from("<QQ", outcome.outputs[0])
@@ -334,11 +374,23 @@ def test_store_conditional_needs_its_reservation(machine: Machine) -> None:
         return r_type(0x2F, 3, 0x0C, rd, at, value)
 
     code = words(
-        addi(A2, A1, 64), addi(A3, ZERO, 7), sd(ZERO, A2, 0),
-        sc(A4, A2, A3), sd(A4, A1, 0),  # none yet: fails
-        lr(A5, A2), sc(A4, A2, A3), sd(A4, A1, 8), sc(A4, A2, A3), sd(A4, A1, 16),  # succeeds once
-        lr(A5, A2), addi(T0, A2, 8), sc(A4, T0, A3), sd(A4, A1, 24), sd(A5, A1, 32), RET,  # another address: fails
-    )  # fmt: skip
+        addi(A2, A1, 64),
+        addi(A3, ZERO, 7),
+        sd(ZERO, A2, 0),
+        sc(A4, A2, A3),
+        sd(A4, A1, 0),  # none yet: fails
+        lr(A5, A2),
+        sc(A4, A2, A3),
+        sd(A4, A1, 8),
+        sc(A4, A2, A3),
+        sd(A4, A1, 16),  # succeeds once
+        lr(A5, A2),
+        addi(T0, A2, 8),
+        sc(A4, T0, A3),
+        sd(A4, A1, 24),
+        sd(A5, A1, 32),
+        RET,  # another address: fails
+    )
     assert machine.results(elf(code), bytes(64), 5) == [1, 0, 1, 1, 7]
 
 

@@ -120,18 +120,12 @@ class _Emitter(Moves):
             if o not in self.interleaved:
                 with self.block(f"if ({self.needed(o)})"):
                     self.loads(o, o.rows.next, o.cols.next, self.local_at(o, o.rows.next, o.cols.next, f"n{o.local}"))
-        for o in self.interleaved:
-            n = f"load{o.name}"
-            self.put(f"int {n} = 0, {n}s = {self.needed(o)} ? {o.loads} : 0;")
         if s.fences == "all":
             self.put("fence();")
-        if self.interleaved or self.stores_interleaved:
-            self.put("int slot = 0;")
+        self.plan_slots()
         self.computes()
         if self.partial:
-            for o in self.interleaved:  # a small tile has fewer slots than the next one has loads
-                n = f"load{o.name}"
-                self.put(f"while ({n} < {n}s) {{ {self.call_load(o)}; {n}++; }}")
+            self.leftover_loads()
         for o in self.ahead:
             if self.toggles(o):
                 self.put(f"{o.local} = n{o.local};")

@@ -237,30 +237,52 @@ class Moves(Writer):
         at = self.local_at(o, o.rows.next, o.cols.next, f"n{o.local}")
         return f"load_{o.local}({o.name}, load{o.name}, {o.rows.next}, {o.cols.next}, {at})"
 
-    def slot(self) -> None:
-        """Issue the moves that are due between two groups of pairs, evenly spread over the tile."""
+    def spacing(self, moves: int, phase: int) -> tuple[int, int, int]:
+        """(first slot, slots from one to the next, moves at once) that spread `moves` over the slots of a step.
+
+        The first slot leaves the previous step's pairs time to finish with their buffers."""
+        behind = -(-PAIRS_IN_FLIGHT // self.inner[2].blocks)
+        first = min(behind + phase, max(0, self.slots - moves))
+        return first, max(1, (self.slots - first) // moves), -(-moves // self.slots)
+
+    def plan_slots(self) -> None:
+        """Before the pairs of a step: when the first of each kind of move is due."""
         for phase, o in enumerate(self.interleaved):
-            n = f"load{o.name}"
-            self.spread(f"{n} < {n}s", f"{self.call_load(o)}; {n}++;", o.loads, phase)
+            first, _, _ = self.spacing(o.loads, phase)
+            self.put(f"int load{o.name} = 0, due{o.name} = {self.needed(o)} ? {first} : -1;")
         if self.stores_interleaved:
+            first, _, at_once = self.spacing(self.stores_per_step, len(self.interleaved))
+            if at_once == 1:
+                self.put(f"int dueC = {first};")
+        if self.interleaved or self.stores_interleaved:
+            self.put("int slot = 0;")
+
+    @property
+    def stores_per_step(self) -> int:
+        return -(-self.stores // self.k.tiles)
+
+    def slot(self) -> None:
+        """Issue the moves that are due between two groups of pairs."""
+        for phase, o in enumerate(self.interleaved):
+            n, due = f"load{o.name}", f"due{o.name}"
+            _, every, at_once = self.spacing(o.loads, phase)
+            do = f"{self.call_load(o)}; {n}++;"
+            if at_once > 1:
+                self.put(f"for (int q = 0; q < {at_once} && {due} >= 0 && {n} < {o.loads}; q++) {{ {do} }}")
+            else:
+                self.put(f"if (slot == {due} && {n} < {o.loads}) {{ {do} {due} += {every}; }}")
+        if self.stores_interleaved:
+            _, every, at_once = self.spacing(self.stores_per_step, len(self.interleaved))
             do = f"store_c(C, stored, pi, pj, {self.other_c}); stored++;"
-            per_step = -(-self.stores // self.k.tiles)
-            self.spread(f"stored < {self.stores}", do, per_step, len(self.interleaved))
+            if at_once > 1:
+                self.put(f"for (int q = 0; q < {at_once} && stored < {self.stores}; q++) {{ {do} }}")
+            else:
+                self.put(f"if (slot == dueC && stored < {self.stores}) {{ {do} dueC += {every}; }}")
         if self.interleaved or self.stores_interleaved:
             self.put("slot++;")
 
-    def spread(self, left: str, do: str, moves: int, phase: int) -> None:
-        """Spread `moves` over the slots of a step, from a first one on that leaves the previous step's pairs time."""
-        behind = -(-PAIRS_IN_FLIGHT // self.inner[2].blocks)
-        first = min(behind + phase, max(0, self.slots - moves))
-        every = max(1, (self.slots - first) // moves)
-        per_slot = -(-moves // self.slots)
-        conditions = [left]
-        if every > 1:
-            conditions.append(f"slot % {every} == {first % every}")
-        if first >= every:
-            conditions.append(f"slot >= {first}")
-        if per_slot > 1:
-            self.put(f"for (int q = 0; q < {per_slot} && {left}; q++) {{ {do} }}")
-        else:
-            self.put(f"if ({' && '.join(conditions)}) {{ {do} }}")
+    def leftover_loads(self) -> None:
+        """A partial tile has fewer slots than the next one may have loads."""
+        for o in self.interleaved:
+            n = f"load{o.name}"
+            self.put(f"while (due{o.name} >= 0 && {n} < {o.loads}) {{ {self.call_load(o)}; {n}++; }}")

@@ -34,13 +34,14 @@ async def evaluate(
     Timeouts are not remembered, nor are failures of the infrastructure (they are exceptions): both may pass next time.
     Raises UsageError, EnvironmentLackError, EngineFailure.
     """
-    adapter = adapter or adapter_for(problem_id)
+    home = home or Home()
+    adapter = adapter or adapter_for(problem_id, home)
     problem = adapter.problem(problem_id)
     check_source(source)
     if not use_cache:
         return await adapter.evaluate(problem, source, engine=engine, seed=seed, timeout_s=timeout_s)
     keys = await anyio.to_thread.run_sync(_keys, adapter, problem, source, engine, seed)
-    cache = await anyio.to_thread.run_sync(EvaluationCache, home or Home())
+    cache = await anyio.to_thread.run_sync(EvaluationCache, home)
     for key in keys:
         if (found := await anyio.to_thread.run_sync(cache.get, key)) is not None:
             return found.model_copy(update={"cached": True})

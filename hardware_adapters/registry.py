@@ -4,37 +4,39 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 
-from .base import HardwareAdapter, UnknownProblemError
+from .base import HardwareAdapter
 from .problems import unknown_problem
+from .store import Home
 
 
-def _gemmini() -> HardwareAdapter:
+def _gemmini(home: Home) -> HardwareAdapter:
     from .gemmini.adapter import GemminiAdapter
 
-    return GemminiAdapter()
+    return GemminiAdapter(home)
 
 
-_TARGETS: dict[str, Callable[[], HardwareAdapter]] = {"gemmini": _gemmini}
+_TARGETS: dict[str, Callable[[Home], HardwareAdapter]] = {"gemmini": _gemmini}
 
 
 @functools.cache
-def _adapter(target: str) -> HardwareAdapter:
-    return _TARGETS[target]()
+def _adapter(target: str, home: Path) -> HardwareAdapter:
+    return _TARGETS[target](Home(home))
 
 
-def adapters() -> dict[str, HardwareAdapter]:
-    """Every adapter by its target's name."""
-    return {target: _adapter(target) for target in _TARGETS}
+def adapters(home: Home | None = None) -> dict[str, HardwareAdapter]:
+    """Every adapter by its target's name; they keep builds and artefacts in `home` (default: the user's)."""
+    path = (home or Home()).path
+    return {target: _adapter(target, path) for target in _TARGETS}
 
 
-def adapter_for(problem_id: str) -> HardwareAdapter:
+def adapter_for(problem_id: str, home: Home | None = None) -> HardwareAdapter:
     """The adapter that this id belongs to, by the part before the slash. Raises UnknownProblemError."""
     target = problem_id.partition("/")[0]
-    if target in _TARGETS:
-        return _adapter(target)
-    known = adapters().values()
-    patterns = [pattern for adapter in known for pattern in adapter.families().values()]
-    examples = [problem.id for adapter in known for problem in adapter.problems()]
-    error: UnknownProblemError = unknown_problem(problem_id, patterns, examples)
-    raise error
+    known = adapters(home)
+    if target in known:
+        return known[target]
+    patterns = [pattern for adapter in known.values() for pattern in adapter.families().values()]
+    examples = [problem.id for adapter in known.values() for problem in adapter.problems()]
+    raise unknown_problem(problem_id, patterns, examples)

@@ -134,8 +134,7 @@ async def build_host_program(home: Home, name: str, sources: Sequence[Path], fla
     the compiler's words when it cannot be built.
     """
     compiler = host_compiler()
-    platform = f"{sys.platform} {os.uname().machine}"
-    key = source_digest(sources, compiler.title, " ".join(compiler.command), " ".join(flags), platform)
+    key = source_digest(sources, compiler.title, " ".join(compiler.command), " ".join(flags), _processor())
     program = home.cache / f"{name}-{key}" / name
     if program.exists():
         return program
@@ -143,6 +142,16 @@ async def build_host_program(home: Home, name: str, sources: Sequence[Path], fla
         if not program.exists():
             await _build(program, compiler, sources, flags)
     return program
+
+
+@functools.cache
+def _processor() -> str:
+    """What the compiler may have optimised for: a home on a shared disk serves machines that differ."""
+    try:
+        features = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")][:1]
+    except OSError:
+        features = []
+    return " ".join([sys.platform, os.uname().machine, *features])
 
 
 async def _build(program: Path, compiler: Compiler, sources: Sequence[Path], flags: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -55,12 +54,8 @@ class GemminiAdapter(HardwareAdapter):
 
     def __init__(self, home: Home | None = None, *, path: str | None = None) -> None:
         """`path` replaces PATH in the search for a RISC-V compiler."""
-        self._home = home
+        self.home = home or Home()
         self._path = path
-
-    @functools.cached_property
-    def home(self) -> Home:
-        return self._home or Home()
 
     def engines(self) -> list[EngineStatus]:
         try:

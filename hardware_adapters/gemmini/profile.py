@@ -79,7 +79,7 @@ def _traffic(problem: Problem, raw: RawProfile) -> tuple[Traffic, ...]:
         buffer = moved.get(tensor.name)
         if buffer is None:
             continue
-        count = buffer.bytes_out if tensor.role == "input" else buffer.bytes_in
+        count = buffer.bytes_in if tensor.role == "input" else buffer.bytes_out
         needed = tensor_bytes(tensor)
         entry = Traffic(tensor=tensor.name, bytes_moved=count, bytes_needed=needed, reloads=round(count / needed, 3))
         traffic.append(entry)

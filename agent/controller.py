@@ -1,15 +1,27 @@
-"""The search: plan, generate, evaluate, select, every evaluation through a tool call."""
+"""The public face of the search: start or resume a run, under its lease and within its limits."""
 
 from __future__ import annotations
 
+import logging
+import secrets
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
+import anyio
+
+from ..hardware_adapters.base import Problem, check_source
+from .errors import AgentError, AgentUsageError, LeaseLostError, LimitExceeded
 from .events import Listener
-from .journal import Journal
+from .journal import HEARTBEAT_S, Journal, Lease
+from .loop import SearchLoop
 from .models.base import Models
 from .settings import SearchSettings
-from .status import RunStatus
-from .toolbox import Toolbox
+from .status import RunStatus, wall_seconds
+from .toolbox import Toolbox, reason
+
+log = logging.getLogger(__name__)
 
 
 async def search(
@@ -23,7 +35,27 @@ async def search(
     source: str | None = None,
     listener: Listener | None = None,
     run_id: str | None = None,
-) -> RunStatus: ...
+) -> RunStatus:
+    """Search from `source`, or from the problem's baseline, until a limit or the goal is reached.
+
+    Returns the run's status: `finished`, or `failed` with the reason where the infrastructure, the model's service or
+    the first kernel failed; `resume` goes on with such a run. A cancelled search is journalled as `cancelled`, and
+    the cancellation goes on to the caller. Raises AgentUsageError (ToolUsageError for an unknown problem) and
+    InfrastructureError before anything is journalled; InvalidSourceError for a source nobody would compile.
+    """
+    detail = await toolbox.get_problem(problem_id)
+    start = source if source is not None else detail.baseline
+    if start is None:
+        raise AgentUsageError(f"{problem_id} has no baseline kernel: pass a source to start from")
+    check_source(start)
+    if settings.max_cost_usd is not None and not models.priced:
+        raise AgentUsageError(
+            f"the price of model {models.spec!r} is not known, so max_cost_usd cannot be kept: "
+            "name a file with its prices, or leave the limit out"
+        )
+    run_id = run_id or new_run_id()
+    journal.create(run_id, problem_id, models.spec, settings.model_dump(mode="json"), start)
+    return await _drive(run_id, detail.problem, toolbox, models, journal, Path(runs_dir), listener)
 
 
 async def resume(
@@ -34,4 +66,95 @@ async def resume(
     journal: Journal,
     runs_dir: Path,
     listener: Listener | None = None,
-) -> RunStatus: ...
+) -> RunStatus:
+    """Go on with a run where its journal ends; nothing finished is done again. A finished run is returned as it is.
+
+    Raises UnknownRunError, RunBusyError, and AgentUsageError for another model than the run's.
+    """
+    row = journal.run(run_id)
+    if models.spec != row.model:
+        raise AgentUsageError(f"run {run_id!r} was made with model {row.model!r}, not {models.spec!r}")
+    if journal.status(run_id, with_source=False).state == "finished":
+        return journal.status(run_id)
+    detail = await toolbox.get_problem(row.problem)
+    return await _drive(run_id, detail.problem, toolbox, models, journal, Path(runs_dir), listener)
+
+
+def new_run_id() -> str:
+    """Sorts by time: 20261120-153000-a1b2."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+async def _drive(
+    run_id: str,
+    problem: Problem,
+    toolbox: Toolbox,
+    models: Models,
+    journal: Journal,
+    runs_dir: Path,
+    listener: Listener | None,
+) -> RunStatus:
+    lease = journal.acquire(run_id)
+    try:
+        settings = SearchSettings.model_validate(journal.run(run_id).settings)
+        before = wall_seconds(journal.events(run_id), None)
+        journal.append(lease, "session", {"model": models.spec})
+        journal.set_state(lease, "running")
+        loop = SearchLoop(run_id, problem, settings, lease, toolbox, models, journal, runs_dir, listener, before)
+        await _within_limits(loop, settings, before, journal, lease)
+    finally:
+        journal.release(lease)
+    return journal.status(run_id)
+
+
+async def _within_limits(
+    loop: SearchLoop, settings: SearchSettings, before: float, journal: Journal, lease: Lease
+) -> None:
+    """Run the loop and journal how it ended."""
+    began = time.monotonic()
+    left = None if settings.timeout_s is None else max(0.0, settings.timeout_s - before)
+    lost: list[LeaseLostError] = []
+
+    async def beat(everything: anyio.CancelScope) -> None:
+        while True:
+            await anyio.sleep(HEARTBEAT_S)
+            try:
+                journal.beat(lease)
+            except LeaseLostError as error:
+                lost.append(error)
+                everything.cancel()
+
+    ended: tuple[str, str] | None = None
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(beat, tasks.cancel_scope)
+            with anyio.move_on_after(left) as deadline:
+                ended = await _ended(loop)
+            if deadline.cancelled_caught and settings.timeout_s is not None:
+                elapsed = before + time.monotonic() - began
+                ended = ("finished", str(LimitExceeded("time", elapsed, settings.timeout_s)))
+            tasks.cancel_scope.cancel()
+    except BaseException as error:
+        cancelled = isinstance(error, anyio.get_cancelled_exc_class())
+        with suppress(LeaseLostError):
+            journal.set_state(lease, *(("cancelled", "cancelled") if cancelled else ("failed", reason(error))))
+        raise
+    if lost:
+        raise lost[0]
+    assert ended is not None
+    state, why = ended
+    journal.set_state(lease, "finished" if state == "finished" else "failed", why)
+    loop.finish(why)
+
+
+async def _ended(loop: SearchLoop) -> tuple[str, str]:
+    """The final state and why."""
+    try:
+        return "finished", await loop.run()
+    except LimitExceeded as limit:
+        return "finished", str(limit)
+    except LeaseLostError:
+        raise
+    except AgentError as error:
+        log.warning("run %s failed: %s", loop.run_id, error)
+        return "failed", str(error)

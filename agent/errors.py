@@ -46,7 +46,7 @@ class LeaseLostError(AgentError):
     """Another process took this run over; nothing more may be written for it here."""
 
 
-class LimitExceeded(AgentError):  # noqa: N818 - a limit that was set is not an error
+class LimitExceeded(AgentError):
     """A limit of the settings is reached. `type` is cost, evaluations or time."""
 
     def __init__(self, type: str, value: float, limit: float) -> None:

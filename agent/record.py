@@ -1,0 +1,175 @@
+"""What a run knows so far: the journal's results by key, and the figures that follow from them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from .candidate import Candidate, place
+from .events import Listener, SearchEvent
+from .journal import EventKind, Journal, Lease
+from .settings import SearchSettings
+from .status import Mark
+
+log = logging.getLogger(__name__)
+
+
+class RunRecord:
+    """Read from the journal once, then kept in step with it: `put` writes first and remembers afterwards."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        journal: Journal,
+        settings: SearchSettings,
+        runs_dir: Path,
+        listener: Listener | None,
+        before_s: float,
+    ) -> None:
+        self.run_id = lease.run_id
+        self.settings = settings
+        self.candidates: dict[str, Candidate] = {}
+        self.first_with: dict[str, str] = {}  # kernel digest -> candidate that was evaluated
+        self.evaluations = 0
+        self.model_calls = 0
+        self.cost_usd: float | None = 0.0
+        self.best: Candidate | None = None
+        self.iteration = 0
+        self._results: dict[str, dict[str, Any]] = {}
+        self._lease = lease
+        self._journal = journal
+        self._folder = runs_dir / lease.run_id
+        self._listener = listener
+        self._began = time.monotonic() - before_s
+        for event in journal.events(lease.run_id, sources=True):
+            if event["key"] is not None:
+                self._results[event["key"]] = {**event["data"], "source": event["source"]}
+                self._count(event["kind"], event["data"])
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        return self._results.get(key)
+
+    def put(self, kind: EventKind, key: str, data: dict[str, Any], source: str | None = None) -> None:
+        if key in self._results:
+            return
+        self._journal.append(self._lease, kind, data, key=key, source=source)
+        self._results[key] = {**data, "source": source}
+        self._count(kind, data)
+
+    def _count(self, kind: str, data: dict[str, Any]) -> None:
+        if kind == "model":
+            self.model_calls += 1
+            price = data["reply"]["cost_usd"]
+            self.cost_usd = None if price is None or self.cost_usd is None else self.cost_usd + price
+        elif kind == "candidate" and not data.get("duplicate_of"):
+            self.evaluations += 1
+
+    # ------------------------------------------------------------ candidates
+
+    def restored(self, identity: str) -> Candidate | None:
+        """The candidate of this place, if the journal has it."""
+        data = self.get(f"candidate/{identity}")
+        return self.admit(Candidate.model_validate(data)) if data else None
+
+    def finished(self, candidate: Candidate) -> Candidate:
+        """Journal a candidate's result, then use it."""
+        data = candidate.model_dump(mode="json", exclude={"source"})
+        self.put("candidate", f"candidate/{candidate.id}", data, candidate.source)
+        return self.admit(candidate)
+
+    def admit(self, candidate: Candidate) -> Candidate:
+        if candidate.id in self.candidates:
+            return candidate
+        self.candidates[candidate.id] = candidate
+        if candidate.duplicate_of is None:
+            self.first_with.setdefault(candidate.digest, candidate.id)
+        verdict = "duplicate" if candidate.duplicate_of else (candidate.evaluation and candidate.evaluation.verdict)
+        option = candidate.plan.option if candidate.plan else None
+        known = {"candidate": candidate.id, "option": option, "verdict": verdict}
+        latency = candidate.latency if candidate.passed else None
+        better = candidate.passed and (self.best is None or candidate.order < self.best.order)
+        if better:
+            self.best = candidate
+        self.tell("candidate", latency=latency, **known)
+        if better:
+            self.write_best()
+            self.tell("best", latency=latency, **known)
+        return candidate
+
+    def settled(self) -> list[Candidate]:
+        return sorted(self.candidates.values(), key=lambda c: place(c.id))
+
+    # ------------------------------------------------------------ telling
+
+    def tell(self, kind: Literal["started", "phase", "candidate", "best", "finished"], **more: Any) -> None:
+        """A listener that fails must not stop a search that costs money."""
+        if self._listener is None:
+            return
+        s, elapsed = self.settings, time.monotonic() - self._began
+        root = self.candidates.get("0")
+        cost_left = None if s.max_cost_usd is None else max(0.0, s.max_cost_usd - (self.cost_usd or 0.0))
+        event = SearchEvent(
+            kind=kind,
+            run_id=self.run_id,
+            iteration=self.iteration,
+            iterations=s.iterations,
+            baseline=mark(root),
+            best=mark(self.best, self._folder / "best.c"),
+            evaluations=self.evaluations,
+            max_evaluations=s.max_evaluations,
+            model_calls=self.model_calls,
+            cost_usd=self.cost_usd,
+            cost_left_usd=cost_left,
+            elapsed_s=elapsed,
+            time_left_s=None if s.timeout_s is None else max(0.0, s.timeout_s - elapsed),
+            **more,
+        )
+        try:
+            self._listener(event)
+        except Exception:
+            log.exception("the listener of run %s failed", self.run_id)
+
+    def write_best(self) -> None:
+        """`best.c` in the run's folder, replaced as a whole: a reader never sees half a kernel."""
+        best, root = self.best, self.candidates.get("0")
+        if best is None or best.evaluation is None or best.evaluation.latency is None:
+            return
+        result, latency = best.evaluation, best.evaluation.latency
+        speedup = f"{root.latency / best.latency:.2f}x over the first kernel" if root and root.passed else "unknown"
+        header = (
+            f"/* problem:  {result.problem}\n"
+            f" * latency:  {latency.value:.10g} {latency.unit} ({result.source}; {latency.statistic})\n"
+            f" * engine:   {result.engine} {result.engine_version}\n"
+            f" * speed-up: {speedup}\n"
+            f" * run:      {self.run_id}, candidate {best.id}\n"
+            " */\n"
+        )
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # The schedule line, where there is one, has to stay the first line: rewrites look for it there.
+        first, _, rest = best.source.partition("\n")
+        text = f"{first}\n{header}{rest}" if first.startswith("// schedule:") else header + best.source
+        fresh = self._folder / f"best.c.{os.getpid()}"
+        try:
+            fresh.write_text(text)
+            fresh.replace(self._folder / "best.c")
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                fresh.unlink()
+
+
+def mark(candidate: Candidate | None, path: Path | None = None) -> Mark | None:
+    if candidate is None or candidate.evaluation is None or candidate.evaluation.latency is None:
+        return None
+    result, latency = candidate.evaluation, candidate.evaluation.latency
+    return Mark(
+        candidate=candidate.id,
+        latency=latency.value,
+        unit=latency.unit,
+        utilisation=result.utilisation,
+        source=result.source,
+        source_path=str(path) if path else None,
+    )

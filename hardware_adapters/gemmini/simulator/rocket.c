@@ -162,5 +162,5 @@ unsigned rocket_div_latency(uint64_t dividend, uint64_t divisor, int is_signed) 
     unsigned high = (dividend ? significant_bits(dividend) - 1 : 0) | (ROCKET_DIV_GRANULARITY - 1);
     unsigned low = (significant_bits(divisor) - 1) & ~(unsigned)(ROCKET_DIV_GRANULARITY - 1);
     unsigned skipped = ~(high - low) & 63;
-    return ROCKET_DIV_BASE + 2 * negations + 64 - (skipped >= ROCKET_DIV_GRANULARITY ? skipped : 0);
+    return ROCKET_DIV_BASE + (is_signed ? ROCKET_DIV_SIGNED : 0u) + 2 * negations + 64 - (skipped >= ROCKET_DIV_GRANULARITY ? skipped : 0);
 }

@@ -16,6 +16,7 @@ enum {
     ROCKET_MUL_BASE = 2,        // measured: dependent chain of small operands 4 per mul
     ROCKET_MUL_BITS = 8,        // structure: 8 multiplier bits per cycle, early out, at least 2 steps
     ROCKET_DIV_BASE = 2,        // measured: 18 for a quotient of up to 16 bits
+    ROCKET_DIV_SIGNED = 3,      // fitted: corpus loops around divw and remw (c40); the microbenchmark above is divu
     ROCKET_DIV_GRANULARITY = 16, // structure: 1 quotient bit per cycle, leading zeros skipped 16 at a time
     ROCKET_DIRTY_FENCE = 1,     // fence: the memory pipeline empties
     ROCKET_REFILL_I = 15,       // measured: straight-line cold code 50 per line from DRAM, beyond what the L2 answers

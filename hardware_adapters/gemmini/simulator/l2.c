@@ -47,7 +47,7 @@ uint64_t l2_misses(const L2 *l2) { return l2->misses; }
 // 1 when the line is there; otherwise it takes the place of the least recently used line of its set.
 static int touch(L2 *l2, uint64_t line) {
     const Config *c = l2->config;
-    size_t first = (line / c->line_bytes) % c->l2_sets * c->l2_ways, victim = first;
+    size_t first = ((line / c->line_bytes) & (c->l2_sets - 1)) * c->l2_ways, victim = first;
     l2->clock++;
     for (size_t i = first; i < first + c->l2_ways; i++) {
         if (l2->tag[i] == (line | 1)) return l2->used[i] = l2->clock, 1;

@@ -150,8 +150,10 @@ static void enter_station(Timing *t) {
     Entry *e = &t->station[slot];
     *e = (Entry){.op = w->op, .live = 1, .done_at = UINT64_MAX};
     t->live++;
-    for (int s = 0; s < t->first_slot[UNITS]; s++) // hazards inside a unit are kept by its order
-        if (s != slot && t->station[s].live && t->station[s].op.unit != e->op.unit && must_wait(&e->op, &t->station[s].op)) e->waits_for |= 1u << s;
+    for (int s = 0; s < t->first_slot[UNITS]; s++) {
+        if (s == t->first_slot[e->op.unit]) s = t->first_slot[e->op.unit + 1]; // inside a unit, order keeps the hazards
+        if (s < t->first_slot[UNITS] && t->station[s].live && must_wait(&e->op, &t->station[s].op)) e->waits_for |= 1u << s;
+    }
     fifo_push(&t->unissued[e->op.unit], slot);
     t->queue_head = (t->queue_head + 1) % MAX_QUEUE;
     t->queue_count--;
@@ -200,9 +202,9 @@ static void issue(Timing *t) {
 
 // --- banks: scratchpad banks are numbered from 0, accumulator banks follow
 
-static int bank_of(const Config *c, uint32_t row) {
-    if (row >= ACC_BASE) return (int)(c->spad_banks + (row - ACC_BASE) / (c->acc_rows / c->acc_banks));
-    return (int)(row / (c->spad_rows / c->spad_banks));
+static int bank_of(const Config *c, uint32_t row) { // banks hold a power of two of rows
+    if (row >= ACC_BASE) return (int)(c->spad_banks + ((row - ACC_BASE) >> __builtin_ctz(c->acc_rows / c->acc_banks)));
+    return (int)(row >> __builtin_ctz(c->spad_rows / c->spad_banks));
 }
 
 // --- load unit

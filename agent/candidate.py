@@ -18,7 +18,7 @@ class Plan(Record):
 
     option: str
     text: str = Field(description="What to change and why")
-    variant: str | None = Field(None, description="Name of a ready-made rewrite, where the plan is to use one")
+    variant: str | None = Field(default=None, description="Name of a ready-made rewrite, where the plan is to use one")
 
 
 class Candidate(Record):
@@ -29,7 +29,7 @@ class Candidate(Record):
     parent: str | None = None
     plan: Plan | None = None
     source: str
-    evaluation: Evaluation | None = Field(None, description="None for a duplicate")
+    evaluation: Evaluation | None = Field(default=None, description="None for a duplicate")
     duplicate_of: str | None = None
 
     @property

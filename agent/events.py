@@ -19,19 +19,19 @@ class SearchEvent(Record):
     iteration: int
     iterations: int
     phase: Literal["plan", "generate", "evaluate", "select"] | None = None
-    candidate: str | None = Field(None, description="Set for `candidate` and `best`")
+    candidate: str | None = Field(default=None, description="Set for `candidate` and `best`")
     option: str | None = None
-    verdict: str | None = Field(None, description="Of the candidate; `duplicate` when it was seen before")
-    latency: float | None = Field(None, description="Of the candidate, in best.unit")
+    verdict: str | None = Field(default=None, description="Of the candidate; `duplicate` when it was seen before")
+    latency: float | None = Field(default=None, description="Of the candidate, in best.unit")
     baseline: Mark | None = None
     best: Mark | None = None
     evaluations: int = 0
     max_evaluations: int | None = None
     model_calls: int = 0
     cost_usd: float | None = None
-    cost_left_usd: float | None = Field(None, description="None without a limit")
+    cost_left_usd: float | None = Field(default=None, description="None without a limit")
     elapsed_s: float = 0.0
-    time_left_s: float | None = Field(None, description="None without a limit")
+    time_left_s: float | None = Field(default=None, description="None without a limit")
     message: str | None = None
 
 

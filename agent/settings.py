@@ -12,28 +12,32 @@ class SearchSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    iterations: int = Field(8, ge=1, le=1000, description="Passes of plan, generate, evaluate, select")
-    plans: int = Field(6, ge=1, le=64, description="Plans per beam member and iteration")
-    codes: int = Field(2, ge=1, le=16, description="Implementations per plan")
-    beam: int = Field(4, ge=1, le=64, description="Candidates that go on to the next iteration")
-    repairs: int = Field(1, ge=0, le=5, description="Further attempts for a kernel that does not pass")
+    iterations: int = Field(default=8, ge=1, le=1000, description="Passes of plan, generate, evaluate, select")
+    plans: int = Field(default=6, ge=1, le=64, description="Plans per beam member and iteration")
+    codes: int = Field(default=2, ge=1, le=16, description="Implementations per plan")
+    beam: int = Field(default=4, ge=1, le=64, description="Candidates that go on to the next iteration")
+    repairs: int = Field(default=1, ge=0, le=5, description="Further attempts for a kernel that does not pass")
     dropout: float = Field(
         0.6, ge=0, lt=1, description="Menu options are left out of a plan's menu with this probability"
     )
-    slack: float = Field(0.1, ge=0, le=1, description="A child may be so much slower than its parent while slack lasts")
+    slack: float = Field(
+        default=0.1, ge=0, le=1, description="A child may be so much slower than its parent while slack lasts"
+    )
     slack_iterations: int = Field(
         2, ge=0, description="Iterations in which `slack` holds; later a child must be faster"
     )
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="Of every random choice the search makes")
-    max_cost_usd: float | None = Field(None, gt=0, description="Stop before spending more; at most one call over")
-    max_evaluations: int | None = Field(None, ge=1, description="Kernels evaluated, the baseline among them")
-    timeout_s: float | None = Field(None, gt=0, description="Wall clock of the run, resumed parts added up")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Of every random choice the search makes")
+    max_cost_usd: float | None = Field(
+        default=None, gt=0, description="Stop before spending more; at most one call over"
+    )
+    max_evaluations: int | None = Field(default=None, ge=1, description="Kernels evaluated, the baseline among them")
+    timeout_s: float | None = Field(default=None, gt=0, description="Wall clock of the run, resumed parts added up")
     stop_utilisation: float = Field(
         0.97, gt=0, le=1, description="Stop when the best kernel reaches this share of the bound"
     )
-    max_parallel_model: int = Field(8, ge=1, le=64)
-    max_parallel_engine: int = Field(2, ge=1, le=256)
-    engine: str | None = Field(None, description="Engine to judge by; the target's default when not given")
+    max_parallel_model: int = Field(default=8, ge=1, le=64)
+    max_parallel_engine: int = Field(default=2, ge=1, le=256)
+    engine: str | None = Field(default=None, description="Engine to judge by; the target's default when not given")
 
     @classmethod
     def offline(cls, **changes: object) -> Self:
@@ -43,7 +47,7 @@ class SearchSettings(BaseModel):
 
     @classmethod
     def llm(cls, **changes: object) -> Self:
-        """For a language model: the published width on fewer iterations, since evaluations are cheap and calls are not."""
+        """For a language model: narrower than published, since calls cost money."""
         return cls.model_validate({"iterations": 8, "plans": 4, "codes": 2, "beam": 4} | changes)
 
     @classmethod

@@ -29,14 +29,14 @@ class Mark(Record):
     unit: str
     utilisation: float | None = None
     source: Literal["estimated", "measured"] = Field(description="Where the latency comes from")
-    source_path: str | None = Field(None, description="File with the kernel")
+    source_path: str | None = Field(default=None, description="File with the kernel")
 
 
 class Step(Record):
     """One step on the way from the first kernel to the best."""
 
     candidate: str
-    option: str | None = Field(None, description="Menu option applied; None for the first kernel")
+    option: str | None = Field(default=None, description="Menu option applied; None for the first kernel")
     plan: str | None = None
     latency: float | None = None
 
@@ -55,11 +55,11 @@ class RunStatus(Record):
     tokens: Tokens
     cost_usd: float | None = Field(description="None: the model's price is not known")
     wall_s: float
-    baseline: Mark | None = Field(None, description="The kernel the search started from")
+    baseline: Mark | None = Field(default=None, description="The kernel the search started from")
     best: Mark | None = None
-    speedup: float | None = Field(None, description="Baseline latency / best latency")
+    speedup: float | None = Field(default=None, description="Baseline latency / best latency")
     stop_reason: str | None = None
-    lineage: tuple[Step, ...] = Field((), description="From the first kernel to the best")
+    lineage: tuple[Step, ...] = Field(default=(), description="From the first kernel to the best")
     best_source: str | None = None
 
     @property

@@ -33,7 +33,7 @@ class OptionSummary(Record):
     title: str
     when: str
     effect: str
-    rewrites: int = Field(0, description="Ready-made rewrites for the given source")
+    rewrites: int = Field(default=0, description="Ready-made rewrites for the given source")
 
 
 class OptionDetail(Record):

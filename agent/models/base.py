@@ -26,8 +26,8 @@ class PlanRequest(Record):
     slot: int = Field(description="Which of the `slots` plans for this parent, from 0")
     slots: int
     attempt: int = 0
-    complaint: str | None = Field(None, description="What was wrong with the reply before, on a second attempt")
-    previous: str | None = Field(None, description="That reply, clipped")
+    complaint: str | None = Field(default=None, description="What was wrong with the reply before, on a second attempt")
+    previous: str | None = Field(default=None, description="That reply, clipped")
     seed: int
     dropout: float
     iteration: int
@@ -36,9 +36,9 @@ class PlanRequest(Record):
     parent: Candidate
     best_latency: float
     profile: Profile | None = None
-    tried: tuple[Attempt, ...] = Field((), description="On this parent, before this iteration")
-    history: tuple[Attempt, ...] = Field((), description="In the whole run, before this iteration")
-    lineage: tuple[Plan, ...] = Field((), description="Plans that led to the parent")
+    tried: tuple[Attempt, ...] = Field(default=(), description="On this parent, before this iteration")
+    history: tuple[Attempt, ...] = Field(default=(), description="In the whole run, before this iteration")
+    lineage: tuple[Plan, ...] = Field(default=(), description="Plans that led to the parent")
 
     @property
     def bottlenecks(self) -> tuple[Bottleneck, ...]:
@@ -52,8 +52,10 @@ class PlanRequest(Record):
 class CodeRequest(Record):
     key: str = Field(description="Id of the candidate to be made")
     attempt: int = 0
-    complaint: str | None = Field(None, description="What was wrong with the reply before")
-    failed_source: str | None = Field(None, description="A kernel for this plan that did not pass, to be repaired")
+    complaint: str | None = Field(default=None, description="What was wrong with the reply before")
+    failed_source: str | None = Field(
+        default=None, description="A kernel for this plan that did not pass, to be repaired"
+    )
     failure: Evaluation | None = None
     code: int = Field(description="Which of the `codes` implementations of the plan, from 0")
     codes: int
@@ -66,11 +68,11 @@ class CodeRequest(Record):
 class Reply(Record):
     """One call's outcome. A malformed answer is a reply with a complaint, not an error: it was paid for."""
 
-    complaint: str | None = Field(None, description="Why there is no result, in words for the model")
-    text: str | None = Field(None, description="The answer that was no good, clipped")
-    final: bool = Field(False, description="No use asking again: refused, or nothing left to propose")
+    complaint: str | None = Field(default=None, description="Why there is no result, in words for the model")
+    text: str | None = Field(default=None, description="The answer that was no good, clipped")
+    final: bool = Field(default=False, description="No use asking again: refused, or nothing left to propose")
     usage: Tokens = Tokens()
-    cost_usd: float | None = Field(0.0, description="None: price not known")
+    cost_usd: float | None = Field(default=0.0, description="None: price not known")
 
 
 class PlanReply(Reply):
@@ -100,7 +102,7 @@ class Models(ABC):
         """The most that this call can cost, USD; reserved while it is in flight."""
         return 0.0
 
-    async def aclose(self) -> None:
+    async def aclose(self) -> None:  # noqa: B027 - most models have none
         """Close connections."""
 
 

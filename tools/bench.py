@@ -1,0 +1,121 @@
+"""The workbench the tools share: adapters, the evaluator, and the slots that keep the machine responsive."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+
+from ..hardware_adapters.base import (
+    AdapterError,
+    EngineFailure,
+    EnvironmentLackError,
+    Evaluation,
+    HardwareAdapter,
+    UsageError,
+)
+from ..menus.menu import UnknownNameError
+
+if TYPE_CHECKING:
+    from ..hardware_adapters.store import Home
+
+HEARTBEAT_S = 4.0
+
+
+class Bench:
+    """What a tool needs to do its work. One per server; tests give it adapters of their own."""
+
+    def __init__(self, home: Home | None = None, adapters: Mapping[str, HardwareAdapter] | None = None) -> None:
+        self._home = home
+        self._adapters = adapters
+        # Compilers and simulators are processes of their own: more of them than cores only makes each one slower.
+        self.slots = anyio.CapacityLimiter(max(2, os.cpu_count() or 1))
+
+    @property
+    def home(self) -> Home:
+        if self._home is None:
+            from ..hardware_adapters.store import Home
+
+            self._home = Home()
+        return self._home
+
+    def adapters(self) -> Mapping[str, HardwareAdapter]:
+        if self._adapters is None:
+            from ..hardware_adapters.registry import adapters
+
+            self._adapters = adapters()
+        return self._adapters
+
+    def adapter(self, target: str) -> HardwareAdapter:
+        """Raises UnknownNameError."""
+        known = self.adapters()
+        if target not in known:
+            raise UnknownNameError("target", target, known)
+        return known[target]
+
+    def adapter_for(self, problem_id: str) -> HardwareAdapter:
+        """Raises UnknownProblemError with close matches."""
+        target = problem_id.partition("/")[0]
+        if target in self.adapters():
+            return self.adapters()[target]
+        from ..hardware_adapters.registry import adapter_for
+
+        return adapter_for(problem_id)
+
+    async def evaluate(self, problem_id: str, source: str, **settings: Any) -> Evaluation:
+        """As hardware_adapters.evaluator.evaluate, in one of this machine's slots."""
+        from ..hardware_adapters.evaluator import evaluate
+
+        async with self.slots:
+            return await evaluate(problem_id, source, home=self.home, **settings)
+
+
+async def in_thread(function: Any, *args: Any) -> Any:
+    """For short synchronous work that may touch the disk or probe a tool: the event loop stays free."""
+    return await anyio.to_thread.run_sync(function, *args)
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn what an adapter or menu refuses into a tool error that says whose fault it is and what to do next."""
+    try:
+        yield
+    except (UsageError, UnknownNameError) as error:
+        raise ToolError(str(error)) from error
+    except EnvironmentLackError as error:
+        raise ToolError(
+            f"environment: this machine lacks what was asked for, the kernel is not at fault. {error} "
+            "(`autocomp-mcp doctor` lists every requirement; list_targets shows what works here.)"
+        ) from error
+    except EngineFailure as error:
+        raise ToolError(
+            f"environment: the engine failed, the kernel is not at fault and nothing was recorded against it. {error} "
+            "Trying once more is sensible; if it fails again, run `autocomp-mcp doctor`."
+        ) from error
+    except AdapterError as error:
+        raise ToolError(str(error)) from error
+
+
+@asynccontextmanager
+async def heartbeat(ctx: Context, message: str) -> AsyncIterator[None]:
+    """Progress notifications while something slow runs, so that a host sees life. Free when it did not ask."""
+
+    async def beat() -> None:
+        elapsed = 0.0
+        while True:
+            await ctx.report_progress(elapsed, None, f"{message} ({elapsed:.0f} s)" if elapsed else message)
+            await anyio.sleep(HEARTBEAT_S)
+            elapsed += HEARTBEAT_S
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(beat)
+        try:
+            yield
+        finally:
+            tasks.cancel_scope.cancel()

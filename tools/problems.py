@@ -1,0 +1,58 @@
+"""list_problems and get_problem: what can be optimised."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.types import CallToolResult
+from pydantic import Field
+
+from .bench import Bench, in_thread, reported
+from .results import ProblemDetail, ProblemList, answer, page
+from .targets import LOOKS_ONLY
+
+Target = Annotated[str | None, Field(description="Only this target, e.g. gemmini")]
+ProblemId = Annotated[str, Field(description="Problem id, e.g. gemmini/gemm-512x512x512 (M x N x K)")]
+Offset = Annotated[int, Field(ge=0, description="Where to go on in a long source: the next_offset of the last call")]
+
+
+def register(server: MCPServer, bench: Bench) -> None:
+    @server.tool(title="Problems", annotations=LOOKS_ONLY)
+    async def list_problems(target: Target = None) -> Annotated[CallToolResult, ProblemList]:
+        """Problems that kernels can be written for, and the patterns of their ids.
+
+        Use it to find a problem id. The problems listed are examples: a family takes any dimensions in the id, so
+        for sizes of your own fill in the pattern instead of searching this list. Immediate.
+        """
+        with reported():
+            chosen = [bench.adapter(target)] if target else list(bench.adapters().values())
+            problems = [problem for adapter in chosen for problem in adapter.problems()]
+            families = {
+                f"{adapter.target}/{name}": pattern for adapter in chosen for name, pattern in adapter.families().items()
+            }
+        return answer(ProblemList(problems=tuple(problems), families=families))
+
+    @server.tool(title="Problem", annotations=LOOKS_ONLY)
+    async def get_problem(
+        problem: ProblemId,
+        include_baseline: Annotated[bool, Field(description="Also the source of a correct, slow kernel")] = True,
+        offset: Offset = 0,
+    ) -> Annotated[CallToolResult, ProblemDetail]:
+        """Everything needed to write a kernel for one problem: signature, exact semantics, tensors, rules, roofline
+        bound, and a correct baseline kernel to start from.
+
+        Read it once before writing or changing a kernel. For the instructions of the target read the resource
+        reference://{target}/guide. Immediate.
+        """
+        with reported():
+            adapter = bench.adapter_for(problem)
+            found = adapter.problem(problem)
+            baseline = await in_thread(adapter.baseline, found) if include_baseline else None
+        following = None
+        if baseline is not None:
+            if offset > len(baseline):
+                raise ToolError(f"offset {offset} is past the end: the baseline has {len(baseline)} characters")
+            baseline, following = page(baseline, offset)
+        return answer(ProblemDetail(problem=found, baseline=baseline, next_offset=following))

@@ -1,0 +1,130 @@
+"""What the tools return, and how it is kept short.
+
+Hosts divert results above about 50 KB to a file, and every byte is paid for by the model that reads it: a result
+stays under 8 KB where nothing needs more, and under 40 KB ever (structured content and its text copy together).
+Long sources are paged, long lists cut with the number that was left out said in the text.
+"""
+
+from __future__ import annotations
+
+import json
+
+from mcp.types import CallToolResult, TextContent
+from pydantic import BaseModel, Field
+
+from ..hardware_adapters.base import (
+    Compilation,
+    Evaluation,
+    Problem,
+    ProblemSummary,
+    Profile,
+    Record,
+    Rewrite,
+    TargetStatus,
+)
+from ..menus.option import Option
+
+MAX_RESULT_BYTES = 40 * 1024
+# A page appears twice in a result (structured content and its text copy) beside at most a few KB of other fields.
+MAX_PAGE_BYTES = 15_000
+MAX_TEXT = 400
+MAX_DIAGNOSTICS = 12
+MAX_MISMATCHES = 8
+MAX_PROFILE_LINES = 16
+
+
+class TargetList(Record):
+    targets: tuple[TargetStatus, ...]
+
+
+class ProblemList(Record):
+    problems: tuple[ProblemSummary, ...] = Field(description="Named examples; any dimensions can be asked for")
+    families: dict[str, str] = Field(description="target/family -> pattern of its problem ids")
+
+
+class ProblemDetail(Record):
+    problem: Problem
+    baseline: str | None = Field(None, description="Source of a straightforward correct kernel to start from")
+    next_offset: int | None = Field(
+        None, description="Set when the baseline goes on: call again with offset=next_offset and append"
+    )
+
+
+class OptionSummary(Record):
+    id: str
+    title: str
+    when: str = Field(description="The situation in which it pays")
+    effect: str
+    rewrites: int = Field(description="Ready-made rewrites for the given source; 0: apply it by hand")
+
+
+class OptionList(Record):
+    options: tuple[OptionSummary, ...] = Field(description="Those that address the given bottlenecks first")
+    total: int = Field(description="Options that fit the problem, before `drop` and `limit` left some out")
+
+
+class OptionDetail(Record):
+    option: Option
+    rewrites: tuple[Rewrite, ...] = Field((), description="Ready-made ways to apply it to the given source")
+    source: str | None = Field(None, description="The rewritten kernel, when a variant was asked for")
+    next_offset: int | None = Field(None, description="Set when the source goes on: call again with offset=next_offset")
+
+
+class ProfileResult(Record):
+    """Exactly one of the two is set."""
+
+    profile: Profile | None = None
+    evaluation: Evaluation | None = Field(None, description="Why the kernel cannot be profiled: it does not pass")
+
+
+def answer(result: BaseModel) -> CallToolResult:
+    """The typed result as structured content, with compact JSON as text for hosts that read only that."""
+    data = result.model_dump(mode="json")
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    if 2 * len(text.encode()) > MAX_RESULT_BYTES:
+        # Only reachable through fields no one foresaw to be long: the structured half is what hosts hand on.
+        text = text.encode()[:2000].decode(errors="ignore") + " … the whole result is in the structured content"
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data)
+
+
+def page(text: str, offset: int) -> tuple[str, int | None]:
+    """The part of `text` from `offset` (characters) that fits a result, and where the next part begins."""
+    rest = text[offset:]
+    size = len(rest)
+    while (bytes_ := len(json.dumps(rest[:size], ensure_ascii=False).encode())) > MAX_PAGE_BYTES:
+        size = min(size - 1, size * MAX_PAGE_BYTES // bytes_)
+    return rest[:size], offset + size if offset + size < len(text) else None
+
+
+def clip(text: str, limit: int = MAX_TEXT) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def short_compilation(compilation: Compilation) -> Compilation:
+    """Errors first, the first dozen, each clipped: a template of macros can produce megabytes."""
+    rank = {"error": 0, "warning": 1, "note": 2}
+    ordered = sorted(compilation.diagnostics, key=lambda d: rank[d.severity])
+    kept = [d.model_copy(update={"message": clip(d.message)}) for d in ordered[:MAX_DIAGNOSTICS]]
+    if len(ordered) > len(kept):
+        left = f"… and {len(ordered) - len(kept)} more diagnostics; mend the first errors and compile again"
+        kept.append(ordered[-1].model_copy(update={"severity": "note", "message": left, "line": None, "column": None}))
+    return compilation.model_copy(update={"diagnostics": tuple(kept)})
+
+
+def short_evaluation(evaluation: Evaluation) -> Evaluation:
+    fault = evaluation.fault
+    if fault is not None:
+        fault = fault.model_copy(update={"message": clip(fault.message, 600)})
+    return evaluation.model_copy(
+        update={
+            "message": clip(evaluation.message, 1000),
+            "compilation": evaluation.compilation and short_compilation(evaluation.compilation),
+            "mismatches": evaluation.mismatches[:MAX_MISMATCHES],
+            "fault": fault,
+        }
+    )
+
+
+def short_profile(profile: Profile) -> Profile:
+    lines = [line.model_copy(update={"text": clip(line.text, 120)}) for line in profile.lines[:MAX_PROFILE_LINES]]
+    return profile.model_copy(update={"lines": tuple(lines)})

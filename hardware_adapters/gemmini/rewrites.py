@@ -12,7 +12,7 @@ from ..base import Problem, Rewrite, UsageError, kernel_digest
 from .emit import emit
 from .problems import Gemm
 from .schedule import CapacityError, Schedule, ScheduleError, layout, parse_line
-from .variants import OPTIONS, Change
+from .variants import OPTIONS, Change, even_tile
 
 
 def options() -> tuple[str, ...]:
@@ -70,7 +70,7 @@ def _legal(gemm: Gemm, schedule: Schedule, change: Change) -> tuple[Schedule, st
         wanted = schedule.with_(**change.fields).fitted(gemm)
     except ScheduleError:
         return None
-    for candidate, note in _concessions(wanted, change.fields):
+    for candidate, note in _concessions(gemm, wanted, change.fields):
         try:
             layout(gemm, candidate)
         except CapacityError:
@@ -81,7 +81,7 @@ def _legal(gemm: Gemm, schedule: Schedule, change: Change) -> tuple[Schedule, st
     return None
 
 
-def _concessions(s: Schedule, asked: dict[str, object]) -> Iterator[tuple[Schedule, str]]:
+def _concessions(gemm: Gemm, s: Schedule, asked: dict[str, object]) -> Iterator[tuple[Schedule, str]]:
     """The schedule itself, then ever smaller ones. What the variant asked for by name is kept to the end."""
     yield s, ""
     panel = "panel" in (s.a_keep, s.b_keep)
@@ -89,13 +89,10 @@ def _concessions(s: Schedule, asked: dict[str, object]) -> Iterator[tuple[Schedu
         for tk in (256, 128, 64, 32):
             if tk < s.tk:
                 yield s.with_(tk=tk), f" (tile depth reduced to tk={tk} to fit)"
-    if "tj" not in asked:
-        for tj in (128, 64, 32):
-            if tj < s.tj:
-                yield s.with_(tj=tj), f" (tile reduced to tj={tj} to fit)"
-    if "ti" not in asked:
-        for ti in (128, 64, 32):
-            if ti < s.ti:
-                yield s.with_(ti=ti), f" (tile reduced to ti={ti} to fit)"
+    # the longer side of the C tile gives way first
+    for side, whole in sorted((("tj", gemm.n), ("ti", gemm.m)), key=lambda pair: -getattr(s, pair[0])):
+        for size in (even_tile(whole, limit) for limit in (128, 64, 32)):
+            if side not in asked and size < getattr(s, side):
+                yield s.with_(**{side: size}), f" (tile reduced to {side}={size} to fit)"
     if s.placement == "banked" and "placement" not in asked:
         yield s.with_(placement="split"), " (buffers of one operand now share banks, to fit)"

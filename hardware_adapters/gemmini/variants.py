@@ -29,7 +29,7 @@ def _double(s: Schedule, operands: str) -> dict[str, object]:
     return {f"{x}_buffers": 2 for x in operands if keeps[x] != "all"}
 
 
-def _even(size: int, want: int) -> int:
+def even_tile(size: int, want: int) -> int:
     """The tile nearest below `want` that divides the dimension, unless that is much smaller."""
     blocks = -(-size // DIM)
     fitting = [d for d in range(1, want // DIM + 1) if blocks % d == 0]
@@ -45,7 +45,7 @@ _TILES = ((128, 64), (64, 128), (64, 64), (128, 128), (256, 64), (64, 256), (96,
 
 def _larger_tile(g: Gemm, s: Schedule) -> Iterator[Change]:
     room = ACCUMULATOR_ROWS if s.c_buffers == 1 else ACC_BANK_ROWS
-    tiles = [(_even(g.m, ti), _even(g.n, tj)) for ti, tj in _TILES]
+    tiles = [(even_tile(g.m, ti), even_tile(g.n, tj)) for ti, tj in _TILES]
     for ti, tj in dict.fromkeys(tiles):
         if ti * tj <= s.ti * s.tj or ti // DIM * tj > room:
             continue
@@ -61,7 +61,7 @@ def _square_tile(g: Gemm, s: Schedule) -> Iterator[Change]:
     room = (ACCUMULATOR_ROWS if s.c_buffers == 1 else ACC_BANK_ROWS) // DIM
     now = 1 / s.ti + 1 / s.tj
     sides = ((128, 64), (64, 128), (96, 80), (112, 64), (64, 112), (64, 64), (128, 128), (96, 96), (48, 48), (32, 32))
-    tiles = {(_even(g.m, ti), _even(g.n, tj)) for ti, tj in sides} | set(sides)
+    tiles = {(even_tile(g.m, ti), even_tile(g.n, tj)) for ti, tj in sides} | set(sides)
     better = [
         (1 / ti + 1 / tj, ti, tj)
         for ti, tj in tiles
@@ -93,7 +93,7 @@ def _strip_edges(g: Gemm, s: Schedule) -> Iterator[Change]:
         yield Change(
             "split", "Full tiles run code without edge checks; partial tiles have their own", {"edges": "split"}
         )
-    ti, tj, tk = _even(g.m, s.ti), _even(g.n, s.tj), _even(g.k, s.tk)
+    ti, tj, tk = even_tile(g.m, s.ti), even_tile(g.n, s.tj), even_tile(g.k, s.tk)
     yield Change("even-tiles", f"Tiles of {ti}x{tj}x{tk}, which divide the problem", {"ti": ti, "tj": tj, "tk": tk})
 
 

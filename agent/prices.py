@@ -1,0 +1,58 @@
+"""What tokens cost: data, with dates, never code."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import AgentUsageError
+from .status import Tokens
+
+DEFAULT = Path(__file__).parent / "prices.yaml"
+_DATE = re.compile(r"-20\d{6}$")
+
+
+class Price(BaseModel):
+    """USD per million tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cache_write: float = Field(ge=0)
+    cache_write_1h: float = Field(ge=0)
+    cache_read: float = Field(ge=0)
+    as_of: datetime.date
+
+    def cost(self, tokens: Tokens, *, cached_for_an_hour: bool = False) -> float:
+        """USD for these tokens."""
+        write = self.cache_write_1h if cached_for_an_hour else self.cache_write
+        return (
+            tokens.input * self.input
+            + tokens.output * self.output
+            + tokens.cache_write * write
+            + tokens.cache_read * self.cache_read
+        ) / 1e6
+
+
+def price_of(model: str, path: Path | str = DEFAULT) -> Price | None:
+    """None for a model that the file does not list. Raises AgentUsageError naming the file and the entry at fault."""
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise AgentUsageError(f"cannot read the prices in {path}: {error}") from error
+    models = data.get("models") if isinstance(data, dict) else None
+    if not isinstance(models, dict):
+        raise AgentUsageError(f"{path}: expected a mapping `models:` from model name to prices")
+    entry = models.get(model, models.get(_DATE.sub("", model)))
+    if entry is None:
+        return None
+    try:
+        return Price.model_validate(entry)
+    except ValidationError as error:
+        raise AgentUsageError(f"{path}: prices of {model}: {error}") from error

@@ -270,13 +270,20 @@ def test_arbitrary_bytes_as_code(machine: Machine, code: bytes) -> None:
 
 
 def test_other_programs_are_refused_by_name(machine: Machine) -> None:
-    for change, complaint in (
-        ((0, b"MZ"), "not an ELF64"),
-        ((18, b"\x3e\0"), "not a RISC-V program"),
-        ((16, b"\3\0"), "statically linked"),
+    second = 64 + 56  # program header of the data segment
+    for at, contents, complaint in (
+        (0, b"MZ", "not an ELF64"),
+        (18, b"\x3e\0", "not a RISC-V program"),
+        (16, b"\3\0", "statically linked"),
+        (32, b"\xff" * 8, "program header table outside"),
+        (second + 8, b"\xff" * 8, "contents outside the file"),
+        (second + 32, b"\x40\0", "contents outside the file"),  # more bytes in the file than in memory
+        (second + 16, b"\xf0" + b"\xff" * 7, "wraps around"),
+        (second + 16, struct.pack("<Q", CODE), "overlaps"),
+        (second + 40, struct.pack("<Q", 1 << 40), "the machine has at most"),
     ):
         program = bytearray(GOOD)
-        program[change[0] : change[0] + 2] = change[1]
+        program[at : at + len(contents)] = contents
         lines = job_lines(machine)
         (machine.folder / "program.elf").write_bytes(bytes(program))
         finished = machine.job("\n".join(lines.values()))

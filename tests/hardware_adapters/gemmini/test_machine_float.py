@@ -270,6 +270,15 @@ def test_conversions(machine: Machine, operands: list[tuple[int, int, int]]) -> 
     check(machine, conversion_ops(F64), operands)
 
 
+def test_every_pair_of_special_values(machine: Machine) -> None:
+    """Zeros, infinities, NaNs of both kinds, the smallest and largest numbers and one, of either sign."""
+    for f, box in ((F32, BOX), (F64, 0)):
+        plain = [0, f.infinity, f.nan, f.infinity | 1, 1, f.infinity - 1, f.bias << f.fraction_bits]
+        values = [box | sign | v for v in plain for sign in (0, f.sign)]
+        pairs = [(a, b, values[(i + j) % len(values)]) for i, a in enumerate(values) for j, b in enumerate(values)]
+        check(machine, exact_ops(f) + rounding_ops(f) + conversion_ops(f), pairs)
+
+
 def test_dynamic_rounding_mode_and_fcsr(machine: Machine) -> None:
     """1 + 2^-60 rounds up only towards +infinity; fcsr shows mode and flags together; a reserved mode is illegal."""
     add = op_fp(1, 13, 10, 11, 7)

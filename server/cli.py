@@ -1,0 +1,167 @@
+"""The command line. Thin: each command imports what it needs when it runs, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+
+app = typer.Typer(
+    name="autocomp-mcp",
+    help="Makes tensor-accelerator kernels fast: a language model searches, the hardware (or its simulator) judges.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ProblemArg = Annotated[str, typer.Argument(metavar="PROBLEM", help="e.g. gemmini/gemm-512x512x512", show_default=False)]
+FileArg = Annotated[Path, typer.Argument(metavar="FILE", help="the kernel's source; - reads standard input", show_default=False)]
+RunArg = Annotated[str, typer.Argument(metavar="RUN", help="a run id, or `last`", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout, all else on stderr")]
+Engine = Annotated[str | None, typer.Option("--engine", help="engine to judge by; `doctor` lists them")]
+Target = Annotated[str | None, typer.Option("--target", help="only this target")]
+Servers = Annotated[list[str] | None, typer.Option("--server", help="URL of an MCP server to use instead of this process")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"autocomp-mcp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")] = False,
+) -> None:
+    """See `COMMAND --help`. Exit status: 0 done, 1 the kernel failed, 2 usage, 3 environment, 4 limit without a result."""
+
+
+@app.command()
+def optimize(
+    problem: ProblemArg,
+    source: Annotated[Path | None, typer.Option("--source", help="kernel to start from; default: the baseline")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="offline, or anthropic:NAME")] = None,
+    engine: Engine = None,
+    server: Servers = None,
+    iterations: Annotated[int | None, typer.Option("--iterations", min=1)] = None,
+    plans: Annotated[int | None, typer.Option("--plans", min=1, help="plans per candidate of the beam")] = None,
+    codes: Annotated[int | None, typer.Option("--codes", min=1, help="implementations per plan")] = None,
+    beam: Annotated[int | None, typer.Option("--beam", min=1, help="candidates that go on")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
+    max_cost: Annotated[float | None, typer.Option("--max-cost", metavar="USD", help="stop before spending more")] = None,
+    max_evaluations: Annotated[int | None, typer.Option("--max-evaluations", min=1)] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", metavar="S", help="wall clock, in seconds")] = None,
+    json: Json = False,
+) -> None:
+    """Search for a faster kernel: plan, generate, simulate, select, again."""
+    from . import searching
+
+    changes = {
+        "engine": engine, "iterations": iterations, "plans": plans, "codes": codes, "beam": beam, "seed": seed,
+        "max_cost_usd": max_cost, "max_evaluations": max_evaluations, "timeout_s": timeout,
+    }  # fmt: skip
+    changes = {key: value for key, value in changes.items() if value is not None}
+    sys.exit(searching.optimize(problem, source, model, server or [], changes, json))
+
+
+@app.command()
+def resume(run: RunArg, server: Servers = None, json: Json = False) -> None:
+    """Go on with a run that was interrupted; nothing finished is done again."""
+    from . import searching
+
+    sys.exit(searching.resume(run, server or [], json))
+
+
+@app.command()
+def runs(json: Json = False) -> None:
+    """List the runs of this home, newest first."""
+    from . import reading
+
+    sys.exit(reading.runs(json))
+
+
+@app.command()
+def show(run: RunArg, source: Annotated[bool, typer.Option("--source", help="print the best kernel")] = False, json: Json = False) -> None:
+    """A run's result: the steps to its best kernel, each with its gain."""
+    from . import reading
+
+    sys.exit(reading.show(run, source, json))
+
+
+@app.command()
+def evaluate(
+    problem: ProblemArg,
+    file: FileArg,
+    engine: Engine = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="varies the input data")] = 0,
+    json: Json = False,
+) -> None:
+    """Compile a kernel, run it on several input sets, check every element, and time it."""
+    from . import judging
+
+    sys.exit(judging.evaluate(problem, file, engine, seed, json))
+
+
+@app.command()
+def profile(
+    problem: ProblemArg,
+    file: FileArg,
+    engine: Engine = None,
+    timeline: Annotated[Path | None, typer.Option("--timeline", metavar="OUT", help="write a Perfetto timeline")] = None,
+    json: Json = False,
+) -> None:
+    """Where a kernel's cycles go: units, stalls by cause, the bottleneck, costly lines."""
+    from . import judging
+
+    sys.exit(judging.profile(problem, file, engine, timeline, json))
+
+
+@app.command(name="compile")
+def compile_(problem: ProblemArg, file: FileArg, json: Json = False) -> None:
+    """Compile a kernel and show the compiler's messages."""
+    from . import judging
+
+    sys.exit(judging.compile_kernel(problem, file, json))
+
+
+@app.command()
+def problems(
+    target: Target = None,
+    baseline: Annotated[str | None, typer.Option("--baseline", metavar="PROBLEM", help="print this problem's baseline kernel")] = None,
+    json: Json = False,
+) -> None:
+    """List problems and the pattern of each family's ids."""
+    from . import listing
+
+    sys.exit(listing.problems(target, baseline, json))
+
+
+@app.command()
+def menu(target: Target = None, json: Json = False) -> None:
+    """List the optimisations a search chooses from."""
+    from . import listing
+
+    sys.exit(listing.menu(target, json))
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Check this machine: compilers, simulators, engines, models, and what would mend each."""
+    from . import doctor as checks
+
+    sys.exit(checks.doctor(json))
+
+
+@app.command()
+def serve(
+    http: Annotated[str | None, typer.Option("--http", metavar="HOST:PORT", help="Streamable HTTP instead of stdio")] = None,
+) -> None:
+    """Offer the tools over MCP: on stdio, or over HTTP with --http."""
+    from . import serving
+
+    sys.exit(serving.serve(http))

@@ -1,0 +1,120 @@
+"""evaluate, profile and compile: straight to the adapters, without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+
+from ..hardware_adapters.base import Compilation, Evaluation, Latency, Profile
+from .shell import DONE, KERNEL_FAILED, emit, guarded, read_source, say
+
+
+def evaluate(problem: str, file: Path, engine: str | None, seed: int, as_json: bool) -> int:
+    def command() -> int:
+        from ..hardware_adapters.evaluator import evaluate
+        from ..hardware_adapters.registry import adapter_for
+
+        adapter_for(problem).problem(problem)  # a typo is refused before the file is read
+        source = read_source(file)
+        evaluation = anyio.run(lambda: evaluate(problem, source, engine=engine, seed=seed))
+        if as_json:
+            emit(evaluation.model_dump(mode="json"))
+        else:
+            print("\n".join(evaluation_lines(evaluation)))
+        return DONE if evaluation.passed else KERNEL_FAILED
+
+    return guarded(command, as_json)
+
+
+def compile_kernel(problem: str, file: Path, as_json: bool) -> int:
+    def command() -> int:
+        from ..hardware_adapters.registry import adapter_for
+
+        adapter = adapter_for(problem)
+        found = adapter.problem(problem)
+        compilation = anyio.run(adapter.compile, found, read_source(file))
+        if as_json:
+            emit(compilation.model_dump(mode="json"))
+        else:
+            print("\n".join(compilation_lines(compilation)))
+        return DONE if compilation.ok else KERNEL_FAILED
+
+    return guarded(command, as_json)
+
+
+def profile(problem: str, file: Path, engine: str | None, timeline: Path | None, as_json: bool) -> int:
+    def command() -> int:
+        from ..hardware_adapters.registry import adapter_for
+
+        adapter = adapter_for(problem)
+        found = adapter.problem(problem)
+        source = read_source(file)
+        result = anyio.run(lambda: adapter.profile(found, source, engine=engine, timeline=timeline))
+        if as_json:
+            emit(result.model_dump(mode="json"))
+        else:
+            lines = profile_lines(result) if isinstance(result, Profile) else evaluation_lines(result)
+            print("\n".join(lines))
+        if timeline is not None and isinstance(result, Profile):
+            say(f"timeline: {timeline} (open it at https://ui.perfetto.dev)")
+        return DONE if isinstance(result, Profile) else KERNEL_FAILED
+
+    return guarded(command, as_json)
+
+
+def latency_text(latency: Latency, source: str) -> str:
+    error = "" if latency.error_percent is None else f", stated median error {latency.error_percent:g} %"
+    return f"{latency.value:,.0f} {latency.unit} ({source}{error})"
+
+
+def evaluation_lines(e: Evaluation) -> list[str]:
+    lines = [f"{e.verdict}: {e.message}"]
+    if e.latency:
+        lines.append(f"  latency      {latency_text(e.latency, e.source)}, {e.latency.statistic}")
+    if e.warm_latency:
+        lines.append(f"  warm         {e.warm_latency.value:,.0f} {e.warm_latency.unit}, {e.warm_latency.statistic}")
+    if e.utilisation is not None:
+        lines.append(f"  utilisation  {e.utilisation:.1%} of the bound")
+    if e.fault:
+        where = f" at line {e.fault.line}" if e.fault.line else ""
+        lines.append(f"  fault        {e.fault.kind}{where}: {e.fault.message}")
+        if e.fault.instruction:
+            lines.append(f"               {e.fault.instruction}")
+    for m in e.mismatches[:5]:
+        lines.append(f"  wrong        {m.output}{list(m.index)}: got {m.got:g}, expected {m.expected:g}")
+    if e.compilation:
+        lines += [f"  {line}" for line in compilation_lines(e.compilation)[1:]]
+    lines.append(f"  engine       {e.engine} {e.engine_version}; input sets: {', '.join(e.input_sets) or 'none'}")
+    took = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in e.seconds.items())
+    lines.append(f"  took         {took}{' (from the cache)' if e.cached else ''}")
+    return lines
+
+
+def compilation_lines(c: Compilation) -> list[str]:
+    lines = [f"{'compiled' if c.ok else 'does not compile'} ({c.compiler}, {c.seconds:.2f} s)"]
+    for d in c.diagnostics:
+        place = "" if d.line is None else f"line {d.line}: " if d.column is None else f"line {d.line}, column {d.column}: "
+        lines.append(f"{d.severity}: {place}{d.message}")
+    if c.ok and c.facts:
+        lines.append(", ".join(f"{name} {value}" for name, value in c.facts.items()))
+    return lines
+
+
+def profile_lines(p: Profile) -> list[str]:
+    lines = [f"{p.problem}: {latency_text(p.latency, p.source)}, {p.utilisation:.1%} of the bound", "", "units"]
+    lines += [f"  {u.unit:<12}{_bar(u.share)} {u.share:6.1%}  {u.busy:,} cycles" for u in p.units]
+    lines += ["", "the array waits for"]
+    lines += [f"  {s.cause:<26}{_bar(s.share)} {s.share:6.1%}" for s in p.stalls if s.cycles]
+    lines += ["", "bottlenecks"]
+    lines += [f"  {b.id}: {b.explanation}" for b in p.bottlenecks]
+    lines += ["", "traffic"]
+    lines += [f"  {t.tensor:<12}{t.bytes_moved:,} bytes, {t.reloads:.2f} x what is needed" for t in p.traffic]
+    lines += ["", "costly lines"]
+    lines += [f"  {c.line:>5}  {c.cycles:>10,}  {c.text.strip()[:90]}" for c in p.lines[:10]]
+    return lines
+
+
+def _bar(share: float, width: int = 24) -> str:
+    full = round(max(0.0, min(1.0, share)) * width)
+    return "█" * full + "·" * (width - full)

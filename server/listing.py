@@ -1,0 +1,56 @@
+"""problems and menu: what there is to choose from."""
+
+from __future__ import annotations
+
+from .shell import DONE, emit, guarded
+
+
+def problems(target: str | None, baseline: str | None, as_json: bool) -> int:
+    def command() -> int:
+        from ..hardware_adapters.registry import adapter_for, adapters
+        from ..menus.menu import UnknownNameError
+
+        if baseline is not None:
+            adapter = adapter_for(baseline)
+            source = adapter.baseline(adapter.problem(baseline))
+            if as_json:
+                emit({"problem": baseline, "baseline": source})
+            else:
+                print(source, end="")
+            return DONE
+        known = adapters()
+        if target is not None and target not in known:
+            raise UnknownNameError("target", target, known)
+        chosen = {name: adapter for name, adapter in known.items() if target in (None, name)}
+        listed = [problem for adapter in chosen.values() for problem in adapter.problems()]
+        families = {f"{t}/{f}": p for t, adapter in chosen.items() for f, p in adapter.families().items()}
+        if as_json:
+            emit({"problems": [p.model_dump(mode="json") for p in listed], "families": families})
+            return DONE
+        width = max(len(p.id) for p in listed)
+        for p in listed:
+            print(f"{p.id:<{width}}  {p.title}")
+        print("\nAny dimensions:")
+        for pattern in families.values():
+            print(f"  {pattern}")
+        return DONE
+
+    return guarded(command, as_json)
+
+
+def menu(target: str | None, as_json: bool) -> int:
+    def command() -> int:
+        from ..menus.menu import load_menu, targets
+
+        names = [target] if target is not None else list(targets())
+        menus = {name: load_menu(name) for name in names}
+        if as_json:
+            emit({name: [o.model_dump(mode="json") for o in m.select()] for name, m in menus.items()})
+            return DONE
+        for name, m in menus.items():
+            print(f"{name}:")
+            for option in m.select():
+                print(f"  {option.id:<32}{option.title}")
+        return DONE
+
+    return guarded(command, as_json)

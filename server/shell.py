@@ -1,0 +1,61 @@
+"""What all commands share: exit statuses, errors as one line, JSON on stdout and words on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..hardware_adapters.base import AdapterError, EngineFailure, EnvironmentLackError, InvalidSourceError, MAX_SOURCE_BYTES
+
+DONE, KERNEL_FAILED, USAGE, ENVIRONMENT, LIMIT = 0, 1, 2, 3, 4
+
+
+def say(text: str) -> None:
+    """A line for the person, never mixed with JSON."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def emit(data: Any) -> None:
+    """The one JSON object on stdout."""
+    print(json.dumps(data, ensure_ascii=False), flush=True)
+
+
+def read_source(file: Path) -> str:
+    """Raises InvalidSourceError, naming the file."""
+    try:
+        data = sys.stdin.buffer.read(MAX_SOURCE_BYTES + 1) if str(file) == "-" else file.read_bytes()
+        return data.decode()
+    except OSError as error:
+        raise InvalidSourceError(f"cannot read {str(file)!r}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidSourceError(f"{str(file)!r} is not UTF-8 text (byte {error.start})") from error
+
+
+def guarded(command: Callable[[], int], as_json: bool) -> int:
+    """Run a command; what it refuses becomes one line (or JSON `error`) and an exit status."""
+    from ..menus.menu import MenuFileError, UnknownNameError
+
+    try:
+        return command()
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+    except (EnvironmentLackError, EngineFailure) as error:
+        return _refuse("environment", str(error), ENVIRONMENT, as_json)
+    except (AdapterError, UnknownNameError) as error:
+        return _refuse("usage", str(error), USAGE, as_json)
+    except MenuFileError as error:
+        return _refuse("environment", str(error), ENVIRONMENT, as_json)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return DONE
+
+
+def _refuse(kind: str, message: str, status: int, as_json: bool) -> int:
+    say(f"autocomp-mcp: {message}")
+    if as_json:
+        emit({"error": {"kind": kind, "message": message}})
+    return status

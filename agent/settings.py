@@ -42,7 +42,7 @@ class SearchSettings(BaseModel):
     @classmethod
     def offline(cls, **changes: object) -> Self:
         """For the rule-based model: its codes are exact, so one per plan, and no repairs."""
-        values = {"iterations": 12, "plans": 6, "codes": 1, "beam": 3, "repairs": 0, "dropout": 0.2, "timeout_s": 150.0}
+        values = {"iterations": 10, "plans": 6, "codes": 1, "beam": 3, "repairs": 0, "dropout": 0.2, "timeout_s": 120.0}
         return cls.model_validate(values | changes)
 
     @classmethod

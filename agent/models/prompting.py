@@ -1,0 +1,79 @@
+"""Prompts out of templates, and kernels out of answers; the same for every provider of language models."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ..feedback import MAX_SOURCE, block, diagnosis, failure, tried
+from ..toolbox import OptionDetail, OptionSummary
+from .base import CodeRequest, PlanRequest
+
+# A block is opened by a line of ``` (and a language) and closed by a line of ``` alone.
+_FENCED = re.compile(r"^```[^\n`]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+_OPENED = re.compile(r"^```", re.MULTILINE)
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    folder = Path(__file__).parents[1] / "prompts"
+    env = Environment(loader=FileSystemLoader(folder), undefined=StrictUndefined, trim_blocks=True, autoescape=False)
+    env.globals.update(block=block, max_source=MAX_SOURCE)
+    return env
+
+
+def _render(template: str, **values: Any) -> str:
+    return _templates().get_template(template).render(**values).strip()
+
+
+def system_text(problem: Any, references: list[tuple[str, str]]) -> str:
+    """What never changes within a run: byte-identical for every call, so that the provider caches it."""
+    return _render("system.j2", problem=problem, references=references)
+
+
+def parent_text(request: PlanRequest | CodeRequest) -> str:
+    """The same for all calls about one parent."""
+    return _render("parent.j2", parent=request.parent)
+
+
+def plan_text(request: PlanRequest, menu: tuple[OptionSummary, ...]) -> str:
+    return _render(
+        "plan.j2",
+        diagnosis=diagnosis(request.profile, request.parent.evaluation),
+        lineage=[plan.option for plan in request.lineage],
+        tried=tried(request.tried),
+        menu=menu,
+        iteration=request.iteration,
+        iterations=request.iterations,
+        slot=request.slot,
+        slots=request.slots,
+        complaint=request.complaint,
+        previous=block("answer", request.previous, 2000) if request.previous else None,
+    )
+
+
+def code_text(request: CodeRequest, option: OptionDetail | None) -> str:
+    return _render(
+        "generate.j2",
+        plan=request.plan,
+        option=option.option if option else None,
+        failed_source=request.failed_source,
+        failure=failure(request.failure) if request.failure else "",
+        code=request.code,
+        codes=request.codes,
+        complaint=request.complaint,
+    )
+
+
+def fenced_source(text: str) -> tuple[str | None, str | None]:
+    """(kernel, None), or (None, what is wrong). Of several blocks the longest is the kernel."""
+    blocks = [match[1] for match in _FENCED.finditer(text) if match[1].strip()]
+    if blocks:
+        return max(blocks, key=len), None
+    if _OPENED.search(text):
+        return None, "the code block is not closed: the kernel is cut off"
+    return None, "there is no fenced code block (```c ... ```) in the answer"

@@ -1,0 +1,177 @@
+"""optimize and resume: the controller in this process, its tools in memory or on other servers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+from pydantic import ValidationError
+
+from ..agent.controller import new_run_id, resume as resume_search, search
+from ..agent.errors import AgentError, AgentUsageError, InfrastructureError
+from ..agent.journal import Journal
+from ..agent.models.base import make_models
+from ..agent.settings import SearchSettings
+from ..agent.status import RunStatus
+from ..agent.toolbox import Toolbox
+from ..hardware_adapters.store import Home
+from ..tools.search import default_model
+from .display import Display
+from .reading import find_run, status_json, summary_lines
+from .shell import DONE, ENVIRONMENT, LIMIT, USAGE, emit, guarded, read_source, say
+
+INTERRUPTED = 130
+
+
+def optimize(
+    problem: str, source: Path | None, model: str | None, servers: list[str], changes: dict[str, Any], as_json: bool
+) -> int:
+    def command() -> int:
+        spec = model or default_model()
+        if model is None and spec == "offline":
+            say("model: offline, the rule-based tuner (no ANTHROPIC_API_KEY set; --model chooses another)")
+        elif model is None:
+            say(f"model: {spec} (--model chooses another)")
+        try:
+            settings = SearchSettings.for_model(spec, **changes)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise AgentUsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        text = read_source(source) if source is not None else None
+        run_id = new_run_id()
+
+        async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
+            models = make_models(spec, toolbox)
+            try:
+                return await search(
+                    problem, settings, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
+                    source=text, listener=display.update, run_id=run_id,
+                )  # fmt: skip
+            finally:
+                await models.aclose()
+
+        return _run(run_id, problem, servers, as_json, drive)
+
+    return _agent_guarded(command, as_json)
+
+
+def resume(run: str, servers: list[str], as_json: bool) -> int:
+    def command() -> int:
+        journal = Journal(Home().database)
+        row = journal.run(find_run(journal, run))
+
+        async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
+            models = make_models(row.model, toolbox)
+            try:
+                return await resume_search(
+                    row.run_id, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
+                    listener=display.update,
+                )  # fmt: skip
+            finally:
+                await models.aclose()
+
+        return _run(row.run_id, row.problem, servers, as_json, drive)
+
+    return _agent_guarded(command, as_json)
+
+
+def _run(run_id: str, problem: str, servers: list[str], as_json: bool, drive: Any) -> int:
+    """Drive a search under the live display; SIGINT and SIGTERM stop it cleanly, whatever it found is kept."""
+    home = Home()
+    journal = Journal(home.database)
+    interrupted: list[str] = []
+
+    async def main() -> None:
+        with Display(problem, as_json) as display:
+            async with anyio.create_task_group() as tasks:
+
+                async def watch() -> None:
+                    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                        async for number in signals:
+                            interrupted.append(signal.Signals(number).name)
+                            tasks.cancel_scope.cancel()
+
+                tasks.start_soon(watch)
+                async with _connected(problem, servers) as toolbox:
+                    await drive(toolbox, display, journal, home.path / "runs")
+                tasks.cancel_scope.cancel()
+
+    try:
+        anyio.run(main)
+    except BaseExceptionGroup as group:
+        raise _first(group) from group
+    known = any(status.run_id == run_id for status in journal.runs())
+    if not known:
+        say("interrupted before the search began")
+        return INTERRUPTED
+    status = journal.status(run_id)
+    if as_json:
+        emit(status_json(status, home))
+    else:
+        print("\n".join(summary_lines(status, home)), flush=True)
+    if interrupted:
+        say(f"stopped by {interrupted[0]}; go on with: autocomp-mcp resume {run_id}")
+        return INTERRUPTED
+    if status.state == "failed":
+        say(f"autocomp-mcp: {status.stop_reason}; go on with: autocomp-mcp resume {run_id}")
+        return ENVIRONMENT if status.best is None else DONE
+    return DONE if status.best is not None else LIMIT
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+@asynccontextmanager
+async def _connected(problem: str, servers: list[str]) -> AsyncIterator[Toolbox]:
+    """The first of the servers that knows the problem; without any, the tools of this process."""
+    if not servers:
+        from .app import build_server
+
+        async with Toolbox.connect(build_server()) as toolbox:
+            yield toolbox
+        return
+    refusals = []
+    for url in servers:
+        try:
+            async with Toolbox.connect(url) as toolbox:
+                await toolbox.get_problem(problem)
+        except AgentUsageError as error:
+            refusals.append(f"{url}: {error}")
+        except (AgentError, OSError) as error:
+            refusals.append(f"{url}: {error}")
+        else:
+            async with Toolbox.connect(url) as toolbox:
+                yield toolbox
+            return
+    raise InfrastructureError("no server can work on this problem: " + "; ".join(refusals))
+
+
+def _agent_guarded(command: Any, as_json: bool) -> int:
+    """As shell.guarded, for what the agent refuses as well."""
+
+    def inner() -> int:
+        try:
+            return command()
+        except AgentUsageError as error:
+            return _refused("usage", error, USAGE, as_json)
+        except AgentError as error:
+            return _refused("environment", error, ENVIRONMENT, as_json)
+
+    os.environ.setdefault("MCP_LOG_LEVEL", "ERROR")
+    return guarded(inner, as_json)
+
+
+def _refused(kind: str, error: Exception, status: int, as_json: bool) -> int:
+    say(f"autocomp-mcp: {error}")
+    if as_json:
+        emit({"error": {"kind": kind, "message": str(error)}})
+    return status

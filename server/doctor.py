@@ -1,0 +1,105 @@
+"""doctor: what this machine has, what it lacks, and the step that mends each."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+from .. import __version__
+from ..hardware_adapters.base import AdapterError
+from .shell import DONE, ENVIRONMENT, emit
+
+PACKAGES = ("mcp", "anthropic", "pydantic", "anyio", "numpy", "ziglang", "pyelftools", "rich")
+MIN_FREE_MB = 500
+
+
+class Check(NamedTuple):
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""
+    required: bool = True
+
+
+def doctor(as_json: bool) -> int:
+    checks = [_python(), *_packages(), _home(), *_engines(), *_compilers(), _model()]
+    failed = [c for c in checks if c.required and not c.ok]
+    if as_json:
+        emit({"version": __version__, "ok": not failed, "checks": [c._asdict() for c in checks]})
+    else:
+        for c in checks:
+            mark = "ok  " if c.ok else "MISS" if c.required else "-   "
+            print(f"{mark} {c.name:<22} {c.found}")
+            if not c.ok and c.mend:
+                print(f"     {'':<22} {c.mend}")
+        verdict = "everything needed is here" if not failed else f"{len(failed)} required item(s) missing"
+        print(f"\nautocomp-mcp {__version__}: {verdict}")
+    return DONE if not failed else ENVIRONMENT
+
+
+def _python() -> Check:
+    return Check("python", sys.version_info >= (3, 11), platform.python_version(), "Python 3.11 or newer is needed")
+
+
+def _packages() -> list[Check]:
+    checks = []
+    for name in PACKAGES:
+        try:
+            checks.append(Check(f"package {name}", True, version(name)))
+        except PackageNotFoundError:
+            checks.append(Check(f"package {name}", False, "not installed", f"pip install {name}"))
+    return checks
+
+
+def _home() -> Check:
+    from ..hardware_adapters.store import HOME_VARIABLE, Home
+
+    home = Home()
+    try:
+        probe = home.cache / f".doctor.{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+        free = shutil.disk_usage(home.path).free // 2**20
+    except (AdapterError, OSError) as error:
+        return Check("home", False, str(home.path), f"{error}; set {HOME_VARIABLE} to a folder that can be written")
+    return Check("home", free >= MIN_FREE_MB, f"{home.path} ({free:,} MB free)", f"free {MIN_FREE_MB} MB of disk")
+
+
+def _engines() -> list[Check]:
+    """The default engine of each target is required; others are offered where the user has them."""
+    from ..hardware_adapters.registry import adapters
+
+    checks = []
+    for target, adapter in adapters().items():
+        for engine in adapter.engines():
+            found = f"{engine.version or ''} {engine.source}: {engine.trust}".strip()
+            checks.append(Check(f"engine {target}/{engine.name}", engine.available, found, engine.reason, engine.default))
+    return checks
+
+
+def _compilers() -> list[Check]:
+    name = "riscv64-unknown-elf-gcc"
+    path = shutil.which(name)
+    return [
+        Check(
+            f"compiler {name}"[:22] if path is None else "compiler riscv-gcc",
+            path is not None,
+            path or "not on PATH: kernels are compiled with the ziglang wheel",
+            "optional; cycle counts were calibrated with gcc 12.2 (Debian: gcc-riscv64-unknown-elf)",
+            required=False,
+        )
+    ]
+
+
+def _model() -> Check:
+    key = "ANTHROPIC_API_KEY"
+    if os.environ.get(key):
+        return Check("model anthropic", True, f"{key} is set", required=False)
+    return Check(
+        "model anthropic", False, f"{key} is not set: `optimize` uses the offline tuner",
+        f"export {key}=... to let a language model search", required=False,
+    )  # fmt: skip

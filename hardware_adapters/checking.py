@@ -62,7 +62,8 @@ def _hint(bad: Array, got: Array, poison: int | None, tile: int | None) -> str:
             return "nothing was written: the output still holds what it was filled with before the call"
         # Right values may equal the poison by chance; wrong ones that all do were not written.
         if untouched[bad].all():
-            return f"the wrong elements were never written ({_where(bad)})"
+            pattern = _tile_hint(bad, tile) if tile else ""
+            return f"the wrong elements were never written ({_where(bad)})" + (f"; {pattern}" if pattern else "")
         if untouched[bad].mean() > 0.5:
             return f"{int(untouched[bad].sum())} of the wrong elements were never written ({_where(bad & untouched)})"
     if bad.all():

@@ -211,7 +211,7 @@ class _Run(NamedTuple):
 
 
 def instruction_limit(gemm: Gemm) -> int:
-    """Instructions (and cycles) a call may take before it counts as an endless loop.
+    """Instructions a call may take before it counts as an endless loop.
 
     A scalar kernel without the accelerator needs about 6 per multiplication; more than 16 is no attempt at speed.
     """

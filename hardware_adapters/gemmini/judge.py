@@ -72,13 +72,13 @@ def _faulted(case: Case, said: SimulatedFault, kernel: Path, source: str, source
 
 def _wrong_result(gemm: Gemm, wrong: list[tuple[InputSet, int, np.ndarray, np.ndarray, Check]], sets: int) -> Judgement:
     """The last failing set explains best: its outputs stay in range, so that wrong sums show as themselves."""
-    chosen, call, got, expected, check = wrong[-1]
+    chosen, _, got, expected, check = wrong[-1]
     failing = {entry[0].name for entry in wrong}
     message = f"{check.wrong} of {check.total} elements of C are wrong with the {chosen.name!r} inputs"
-    if len(failing) < sets:
-        message += f" (right with {sets - len(failing)} of {sets} input sets)"
-    elif call > 0 and all(entry[1] > 0 for entry in wrong):
+    if all(entry[1] > 0 for entry in wrong):
         message += " in the second call only: the kernel relies on what an earlier call left"
+    elif len(failing) < sets:
+        message += f" (right with {sets - len(failing)} of {sets} input sets)"
     reason = explain_mistake(gemm, chosen, got, expected) or check.hint
     if reason:
         message += f"; {reason}"

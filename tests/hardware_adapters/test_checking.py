@@ -37,7 +37,9 @@ def test_an_untouched_output_is_recognised() -> None:
 def test_a_part_never_written_is_recognised() -> None:
     got = RIGHT.copy()
     got[32:, :16] = FILLED[32:, :16]
-    assert check(got).hint == "the wrong elements were never written ([32..39][0..15])"
+    assert check(got).hint.startswith(
+        "the wrong elements were never written ([32..39][0..15]); only elements of partial"
+    )
 
 
 def test_right_values_that_equal_the_poison_are_right() -> None:

@@ -48,8 +48,8 @@ def program(folder: Path, body: str) -> list[Path]:
     return [folder / "main.c"]
 
 
-def test_a_program_is_built_once_and_again_when_its_source_changes(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home")
+def test_a_program_is_built_once_and_again_when_its_source_changes(fresh_home: Home, tmp_path: Path) -> None:
+    home = fresh_home
     sources = program(tmp_path, '#include <stdio.h>\nint main(void) { puts("one"); return 0; }\n')
     first = anyio.run(build_host_program, home, "toy", sources, ["-O1"])
     assert subprocess.run([first], capture_output=True, text=True).stdout == "one\n"
@@ -72,9 +72,9 @@ print(anyio.run(build_host_program, Home(Path(sys.argv[1])), "toy", [Path(sys.ar
 """
 
 
-def test_two_processes_that_build_at_once_get_the_same_whole_program(tmp_path: Path) -> None:
+def test_two_processes_that_build_at_once_get_the_same_whole_program(fresh_home: Home, tmp_path: Path) -> None:
     (source,) = program(tmp_path, "int main(void) { return 42; }\n")
-    command = [sys.executable, "-c", BUILDER, tmp_path / "home", source]
+    command = [sys.executable, "-c", BUILDER, fresh_home.path, source]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = {process.communicate()[0].strip() for process in both}
     assert [process.returncode for process in both] == [0, 0]
@@ -82,10 +82,10 @@ def test_two_processes_that_build_at_once_get_the_same_whole_program(tmp_path: P
     assert subprocess.run([built]).returncode == 42
 
 
-def test_a_program_that_does_not_build_is_the_environments_fault(tmp_path: Path) -> None:
+def test_a_program_that_does_not_build_is_the_environments_fault(fresh_home: Home, tmp_path: Path) -> None:
     sources = program(tmp_path, "int main(void) { return nowhere; }\n")
     with pytest.raises(EnvironmentLackError, match="toy could not be built with .*nowhere"):
-        anyio.run(build_host_program, Home(tmp_path / "home"), "toy", sources, [])
+        anyio.run(build_host_program, fresh_home, "toy", sources, ["-O1"])
 
 
 def test_no_compiler_at_all_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

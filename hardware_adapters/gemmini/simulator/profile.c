@@ -1,6 +1,7 @@
 #include "profile.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { TOP_PCS = 4096 };
 
@@ -72,6 +73,18 @@ static void write_buffers(Json *j, Memory *m) {
 
 static void emit_counter(void *ctx, const char *name, int64_t value) { json_int(ctx, name, value); }
 
+static const char TIMELINE_HEAD[] = "[\n";
+
+// Closes the array of events: names for the rows, of which the accelerator's come from its units.
+static void end_timeline(FILE *timeline) {
+    static const char *const ROWS[] = {"rocket", "load", "store", "execute"};
+    const char *separator = ftell(timeline) > (long)strlen(TIMELINE_HEAD) ? ",\n" : "";
+    for (int row = 0; row < 4; row++, separator = ",\n")
+        fprintf(timeline, "%s{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":%d,\"args\":{\"name\":\"%s\"}}",
+                separator, row + 1, ROWS[row]);
+    fputs("\n]\n", timeline);
+}
+
 int profile_write(const Machine *m, const char *path, const char *timeline_path, uint64_t cycles, char *error) {
     FILE *timeline = *timeline_path ? fopen(timeline_path, "w") : NULL;
     FILE *out = *path ? fopen(path, "w") : tmpfile();
@@ -87,7 +100,9 @@ int profile_write(const Machine *m, const char *path, const char *timeline_path,
         write_pcs(&j, m->hart);
         write_buffers(&j, m->memory);
         fputc(',', out);
+        if (timeline) fputs(TIMELINE_HEAD, timeline);
         gemmini_profile_write(m->gemmini, out, timeline); // further fields, without a comma at either end
+        if (timeline) end_timeline(timeline);
         json_end_object(&j);
         fputc('\n', out);
         ok = !ferror(out);

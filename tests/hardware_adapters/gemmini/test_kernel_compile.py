@@ -102,13 +102,18 @@ def test_functions_that_do_not_exist_are_named(adapter: GemminiAdapter) -> None:
         ("char big[1 << 28];\nvoid solution(char *a) { big[a[0]] = a[1]; }", "64 MiB"),
         ("char big[1 << 28] = {1};\nvoid solution(char *a) { big[a[0]] = a[1]; }", "compiler"),
         ('void solution(void) { asm("florp x1"); }', "unrecogni"),
-        ("#define A(x) x x x x x x x x x x\nvoid solution(void) { A(A(A(A(A(A(A(A(A(;))))))))) }", "compiler"),
     ],
 )
 def test_what_is_too_much_is_said(adapter: GemminiAdapter, source: str, reason: str) -> None:
     result = compiled(adapter, source)
     assert not result.ok
     assert any(reason in d.message for d in result.diagnostics), result.diagnostics
+
+
+def test_a_source_that_explodes_is_stopped(adapter: GemminiAdapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolchain, "COMPILE_LIMITS", toolchain.COMPILE_LIMITS._replace(wall_s=2.0))
+    explosive = "#define A(x) x x x x x x x x x x\nvoid solution(void) { A(A(A(A(A(A(A(A(A(;))))))))) }"
+    assert "the compiler" in message(compiled(adapter, explosive))
 
 
 READERS = [

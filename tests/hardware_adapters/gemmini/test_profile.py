@@ -1,0 +1,118 @@
+"""Profiles: consistent counters, traffic, lines, and bottlenecks by rule."""
+
+import json
+from pathlib import Path
+
+import anyio
+import pytest
+from autocomp_mcp.hardware_adapters.base import EnvironmentLackError, Evaluation, Profile, Traffic
+from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
+from autocomp_mcp.hardware_adapters.gemmini.bottlenecks import find_bottlenecks
+
+PROBLEM = "gemmini/gemm-64x64x64"
+# The ids that menu options name as triggers.
+KNOWN = {
+    "load_bound", "store_bound", "issue_bound", "dependency", "bank_conflict_spad", "bank_conflict_acc", "config_drain",
+    "fence", "dram_bound", "reload_traffic", "array_bound", "startup", "accumulator_zero_fill",
+}  # fmt: skip
+
+
+def profiled(gemmini: GemminiAdapter, source: str | None = None, timeline: Path | None = None) -> Profile | Evaluation:
+    problem = gemmini.problem(PROBLEM)
+    text = source or gemmini.baseline(problem)
+    return anyio.run(lambda: gemmini.profile(problem, text, timeline=timeline))
+
+
+def test_the_baseline_is_profiled(gemmini: GemminiAdapter) -> None:
+    profile = profiled(gemmini)
+    assert isinstance(profile, Profile)
+    assert profile.source == "estimated"
+    cycles = profile.counters["cycles"]
+    assert cycles == profile.latency.value
+    array = next(unit for unit in profile.units if unit.unit == "array")
+    accounted = array.busy + sum(stall.cycles for stall in profile.stalls)
+    assert accounted == pytest.approx(cycles, abs=2), "array time and stalls are exclusive"
+    assert {bottleneck.id for bottleneck in profile.bottlenecks} <= KNOWN
+    assert profile.bottlenecks[0].id in ("load_bound", "fence")
+    assert len(profile.model_dump_json()) < 8192
+
+
+def test_traffic_counts_reloads(gemmini: GemminiAdapter) -> None:
+    """16x16 blocks: A and B are loaded once per block column and row of C, C is stored once."""
+    profile = profiled(gemmini)
+    assert isinstance(profile, Profile)
+    assert {t.tensor: (t.bytes_moved, t.bytes_needed, t.reloads) for t in profile.traffic} == {
+        "A": (4 * 4096, 4096, 4.0),
+        "B": (4 * 4096, 4096, 4.0),
+        "C": (4096, 4096, 1.0),
+    }
+
+
+def test_lines_are_lines_of_the_source(gemmini: GemminiAdapter) -> None:
+    profile = profiled(gemmini)
+    assert isinstance(profile, Profile)
+    source = gemmini.baseline(gemmini.problem(PROBLEM)).split("\n")
+    assert profile.lines
+    for cost in profile.lines:
+        assert cost.text == source[cost.line - 1].strip()[:100]
+    assert [cost.cycles for cost in profile.lines] == sorted((cost.cycles for cost in profile.lines), reverse=True)
+    assert sum(cost.cycles for cost in profile.lines) <= profile.latency.value
+    assert any("fence" in cost.text for cost in profile.lines[:3])
+
+
+def test_a_kernel_that_fails_gives_its_evaluation(gemmini: GemminiAdapter) -> None:
+    result = profiled(gemmini, "void solution(void) {}\n")
+    assert isinstance(result, Evaluation)
+    assert result.verdict == "wrong_result"
+
+
+def test_a_timeline_is_written_where_asked(gemmini: GemminiAdapter, tmp_path: Path) -> None:
+    target = tmp_path / "a timeline.json"
+    profile = profiled(gemmini, timeline=target)
+    assert isinstance(profile, Profile)
+    assert profile.timeline == str(target)
+    events = json.loads(target.read_text())
+    assert {event["args"]["name"] for event in events if event["ph"] == "M"} == {"rocket", "load", "store", "execute"}
+    assert sum(event["name"] == "mvin" for event in events) == profile.counters["mvin"]
+    assert max(event["ts"] + event["dur"] for event in events if event["ph"] == "X") <= profile.latency.value
+    with pytest.raises(EnvironmentLackError, match="cannot be written"):
+        profiled(gemmini, timeline=tmp_path / "nowhere" / "t.json")
+
+
+def counters(**shares: int) -> dict[str, int]:
+    """Counters of a call of 100,000 cycles; what is not named was spent in the array."""
+    return {**shares, "array_busy_cycles": 100_000 - sum(n for name, n in shares.items() if name.startswith("stall_"))}
+
+
+@pytest.mark.parametrize(
+    ("given", "first"),
+    [
+        (counters(stall_wait_load=50_000, load_busy_cycles=90_000), "load_bound"),
+        (counters(stall_wait_store=30_000, stall_wait_load=20_000), "store_bound"),
+        (counters(stall_wait_issue=40_000), "issue_bound"),
+        (counters(stall_dependency=40_000), "dependency"),
+        (counters(stall_bank_conflict_spad=20_000), "bank_conflict_spad"),
+        (counters(stall_bank_conflict_acc=20_000), "bank_conflict_acc"),
+        (counters(stall_config_ex=20_000), "config_drain"),
+        (counters(stall_fence=20_000), "fence"),
+        (counters(stall_wait_load=10_000), "array_bound"),
+        (counters(), "array_bound"),
+    ],
+)
+def test_the_largest_cause_comes_first(given: dict[str, int], first: str) -> None:
+    found = find_bottlenecks(given, 100_000, 99_000, 40_000, ())
+    assert found[0].id == first
+    assert len({bottleneck.id for bottleneck in found}) == len(found)
+    assert {bottleneck.id for bottleneck in found} <= KNOWN
+    assert all(bottleneck.explanation for bottleneck in found)
+
+
+def test_special_causes_need_their_evidence() -> None:
+    waiting = counters(stall_wait_load=50_000, l2_misses=9_000, zero_fills=100, zero_fill_cycles=6_000)
+    moved = (Traffic(tensor="A", bytes_moved=8000, bytes_needed=1000, reloads=8.0),)
+    ids = [bottleneck.id for bottleneck in find_bottlenecks(waiting, 100_000, 99_000, 40_000, moved)]
+    assert set(ids) == {"load_bound", "dram_bound", "reload_traffic", "accumulator_zero_fill"}
+    assert ids[0] == "load_bound" or ids[0] == "dram_bound"
+    small = find_bottlenecks({"stall_wait_load": 5_000, "array_busy_cycles": 1_000}, 20_000, 12_000, 1_000, ())
+    assert small[0].id == "startup"
+    assert find_bottlenecks({}, 100_000, None, 1_000, ()) == ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from .candidate import Candidate
 from .settings import SearchSettings
@@ -15,16 +15,37 @@ def may_enter(child: Candidate, parent: Candidate, iteration: int, settings: Sea
 
 
 def select(
-    beam: Sequence[Candidate], children: Iterable[Candidate], iteration: int, settings: SearchSettings
+    beam: Sequence[Candidate],
+    children: Iterable[Candidate],
+    iteration: int,
+    settings: SearchSettings,
+    *,
+    spent: Collection[str] = (),
+    reserve: Iterable[Candidate] = (),
 ) -> list[Candidate]:
-    """The best `settings.beam` of the parents and of the children that may enter, no kernel twice."""
+    """The best `settings.beam` of the parents and of the children that may enter, no kernel twice.
+
+    A kernel whose digest is in `spent` has nothing left to plan: it gives its place up, and places so freed go to the
+    best of `reserve` (all kernels of the run), slower than their parents though they may be: the way out of a local
+    optimum. Empty only when every kernel is spent.
+    """
     parents: Mapping[str, Candidate] = {candidate.id: candidate for candidate in beam}
     pool = list(beam)
     for child in children:
         parent = parents.get(child.parent or "")
         if child.duplicate_of is None and parent is not None and may_enter(child, parent, iteration, settings):
             pool.append(child)
+    chosen = _distinct(pool, spent)[: settings.beam]
+    if any(candidate.digest in spent for candidate in beam):
+        passing = _distinct((candidate for candidate in reserve if candidate.passed), spent)
+        known = {candidate.digest for candidate in chosen}
+        chosen += [candidate for candidate in passing if candidate.digest not in known]
+    return chosen[: settings.beam]
+
+
+def _distinct(pool: Iterable[Candidate], spent: Collection[str]) -> list[Candidate]:
     chosen: dict[str, Candidate] = {}
     for candidate in sorted(pool, key=lambda c: c.order):
-        chosen.setdefault(candidate.digest, candidate)
-    return list(chosen.values())[: settings.beam]
+        if candidate.digest not in spent:
+            chosen.setdefault(candidate.digest, candidate)
+    return list(chosen.values())

@@ -22,7 +22,7 @@ from .settings import SearchSettings
 from .toolbox import ProfileOutcome, Toolbox
 
 ATTEMPTS = 2  # a malformed reply is sent back once with what is wrong with it
-BARREN = 2  # iterations in a row without a new kernel, after which the search has dried up
+BARREN = 3  # iterations in a row without a new kernel, after which the search has dried up
 
 R = TypeVar("R", bound=Reply)
 T = TypeVar("T")
@@ -64,19 +64,25 @@ class SearchLoop:
             message = root.evaluation.message if root.evaluation else "no result"
             raise AgentUsageError(f"the kernel to start from does not pass: {message}")
         beam, barren = [root], 0
+        spent: set[str] = set()  # digests of kernels with nothing left to plan
         for iteration in range(1, settings.iterations + 1):
             if self._reached():
                 break
             record.iteration = iteration
             record.put("phase", f"phase/{iteration}", {"iteration": iteration})
             replies = await self._plan(iteration, beam)
-            if all(reply.plan is None and reply.final for _, _, reply in replies):
-                return f"nothing left to plan: {replies[0][2].complaint or 'all options tried'}"
-            children = await self._children(iteration, [(k, p, r.plan) for k, p, r in replies if r.plan])
-            barren = 0 if any(child.duplicate_of is None for child in children) else barren + 1
+            for parent in beam:
+                if all(reply.plan is None and reply.final for _, p, reply in replies if p.id == parent.id):
+                    spent.add(parent.digest)
+            planned = [(key, parent, reply.plan) for key, parent, reply in replies if reply.plan]
+            children = await self._children(iteration, planned)
+            if planned:
+                barren = 0 if any(child.duplicate_of is None for child in children) else barren + 1
             record.tell("phase", phase="select")
-            beam = select(beam, children, iteration, settings)
+            beam = select(beam, children, iteration, settings, spent=spent, reserve=record.settled())
             record.put("phase", f"select/{iteration}", {"iteration": iteration, "beam": [c.id for c in beam]})
+            if not beam:
+                return f"nothing left to plan: {replies[0][2].complaint or 'all options tried'}"
             if barren == BARREN:
                 return f"no new kernel in {BARREN} iterations"
         if self._reached():

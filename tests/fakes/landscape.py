@@ -1,0 +1,181 @@
+"""An MCP server with a synthetic target: kernels are four small numbers, and their latency follows from those.
+
+Fast, deterministic, with options that only pay together, kernels that fail, and rewrites that lead to the same text
+by two ways: what a search has to cope with. Every evaluation is noted in `log`, and in `log_file` if there is one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+from autocomp_mcp.hardware_adapters.base import kernel_digest
+from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.types import CallToolResult, TextContent
+from pydantic import BaseModel
+
+PROBLEM = "toy/sum-64"
+NAMES = ("width", "depth", "lanes", "tiles")
+TOP = 6
+BOUND = 100.0
+
+
+class Anything(BaseModel):
+    model_config = {"extra": "allow"}
+
+
+Result = Annotated[CallToolResult, Anything]
+
+
+def kernel(**values: int) -> str:
+    return "".join(f"int {name} = {values.get(name, 0)};\n" for name in NAMES) + "void solution(void) {}\n"
+
+
+def values_of(source: str) -> dict[str, int] | None:
+    found = {name: re.search(rf"int {name} = (\d+);", source) for name in NAMES}
+    return {name: int(match[1]) for name, match in found.items() if match} if all(found.values()) else None
+
+
+def latency_of(v: dict[str, int]) -> float:
+    """100 at best. Depth pays only with width, tiles only up to the number of lanes."""
+    missing = (TOP - v["width"]) * 4 + (TOP - min(v["depth"], v["width"])) * 3
+    missing += (TOP - v["lanes"]) * 2 + abs(v["tiles"] - v["lanes"]) * 2 + (TOP - min(v["tiles"], v["lanes"]))
+    return BOUND + 12.0 * missing
+
+
+def evaluation(source: str, seed: int) -> dict[str, Any]:
+    values = values_of(source)
+    verdict, message = "passed", "correct"
+    if values is None or "syntax error" in source:
+        verdict, message = "compile_error", "expected four numbers"
+    elif max(values.values()) > TOP:
+        verdict, message = "wrong_result", f"no number may exceed {TOP}"
+    result: dict[str, Any] = {
+        "problem": PROBLEM, "kernel": kernel_digest(source), "verdict": verdict, "message": message,
+        "engine": "toysim", "engine_version": "1", "source": "estimated", "seed": seed,
+    }  # fmt: skip
+    if verdict == "passed":
+        assert values is not None
+        result["latency"] = {"value": latency_of(values), "unit": "cycles", "statistic": "first call"}
+        result["utilisation"] = BOUND / latency_of(values)
+    return result
+
+
+def rewrites(source: str, option: str) -> dict[str, str]:
+    values = values_of(source)
+    if values is None or not option.startswith("more-"):
+        return {}
+    name = option.removeprefix("more-")
+    return {f"by-{n}": kernel(**{**values, name: values[name] + n}) for n in (1, 2) if values[name] + n <= TOP + 1}
+
+
+def option_of(name: str) -> dict[str, Any]:
+    return {
+        "id": f"more-{name}", "title": f"Raise the {name}", "families": ["sum"],
+        "triggers": ["narrow"] if name in ("width", "lanes") else ["shallow"],
+        "when": f"The {name} is small and time is lost.", "how": f"Raise the number named {name} by one or by two.",
+        "preconditions": f"No number exceeds {TOP}.", "example": f"int {name} = 3;",
+        "effect": "Up to a tenth of the latency.", "provenance": "Made up for these tests.",
+    }  # fmt: skip
+
+
+def problem_record() -> dict[str, Any]:
+    return {
+        "id": PROBLEM, "target": "toy", "family": "sum", "title": "Sum of 64", "dims": {"n": 64},
+        "tensors": [{"name": "A", "role": "input", "shape": [64], "dtype": "int8"}],
+        "signature": "void solution(void)", "semantics": "none", "inputs": "none", "tolerance": "exact",
+        "work": {"macs": 64, "bytes_in": 64, "bytes_out": 1},
+        "bound": {"value": BOUND, "unit": "cycles", "reason": "as made up"}, "rules": ["Keep the four numbers."],
+    }  # fmt: skip
+
+
+def answer(data: dict[str, Any]) -> CallToolResult:
+    return CallToolResult(content=[TextContent(type="text", text=json.dumps(data))], structured_content=data)
+
+
+class Landscape:
+    def __init__(self, *, delay_s: float = 0.0, log_file: Path | None = None, failures: int = 0) -> None:
+        self.delay_s = delay_s
+        self.log_file = log_file
+        self.failures = failures  # so many evaluations fail for reasons of the machine
+        self.log: list[str] = []
+        self.profiled = 0
+        self.page = 10_000  # characters of a baseline per page
+        self.server: MCPServer[Any] = MCPServer(name="toy", log_level="ERROR")
+        self._register()
+
+    def note(self, source: str) -> None:
+        self.log.append(kernel_digest(source))
+        if self.log_file is not None:
+            handle = os.open(self.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            os.write(handle, (kernel_digest(source) + "\n").encode())
+            os.close(handle)
+
+    def _register(self) -> None:
+        tool = self.server.tool
+
+        @tool()
+        async def get_problem(problem: str, offset: int = 0) -> Result:
+            if problem != PROBLEM:
+                raise ToolError(f"unknown problem {problem!r}: did you mean {PROBLEM}?")
+            text = kernel()
+            following = offset + self.page if offset + self.page < len(text) else None
+            part = text[offset : offset + self.page]
+            return answer({"problem": problem_record(), "baseline": part, "next_offset": following})
+
+        @tool()
+        async def list_optimizations(
+            problem: str,
+            source: str | None = None,
+            bottlenecks: list[str] | None = None,
+            drop: float = 0,
+            seed: int = 0,
+        ) -> Result:
+            shown = [{**option_of(n), "rewrites": len(rewrites(source or "", f"more-{n}"))} for n in NAMES]
+            if drop:
+                shown = [entry for i, entry in enumerate(shown) if (seed >> i) & 1] or shown[:1]
+            return answer({"options": shown, "total": len(NAMES)})
+
+        @tool()
+        async def get_optimization(
+            option: str, problem: str, source: str | None = None, variant: str | None = None
+        ) -> Result:
+            name = option.removeprefix("more-")
+            if name not in NAMES:
+                raise ToolError(f"unknown option {option!r}")
+            known = rewrites(source or "", option)
+            if variant is not None and variant not in known:
+                raise ToolError(f"no rewrite {variant!r}")
+            listed = [{"name": key, "summary": f"{name} {key}"} for key in known]
+            return answer(
+                {"option": option_of(name), "rewrites": listed, "source": known[variant] if variant else None}
+            )
+
+        @tool()
+        async def simulate_kernel(problem: str, source: str, engine: str | None = None, seed: int = 0) -> Result:
+            if self.failures:
+                self.failures -= 1
+                raise ToolError("environment: the engine failed, the kernel is not at fault")
+            await anyio.sleep(self.delay_s)
+            self.note(source)
+            return answer(evaluation(source, seed))
+
+        @tool()
+        async def profile_kernel(problem: str, source: str, engine: str | None = None) -> Result:
+            self.profiled += 1
+            result = evaluation(source, 0)
+            if result["verdict"] != "passed":
+                return answer({"profile": None, "evaluation": result})
+            kept = {k: result[k] for k in ("problem", "kernel", "engine", "engine_version", "source", "latency")}
+            found = {"id": "narrow", "explanation": "too few lanes", "evidence": {"lanes": 1.0}}
+            profile = {"utilisation": result["utilisation"], "counters": {}, "units": [], "stalls": []}
+            return answer({"profile": {**kept, **profile, "bottlenecks": [found]}, "evaluation": None})
+
+        @self.server.resource("reference://toy/{topic}")
+        def reference(topic: str) -> str:
+            return f"How to program the toy: {topic}."

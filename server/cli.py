@@ -20,12 +20,16 @@ app = typer.Typer(
 )
 
 ProblemArg = Annotated[str, typer.Argument(metavar="PROBLEM", help="e.g. gemmini/gemm-512x512x512", show_default=False)]
-FileArg = Annotated[Path, typer.Argument(metavar="FILE", help="the kernel's source; - reads standard input", show_default=False)]
+FileArg = Annotated[
+    Path, typer.Argument(metavar="FILE", help="the kernel's source; - reads standard input", show_default=False)
+]
 RunArg = Annotated[str, typer.Argument(metavar="RUN", help="a run id, or `last`", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout, all else on stderr")]
 Engine = Annotated[str | None, typer.Option("--engine", help="engine to judge by; `doctor` lists them")]
 Target = Annotated[str | None, typer.Option("--target", help="only this target")]
-Servers = Annotated[list[str] | None, typer.Option("--server", help="URL of an MCP server to use instead of this process")]
+Servers = Annotated[
+    list[str] | None, typer.Option("--server", help="URL of an MCP server to use instead of this process")
+]
 
 
 def _version(wanted: bool) -> None:
@@ -36,9 +40,11 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
 ) -> None:
-    """See `COMMAND --help`. Exit status: 0 done, 1 the kernel failed, 2 usage, 3 environment, 4 limit without a result."""
+    """See `COMMAND --help`. Exit status: 0 done, 1 kernel failed, 2 usage, 3 environment, 4 limit without a result."""
 
 
 @app.command()
@@ -53,7 +59,9 @@ def optimize(
     codes: Annotated[int | None, typer.Option("--codes", min=1, help="implementations per plan")] = None,
     beam: Annotated[int | None, typer.Option("--beam", min=1, help="candidates that go on")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
-    max_cost: Annotated[float | None, typer.Option("--max-cost", metavar="USD", help="stop before spending more")] = None,
+    max_cost: Annotated[
+        float | None, typer.Option("--max-cost", metavar="USD", help="stop before spending more")
+    ] = None,
     max_evaluations: Annotated[int | None, typer.Option("--max-evaluations", min=1)] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", metavar="S", help="wall clock, in seconds")] = None,
     json: Json = False,
@@ -86,7 +94,11 @@ def runs(json: Json = False) -> None:
 
 
 @app.command()
-def show(run: RunArg, source: Annotated[bool, typer.Option("--source", help="print the best kernel")] = False, json: Json = False) -> None:
+def show(
+    run: RunArg,
+    source: Annotated[bool, typer.Option("--source", help="print the best kernel")] = False,
+    json: Json = False,
+) -> None:
     """A run's result: the steps to its best kernel, each with its gain."""
     from . import reading
 
@@ -112,7 +124,9 @@ def profile(
     problem: ProblemArg,
     file: FileArg,
     engine: Engine = None,
-    timeline: Annotated[Path | None, typer.Option("--timeline", metavar="OUT", help="write a Perfetto timeline")] = None,
+    timeline: Annotated[
+        Path | None, typer.Option("--timeline", metavar="OUT", help="write a Perfetto timeline")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Where a kernel's cycles go: units, stalls by cause, the bottleneck, costly lines."""
@@ -132,7 +146,9 @@ def compile_(problem: ProblemArg, file: FileArg, json: Json = False) -> None:
 @app.command()
 def problems(
     target: Target = None,
-    baseline: Annotated[str | None, typer.Option("--baseline", metavar="PROBLEM", help="print this problem's baseline kernel")] = None,
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", metavar="PROBLEM", help="print this problem's baseline kernel")
+    ] = None,
     json: Json = False,
 ) -> None:
     """List problems and the pattern of each family's ids."""
@@ -159,7 +175,9 @@ def doctor(json: Json = False) -> None:
 
 @app.command()
 def serve(
-    http: Annotated[str | None, typer.Option("--http", metavar="HOST:PORT", help="Streamable HTTP instead of stdio")] = None,
+    http: Annotated[
+        str | None, typer.Option("--http", metavar="HOST:PORT", help="Streamable HTTP instead of stdio")
+    ] = None,
 ) -> None:
     """Offer the tools over MCP: on stdio, or over HTTP with --http."""
     from . import serving

@@ -39,7 +39,9 @@ class Display:
             self._console.print(f"{self._problem}: preparing", soft_wrap=True)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._live:
             self._live.stop()
 
@@ -57,7 +59,9 @@ class Display:
     def _note(self, event: SearchEvent) -> None:
         style = {"passed": "green", "duplicate": "dim"}.get(event.verdict or "", "red")
         latency = f"{event.latency:>12,.0f}" if event.latency else f"{'':>12}"
-        text = Text.assemble((f"{event.verdict or '':<14}", style), f"{latency}  {event.candidate}  {event.option or ''}")
+        text = Text.assemble(
+            (f"{event.verdict or '':<14}", style), f"{latency}  {event.candidate}  {event.option or ''}"
+        )
         text.truncate(max(20, self._console.width - 2), overflow="ellipsis")
         self._recent = [*self._recent, text][-RECENT:]
 

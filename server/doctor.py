@@ -77,7 +77,9 @@ def _engines() -> list[Check]:
     for target, adapter in adapters().items():
         for engine in adapter.engines():
             found = f"{engine.version or ''} {engine.source}: {engine.trust}".strip()
-            checks.append(Check(f"engine {target}/{engine.name}", engine.available, found, engine.reason, engine.default))
+            checks.append(
+                Check(f"engine {target}/{engine.name}", engine.available, found, engine.reason, engine.default)
+            )
     return checks
 
 

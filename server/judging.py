@@ -94,7 +94,9 @@ def evaluation_lines(e: Evaluation) -> list[str]:
 def compilation_lines(c: Compilation) -> list[str]:
     lines = [f"{'compiled' if c.ok else 'does not compile'} ({c.compiler}, {c.seconds:.2f} s)"]
     for d in c.diagnostics:
-        place = "" if d.line is None else f"line {d.line}: " if d.column is None else f"line {d.line}, column {d.column}: "
+        place = (
+            "" if d.line is None else f"line {d.line}: " if d.column is None else f"line {d.line}, column {d.column}: "
+        )
         lines.append(f"{d.severity}: {place}{d.message}")
     if c.ok and c.facts:
         lines.append(", ".join(f"{name} {value}" for name, value in c.facts.items()))

@@ -8,7 +8,7 @@ from ..agent.errors import AgentUsageError, UnknownRunError
 from ..agent.journal import Journal
 from ..agent.status import Mark, RunStatus
 from ..hardware_adapters.store import Home
-from .shell import DONE, USAGE, emit, guarded, say
+from .shell import DONE, emit, guarded
 
 
 def find_run(journal: Journal, name: str) -> str:
@@ -42,17 +42,13 @@ def show(run: str, source: bool, as_json: bool) -> int:
     def command() -> int:
         home = Home()
         journal = Journal(home.database)
-        try:
-            status = journal.status(find_run(journal, run))
-        except AgentUsageError as error:
-            say(f"autocomp-mcp: {error}")
-            if as_json:
-                emit({"error": {"kind": "usage", "message": str(error)}})
-            return USAGE
+        status = journal.status(find_run(journal, run))
         if as_json:
             emit(status_json(status, home) | {"lineage": [step.model_dump() for step in status.lineage]})
         elif source:
-            print(status.best_source or "", end="")
+            if status.best_source is None:
+                raise AgentUsageError(f"run {status.run_id} has no kernel that passes its evaluation yet")
+            print(status.best_source, end="")
         else:
             print("\n".join(summary_lines(status, home)))
         return DONE
@@ -90,6 +86,8 @@ def summary_lines(status: RunStatus, home: Home) -> list[str]:
     lines += ["", *lineage_lines(status), ""]
     lines.append(f"baseline   {_mark(status.baseline)}")
     lines.append(f"best       {_mark(status.best)}")
+    if trust := _trust(status):
+        lines.append(f"           {trust}")
     lines.append(f"speed-up   {status.speedup:.2f}x")
     cost = "price not known" if status.cost_usd is None else f"{status.cost_usd:.2f} USD"
     lines.append(
@@ -111,6 +109,15 @@ def lineage_lines(status: RunStatus) -> list[str]:
         lines.append(f"{latency}  {gain}  {text[:150]}")
         before = step.latency or before
     return lines
+
+
+def _trust(status: RunStatus) -> str | None:
+    """How far the latencies can be believed, as their engine states it; None for an engine this machine lacks."""
+    from ..hardware_adapters.registry import adapters
+
+    target = status.problem.partition("/")[0]
+    engines = [e for name, adapter in adapters().items() if name == target for e in adapter.engines()]
+    return next((engine.trust for engine in engines if engine.name == status.engine), None)
 
 
 def _mark(mark: Mark) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 import anyio
 from pydantic import ValidationError
 
-from ..agent.controller import new_run_id, resume as resume_search, search
+from ..agent.controller import new_run_id, search
+from ..agent.controller import resume as resume_search
 from ..agent.errors import AgentError, AgentUsageError, InfrastructureError
 from ..agent.journal import Journal
 from ..agent.models.base import make_models
@@ -23,9 +23,10 @@ from ..hardware_adapters.store import Home
 from ..tools.search import default_model
 from .display import Display
 from .reading import find_run, status_json, summary_lines
-from .shell import DONE, ENVIRONMENT, LIMIT, USAGE, emit, guarded, read_source, say
+from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, emit, guarded, read_source, say
 
-INTERRUPTED = 130
+Drive = Callable[[Toolbox, Display, Journal, Path], Awaitable[RunStatus]]
+SIGNALLED = 128  # plus the signal's number, as shells do
 
 
 def optimize(
@@ -57,7 +58,7 @@ def optimize(
 
         return _run(run_id, problem, servers, as_json, drive)
 
-    return _agent_guarded(command, as_json)
+    return guarded(command, as_json)
 
 
 def resume(run: str, servers: list[str], as_json: bool) -> int:
@@ -77,14 +78,14 @@ def resume(run: str, servers: list[str], as_json: bool) -> int:
 
         return _run(row.run_id, row.problem, servers, as_json, drive)
 
-    return _agent_guarded(command, as_json)
+    return guarded(command, as_json)
 
 
-def _run(run_id: str, problem: str, servers: list[str], as_json: bool, drive: Any) -> int:
+def _run(run_id: str, problem: str, servers: list[str], as_json: bool, drive: Drive) -> int:
     """Drive a search under the live display; SIGINT and SIGTERM stop it cleanly, whatever it found is kept."""
     home = Home()
     journal = Journal(home.database)
-    interrupted: list[str] = []
+    interrupted: list[signal.Signals] = []
 
     async def main() -> None:
         with Display(problem, as_json) as display:
@@ -93,7 +94,7 @@ def _run(run_id: str, problem: str, servers: list[str], as_json: bool, drive: An
                 async def watch() -> None:
                     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                         async for number in signals:
-                            interrupted.append(signal.Signals(number).name)
+                            interrupted.append(signal.Signals(number))
                             tasks.cancel_scope.cancel()
 
                 tasks.start_soon(watch)
@@ -106,20 +107,24 @@ def _run(run_id: str, problem: str, servers: list[str], as_json: bool, drive: An
     except BaseExceptionGroup as group:
         raise _first(group) from group
     known = any(status.run_id == run_id for status in journal.runs())
-    if not known:
-        say("interrupted before the search began")
-        return INTERRUPTED
+    if not known and interrupted:
+        message = f"stopped by {interrupted[0].name} before the search began"
+        say(message)
+        if as_json:
+            emit({"error": {"kind": "interrupted", "message": message}})
+        return SIGNALLED + interrupted[0]
     status = journal.status(run_id)
     if as_json:
         emit(status_json(status, home))
     else:
         print("\n".join(summary_lines(status, home)), flush=True)
     if interrupted:
-        say(f"stopped by {interrupted[0]}; go on with: autocomp-mcp resume {run_id}")
-        return INTERRUPTED
+        say(f"stopped by {interrupted[0].name}; go on with: autocomp-mcp resume {run_id}")
+        return SIGNALLED + interrupted[0]
     if status.state == "failed":
         say(f"autocomp-mcp: {status.stop_reason}; go on with: autocomp-mcp resume {run_id}")
-        return ENVIRONMENT if status.best is None else DONE
+        # The kernel to start from was judged and did not pass; anything else that stops a run is the machine's.
+        return KERNEL_FAILED if status.evaluations and status.baseline is None else ENVIRONMENT
     return DONE if status.best is not None else LIMIT
 
 
@@ -139,39 +144,24 @@ async def _connected(problem: str, servers: list[str]) -> AsyncIterator[Toolbox]
         async with Toolbox.connect(build_server()) as toolbox:
             yield toolbox
         return
-    refusals = []
-    for url in servers:
+    refusals: list[AgentError] = []
+    for url in map(_mcp_url, servers):
         try:
             async with Toolbox.connect(url) as toolbox:
                 await toolbox.get_problem(problem)
-        except AgentUsageError as error:
-            refusals.append(f"{url}: {error}")
-        except (AgentError, OSError) as error:
-            refusals.append(f"{url}: {error}")
+        except AgentError as error:
+            refusals.append(error)
         else:
             async with Toolbox.connect(url) as toolbox:
                 yield toolbox
             return
-    raise InfrastructureError("no server can work on this problem: " + "; ".join(refusals))
+    text = f"no server can work on {problem}: " + "; ".join(map(str, refusals))
+    raise AgentUsageError(text) if isinstance(refusals[0], AgentUsageError) else InfrastructureError(text)
 
 
-def _agent_guarded(command: Any, as_json: bool) -> int:
-    """As shell.guarded, for what the agent refuses as well."""
+def _mcp_url(url: str) -> str:
+    """`HOST:PORT` and `http://HOST:PORT` mean the path that `serve --http` uses."""
+    from .http import MCP_PATH
 
-    def inner() -> int:
-        try:
-            return command()
-        except AgentUsageError as error:
-            return _refused("usage", error, USAGE, as_json)
-        except AgentError as error:
-            return _refused("environment", error, ENVIRONMENT, as_json)
-
-    os.environ.setdefault("MCP_LOG_LEVEL", "ERROR")
-    return guarded(inner, as_json)
-
-
-def _refused(kind: str, error: Exception, status: int, as_json: bool) -> int:
-    say(f"autocomp-mcp: {error}")
-    if as_json:
-        emit({"error": {"kind": kind, "message": str(error)}})
-    return status
+    whole = url if "://" in url else f"http://{url}"
+    return whole.rstrip("/") + MCP_PATH if whole.partition("://")[2].rstrip("/").count("/") == 0 else whole

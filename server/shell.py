@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..hardware_adapters.base import AdapterError, EngineFailure, EnvironmentLackError, InvalidSourceError, MAX_SOURCE_BYTES
+from ..agent.errors import AgentError, AgentUsageError
+from ..hardware_adapters.base import (
+    MAX_SOURCE_BYTES,
+    AdapterError,
+    EngineFailure,
+    EnvironmentLackError,
+    InvalidSourceError,
+)
 
 DONE, KERNEL_FAILED, USAGE, ENVIRONMENT, LIMIT = 0, 1, 2, 3, 4
 
@@ -45,10 +53,13 @@ def guarded(command: Callable[[], int], as_json: bool) -> int:
         return 130
     except (EnvironmentLackError, EngineFailure) as error:
         return _refuse("environment", str(error), ENVIRONMENT, as_json)
-    except (AdapterError, UnknownNameError) as error:
+    except (AdapterError, AgentUsageError, UnknownNameError) as error:
         return _refuse("usage", str(error), USAGE, as_json)
-    except MenuFileError as error:
+    except (AgentError, MenuFileError) as error:
         return _refuse("environment", str(error), ENVIRONMENT, as_json)
+    except sqlite3.Error as error:
+        text = f"the database in AUTOCOMP_HOME cannot be used: {error}"
+        return _refuse("environment", text, ENVIRONMENT, as_json)
     except BrokenPipeError:
         sys.stderr.close()
         return DONE

@@ -70,7 +70,8 @@ def register(server: MCPServer, bench: Bench) -> None:
         costly source lines, and the bottleneck, computed by fixed rules.
 
         Use it on a kernel that passes, then give the bottleneck ids to list_optimizations. A kernel that does not pass
-        comes back as `evaluation` instead of `profile`. Counters that are not known are null, never 0. About 0.3 to 3 s.
+        comes back as `evaluation` instead of `profile`. Counters that are not known are null, never 0. About 0.3 to
+        3 s.
         """
         with reported():
             adapter = bench.adapter_for(problem)

@@ -11,7 +11,7 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from ..hardware_adapters.base import HardwareAdapter, Problem, Rewrite, check_source
-from ..menus.menu import Menu, load_menu
+from ..menus.menu import load_menu
 from .bench import Bench, in_thread, reported
 from .problems import Offset, Target
 from .results import OptionDetail, OptionList, OptionSummary, answer, page
@@ -87,9 +87,7 @@ def register(server: MCPServer, bench: Bench) -> None:
                     raise ToolError("`variant` names a rewrite of a kernel: pass `problem` and `source` with it")
                 whole = await in_thread(adapter.rewrite, found, source, option, variant)
                 rewritten, following = page(whole, offset)
-        return answer(
-            OptionDetail(option=entry, rewrites=tuple(rewrites), source=rewritten, next_offset=following)
-        )
+        return answer(OptionDetail(option=entry, rewrites=tuple(rewrites), source=rewritten, next_offset=following))
 
 
 def _place(bench: Bench, target: str | None, problem: str | None) -> tuple[HardwareAdapter, Problem | None]:

@@ -30,7 +30,9 @@ def register(server: MCPServer, bench: Bench) -> None:
             chosen = [bench.adapter(target)] if target else list(bench.adapters().values())
             problems = [problem for adapter in chosen for problem in adapter.problems()]
             families = {
-                f"{adapter.target}/{name}": pattern for adapter in chosen for name, pattern in adapter.families().items()
+                f"{adapter.target}/{name}": pattern
+                for adapter in chosen
+                for name, pattern in adapter.families().items()
             }
         return answer(ProblemList(problems=tuple(problems), families=families))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio
@@ -16,7 +16,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field, ValidationError
 
-from ..agent.errors import AgentError, AgentUsageError, InfrastructureError
+from ..agent.errors import AgentError, AgentUsageError, InfrastructureError, UnknownRunError
 from ..agent.journal import Journal
 from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
@@ -55,18 +55,24 @@ class Jobs:
         self._tasks = tasks
         self._scopes: dict[str, anyio.CancelScope] = {}
         self._failures: dict[str, str] = {}
-        self.server: MCPServer[Jobs] | None = None
+        self._journal: Journal | None = None
 
     @classmethod
     @asynccontextmanager
     async def running(cls, bench: Bench) -> AsyncIterator[Jobs]:
         """Jobs live as long as the server; leaving journals running searches as cancelled, to be resumed."""
         async with anyio.create_task_group() as tasks:
-            yield cls(bench, tasks)
+            jobs = cls(bench, tasks)
+            yield jobs
             tasks.cancel_scope.cancel()
+        if jobs._journal is not None:
+            jobs._journal.close()
 
     def journal(self) -> Journal:
-        return Journal(self._bench.home.database)
+        """One connection for all searches and questions of this process."""
+        if self._journal is None:
+            self._journal = Journal(self._bench.home.database)
+        return self._journal
 
     async def start(
         self, server: MCPServer[Jobs], problem: str, model: str, settings: SearchSettings, source: str | None
@@ -79,7 +85,8 @@ class Jobs:
         self._tasks.start_soon(self._drive, server, run_id, problem, model, settings, source, started)
         journal = self.journal()
         while not started.is_set():
-            if any(status.run_id == run_id for status in await in_thread(journal.runs)):
+            with suppress(UnknownRunError):
+                await in_thread(journal.run, run_id)
                 break
             with anyio.move_on_after(POLL_S):
                 await started.wait()
@@ -149,7 +156,9 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
         ] = None,
         settings: Annotated[
             dict[str, Any] | None,
-            Field(description="Changes to the defaults: iterations, plans, codes, beam, seed, timeout_s, max_cost_usd …"),
+            Field(
+                description="Changes to the defaults: iterations, plans, codes, beam, seed, timeout_s, max_cost_usd …"
+            ),
         ] = None,
     ) -> Annotated[CallToolResult, SearchStatus]:
         """Search for a faster kernel in the background: plan, generate, simulate, select, again.
@@ -181,7 +190,7 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
         wait_s: Annotated[float, Field(ge=0, le=MAX_WAIT_S, description="Wait so long for news")] = 0.0,
         offset: Annotated[int, Field(ge=0, description="Of best_source, when it is paged")] = 0,
     ) -> Annotated[CallToolResult, SearchStatus]:
-        """How a search is doing: state, best latency and speed-up, the steps that led there, and the best kernel's source.
+        """How a search is doing: state, best latency and speed-up, the steps that led there, the best kernel's source.
 
         With wait_s it answers as soon as the best kernel or the state changes, or when the time is over: prefer one
         long wait to many short ones. Works for runs of any process on this machine, finished ones too.
@@ -197,9 +206,7 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
                 latest = await _status(jobs, run, offset)
         return answer(latest)
 
-    @server.tool(
-        title="Stop a search", annotations=ToolAnnotations(destructive_hint=False, idempotent_hint=True)
-    )
+    @server.tool(title="Stop a search", annotations=ToolAnnotations(destructive_hint=False, idempotent_hint=True))
     async def cancel_search(run: RunId, ctx: Context) -> Annotated[CallToolResult, SearchStatus]:
         """Stop a search now. What it found stays, and it can be resumed (`autocomp-mcp resume RUN`)."""
         jobs: Jobs = ctx.request_context.lifespan_context

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .moves import Moves
 from .problems import Gemm
 from .schedule import DIM, Schedule, format_line, layout
+from .slots import Slots
 from .writer import Dim
 
 _CHECK = "#define MIN(a, b) ((a) < (b) ? (a) : (b))\n"
@@ -23,7 +23,7 @@ def emit(gemm: Gemm, schedule: Schedule) -> str:
     return _Emitter(gemm, fitted, layout(gemm, fitted)).kernel()
 
 
-class _Emitter(Moves):
+class _Emitter(Slots):
     def kernel(self) -> str:
         g = self.gemm
         head = format_line(self.s) + '\n#include "gemmini_api.h"\n'
@@ -37,7 +37,7 @@ class _Emitter(Moves):
             self.prologue()
             self.outer(0)
             if self.stores_interleaved:
-                self.put(f"while (stored < {self.stores}) {{ store_c(C, stored, pi, pj, {self.other_c}); stored++; }}")
+                self.all_stored()
         body = "\n".join(self.lines) + "\n"
         return head + (_CHECK if "MIN(" in body else "") + body
 
@@ -68,6 +68,8 @@ class _Emitter(Moves):
     def prologue(self) -> None:
         for o in self.ahead:
             self.loads(o, "0", "0", self.local_at(o, "0", "0", o.local))
+        if self.d_ahead:
+            self.d_tile("0", "0")
 
     def outer(self, level: int) -> None:
         """The loops over tiles; what belongs to a C tile stands around the loop over k, which is innermost."""
@@ -84,6 +86,8 @@ class _Emitter(Moves):
         if self.s.config == "tile":
             self.configuration()
         self.initial_values()
+        if self.d_ahead:
+            self.next_c_tile()
         if self.k.looped:
             with self.block(f"for (int k = 0; k < {self.k.size}; k += {self.k.tile})"):
                 if self.k.partial:
@@ -101,8 +105,10 @@ class _Emitter(Moves):
                 lambda names: self.one_store(self.i.var, self.j.var, names["ib"], names["jb"], self.c_at),
             )
         if self.stores_interleaved:
-            if self.partial:  # a small tile has fewer slots than a full one has stores
-                self.put(f"while (stored < {self.stores}) {{ store_c(C, stored, pi, pj, {self.other_c}); stored++; }}")
+            if self.partial or self.d_ahead:  # a small tile has fewer slots than a full one has stores
+                self.all_stored()
+            if self.d_ahead:
+                self.put(f"while (loadD < {self.d_loads}) {{ {self.do_load_d} }}")
             self.put(f"pi = {self.i.var};\npj = {self.j.var};\nstored = 0;")
         if self.c_toggles:
             self.put(f"c = {self.other_c};")

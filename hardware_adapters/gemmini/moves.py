@@ -8,11 +8,6 @@ from .problems import Gemm
 from .schedule import DIM, Layout, Schedule
 from .writer import Dim, Writer
 
-# Pairs that are queued or running when Rocket issues the next command: 16 entries of the reservation station and the
-# queue before it. Moves issued sooner after a switch of buffers meet pairs that still use the other ones.
-PAIRS_IN_FLIGHT = 12
-_INLINE = "static inline __attribute__((always_inline)) void "
-
 
 class Operand(NamedTuple):
     """What is needed to emit the moves of A or B."""
@@ -138,59 +133,60 @@ class Moves(Writer):
         local = self.block_at(self.total("ACC", at), row, col, self.s.tj // DIM)
         self.guarded(self.i.partial, self.j.partial, r, c, f"mvout({dram}, {local}, {{c}}, {{r}});")
 
-    def functions(self) -> None:
-        """Interleaved moves are issued one at a time, so the n-th of a tile gets a function."""
-        for o in self.interleaved:
-            self.put(f"// the n-th mvin of the tile of {o.name} at ({o.rows.name}, {o.cols.name})")
-            args = f"const int8_t *{o.name}, int n, int {o.rows.name}, int {o.cols.name}, uint32_t {o.local}"
-            with self.block(f"{_INLINE}load_{o.local}({args})"):
-                down = self.s.load_order == "down"
-                row, piece = self.nth(o.rows.blocks, o.pieces, down)
-                self.one_load(o, o.rows.name, o.cols.name, row, self.times(piece, o.width // DIM), o.local)
-            self.put("")
-        if self.stores_interleaved:
-            self.put("// the n-th mvout of the C tile at (i, j)")
-            with self.block(f"{_INLINE}store_c(int8_t *C, int n, int i, int j, uint32_t c)"):
-                row, piece = self.nth(self.i.blocks, self.c_pieces, False)
-                self.one_store("i", "j", row, self.times(piece, self.c_width // DIM), "c")
-            self.put("")
-
-    @staticmethod
-    def nth(rows: int, pieces: int, down: bool) -> tuple[str, str]:
-        """(row, piece) of the n-th move of a tile, as C expressions."""
-        if pieces == 1:
-            return "n", "0"
-        if rows == 1:
-            return "0", "n"
-        return (f"n % {rows}", f"n / {rows}") if down else (f"n / {pieces}", f"n % {pieces}")
-
     @property
     def d_stride(self) -> int:
         """DRAM stride of what initialises the accumulator: a matrix, or one row (or zeros) again and again."""
         return 4 * self.gemm.n if self.gemm.bias == "biasmat" else 0
 
     def initial_values(self) -> None:
-        """Fill the C tile with D or zeros, where the first product does not overwrite it."""
-        g = self.gemm
-        if not g.bias and self.s.init == "overwrite":
-            return
-        mvin, number = self.third
+        """Fill the C tile with D or zeros, where the first product does not overwrite it and D was not loaded ahead."""
+        if self.gemm.bias and not self.d_ahead:
+            self.d_tile(self.i.var, self.j.var, current=True)
+        elif not self.gemm.bias and self.s.init == "zero":
+            mvin, number = self.third
 
-        def fill(names: dict[str, str]) -> None:
-            ib, jb = names["ib"], names["jb"]
-            local = self.block_at(self.total("ACC", self.c_at), ib, jb, self.s.tj // DIM)
-            if self.s.config == "each":
-                self.put(f"config_ld({self.d_stride}, 1.0f, {DIM}, {number});")
-            if not g.bias:
+            def fill(names: dict[str, str]) -> None:
+                local = self.block_at(self.total("ACC", self.c_at), names["ib"], names["jb"], self.s.tj // DIM)
+                if self.s.config == "each":
+                    self.put(f"config_ld(0, 1.0f, {DIM}, {number});")
                 self.put(f"{mvin}(0, {local}, {DIM}, {DIM});")
-                return
-            r = self.span(self.i, self.i.var, ib, DIM, current=True)
-            c = self.span(self.j, self.j.var, jb, DIM, current=True)
-            row = self.scaled(self.i.var, ib, g.n) if g.bias == "biasmat" else "0"
-            dram = self.total("D", row, self.j.var, self.times(jb, DIM))
-            self.guarded(self.i.partial, self.j.partial, r, c, f"{mvin}({dram}, {local}, {{c}}, {{r}});")
 
-        self.in_loops([("ib", self.i.blocks, 1), ("jb", self.j.blocks, 1)], fill)
+            self.in_loops([("ib", self.i.blocks, 1), ("jb", self.j.blocks, 1)], fill)
+
+    def d_tile(self, i: str, j: str, current: bool = False) -> None:
+        """All mvins of the D tile at (i, j) into the accumulator rows in use, in loops."""
+        self.in_loops(
+            [("ib", self.i.blocks, 1), ("jb", self.j.blocks, self.d_width // DIM)],
+            lambda names: self.one_d(i, j, names["ib"], names["jb"], self.c_at, current),
+        )
+
+    def one_d(self, i: str, j: str, row: str, col: str, at: str, current: bool = False) -> None:
+        mvin, number = self.third
+        r = self.span(self.i, i, row, DIM, current=current)
+        c = self.span(self.j, j, col, self.d_width, current=current)
+        inside = f"({col}) * {DIM}" if " " in col else self.times(col, DIM)
+        dram = self.total("D", self.scaled(i, row, self.gemm.n) if self.gemm.bias == "biasmat" else "0", j, inside)
+        local = self.block_at(self.total("ACC", at), row, col, self.s.tj // DIM)
+        if self.s.config == "each":
+            self.put(f"config_ld({self.d_stride}, 1.0f, {DIM}, {number});")
+        self.guarded(self.i.partial, self.j.partial, r, c, f"{mvin}({dram}, {local}, {{c}}, {{r}});")
+
+    @property
+    def d_width(self) -> int:
+        return min(4 * DIM, self.s.tj)
+
+    @property
+    def d_pieces(self) -> int:
+        return -(-self.j.blocks * DIM // self.d_width)
+
+    @property
+    def d_loads(self) -> int:
+        return self.i.blocks * self.d_pieces
+
+    @property
+    def d_ahead(self) -> bool:
+        """D of the next C tile is loaded between the computes, once the stores of the previous one made room."""
+        return bool(self.gemm.bias and self.interleaved and self.stores_interleaved)
 
     @property
     def stores(self) -> int:
@@ -207,82 +203,3 @@ class Moves(Writer):
     @property
     def c_at(self) -> str:
         return "c" if self.c_toggles else "0"
-
-    def next_tile(self) -> None:
-        """ni, nj, nk: the tile after this one; past the last one the outermost of them reaches its end."""
-        first = self.steps[-1]
-        names = ", ".join(f"n{d.name} = {d.name}" + (f" + {d.tile}" if d is first else "") for d in self.steps)
-        carry = ""
-        for d, above in zip(reversed(self.steps[1:]), reversed(self.steps[:-1]), strict=True):
-            carry += f"if (n{d.name} >= {d.size}) {{ n{d.name} = 0; n{above.name} += {above.tile}; "
-        self.put(f"int {names};  // the next tile")
-        if carry:
-            self.put(carry + "}" * (len(self.steps) - 1))
-        for o in self.ahead:
-            if self.toggles(o):
-                switch = f"{2 * o.base + o.step} - {o.local}"
-                if o.keep == "panel" and o.reuse.looped:
-                    switch = f"n{o.reuse.name} == 0 ? {switch} : {o.local}"
-                self.put(f"const uint32_t n{o.local} = {switch};")
-
-    def needed(self, o: Operand) -> str:
-        """Whether the next tile needs a load of this operand."""
-        last = self.steps[0]
-        conditions = [f"n{last.name} < {last.size}"]
-        if o.keep != "tile" and o.reuse.looped:
-            conditions.append(f"n{o.reuse.name} == 0")
-        return " && ".join(conditions)
-
-    def call_load(self, o: Operand) -> str:
-        at = self.local_at(o, o.rows.next, o.cols.next, f"n{o.local}")
-        return f"load_{o.local}({o.name}, load{o.name}, {o.rows.next}, {o.cols.next}, {at})"
-
-    def spacing(self, moves: int, phase: int) -> tuple[int, int, int]:
-        """(first slot, slots from one to the next, moves at once) that spread `moves` over the slots of a step.
-
-        The first slot leaves the previous step's pairs time to finish with their buffers."""
-        behind = -(-PAIRS_IN_FLIGHT // self.inner[2].blocks)
-        first = min(behind + phase, max(0, self.slots - moves))
-        return first, max(1, (self.slots - first) // moves), -(-moves // self.slots)
-
-    def plan_slots(self) -> None:
-        """Before the pairs of a step: when the first of each kind of move is due."""
-        for phase, o in enumerate(self.interleaved):
-            first, _, _ = self.spacing(o.loads, phase)
-            self.put(f"int load{o.name} = 0, due{o.name} = {self.needed(o)} ? {first} : -1;")
-        if self.stores_interleaved:
-            first, _, at_once = self.spacing(self.stores_per_step, len(self.interleaved))
-            if at_once == 1:
-                self.put(f"int dueC = {first};")
-        if self.interleaved or self.stores_interleaved:
-            self.put("int slot = 0;")
-
-    @property
-    def stores_per_step(self) -> int:
-        return -(-self.stores // self.k.tiles)
-
-    def slot(self) -> None:
-        """Issue the moves that are due between two groups of pairs."""
-        for phase, o in enumerate(self.interleaved):
-            n, due = f"load{o.name}", f"due{o.name}"
-            _, every, at_once = self.spacing(o.loads, phase)
-            do = f"{self.call_load(o)}; {n}++;"
-            if at_once > 1:
-                self.put(f"for (int q = 0; q < {at_once} && {due} >= 0 && {n} < {o.loads}; q++) {{ {do} }}")
-            else:
-                self.put(f"if (slot == {due} && {n} < {o.loads}) {{ {do} {due} += {every}; }}")
-        if self.stores_interleaved:
-            _, every, at_once = self.spacing(self.stores_per_step, len(self.interleaved))
-            do = f"store_c(C, stored, pi, pj, {self.other_c}); stored++;"
-            if at_once > 1:
-                self.put(f"for (int q = 0; q < {at_once} && stored < {self.stores}; q++) {{ {do} }}")
-            else:
-                self.put(f"if (slot == dueC && stored < {self.stores}) {{ {do} dueC += {every}; }}")
-        if self.interleaved or self.stores_interleaved:
-            self.put("slot++;")
-
-    def leftover_loads(self) -> None:
-        """A partial tile has fewer slots than the next one may have loads."""
-        for o in self.interleaved:
-            n = f"load{o.name}"
-            self.put(f"while (due{o.name} >= 0 && {n} < {o.loads}) {{ {self.call_load(o)}; {n}++; }}")

@@ -185,6 +185,7 @@ def _ping_pong(g: Gemm, s: Schedule) -> Iterator[Change]:
 def _interleave_stores(g: Gemm, s: Schedule) -> Iterator[Change]:
     fields: dict[str, object] = {"stores": "interleave", "c_buffers": 2}
     note = " (adds a second C tile)" if s.c_buffers == 1 else ""
+    note += "; so is the next D tile" if g.bias and s.loads == "interleave" else ""
     for width in dict.fromkeys((max(s.c_width, min(64, s.tj)), s.c_width)):
         wide = f", {width} columns each" if width != s.c_width else ""
         yield Change(

@@ -68,6 +68,11 @@ def random_case(rng: random.Random) -> tuple[Gemm, Schedule]:
 
 def test_known_cases(tmp_path):
     shapes = [Gemm(64, 64, 64), Gemm(1, 1, 1), Gemm(77, 130, 200, "bias"), Gemm(33, 20, 17, "biasmat", True, 3)]
+    shapes += [
+        Gemm(256, 128, 96, "biasmat"),
+        Gemm(256, 144, 64, "bias"),
+        Gemm(150, 70, 64, "biasmat"),
+    ]  # D loaded ahead
     check_on_host([(g, s) for g in shapes for s in (baseline_schedule(g), BEST)], tmp_path)
 
 
@@ -126,3 +131,17 @@ def test_interleaved_moves_stand_between_computes(tmp_path):
     steady = functs[functs.index(6) : len(functs) - 1 - functs[::-1].index(4)]
     runs = "".join("m" if f in (1, 2, 3) else "." for f in steady).split(".")
     assert max(len(run) for run in runs) <= 3
+
+
+def test_d_is_loaded_between_computes(tmp_path):
+    """Two C tiles of 128x64 with eight 64-column loads of D each: those of the second follow the first's products."""
+    gemm = Gemm(256, 64, 128, "biasmat")
+    kernels = RecordedKernels([emit(gemm, BEST)], tmp_path)
+    a, b, d = inputs(gemm, np.random.default_rng(0))
+    c = np.zeros((gemm.m, gemm.n), np.int8)
+    functs = [x.funct for x in kernels.commands(0, *(array.ctypes.data for array in (a, b, d, c)))]
+    at = [n for n, funct in enumerate(functs) if funct == 14]
+    products = [functs[:n].count(6) for n in at]
+    assert products[:8] == [0] * 8
+    assert all(128 <= n < 256 for n in products[8:]), products  # the second of the first tile's two steps
+    assert len(set(products[8:])) == 8

@@ -14,10 +14,10 @@ from ..tools.bench import Bench
 from ..tools.search import Jobs
 
 INSTRUCTIONS = """\
-Makes kernels for tensor accelerators fast. By hand: get_problem (baseline, rules, bound), simulate_kernel (correct? \
-how fast?), profile_kernel (the bottleneck), list_optimizations with that bottleneck, get_optimization, change ONE thing, \
-simulate_kernel again; keep what passes and is faster. Or let start_search do it and wait with get_search. \
-Latencies marked "estimated" come from a simulator with a stated error, never from hardware. \
+Makes kernels for tensor accelerators fast. By hand: get_problem (baseline, rules, bound), simulate_kernel \
+(correct? how fast?), profile_kernel (the bottleneck), list_optimizations with that bottleneck, get_optimization, \
+change ONE thing, simulate_kernel again; keep what passes and is faster. Or let start_search do it and wait with \
+get_search. Latencies marked "estimated" come from a simulator with a stated error, never from hardware. \
 How to program a target: resource reference://{target}/guide, e.g. reference://gemmini/guide."""
 
 

@@ -19,6 +19,7 @@ from ..agent.models.base import make_models
 from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
 from ..agent.toolbox import Toolbox
+from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
 from ..tools.search import default_model
 from .display import Display
@@ -33,6 +34,8 @@ def optimize(
     problem: str, source: Path | None, model: str | None, servers: list[str], changes: dict[str, Any], as_json: bool
 ) -> int:
     def command() -> int:
+        if not servers:
+            adapter_for(problem).problem(problem)  # a typo is refused before anything starts
         spec = model or default_model()
         if model is None and spec == "offline":
             say("model: offline, the rule-based tuner (no ANTHROPIC_API_KEY set; --model chooses another)")
@@ -122,9 +125,11 @@ def _run(run_id: str, problem: str, servers: list[str], as_json: bool, drive: Dr
         say(f"stopped by {interrupted[0].name}; go on with: autocomp-mcp resume {run_id}")
         return SIGNALLED + interrupted[0]
     if status.state == "failed":
+        if status.evaluations and status.baseline is None:  # the kernel to start from was judged and did not pass
+            say(f"autocomp-mcp: {status.stop_reason}")
+            return KERNEL_FAILED
         say(f"autocomp-mcp: {status.stop_reason}; go on with: autocomp-mcp resume {run_id}")
-        # The kernel to start from was judged and did not pass; anything else that stops a run is the machine's.
-        return KERNEL_FAILED if status.evaluations and status.baseline is None else ENVIRONMENT
+        return ENVIRONMENT
     return DONE if status.best is not None else LIMIT
 
 

@@ -44,9 +44,9 @@ class ProblemList(Record):
 
 class ProblemDetail(Record):
     problem: Problem
-    baseline: str | None = Field(None, description="Source of a straightforward correct kernel to start from")
+    baseline: str | None = Field(default=None, description="Source of a straightforward correct kernel to start from")
     next_offset: int | None = Field(
-        None, description="Set when the baseline goes on: call again with offset=next_offset and append"
+        default=None, description="Set when the baseline goes on: call again with offset=next_offset and append"
     )
 
 
@@ -65,16 +65,20 @@ class OptionList(Record):
 
 class OptionDetail(Record):
     option: Option
-    rewrites: tuple[Rewrite, ...] = Field((), description="Ready-made ways to apply it to the given source")
-    source: str | None = Field(None, description="The rewritten kernel, when a variant was asked for")
-    next_offset: int | None = Field(None, description="Set when the source goes on: call again with offset=next_offset")
+    rewrites: tuple[Rewrite, ...] = Field(default=(), description="Ready-made ways to apply it to the given source")
+    source: str | None = Field(default=None, description="The rewritten kernel, when a variant was asked for")
+    next_offset: int | None = Field(
+        default=None, description="Set when the source goes on: call again with offset=next_offset"
+    )
 
 
 class ProfileResult(Record):
     """Exactly one of the two is set."""
 
     profile: Profile | None = None
-    evaluation: Evaluation | None = Field(None, description="Why the kernel cannot be profiled: it does not pass")
+    evaluation: Evaluation | None = Field(
+        default=None, description="Why the kernel cannot be profiled: it does not pass"
+    )
 
 
 def answer(result: BaseModel) -> CallToolResult:

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import anyio
 import anyio.to_thread
@@ -61,12 +61,15 @@ class Jobs:
     @asynccontextmanager
     async def running(cls, bench: Bench) -> AsyncIterator[Jobs]:
         """Jobs live as long as the server; leaving journals running searches as cancelled, to be resumed."""
-        async with anyio.create_task_group() as tasks:
-            jobs = cls(bench, tasks)
-            yield jobs
-            tasks.cancel_scope.cancel()
-        if jobs._journal is not None:
-            jobs._journal.close()
+        jobs = None
+        try:
+            async with anyio.create_task_group() as tasks:
+                jobs = cls(bench, tasks)
+                yield jobs
+                tasks.cancel_scope.cancel()
+        finally:
+            if jobs is not None and jobs._journal is not None:
+                jobs._journal.close()
 
     def journal(self) -> Journal:
         """One connection for all searches and questions of this process."""
@@ -141,7 +144,8 @@ class SearchStatus(RunStatus):
     """A run's status; `best_source` is the fastest correct kernel so far, paged when it is long."""
 
     next_offset: int | None = Field(
-        None, description="Set when best_source goes on: call get_search again with offset=next_offset and append"
+        default=None,
+        description="Set when best_source goes on: call get_search again with offset=next_offset and append",
     )
 
 
@@ -167,7 +171,7 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
         offline model, longer and for money with a language model (set max_cost_usd). To improve a kernel by hand, use
         simulate_kernel and the menu instead.
         """
-        jobs: Jobs = ctx.request_context.lifespan_context
+        jobs = _jobs(ctx)
         spec = model or default_model()
         with reported():
             bench.adapter_for(problem).problem(problem)
@@ -195,7 +199,7 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
         With wait_s it answers as soon as the best kernel or the state changes, or when the time is over: prefer one
         long wait to many short ones. Works for runs of any process on this machine, finished ones too.
         """
-        jobs: Jobs = ctx.request_context.lifespan_context
+        jobs = _jobs(ctx)
         first = await _status(jobs, run, offset)
         latest = first
         with anyio.move_on_after(wait_s):
@@ -209,7 +213,7 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
     @server.tool(title="Stop a search", annotations=ToolAnnotations(destructive_hint=False, idempotent_hint=True))
     async def cancel_search(run: RunId, ctx: Context) -> Annotated[CallToolResult, SearchStatus]:
         """Stop a search now. What it found stays, and it can be resumed (`autocomp-mcp resume RUN`)."""
-        jobs: Jobs = ctx.request_context.lifespan_context
+        jobs = _jobs(ctx)
         status = await _status(jobs, run, 0)
         if status.state == "running":
             if not jobs.cancel(run):
@@ -219,6 +223,10 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
                     await anyio.sleep(POLL_S / 5)
                     status = await _status(jobs, run, 0)
         return answer(status)
+
+
+def _jobs(ctx: Context) -> Jobs:
+    return cast(Jobs, ctx.request_context.lifespan_context)
 
 
 def _news(status: RunStatus) -> tuple[object, ...]:

@@ -1,0 +1,108 @@
+"""A fake of the Messages API behind a real HTTP server on a free local port.
+
+`replies` are used in order, the last one for ever; each is a function of the request's body, or a value: a text, or
+one made by `refusal`, `cut_off`, `status`. Bodies are kept in `requests`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+USAGE = {
+    "input_tokens": 100,
+    "output_tokens": 200,
+    "cache_creation_input_tokens": 1000,
+    "cache_read_input_tokens": 5000,
+}
+
+
+def message(text: str, stop: str = "end_turn") -> tuple[int, dict[str, Any]]:
+    return 200, {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "fake",
+        "content": [{"type": "text", "text": text}] if text else [],
+        "stop_reason": stop, "stop_sequence": None, "usage": USAGE,
+    }  # fmt: skip
+
+
+def refusal() -> tuple[int, dict[str, Any]]:
+    return message("", "refusal")
+
+
+def cut_off(text: str) -> tuple[int, dict[str, Any]]:
+    return message(text, "max_tokens")
+
+
+def status(code: int) -> tuple[int, dict[str, Any]]:
+    kinds = {
+        429: "rate_limit_error",
+        529: "overloaded_error",
+        401: "authentication_error",
+        400: "invalid_request_error",
+    }
+    return code, {"type": "error", "error": {"type": kinds.get(code, "api_error"), "message": f"fake {code}"}}
+
+
+def plan_json(option: str, plan: str = "Raise the number, since it is small.") -> str:
+    return json.dumps({"option": option, "plan": plan})
+
+
+def is_plan(body: dict[str, Any]) -> bool:
+    return "format" in body.get("output_config", {})
+
+
+def asked(body: dict[str, Any]) -> str:
+    """The text of the user's turn, its blocks put together."""
+    return "\n".join(part["text"] for part in body["messages"][0]["content"])
+
+
+Answer = str | tuple[int, dict[str, Any]]
+
+
+class MessagesApi:
+    def __init__(self, *replies: Answer | Callable[[dict[str, Any]], Answer]) -> None:
+        self.replies = list(replies)
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        api = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                code, data = api._answer(body, dict(self.headers))
+                raw = json.dumps(data).encode()
+                self.send_response(code)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(raw)))
+                self.send_header("retry-after-ms", "1")
+                self.end_headers()
+                self.wfile.write(raw)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _answer(self, body: dict[str, Any], headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        with self._lock:
+            self.requests.append(body)
+            self.headers.append(headers)
+            reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        answer = reply(body) if callable(reply) else reply
+        return message(answer) if isinstance(answer, str) else answer

@@ -46,9 +46,10 @@ struct Gemmini {
     uint64_t store_stride;
     float store_scale;
     Operand b, c;                // latched by preload
-    int8_t weights[DIM][DIM];
+    int16_t weights[DIM][DIM]; // B, widened
 
     uint64_t commands, kinds[8];
+    uint64_t zero_fill_rows; // accumulator rows filled from address 0
     unsigned spad_high, acc_high; // rows used, for the profile
 };
 
@@ -81,6 +82,7 @@ void gemmini_reset(Gemmini *g, int timed) {
     g->commands = 0;
     g->spad_high = g->acc_high = 0;
     memset(g->kinds, 0, sizeof g->kinds);
+    g->zero_fill_rows = 0;
     timing_reset(g->timing);
 }
 
@@ -137,10 +139,10 @@ static int8_t scale_to_int8(int32_t v, float scale) {
 
 static void store_row(Gemmini *g, const LoadConfig *load, int acc, int accumulate, uint32_t row, const uint8_t *data, unsigned cols) {
     if (!acc) {
-        for (unsigned c = 0; c < cols; c++) {
-            int8_t v = data ? (int8_t)data[c] : 0;
-            g->spad[row][c] = load->scale == 1.0f ? v : scale_to_int8(v, load->scale);
-        }
+        if (!data) memset(g->spad[row], 0, cols);
+        else if (load->scale == 1.0f && cols == DIM) memcpy(g->spad[row], data, DIM);
+        else
+            for (unsigned c = 0; c < cols; c++) g->spad[row][c] = scale_to_int8((int8_t)data[c], load->scale);
         g->spad_set[row] |= column_mask(cols);
         return;
     }
@@ -171,9 +173,9 @@ static void mvin(Gemmini *g, unsigned id, uint64_t dram, Operand o, Op *op) {
     Range local = local_range(g, o.local, (blocks - 1) * load->block_stride + o.rows, name);
     int acc = (o.local & ACC_BIT) != 0, accumulate = acc && (o.local & ACCUMULATE_BIT);
     unsigned element = acc && !load->shrunk ? 4 : 1;
+    if (dram) memory_count_dma(g->memory, dram, (uint64_t)o.rows * o.cols * element, 0);
     for (unsigned r = 0; r < o.rows; r++) {
         const uint8_t *data = dram ? memory_at(g->memory, dram + r * load->stride, (uint64_t)o.cols * element, MEM_R, name) : NULL;
-        if (data) memory_count_dma(g->memory, dram + r * load->stride, (uint64_t)o.cols * element, 0);
         for (unsigned b = 0; b < blocks; b++) {
             unsigned cols = o.cols - b * DIM < DIM ? o.cols - b * DIM : DIM;
             uint32_t row = (o.local & ROW_MASK) + b * load->block_stride + r;
@@ -181,6 +183,7 @@ static void mvin(Gemmini *g, unsigned id, uint64_t dram, Operand o, Op *op) {
         }
     }
     use_rows(g, local);
+    if (acc && !dram) g->zero_fill_rows += (uint64_t)o.rows * blocks;
     *op = (Op){.unit = UNIT_LOAD, .kind = KIND_MVIN, .zero_fill = dram == 0, .full_width = element == 4, .repeated = load->stride == 0,
                .rows = (uint16_t)o.rows, .cols = (uint16_t)o.cols, .blocks = (uint16_t)blocks, .block_stride = load->block_stride,
                .dram = dram, .dram_stride = load->stride, .row_bytes = o.cols * element, .writes = local};
@@ -243,11 +246,11 @@ static void load_weights(Gemmini *g) {
     for (unsigned r = 0; r < g->b.rows; r++) {
         uint32_t row = (g->b.local & ROW_MASK) + r;
         need_set(g, 0, row, g->b.cols, "preload (B)");
-        memcpy(g->weights[r], g->spad[row], g->b.cols);
+        for (unsigned c = 0; c < g->b.cols; c++) g->weights[r][c] = g->spad[row][c];
     }
 }
 
-static void multiply_row(const int8_t a[DIM], int8_t weights[DIM][DIM], int32_t sum[DIM]) {
+static void multiply_row(const int8_t a[DIM], int16_t weights[DIM][DIM], int32_t sum[DIM]) {
     for (int k = 0; k < DIM; k++)
         for (int c = 0; c < DIM; c++) sum[c] += a[k] * weights[k][c];
 }
@@ -386,6 +389,7 @@ void gemmini_mark(Gemmini *g, uint64_t cycle) {
 
 void gemmini_counters(const Gemmini *g, void (*emit)(void *ctx, const char *name, int64_t value), void *ctx) {
     for (size_t i = 0; i < sizeof COUNT_NAMES / sizeof *COUNT_NAMES; i++) emit(ctx, COUNT_NAMES[i], (int64_t)g->kinds[i]);
+    emit(ctx, "zero_fill_rows", (int64_t)g->zero_fill_rows);
     if (!g->timed) return;
     timing_counters(g->timing, emit, ctx);
     emit(ctx, "l2_hits", (int64_t)l2_hits(g->l2));

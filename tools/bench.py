@@ -113,9 +113,13 @@ async def heartbeat(ctx: Context, message: str) -> AsyncIterator[None]:
             await anyio.sleep(HEARTBEAT_S)
             elapsed += HEARTBEAT_S
 
+    failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(beat)
         try:
             yield
-        finally:
-            tasks.cancel_scope.cancel()
+        except Exception as error:  # a task group would wrap it in an exception group
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

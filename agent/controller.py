@@ -54,8 +54,8 @@ async def search(
             "name a file with its prices, or leave the limit out"
         )
     run_id = run_id or new_run_id()
-    journal.create(run_id, problem_id, models.spec, settings.model_dump(mode="json"), start)
-    return await _drive(run_id, detail.problem, toolbox, models, journal, Path(runs_dir), listener)
+    lease = journal.create(run_id, problem_id, models.spec, settings.model_dump(mode="json"), start)
+    return await _drive(lease, detail.problem, toolbox, models, journal, Path(runs_dir), listener)
 
 
 async def resume(
@@ -77,7 +77,7 @@ async def resume(
     if journal.status(run_id, with_source=False).state == "finished":
         return journal.status(run_id)
     detail = await toolbox.get_problem(row.problem)
-    return await _drive(run_id, detail.problem, toolbox, models, journal, Path(runs_dir), listener)
+    return await _drive(journal.acquire(run_id), detail.problem, toolbox, models, journal, Path(runs_dir), listener)
 
 
 def new_run_id() -> str:
@@ -86,7 +86,7 @@ def new_run_id() -> str:
 
 
 async def _drive(
-    run_id: str,
+    lease: Lease,
     problem: Problem,
     toolbox: Toolbox,
     models: Models,
@@ -94,7 +94,7 @@ async def _drive(
     runs_dir: Path,
     listener: Listener | None,
 ) -> RunStatus:
-    lease = journal.acquire(run_id)
+    run_id = lease.run_id
     try:
         settings = SearchSettings.model_validate(journal.run(run_id).settings)
         before = wall_seconds(journal.events(run_id), None)

@@ -103,8 +103,8 @@ class Journal:
 
     # ------------------------------------------------------------ runs
 
-    def create(self, run_id: str, problem: str, model: str, settings: dict[str, Any], source: str) -> None:
-        """Raises AgentError when the id is taken."""
+    def create(self, run_id: str, problem: str, model: str, settings: dict[str, Any], source: str) -> Lease:
+        """Enter a new run; the caller drives it from its first moment. Raises AgentError when the id is taken."""
         with self._writing():
             try:
                 self._db.execute(
@@ -113,6 +113,7 @@ class Journal:
                 )
             except sqlite3.IntegrityError as error:
                 raise AgentError(f"run {run_id!r} exists already; resume it, or leave the id out") from error
+            return self._grant(run_id)
 
     def run(self, run_id: str) -> RunRow:
         """Raises UnknownRunError."""
@@ -179,16 +180,19 @@ class Journal:
     def acquire(self, run_id: str) -> Lease:
         """Raises UnknownRunError, RunBusyError."""
         self.run(run_id)
-        lease = Lease(run_id=run_id, token=uuid.uuid4().hex)
         with self._writing():
             row = self._db.execute("SELECT * FROM leases WHERE run_id = ?", (run_id,)).fetchone()
             if row is not None and self._alive(row):
                 raise RunBusyError(run_id, row["pid"])
-            self._db.execute(
-                "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?)",
-                (run_id, lease.token, socket.gethostname(), os.getpid(), self._clock()),
-            )
+            return self._grant(run_id)
+
+    def _grant(self, run_id: str) -> Lease:
+        lease = Lease(run_id=run_id, token=uuid.uuid4().hex)
         _live_tokens.add(lease.token)
+        self._db.execute(
+            "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?)",
+            (run_id, lease.token, socket.gethostname(), os.getpid(), self._clock()),
+        )
         return lease
 
     def beat(self, lease: Lease) -> None:

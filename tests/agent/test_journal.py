@@ -21,7 +21,9 @@ class Clock:
 
 def journal_with_run(path: Path, clock: Clock) -> Journal:
     journal = Journal(path, clock)
-    journal.create("r", "toy/sum-64", "offline", SearchSettings().model_dump(mode="json"), "int x;")
+    lease = journal.create("r", "toy/sum-64", "offline", SearchSettings().model_dump(mode="json"), "int x;")
+    assert journal.driven("r"), "no moment in which a new run looks interrupted"
+    journal.release(lease)
     return journal
 
 

@@ -1,7 +1,8 @@
 """Compare gemsim with the RTL: `python tests/benchmarks/calibration.py [--gemsim BINARY] [--kernel NAME ...]`.
 
-Compiles every kernel of tests/data/gemmini_rtl with the flags it was measured with (needs riscv64-unknown-elf-gcc), lets
-gemsim time two calls, and prints measured against simulated cycles, the errors, and the rank correlation of utilisation.
+Compiles every kernel of tests/data/gemmini_rtl with the flags it was measured with (needs riscv64-unknown-elf-gcc),
+lets gemsim time two calls, and prints measured against simulated cycles, the errors, and the rank correlation of
+utilisation.
 """
 
 from __future__ import annotations
@@ -17,17 +18,16 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-import numpy as np
-
 import autocomp_mcp
+import numpy as np
 
 DATA = Path(__file__).parents[1] / "data" / "gemmini_rtl"
 CALIBRATION = Path(__file__).parents[2] / "hardware_adapters" / "gemmini" / "calibration.yaml"
 PACKAGE = Path(autocomp_mcp.__file__).parent / "hardware_adapters" / "gemmini"
-FLAGS = (
-    "-O2 -ffast-math -fno-builtin -fno-tree-loop-distribute-patterns -march=rv64gc -mabi=lp64d -mcmodel=medany "
-    "-ffreestanding"
-).split()
+FLAGS = [
+    "-O2", "-ffast-math", "-fno-builtin", "-fno-tree-loop-distribute-patterns", "-march=rv64gc", "-mabi=lp64d",
+    "-mcmodel=medany", "-ffreestanding",
+]  # fmt: skip
 
 
 class Row(NamedTuple):

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -62,8 +61,7 @@ def test_the_baseline_passes_and_json_is_all_there_is_on_stdout(run, baseline: P
 def test_a_kernel_that_fails_is_told_why(run, tmp_path: Path, body: str, verdict: str) -> None:
     kernel = tmp_path / "kernel.c"
     kernel.write_text(
-        '#include "gemmini_api.h"\n'
-        f"void solution(const int8_t *A, const int8_t *B, int8_t *C) {{\n{body}\n}}\n"
+        f'#include "gemmini_api.h"\nvoid solution(const int8_t *A, const int8_t *B, int8_t *C) {{\n{body}\n}}\n'
     )
     result = run("evaluate", PROBLEM, str(kernel), "--json")
     evaluation = json.loads(result.stdout)
@@ -177,9 +175,7 @@ def test_killed_then_resumed_gives_the_undisturbed_answer(run, tmp_path: Path) -
         process.kill()
         process.wait()
     run_id = json.loads(run("runs", "--json", AUTOCOMP_HOME=str(home)).stdout)["runs"][0]["run_id"]
-    deadline = time.monotonic() + 60
-    while (final := run("resume", run_id, "--json", AUTOCOMP_HOME=str(home))).returncode and time.monotonic() < deadline:
-        pass
+    final = run("resume", run_id, "--json", AUTOCOMP_HOME=str(home))
     result = json.loads(final.stdout)
     assert result["best"]["latency"] == undisturbed["best"]["latency"]
     assert result["best"]["candidate"] == undisturbed["best"]["candidate"]

@@ -6,11 +6,10 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 import float_reference as ref
 from float_reference import F32, F64, Format
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from riscv_machine import (
     A0,
     A1,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import anyio.to_thread
@@ -41,15 +43,29 @@ async def evaluate(
     if not use_cache:
         return await adapter.evaluate(problem, source, engine=engine, seed=seed, timeout_s=timeout_s)
     keys = await anyio.to_thread.run_sync(_keys, adapter, problem, source, engine, seed)
-    cache = await anyio.to_thread.run_sync(EvaluationCache, home)
-    for key in keys:
-        if (found := await anyio.to_thread.run_sync(cache.get, key)) is not None:
-            return found.model_copy(update={"cached": True})
+    found = await anyio.to_thread.run_sync(_recall, home, keys)
+    if found is not None:
+        return found.model_copy(update={"cached": True})
     evaluation = await adapter.evaluate(problem, source, engine=engine, seed=seed, timeout_s=timeout_s)
     if evaluation.verdict != "timed_out" or evaluation.fault is not None:
         key = keys.normalised if evaluation.passed else keys.exact
-        await anyio.to_thread.run_sync(cache.put, key, evaluation)
+        await anyio.to_thread.run_sync(_remember, home, key, evaluation)
     return evaluation
+
+
+# A cache that cannot be read or written (disk full, database locked for long) costs time, never a result.
+
+
+def _recall(home: Home, keys: Sequence[str]) -> Evaluation | None:
+    with suppress(sqlite3.Error):
+        cache = EvaluationCache(home)
+        return next(filter(None, map(cache.get, keys)), None)
+    return None
+
+
+def _remember(home: Home, key: str, evaluation: Evaluation) -> None:
+    with suppress(sqlite3.Error):
+        EvaluationCache(home).put(key, evaluation)
 
 
 class _Keys(NamedTuple):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -13,6 +14,7 @@ import anyio.to_thread
 
 from ..base import (
     Compilation,
+    EngineFailure,
     EngineStatus,
     EnvironmentLackError,
     Evaluation,
@@ -106,13 +108,15 @@ class GemminiAdapter(HardwareAdapter):
 
     async def compile(self, problem: Problem, source: str) -> Compilation:
         check_source(source)
-        compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
-        return (await compile_kernel(self.home, compiler, source)).compilation
+        with _disk_is_infrastructure():
+            compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
+            return (await compile_kernel(self.home, compiler, source)).compilation
 
     async def evaluate(
         self, problem: Problem, source: str, *, engine: str | None = None, seed: int = 0, timeout_s: float = 60.0
     ) -> Evaluation:
-        run = await self._run(problem, source, engine, seed, timeout_s, profile=False, timeline=None)
+        with _disk_is_infrastructure():
+            run = await self._run(problem, source, engine, seed, timeout_s, profile=False, timeline=None)
         return run.evaluation
 
     async def profile(
@@ -124,7 +128,8 @@ class GemminiAdapter(HardwareAdapter):
         timeline: Path | None = None,
         timeout_s: float = 60.0,
     ) -> Profile | Evaluation:
-        run = await self._run(problem, source, engine, 0, timeout_s, profile=True, timeline=timeline)
+        with _disk_is_infrastructure():
+            run = await self._run(problem, source, engine, 0, timeout_s, profile=True, timeline=timeline)
         if not run.evaluation.passed or run.raw is None or run.program is None:
             return run.evaluation
         lines = await anyio.to_thread.run_sync(LineTable, run.program, SOURCE_NAME)
@@ -202,6 +207,15 @@ class GemminiAdapter(HardwareAdapter):
         )
         seconds = {"simulate": simulated - started, "check": time.monotonic() - simulated}
         return _Run(concluded(judged, results.answer, **seconds), results.profile, compiled.program)
+
+
+@contextmanager
+def _disk_is_infrastructure() -> Iterator[None]:
+    """A full disk or a folder that vanished is no kernel's fault."""
+    try:
+        yield
+    except OSError as error:
+        raise EngineFailure(f"the file system failed: {error}") from error
 
 
 class _Run(NamedTuple):

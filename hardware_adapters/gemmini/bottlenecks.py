@@ -120,12 +120,12 @@ def _dram_rule(counters: Mapping[str, int], cycles: int) -> Iterator[Costed]:
 
 
 def _zero_fill_rule(counters: Mapping[str, int], cycles: int) -> Iterator[Costed]:
-    fills, busy = counters.get("zero_fills"), counters.get("zero_fill_cycles")
-    if not fills or not busy:
+    rows = counters.get("zero_fill_rows")  # one cycle of the load unit each
+    if not rows:
         return
     explanation = "accumulator tiles are zeroed before each sum: let the first compute overwrite (ACC) instead"
-    evidence = {"zero_fills": fills, "zero_fill_cycles_share": round(busy / cycles, 3)}
-    yield busy / cycles, Bottleneck(id="accumulator_zero_fill", explanation=explanation, evidence=evidence)
+    evidence = {"zero_fill_rows": rows, "zero_fill_share": round(rows / cycles, 3)}
+    yield rows / cycles, Bottleneck(id="accumulator_zero_fill", explanation=explanation, evidence=evidence)
 
 
 def _startup_rule(cycles: int, warm_cycles: float | None) -> Iterator[Costed]:

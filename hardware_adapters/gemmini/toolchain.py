@@ -18,8 +18,8 @@ from .screen import refused_assembly, refused_source
 
 HERE = Path(__file__).parent
 GCC = "riscv64-unknown-elf-gcc"
-# The flags of the kernels measured on RTL, so that cycle counts can be compared; -g maps machine code back to lines.
-FLAGS = ("-O2", "-g", "-ffast-math", "-fno-builtin", "-ffreestanding", "-mabi=lp64d", "-mcmodel=medany", "-std=gnu17")
+# The flags of the kernels measured on RTL, so that cycle counts can be compared; -g1 adds the table of lines.
+FLAGS = ("-O2", "-g1", "-ffast-math", "-fno-builtin", "-ffreestanding", "-mabi=lp64d", "-mcmodel=medany", "-std=gnu17")
 GCC_FLAGS = ("-march=rv64gc", "-fno-tree-loop-distribute-patterns", "-fdiagnostics-plain-output")
 ZIG_FLAGS = (
     "--target=riscv64-freestanding-none",

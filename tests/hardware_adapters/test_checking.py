@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
-from autocomp_mcp.hardware_adapters.checking import MAX_MISMATCHES, compare_exact
+from autocomp_mcp.hardware_adapters.checking import MAX_MISMATCHES, Check, compare_exact
 
 RIGHT = np.arange(40 * 40, dtype=np.int64).reshape(40, 40).astype(np.int8)
 POISON = 0xA5
 FILLED = np.full_like(RIGHT, np.uint8(POISON).view(np.int8))
 
 
-def check(got: np.ndarray):  # noqa: ANN201
+def check(got: np.ndarray) -> Check:
     return compare_exact("C", got, RIGHT, POISON, 16)
 
 

@@ -84,7 +84,7 @@ def test_two_processes_that_build_at_once_get_the_same_whole_program(fresh_home:
 
 def test_a_program_that_does_not_build_is_the_environments_fault(fresh_home: Home, tmp_path: Path) -> None:
     sources = program(tmp_path, "int main(void) { return nowhere; }\n")
-    with pytest.raises(EnvironmentLackError, match="toy could not be built with .*nowhere"):
+    with pytest.raises(EnvironmentLackError, match=r"toy could not be built with .*nowhere"):
         anyio.run(build_host_program, fresh_home, "toy", sources, ["-O1"])
 
 

@@ -1,6 +1,5 @@
 """Programs we start end with the call that started them."""
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -47,7 +46,7 @@ def test_output_is_capped_and_the_writer_not_blocked(tmp_path: Path) -> None:
 
 def test_the_environment_is_minimal_and_stdin_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "canary-7fd1")
-    done = python(tmp_path, "import os, sys; print(dict(os.environ), repr(sys.stdin.read()), os.listdir('/proc/self/fd'))")
+    done = python(tmp_path, "import os, sys; print(dict(os.environ), repr(sys.stdin.read()))")
     assert "canary-7fd1" not in done.stdout
     assert "''" in done.stdout
 
@@ -76,7 +75,7 @@ def test_cancellation_ends_the_whole_group(tmp_path: Path) -> None:
                     [sys.executable, "-c", SLEEPER], cwd=tmp_path, env=minimal_environment(tmp_path), limits=Limits()
                 )
             )
-            while not (tmp_path / "ready").exists():
+            while not (tmp_path / "ready").exists():  # noqa: ASYNC110
                 await anyio.sleep(0.02)
             tasks.cancel_scope.cancel()
 
@@ -100,5 +99,5 @@ def test_an_orphan_that_keeps_the_pipe_open_does_not_hold_us(tmp_path: Path) -> 
 def test_files_and_memory_are_limited(tmp_path: Path) -> None:
     code = "f = open('big', 'wb')\nfor _ in range(64): f.write(bytes(1 << 20))"
     assert python(tmp_path, code, file_bytes=4 << 20).returncode != 0
-    assert os.path.getsize(tmp_path / "big") <= 4 << 20
+    assert (tmp_path / "big").stat().st_size <= 4 << 20
     assert python(tmp_path, "x = bytearray(3 << 30)", memory_bytes=1 << 30).returncode != 0

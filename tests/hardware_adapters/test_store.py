@@ -8,7 +8,14 @@ from autocomp_mcp.hardware_adapters.base import EnvironmentLackError, Evaluation
 from autocomp_mcp.hardware_adapters.store import EvaluationCache, Home, locked
 
 EVALUATION = Evaluation(
-    problem="toy/x", kernel="k", verdict="passed", message="fine", engine="e", engine_version="1", source="estimated", seed=0
+    problem="toy/x",
+    kernel="k",
+    verdict="passed",
+    message="fine",
+    engine="e",
+    engine_version="1",
+    source="estimated",
+    seed=0,
 )
 
 
@@ -63,7 +70,7 @@ def test_another_layout_or_an_unreadable_row_is_a_miss(tmp_path: Path) -> None:
     home = Home(tmp_path)
     EvaluationCache(home).put("key", EVALUATION)
     with sqlite3.connect(home.database) as database:
-        database.execute("UPDATE evaluations SET evaluation = '{\"verdict\": \"splendid\"}'")
+        database.execute('UPDATE evaluations SET evaluation = \'{"verdict": "splendid"}\'')
     assert EvaluationCache(home).get("key") is None
     with sqlite3.connect(home.database) as database:
         database.execute("UPDATE schema_version SET version = 99 WHERE owner = 'evaluations'")

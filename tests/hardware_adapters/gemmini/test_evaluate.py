@@ -1,6 +1,5 @@
-"""Whole evaluations: real compiler, real simulator. Right kernels pass, wrong ones are refused with the right reason."""
+"""Whole evaluations: real compiler, real simulator. Right kernels pass, wrong ones are refused with reasons."""
 
-import os
 from pathlib import Path
 
 import anyio
@@ -271,7 +270,9 @@ def test_usage_errors_are_raised(gemmini: GemminiAdapter) -> None:
         judged(gemmini, "x" * (1 << 20))
 
 
-def test_a_simulator_that_dies_is_nobodys_kernel(gemmini: GemminiAdapter, home: Home, monkeypatch) -> None:  # noqa: ANN001
+def test_a_simulator_that_dies_is_nobodys_kernel(
+    gemmini: GemminiAdapter, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for script, reason in (("echo nonsense", "does not parse"), ("exit 2", "status 2"), ("kill -9 $$", "status")):
         fake = home.path / "fake"
         fake.write_text(f"#!/bin/sh\n{script}\n")
@@ -285,6 +286,24 @@ def test_a_simulator_that_dies_is_nobodys_kernel(gemmini: GemminiAdapter, home: 
             judged(gemmini, KERNEL)
 
 
+def test_a_broken_disk_is_nobodys_kernel(
+    gemmini: GemminiAdapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "not there"))
+    with pytest.raises(EngineFailure, match="file system"):
+        judged(gemmini, KERNEL)
+
+
+def test_a_broken_cache_costs_no_result(home: Home) -> None:
+    home.database.write_bytes(b"this is no database" * 100)
+
+    async def ask() -> Evaluation:
+        return await evaluate(PROBLEM, KERNEL, home=home)
+
+    assert anyio.run(ask).passed
+    assert not anyio.run(ask).cached
+
+
 def test_cancellation_leaves_no_process_and_no_folder(
     gemmini: GemminiAdapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,10 +314,10 @@ def test_cancellation_leaves_no_process_and_no_folder(
 
     def simulators() -> list[str]:
         found = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
+        for process in Path("/proc").glob("[0-9]*"):
             try:
-                if os.readlink(f"/proc/{pid}/cwd").startswith(str(tmp_path / "scratch")):
-                    found.append(pid)
+                if str((process / "cwd").readlink()).startswith(str(tmp_path / "scratch")):
+                    found.append(process.name)
             except OSError:
                 continue
         return found
@@ -306,7 +325,7 @@ def test_cancellation_leaves_no_process_and_no_folder(
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(gemmini.evaluate, gemmini.problem(PROBLEM), source)
-            while not list((tmp_path / "scratch").glob("autocomp-gemsim-*/job")) or not simulators():
+            while not list((tmp_path / "scratch").glob("autocomp-gemsim-*/job")) or not simulators():  # noqa: ASYNC110
                 await anyio.sleep(0.02)
             tasks.cancel_scope.cancel()
 

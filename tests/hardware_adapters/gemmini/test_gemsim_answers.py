@@ -1,6 +1,7 @@
 """Jobs and answers of the simulator as text: layout of the operands, and refusal of answers that make no sense."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ def test_an_answer_without_sense_is_the_engines_failure(finished: Finished, reas
         read_answer(finished, ["full"])
 
 
-def test_a_missing_or_broken_profile_is_the_engines_failure(tmp_path) -> None:  # noqa: ANN001
+def test_a_missing_or_broken_profile_is_the_engines_failure(tmp_path: Path) -> None:
     with pytest.raises(EngineFailure, match="profile"):
         read_profile(tmp_path / "none")
     (tmp_path / "half").write_text('{"cycles": 5, "counters"')

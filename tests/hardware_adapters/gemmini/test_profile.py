@@ -108,7 +108,7 @@ def test_the_largest_cause_comes_first(given: dict[str, int], first: str) -> Non
 
 
 def test_special_causes_need_their_evidence() -> None:
-    waiting = counters(stall_wait_load=50_000, l2_misses=9_000, zero_fills=100, zero_fill_cycles=6_000)
+    waiting = counters(stall_wait_load=50_000, l2_misses=9_000, zero_fill_rows=6_000)
     moved = (Traffic(tensor="A", bytes_moved=8000, bytes_needed=1000, reloads=8.0),)
     ids = [bottleneck.id for bottleneck in find_bottlenecks(waiting, 100_000, 99_000, 40_000, moved)]
     assert set(ids) == {"load_bound", "dram_bound", "reload_traffic", "accumulator_zero_fill"}

@@ -19,6 +19,7 @@ from ..agent.models.base import make_models
 from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
 from ..agent.toolbox import Toolbox
+from ..hardware_adapters.base import UnknownEngineError
 from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
 from ..tools.search import default_model
@@ -35,7 +36,7 @@ def optimize(
 ) -> int:
     def command() -> int:
         if not servers:
-            adapter_for(problem).problem(problem)  # a typo is refused before anything starts
+            _check(problem, changes.get("engine"))
         spec = model or default_model()
         if model is None and spec == "offline":
             say("model: offline, the rule-based tuner (no ANTHROPIC_API_KEY set; --model chooses another)")
@@ -82,6 +83,16 @@ def resume(run: str, servers: list[str], as_json: bool) -> int:
         return _run(row.run_id, row.problem, servers, as_json, drive)
 
     return guarded(command, as_json)
+
+
+def _check(problem: str, engine: str | None) -> None:
+    """Typos are refused before anything starts. Raises UnknownProblemError, UnknownEngineError."""
+    adapter = adapter_for(problem)
+    adapter.problem(problem)
+    if engine is not None:
+        names = [status.name for status in adapter.engines()]
+        if engine not in names:
+            raise UnknownEngineError(engine, names)
 
 
 def _run(run_id: str, problem: str, servers: list[str], as_json: bool, drive: Drive) -> int:

@@ -49,7 +49,7 @@ class Bench:
         if self._adapters is None:
             from ..hardware_adapters.registry import adapters
 
-            self._adapters = adapters()
+            self._adapters = adapters(self.home)
         return self._adapters
 
     def adapter(self, target: str) -> HardwareAdapter:
@@ -66,14 +66,15 @@ class Bench:
             return self.adapters()[target]
         from ..hardware_adapters.registry import adapter_for
 
-        return adapter_for(problem_id)
+        return adapter_for(problem_id, self.home)
 
     async def evaluate(self, problem_id: str, source: str, **settings: Any) -> Evaluation:
         """As hardware_adapters.evaluator.evaluate, in one of this machine's slots."""
         from ..hardware_adapters.evaluator import evaluate
 
         async with self.slots:
-            return await evaluate(problem_id, source, home=self.home, **settings)
+            adapter = self.adapter_for(problem_id)
+            return await evaluate(problem_id, source, home=self.home, adapter=adapter, **settings)
 
 
 async def in_thread(function: Any, *args: Any) -> Any:

@@ -6,7 +6,6 @@ import anyio
 import pytest
 from autocomp_mcp.hardware_adapters.gemmini.gemsim import simulator
 from autocomp_mcp.hardware_adapters.store import Home
-
 from riscv_machine import Machine
 
 

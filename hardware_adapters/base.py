@@ -164,7 +164,7 @@ class Compilation(Record):
 
 class Latency(Record):
     value: float
-    unit: str = Field(description="cycles, ns or us")
+    unit: str = Field(description="cycles, ns, us, or instructions: never compared with one another")
     statistic: str = Field(description="What was timed, e.g. 'first call, cold memory'")
     spread: float | None = Field(
         default=None, description="Interquartile range in the same unit; None for one deterministic run"
@@ -212,6 +212,7 @@ class Evaluation(Record):
     seed: int
     counters: dict[str, int | None] = Field(default_factory=dict)
     seconds: dict[str, float] = Field(default_factory=dict, description="Wall clock of compile, simulate, check")
+    log: str | None = Field(default=None, description="File with what the engine printed, where it is kept")
     cached: bool = False
 
     @property
@@ -288,6 +289,7 @@ class EngineStatus(Record):
     source: LatencySource
     trust: str = Field(description="How far its numbers were verified, and against what")
     default: bool = False
+    patience_s: float = Field(default=60.0, description="Wall clock that suits one evaluation")
 
 
 class TargetStatus(Record):

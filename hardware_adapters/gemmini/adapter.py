@@ -1,4 +1,4 @@
-"""The Gemmini target: C kernels, judged by the embedded simulator."""
+"""The Gemmini target: C kernels, judged by the embedded simulator or by an engine the user has."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from ..base import (
     Profile,
     Rewrite,
     UnknownEngineError,
+    UsageError,
     check_source,
     kernel_digest,
 )
@@ -35,11 +36,15 @@ from .calibration import FILE as CALIBRATION_FILE
 from .calibration import calibration
 from .debug_info import LineTable
 from .emit import emit
+from .engines import Spike, Verilator, WholeMachine
+from .firesim import FireSim
+from .harness import identity
 from .inputs import generator, input_sets
-from .judge import Judgement, judge
+from .judge import Judgement, judge, not_compiled
 from .problems import EXAMPLES, FAMILY, PATTERN, TARGET, Gemm, describe, summary
 from .profile import make_profile
-from .toolchain import SOURCE_NAME, Compiled, compile_kernel, compiler_identity, cross_compiler
+from .toolchain import SOURCE_NAME, compile_kernel, compiler_identity, cross_compiler
+from .whole_machine import evaluate_on
 
 ENGINE = "gemsim"
 # Raised whenever judging changes, so that remembered evaluations are worked out again.
@@ -49,24 +54,31 @@ U = TypeVar("U")
 
 
 class GemminiAdapter(HardwareAdapter):
-    """Gemmini, 16x16 int8, weights stationary or outputs stationary; one engine, `gemsim`."""
+    """Gemmini, 16x16 int8, weights stationary or outputs stationary. Embedded: `gemsim`; beside it, where the user has
+    them, `spike`, `verilator` and `firesim`."""
 
     target = TARGET
     title = "Gemmini (16x16 int8 systolic array beside a Rocket core)"
 
-    def __init__(self, home: Home | None = None, *, path: str | None = None) -> None:
-        """`path` replaces PATH in the search for a RISC-V compiler."""
+    def __init__(
+        self, home: Home | None = None, *, path: str | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """`path` replaces PATH in the search for a RISC-V compiler, `environment` tells where other engines are."""
         self.home = home or Home()
         self._path = path
+        self._machines = {kind.name: kind(environment) for kind in (Spike, Verilator, FireSim)}
 
     def engines(self) -> list[EngineStatus]:
+        return [self._embedded(), *(machine.status() for machine in self._machines.values())]
+
+    def _embedded(self) -> EngineStatus:
         try:
             compiler = cross_compiler(self._path)
             builder = host_compiler()
             available, reason = True, f"built in; kernels by {compiler.title}, simulator by {builder.title}"
         except EnvironmentLackError as error:
             available, reason = False, str(error)
-        status = EngineStatus(
+        return EngineStatus(
             name=ENGINE,
             kind="simulator",
             available=available,
@@ -76,13 +88,15 @@ class GemminiAdapter(HardwareAdapter):
             trust=calibration().trust,
             default=True,
         )
-        return [status]
 
     def configuration(self, engine: str) -> str:
         try:
             compiler = compiler_identity(cross_compiler(self._path))
         except EnvironmentLackError:
             compiler = "none"
+        if engine in self._machines:
+            machine = self._machines[engine]
+            return f"{compiler} {identity()} {RULES_VERSION} {machine.configuration} {machine.unisolated_is_fine}"
         return f"{compiler} {gemsim.source_digest([CALIBRATION_FILE])} {RULES_VERSION}"
 
     def families(self) -> Mapping[str, str]:
@@ -116,8 +130,38 @@ class GemminiAdapter(HardwareAdapter):
         self, problem: Problem, source: str, *, engine: str | None = None, seed: int = 0, timeout_s: float = 60.0
     ) -> Evaluation:
         with _disk_is_infrastructure():
+            if engine in self._machines:
+                return await self._on(self._machines[engine], problem, source, seed, timeout_s)
             run = await self._run(problem, source, engine, seed, timeout_s, profile=False, timeline=None)
         return run.evaluation
+
+    async def _on(
+        self, machine: WholeMachine, problem: Problem, source: str, seed: int, timeout_s: float
+    ) -> Evaluation:
+        check_source(source)
+        found = await anyio.to_thread.run_sync(machine.availability)
+        if not found.available or found.version is None:
+            raise EnvironmentLackError(f"engine {machine.name!r} is not available: {found.reason}")
+        gemm, digest = Gemm.of(problem.id), kernel_digest(source)
+        rng = generator(problem.digest, digest, seed)
+        compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
+        outcome = await evaluate_on(
+            machine, self.home, compiler, problem, gemm, lambda: input_sets(gemm, rng), source, rng, timeout_s
+        )
+        return Evaluation(
+            problem=problem.id,
+            kernel=digest,
+            engine=machine.name,
+            engine_version=found.version,
+            source=machine.source,
+            compilation=outcome.compiled.compilation,
+            input_sets=tuple(chosen.name for chosen in outcome.sets),
+            seed=seed,
+            counters=outcome.counters,
+            seconds={"compile": outcome.compiled.compilation.seconds, **outcome.seconds},
+            log=outcome.log,
+            **outcome.judged._asdict(),
+        )
 
     async def profile(
         self,
@@ -128,6 +172,8 @@ class GemminiAdapter(HardwareAdapter):
         timeline: Path | None = None,
         timeout_s: float = 60.0,
     ) -> Profile | Evaluation:
+        if engine in self._machines:
+            raise UsageError(f"engine {engine!r} does not profile kernels; {ENGINE} does")
         with _disk_is_infrastructure():
             run = await self._run(problem, source, engine, 0, timeout_s, profile=True, timeline=timeline)
         if not run.evaluation.passed or run.raw is None or run.program is None:
@@ -148,7 +194,7 @@ class GemminiAdapter(HardwareAdapter):
     ) -> _Run:
         check_source(source)
         if engine not in (None, ENGINE):
-            raise UnknownEngineError(str(engine), [ENGINE])
+            raise UnknownEngineError(str(engine), [ENGINE, *self._machines])
         gemm = Gemm.of(problem.id)
         digest = kernel_digest(source)
         rng = generator(problem.digest, digest, seed)
@@ -175,7 +221,7 @@ class GemminiAdapter(HardwareAdapter):
             )
 
         if compiled.program is None:
-            return _Run(concluded(_not_compiled(compiled)))
+            return _Run(concluded(not_compiled(compiled)))
         cases = gemsim.job_cases(gemm.tensors, sets, rng)
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="autocomp-gemsim-", ignore_cleanup_errors=True) as scratch:
@@ -230,16 +276,6 @@ def instruction_limit(gemm: Gemm) -> int:
     A scalar kernel without the accelerator needs about 6 per multiplication; more than 16 is no attempt at speed.
     """
     return min(2_000_000_000, max(20_000_000, 16 * gemm.macs))
-
-
-def _not_compiled(compiled: Compiled) -> Judgement:
-    if compiled.refused:
-        return Judgement("rejected", compiled.refused)
-    errors = [d for d in compiled.compilation.diagnostics if d.severity == "error"]
-    first = f": line {errors[0].line}: {errors[0].message}" if errors and errors[0].line else ""
-    if errors and not first:
-        first = f": {errors[0].message}"
-    return Judgement("compile_error", f"the kernel does not compile ({len(errors)} errors){first}")
 
 
 def _counters(answer: gemsim.Answer | None) -> dict[str, int | None]:

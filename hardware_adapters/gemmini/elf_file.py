@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -60,7 +61,7 @@ def read_image(program: bytes) -> Image:
 def write_program(entry: int, flags: int, segments: Sequence[Segment], symbols: Mapping[str, int]) -> bytes:
     """An ELF64 RISC-V executable of these segments (no two overlapping) with absolute symbols."""
     ordered = sorted(segments)
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in itertools.pairwise(ordered):
         if before.end > after.address:
             raise ValueError(f"segments overlap: {before.address:#x}..{before.end:#x} and {after.address:#x}")
     names = b"\0" + b"".join(name.encode() + b"\0" for name in symbols)
@@ -80,9 +81,15 @@ def write_program(entry: int, flags: int, segments: Sequence[Segment], symbols: 
         body += segment.data
         headers.append(
             PROGRAM_HEADER.pack(
-                LOAD, READ_WRITE_EXECUTE, offset, segment.address, segment.address, len(segment.data), segment.size,
+                LOAD,
+                READ_WRITE_EXECUTE,
+                offset,
+                segment.address,
+                segment.address,
+                len(segment.data),
+                segment.size,
                 ALIGNMENT,
-            )  # fmt: skip
+            )
         )
     body += bytes(-(start + len(body)) % 8)
     sections = [bytes(SECTION_HEADER.size)]
@@ -95,7 +102,9 @@ def write_program(entry: int, flags: int, segments: Sequence[Segment], symbols: 
         # sh_info of a symbol table: how many local symbols come first (the empty one).
         info = 1 if kind == SYMBOL_TABLE else 0
         sections.append(
-            SECTION_HEADER.pack(at, kind, 0, 0, start + len(body), len(content), link, info, 8 if info else 1, entry_bytes)
+            SECTION_HEADER.pack(
+                at, kind, 0, 0, start + len(body), len(content), link, info, 8 if info else 1, entry_bytes
+            )
         )
         body += content + bytes(-len(content) % 8)
     identification = b"\x7fELF\x02\x01\x01" + bytes(9)

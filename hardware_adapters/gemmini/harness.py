@@ -25,7 +25,7 @@ from .toolchain import HERE, Build, build_environment, compiler_identity, target
 
 SOURCES = (HERE / "harness_start.S", HERE / "harness.c")
 SCRIPT = HERE / "harness.ld"
-LINK_FLAGS = ("-nostdlib", "-static", "-Wl,--no-relax", f"-Wl,-T,{SCRIPT}")
+LINK_FLAGS = ("-nostdlib", "-static", f"-Wl,-T,{SCRIPT}")
 
 # The machine's memory, 256 MiB from 0x80000000 (the smallest of the systems this runs on).
 PARAMETERS = 0x8008_0000

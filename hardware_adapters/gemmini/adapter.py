@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -31,20 +31,17 @@ from ..base import (
 from ..problems import unknown_problem
 from ..store import Home
 from ..toolchain import host_compiler
-from . import gemsim, rewrites, schedule
+from . import gemsim
 from .calibration import FILE as CALIBRATION_FILE
 from .calibration import calibration
-from .debug_info import LineTable
-from .emit import emit
 from .engines import Spike, Verilator, WholeMachine
 from .firesim import FireSim
-from .harness import identity
-from .inputs import generator, input_sets
 from .judge import Judgement, judge, not_compiled
 from .problems import EXAMPLES, FAMILY, PATTERN, TARGET, Gemm, describe, summary
-from .profile import make_profile
 from .toolchain import SOURCE_NAME, compile_kernel, compiler_identity, cross_compiler
-from .whole_machine import evaluate_on
+
+if TYPE_CHECKING:
+    from .inputs import InputSet
 
 ENGINE = "gemsim"
 # Raised whenever judging changes, so that remembered evaluations are worked out again.
@@ -95,6 +92,8 @@ class GemminiAdapter(HardwareAdapter):
         except EnvironmentLackError:
             compiler = "none"
         if engine in self._machines:
+            from .harness import identity
+
             machine = self._machines[engine]
             return f"{compiler} {identity()} {RULES_VERSION} {machine.configuration} {machine.unisolated_is_fine}"
         return f"{compiler} {gemsim.source_digest([CALIBRATION_FILE])} {RULES_VERSION}"
@@ -111,14 +110,21 @@ class GemminiAdapter(HardwareAdapter):
         return describe(Gemm.of(problem_id))
 
     def baseline(self, problem: Problem) -> str:
+        from .emit import emit
+        from .schedule import baseline_schedule
+
         gemm = Gemm.of(problem.id)
-        return emit(gemm, schedule.baseline_schedule(gemm))
+        return emit(gemm, baseline_schedule(gemm))
 
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:
-        return rewrites.rewrites(problem, source, option)
+        from .rewrites import rewrites
+
+        return rewrites(problem, source, option)
 
     def rewrite(self, problem: Problem, source: str, option: str, variant: str) -> str:
-        return rewrites.rewrite(problem, source, option, variant)
+        from .rewrites import rewrite
+
+        return rewrite(problem, source, option, variant)
 
     async def compile(self, problem: Problem, source: str) -> Compilation:
         check_source(source)
@@ -138,6 +144,9 @@ class GemminiAdapter(HardwareAdapter):
     async def _on(
         self, machine: WholeMachine, problem: Problem, source: str, seed: int, timeout_s: float
     ) -> Evaluation:
+        from .inputs import generator, input_sets
+        from .whole_machine import evaluate_on
+
         check_source(source)
         found = await anyio.to_thread.run_sync(machine.availability)
         if not found.available or found.version is None:
@@ -174,6 +183,9 @@ class GemminiAdapter(HardwareAdapter):
     ) -> Profile | Evaluation:
         if engine in self._machines:
             raise UsageError(f"engine {engine!r} does not profile kernels; {ENGINE} does")
+        from .debug_info import LineTable
+        from .profile import make_profile
+
         with _disk_is_infrastructure():
             run = await self._run(problem, source, engine, 0, timeout_s, profile=True, timeline=timeline)
         if not run.evaluation.passed or run.raw is None or run.program is None:
@@ -197,13 +209,18 @@ class GemminiAdapter(HardwareAdapter):
             raise UnknownEngineError(str(engine), [ENGINE, *self._machines])
         gemm = Gemm.of(problem.id)
         digest = kernel_digest(source)
-        rng = generator(problem.digest, digest, seed)
         deadline = time.monotonic() + timeout_s
         compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
         program = await gemsim.simulator(self.home)
-        sets, compiled = await _together(
-            lambda: input_sets(gemm, rng), compile_kernel(self.home, compiler, source)
-        )  # fmt: skip
+
+        def draw() -> tuple[tuple[InputSet, ...], tuple[gemsim.JobCase, ...]]:
+            from .inputs import generator, input_sets  # NumPy loads while the compiler runs
+
+            rng = generator(problem.digest, digest, seed)
+            sets = input_sets(gemm, rng)
+            return sets, gemsim.job_cases(gemm.tensors, sets, rng)
+
+        (sets, cases), compiled = await _together(draw, compile_kernel(self.home, compiler, source))
 
         def concluded(judged: Judgement, answer: gemsim.Answer | None = None, **seconds: float) -> Evaluation:
             return Evaluation(
@@ -222,7 +239,6 @@ class GemminiAdapter(HardwareAdapter):
 
         if compiled.program is None:
             return _Run(concluded(not_compiled(compiled)))
-        cases = gemsim.job_cases(gemm.tensors, sets, rng)
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="autocomp-gemsim-", ignore_cleanup_errors=True) as scratch:
             folder = Path(scratch)

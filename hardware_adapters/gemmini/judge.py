@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..base import Fault, Latency, Mismatch, Problem, Verdict
 from ..checking import Check, compare_exact
 from .calibration import calibration
-from .debug_info import LineTable
-from .diagnosis import explain_mistake
 from .gemsim import POISON, Case, JobCase, Results, SimulatedFault
-from .inputs import InputSet
 from .problems import Gemm
 from .toolchain import Compiled
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .inputs import InputSet
 
 TILE = 16
 
@@ -65,6 +65,8 @@ def compared(
 
 def faulted(case: str, said: SimulatedFault, kernel: Path, source: str, source_name: str) -> Judgement:
     """The kernel was stopped in this case for this reason."""
+    from .debug_info import LineTable
+
     line = LineTable(kernel, source_name).line(said.pc)
     instruction = said.instruction or None
     fault = Fault(kind=said.kind, message=said.message, instruction=instruction, line=line, call=said.call)
@@ -79,6 +81,8 @@ def faulted(case: str, said: SimulatedFault, kernel: Path, source: str, source_n
 
 def _wrong_result(gemm: Gemm, wrong: list[tuple[InputSet, int, np.ndarray, np.ndarray, Check]], sets: int) -> Judgement:
     """The last failing set explains best: its outputs stay in range, so that wrong sums show as themselves."""
+    from .diagnosis import explain_mistake
+
     chosen, _, got, expected, check = wrong[-1]
     failing = {entry[0].name for entry in wrong}
     message = f"{check.wrong} of {check.total} elements of C are wrong with the {chosen.name!r} inputs"

@@ -1,12 +1,14 @@
-"""The public face of the search: start or resume a run, under its lease and within its limits."""
+"""The public face of the search: start or resume a run, under its lease and within its limits; have it confirmed."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -53,6 +55,8 @@ async def search(
             f"the price of model {models.spec!r} is not known, so max_cost_usd cannot be kept: "
             "name a file with its prices, or leave the limit out"
         )
+    if settings.confirm is not None:  # hours later would be late to learn that it is not there
+        await toolbox.check_engine(detail.problem.target, settings.confirm)
     run_id = run_id or new_run_id()
     lease = journal.create(run_id, problem_id, models.spec, settings.model_dump(mode="json"), start)
     return await _drive(lease, detail.problem, toolbox, models, journal, Path(runs_dir), listener)
@@ -128,11 +132,17 @@ async def _within_limits(
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(beat, tasks.cancel_scope)
-            with anyio.move_on_after(left) as deadline:
-                ended = await _ended(loop)
-            if deadline.cancelled_caught and settings.timeout_s is not None:
-                elapsed = before + time.monotonic() - began
-                ended = ("finished", str(LimitExceeded("time", elapsed, settings.timeout_s)))
+            if loop.searched is not None:
+                ended = ("finished", loop.searched)
+            else:
+                with anyio.move_on_after(left) as deadline:
+                    ended = await _ended(loop, loop.run)
+                if deadline.cancelled_caught and settings.timeout_s is not None:
+                    elapsed = before + time.monotonic() - began
+                    ended = ("finished", str(LimitExceeded("time", elapsed, settings.timeout_s)))
+            assert ended is not None
+            if settings.confirm is not None and ended[0] == "finished":
+                ended = await _ended(loop, partial(loop.confirm, settings.confirm, ended[1]))
             tasks.cancel_scope.cancel()
     except BaseException as error:
         cancelled = isinstance(error, anyio.get_cancelled_exc_class())
@@ -147,10 +157,10 @@ async def _within_limits(
     loop.finish(why)
 
 
-async def _ended(loop: SearchLoop) -> tuple[str, str]:
-    """The final state and why."""
+async def _ended(loop: SearchLoop, part: Callable[[], Awaitable[str]]) -> tuple[str, str]:
+    """The state after this part of the run, and why."""
     try:
-        return "finished", await loop.run()
+        return "finished", await part()
     except LimitExceeded as limit:
         return "finished", str(limit)
     except LeaseLostError:

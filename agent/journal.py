@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS leases (
 ) STRICT;
 """
 
-EventKind = Literal["session", "phase", "model", "profile", "candidate", "state"]
+EventKind = Literal["session", "phase", "model", "profile", "candidate", "confirm", "state"]
 _live_tokens: set[str] = set()  # leases held by this very process: its pid may be that of a dead one
 
 

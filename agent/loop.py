@@ -4,6 +4,7 @@ sees never depends on which call happened to come back first."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from ..hardware_adapters.base import InvalidSourceError, Problem, Profile, check
 from .beam import select
 from .budget import CostBudget, affordable
 from .candidate import ROOT, Candidate, Plan, attempts
+from .confirmation import fastest
 from .errors import AgentUsageError, LimitExceeded
 from .events import Listener
 from .journal import Journal, Lease
@@ -88,6 +90,44 @@ class SearchLoop:
         if self._reached():
             return f"utilisation of {settings.stop_utilisation:.0%} reached"
         return f"all {settings.iterations} iterations done"
+
+    # ------------------------------------------------------------ confirm
+
+    @property
+    def searched(self) -> str | None:
+        """Why the search ended, where a run stopped later than that."""
+        return self._record.searched()
+
+    async def confirm(self, engine: str, why: str) -> str:
+        """After the search: its fastest kernels on a slower engine. Returns why the run ended; raises as `run`."""
+        record = self._record
+        record.end_search(why)
+        chosen = fastest(record.settled(), self._settings.confirm_top)
+        if not chosen:
+            return why
+        record.tell("phase", phase="confirm")
+        try:
+            await _each(chosen, partial(self._confirm, engine))
+        finally:
+            found = [known for known in map(record.confirming, chosen) if known]
+            if found:
+                record.settle_best(found)
+        if record.best is None:
+            return f"{why}; {engine} confirmed none of the {len(found)} fastest kernels"
+        return f"{why}; best of {len(found)} confirmed on {engine}"
+
+    async def _confirm(self, engine: str, candidate: Candidate) -> None:
+        if self._record.confirming(candidate) is not None:
+            return
+        async with self._engine_slots:
+            said = await self._toolbox.simulate(
+                self._problem.id, candidate.source, engine=engine, seed=self._settings.seed,
+                timeout_s=self._settings.confirm_timeout_s,
+            )  # fmt: skip
+        self._record.put_confirmation(candidate, said)
+        self._record.tell("phase", phase="confirm", message=f"{candidate.id} on {engine}: {said.message}")
+
+    # ------------------------------------------------------------ end
 
     def finish(self, why: str) -> None:
         self._record.write_best()

@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from .candidate import Candidate, place
+from ..hardware_adapters.base import Evaluation
+from .candidate import ROOT, Candidate, place
+from .confirmation import Confirmation, confirmation, ranked
 from .events import Listener, SearchEvent
 from .journal import EventKind, Journal, Lease
 from .settings import SearchSettings
@@ -38,6 +40,7 @@ class RunRecord:
         self.model_calls = 0
         self.cost_usd: float | None = 0.0
         self.best: Candidate | None = None
+        self.confirmed: Confirmation | None = None  # of the best, once it was confirmed
         self.iteration = 0
         self._results: dict[str, dict[str, Any]] = {}
         self._lease = lease
@@ -103,6 +106,38 @@ class RunRecord:
     def settled(self) -> list[Candidate]:
         return sorted(self.candidates.values(), key=lambda c: place(c.id))
 
+    # ------------------------------------------------------------ confirming
+
+    def searched(self) -> str | None:
+        """Why the search ended; None while it goes on."""
+        data = self.get("searched")
+        return data["reason"] if data else None
+
+    def end_search(self, why: str) -> None:
+        """From here on the kernels of this run are known; a resumed run goes on here."""
+        self.put("phase", "searched", {"iteration": self.iteration, "reason": why})
+        for key in list(self._results):
+            if key.startswith("candidate/"):
+                self.restored(key.removeprefix("candidate/"))
+
+    def confirming(self, candidate: Candidate) -> Confirmation | None:
+        data = self.get(f"confirm/{candidate.id}")
+        if data is None or candidate.evaluation is None:
+            return None
+        return confirmation(data, candidate.evaluation)
+
+    def put_confirmation(self, candidate: Candidate, said: Evaluation) -> None:
+        data = {"candidate": candidate.id, "evaluation": said.model_dump(mode="json")}
+        self.put("confirm", f"confirm/{candidate.id}", data)
+
+    def settle_best(self, found: list[Confirmation]) -> None:
+        """The best is the best that was confirmed, or none."""
+        first = ranked(found)[0]
+        self.confirmed = first if first.best else None
+        self.best = self.candidates[first.candidate] if first.best else None
+        if self.best is None:
+            (self._folder / "best.c").unlink(missing_ok=True)
+
     # ------------------------------------------------------------ telling
 
     def tell(self, kind: Literal["started", "phase", "candidate", "best", "finished"], **more: Any) -> None:
@@ -135,7 +170,7 @@ class RunRecord:
 
     def write_best(self) -> None:
         """`best.c` in the run's folder, replaced as a whole: a reader never sees half a kernel."""
-        best, root = self.best, self.candidates.get("0")
+        best, root = self.best, self.candidates.get(ROOT)
         if best is None or best.evaluation is None or best.evaluation.latency is None:
             return
         result, latency = best.evaluation, best.evaluation.latency
@@ -145,6 +180,7 @@ class RunRecord:
             f" * latency:  {latency.value:.10g} {latency.unit} ({result.source}; {latency.statistic})\n"
             f" * engine:   {result.engine} {result.engine_version}\n"
             f" * speed-up: {speedup}\n"
+            f"{self._confirmed_line()}"
             f" * run:      {self.run_id}, candidate {best.id}\n"
             " */\n"
         )
@@ -159,6 +195,12 @@ class RunRecord:
         finally:
             with contextlib.suppress(FileNotFoundError):
                 fresh.unlink()
+
+    def _confirmed_line(self) -> str:
+        found = self.confirmed
+        if found is None or found.latency is None:
+            return ""
+        return f" * confirmed: {found.latency:.10g} {found.unit} on {found.engine} ({found.source})\n"
 
 
 def mark(candidate: Candidate | None, path: Path | None = None) -> Mark | None:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ..hardware_adapters.base import Evaluation, Record
 from .candidate import ROOT, place
+from .confirmation import Confirmation, confirmation, ranked
 
 RunState = Literal["running", "interrupted", "finished", "cancelled", "failed"]
 
@@ -56,8 +57,13 @@ class RunStatus(Record):
     cost_usd: float | None = Field(description="None: the model's price is not known")
     wall_s: float
     baseline: Mark | None = Field(default=None, description="The kernel the search started from")
-    best: Mark | None = None
+    best: Mark | None = Field(
+        default=None, description="Latency by the search's engine; once kernels were confirmed, the best of those"
+    )
     speedup: float | None = Field(default=None, description="Baseline latency / best latency")
+    confirmations: tuple[Confirmation, ...] = Field(
+        default=(), description="What `confirm` said of the fastest kernels, the best first"
+    )
     stop_reason: str | None = None
     lineage: tuple[Step, ...] = Field(default=(), description="From the first kernel to the best")
     best_source: str | None = None
@@ -74,6 +80,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
     calls = duplicates = iteration = 0
     evaluations: dict[str, Evaluation] = {}
     candidates: dict[str, dict[str, Any]] = {}
+    confirmed: list[Confirmation] = []
     state: str = "running"
     reason: str | None = None
     for event in events:
@@ -90,6 +97,8 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
                 duplicates += 1
             elif data.get("evaluation"):
                 evaluations[data["id"]] = Evaluation.model_validate(data["evaluation"])
+        elif kind == "confirm":
+            confirmed.append(confirmation(data, evaluations[data["candidate"]]))
         elif kind == "phase":
             iteration = max(iteration, data["iteration"])
         elif kind == "state":
@@ -98,6 +107,9 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
         state = "interrupted"
     marks = {key: mark for key, value in evaluations.items() if (mark := _mark(key, value))}
     best = min(marks.values(), key=lambda m: (m.latency, place(m.candidate)), default=None)
+    confirmations = ranked(confirmed)
+    if confirmations:
+        best = marks[confirmations[0].candidate] if confirmations[0].best else None
     baseline = marks.get(ROOT)
     first = evaluations.get(ROOT)
     return RunStatus(
@@ -117,6 +129,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
         baseline=baseline,
         best=best,
         speedup=baseline.latency / best.latency if baseline and best else None,
+        confirmations=confirmations,
         stop_reason=reason,
         lineage=_lineage(best.candidate if best else None, candidates, evaluations),
     )

@@ -316,6 +316,14 @@ class HardwareAdapter(ABC):
     def engines(self) -> list[EngineStatus]:
         """Every engine of this target, available or not; exactly one is the default."""
 
+    def engine(self, name: str | None = None) -> EngineStatus:
+        """The engine of this name, the default one without a name. Raises UnknownEngineError."""
+        engines = self.engines()
+        chosen = next((e for e in engines if (e.default if name is None else e.name == name)), None)
+        if chosen is None:
+            raise UnknownEngineError(str(name), [e.name for e in engines])
+        return chosen
+
     def configuration(self, engine: str) -> str:
         """Digest of whatever else decides this engine's results (compiler, flags, settings): part of the cache key."""
         return ""

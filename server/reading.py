@@ -76,19 +76,23 @@ def status_json(status: RunStatus, home: Home | None) -> dict[str, Any]:
         "evaluations": status.evaluations, "model_calls": status.model_calls,
         "tokens": status.tokens.model_dump(), "cost_usd": status.cost_usd, "wall_s": status.wall_s,
         "stop_reason": status.stop_reason,
+        "confirmations": [found.model_dump() for found in status.confirmations],
     }  # fmt: skip
 
 
 def summary_lines(status: RunStatus, home: Home) -> list[str]:
     lines = [f"{status.problem}  run {status.run_id}  {status.state}: {status.stop_reason or 'still running'}"]
-    if status.baseline is None or status.best is None:
+    if status.baseline is None or (status.best is None and not status.confirmations):
         return [*lines, "no kernel passed its evaluation"]
+    if status.best is None:
+        return [*lines, "", *confirmation_lines(status), "", f"baseline   {_mark(status.baseline)}", "best       none"]
     lines += ["", *lineage_lines(status), ""]
     lines.append(f"baseline   {_mark(status.baseline)}")
     lines.append(f"best       {_mark(status.best)}")
     if trust := _trust(status):
         lines.append(f"           {trust}")
     lines.append(f"speed-up   {status.speedup:.2f}x")
+    lines += confirmation_lines(status)
     cost = "price not known" if status.cost_usd is None else f"{status.cost_usd:.2f} USD"
     lines.append(
         f"spent      {status.evaluations} evaluations, {status.model_calls} model calls, {cost}, {status.wall_s:.0f} s"
@@ -108,6 +112,20 @@ def lineage_lines(status: RunStatus) -> list[str]:
         text = "the first kernel" if step.option is None else f"{step.option}: {step.plan or ''}"
         lines.append(f"{latency}  {gain}  {text[:150]}")
         before = step.latency or before
+    return lines
+
+
+def confirmation_lines(status: RunStatus) -> list[str]:
+    """Each kernel that another engine judged too: what the search's engine said, and what that one says."""
+    lines = []
+    for found in status.confirmations:
+        title = f"{'confirmed' if found.passed else 'refused':<9}  {found.candidate:<12}"
+        before = f"{found.searched_latency:,.0f} {found.searched_unit} on {status.engine}"
+        if found.latency is None:
+            said = f"{found.verdict} on {found.engine}: {found.message[:120]}"
+        else:
+            said = f"{found.latency:,.0f} {found.unit} on {found.engine} ({found.source})"
+        lines.append(f"{title} {before}; {said}{'  <- best' if found.best else ''}")
     return lines
 
 

@@ -68,6 +68,14 @@ class GemminiAdapter(HardwareAdapter):
     def engines(self) -> list[EngineStatus]:
         return [self._embedded(), *(machine.status() for machine in self._machines.values())]
 
+    def engine(self, name: str | None = None) -> EngineStatus:
+        # The others are not looked for: that starts programs.
+        if name in (None, ENGINE):
+            return self._embedded()
+        if name not in self._machines:
+            raise UnknownEngineError(str(name), [ENGINE, *self._machines])
+        return self._machines[name].status()
+
     def _embedded(self) -> EngineStatus:
         try:
             compiler = cross_compiler(self._path)

@@ -42,6 +42,7 @@ _CALL_WORDS = 2 + GROUPS + SAMPLES
 REPORT_WORDS = _HEAD_WORDS + MAX_CALLS * _CALL_WORDS
 _READ, _WRITE, _EXECUTE, _TO_HERE = 1, 2, 4, 8  # of a protected region; _TO_HERE: from where the one before ends
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+BEGUN = "autocomp-begun"  # printed, with the nonce, when the kernel is about to be called
 STATES = {1: "begun", 2: "finished", 3: "trapped", 4: "not isolated"}
 
 
@@ -186,7 +187,7 @@ def read_dump(path: Path, placed: Placed, console: str) -> tuple[Report, tuple[n
 
     Raises NoReport; ValueError for a file of any other form.
     """
-    begun = f"autocomp-begun {placed.nonce:016x}" in console
+    begun = f"{BEGUN} {placed.nonce:016x}" in console
     if not path.exists():
         raise NoReport(begun)
     data = np.frombuffer(bytes.fromhex(path.read_text()), np.uint8).reshape(-1, 8)[:, ::-1]
@@ -203,7 +204,7 @@ def read_dump(path: Path, placed: Placed, console: str) -> tuple[Report, tuple[n
 
 def read_console(console: str, placed: Placed) -> Report:
     """The report of this evaluation: its nonce is in it. Raises NoReport."""
-    begun = f"autocomp-begun {placed.nonce:016x}" in console
+    begun = f"{BEGUN} {placed.nonce:016x}" in console
     for match in re.finditer(r"autocomp-report((?: [0-9a-f]{16})+)", console):
         words = [int(word, 16) for word in match[1].split()]
         if len(words) == REPORT_WORDS and words[0] == placed.nonce:

@@ -20,6 +20,7 @@ from .elf_file import Image, read_image
 from .engines import DUMP, PROGRAM, UNISOLATED_VARIABLE, Executed, WholeMachine
 from .gemsim import LINE_BYTES, MAX_SHIFT_LINES, SimulatedFault
 from .harness import (
+    BEGUN,
     GROUPS,
     KERNEL_BASE,
     CallReport,
@@ -165,7 +166,8 @@ def _without_report(
     engine: WholeMachine, chosen: InputSet, executed: Executed, begun: bool, timeout_s: float
 ) -> Judgement:
     """The kernel is at fault exactly when it had been called."""
-    words = executed.console.strip()[-_WORDS_SHOWN:]
+    said = "\n".join(line for line in executed.console.splitlines() if not line.startswith(BEGUN))
+    words = said.strip()[-_WORDS_SHOWN:]
     if executed.timed_out and begun:
         return Judgement(
             "timed_out", f"stopped after {timeout_s:.0f} s on {engine.name}, in the kernel, with the {chosen.name!r} "
@@ -188,8 +190,9 @@ def _without_report(
 def _fault(report: Report) -> SimulatedFault:
     what = _WHAT.get(report.cause, f"trap {report.cause}")
     nearby = f", address {report.value:#x}" if report.value and report.cause != 8 else ""
-    if report.cause == 2 and report.value & 0x7F == 0x7B:
-        what, nearby = "the accelerator refused a command", f" ({report.value:#010x})"
+    if report.cause == 2:  # the value is the instruction, where the core tells it
+        what = "the accelerator refused a command" if report.value & 0x7F == 0x7B else what
+        nearby = f" {report.value:#010x}" if report.value else ""
     message = f"{what}{nearby} (pc {report.pc:#x})"
     kind = _KINDS.get(report.cause, "illegal_address")
     return SimulatedFault(kind=kind, message=message, pc=report.pc, call=len(report.calls) + 1)

@@ -29,6 +29,14 @@ class Confirmation(Record):
     best: bool = Field(default=False, description="The kernel that the run reports as its best")
 
     @property
+    def figure(self) -> str:
+        """Its latency in words; a count of instructions is never shown as a time."""
+        if self.latency is None:
+            return self.verdict
+        kind = self.source if self.unit in _TIMES else "not a time"
+        return f"{self.latency:,.0f} {self.unit} on {self.engine} ({kind})"
+
+    @property
     def passed(self) -> bool:
         return self.verdict == "passed"
 

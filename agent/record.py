@@ -198,9 +198,7 @@ class RunRecord:
 
     def _confirmed_line(self) -> str:
         found = self.confirmed
-        if found is None or found.latency is None:
-            return ""
-        return f" * confirmed: {found.latency:.10g} {found.unit} on {found.engine} ({found.source})\n"
+        return f" * confirmed: {found.figure}\n" if found else ""
 
 
 def mark(candidate: Candidate | None, path: Path | None = None) -> Mark | None:

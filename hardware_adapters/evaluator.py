@@ -31,7 +31,7 @@ async def evaluate(
     use_cache: bool = True,
     adapter: HardwareAdapter | None = None,
 ) -> Evaluation:
-    """As HardwareAdapter.evaluate; an answer from the cache has `cached=True`. timeout_s: None for what suits the engine.
+    """As HardwareAdapter.evaluate; an answer from the cache has `cached=True`. timeout_s=None: what suits the engine.
 
     Timeouts are not remembered, nor are failures of the infrastructure (they are exceptions): both may pass next time.
     Raises UsageError, EnvironmentLackError, EngineFailure.

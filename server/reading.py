@@ -121,10 +121,7 @@ def confirmation_lines(status: RunStatus) -> list[str]:
     for found in status.confirmations:
         title = f"{'confirmed' if found.passed else 'refused':<9}  {found.candidate:<12}"
         before = f"{found.searched_latency:,.0f} {found.searched_unit} on {status.engine}"
-        if found.latency is None:
-            said = f"{found.verdict} on {found.engine}: {found.message[:120]}"
-        else:
-            said = f"{found.latency:,.0f} {found.unit} on {found.engine} ({found.source})"
+        said = found.figure if found.passed else f"{found.verdict} on {found.engine}: {found.message[:120]}"
         lines.append(f"{title} {before}; {said}{'  <- best' if found.best else ''}")
     return lines
 

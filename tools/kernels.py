@@ -58,8 +58,8 @@ def register(server: MCPServer, bench: Bench) -> None:
         The main tool: call it after every change. `verdict` is passed, compile_error, wrong_result, crashed, timed_out
         or rejected; anything but passed is a normal result whose `message`, `fault`, `mismatches` and diagnostics say
         what to mend. Latency is an estimate with a stated error, and comes with utilisation against the roofline bound.
-        To learn *why* it is slow, use profile_kernel. About 0.2 to 2 s; large problems up to 45 s, RTL engines minutes to
-        an hour. Same kernel again: answered from the cache.
+        To learn *why* it is slow, use profile_kernel. About 0.2 to 2 s; large problems up to 45 s, RTL engines
+        minutes to an hour. Same kernel again: answered from the cache.
         """
         with reported():
             allowed_s = await in_thread(_patience_s, bench, problem, engine)

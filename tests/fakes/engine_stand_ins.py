@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-PROGRAM = Path(__file__).parents[2] / "fakes" / "whole_machine.py"
+PROGRAM = Path(__file__).with_name("whole_machine.py")
 DIMS = (48, 64, 80)
 PROBLEM = "gemmini/gemm-48x64x80"
 FIRESIM = """\

@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "hardware_adapters" / "gemmini"))
-
 from engine_stand_ins import PROBLEM, Installed, alive, install
 from mcp import Client, StdioServerParameters
 

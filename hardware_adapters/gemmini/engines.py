@@ -56,6 +56,7 @@ class WholeMachine(ABC):
     trust: ClassVar[str]
     patience_s: ClassVar[float]
     dumps_memory: ClassVar[bool]  # else the report is read from the console
+    console_while_running: ClassVar[bool] = True  # else nothing is known of a run that had to be stopped
     input_sets: ClassVar[tuple[str, ...]]
     calls: ClassVar[int]
 

@@ -38,6 +38,7 @@ class FireSim(WholeMachine):
     )
     patience_s = 1800.0
     dumps_memory = False
+    console_while_running = False
     input_sets = ("dense",)
     calls = 1
 

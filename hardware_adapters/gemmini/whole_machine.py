@@ -173,6 +173,11 @@ def _without_report(
             "timed_out", f"stopped after {timeout_s:.0f} s on {engine.name}, in the kernel, with the {chosen.name!r} "
             "inputs: an endless loop, a deadlock of the accelerator, or far too slow",
         )  # fmt: skip
+    if executed.timed_out and not engine.console_while_running:
+        raise EngineFailure(
+            f"{engine.name} did not end within {timeout_s:.0f} s and shows only afterwards what the machine printed: "
+            "either the kernel does not end (another engine can tell), or the engine hangs"
+        )
     if executed.timed_out:
         raise EngineFailure(
             f"{engine.name} did not get as far as the kernel within {timeout_s:.0f} s; allow it more. "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +32,8 @@ if task == "runworkload":
     program = deploy / "workloads" / name / described["common_bootbinary"]
     results = deploy / "results-workload" / ("2026-01-01--00-00-00-" + name) / (name + "0")
     results.mkdir(parents=True)
-    with open(results / "uartlog", "w") as log:
-        subprocess.run([{stand_in!r}, str(program)], stdout=log, stderr=log)
+    ran = subprocess.run([{stand_in!r}, str(program)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    (results / "uartlog").write_bytes(ran.stdout)  # copied from the FPGA's machine, afterwards
 note("end " + task + " " + name)
 """
 
@@ -76,6 +78,14 @@ def _executable(path: Path, text: str) -> Path:
     path.write_text(text)
     path.chmod(0o755)
     return path
+
+
+def left_over(pids: Iterable[int], patience_s: float = 5.0) -> list[int]:
+    """Those of the processes that stay: a killed one takes a moment to be gone."""
+    deadline = time.monotonic() + patience_s
+    while (left := [pid for pid in pids if alive(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
 
 
 def alive(pid: int) -> bool:

@@ -21,7 +21,7 @@ from autocomp_mcp.hardware_adapters.base import (
 from autocomp_mcp.hardware_adapters.evaluator import evaluate
 from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
 from autocomp_mcp.hardware_adapters.store import Home
-from engine_stand_ins import PROBLEM, Installed, alive, install
+from engine_stand_ins import PROBLEM, Installed, install, left_over
 
 KERNEL = "#include <stdint.h>\nvoid solution(const int8_t *A, const int8_t *B, int8_t *C) {\n  C[0] = A[0] * B[0];\n}\n"
 ENGINES = ("spike", "verilator", "firesim")
@@ -125,12 +125,16 @@ def test_one_wrong_element_is_found(machine: Make, engine: str) -> None:
 def test_a_kernel_that_hangs_is_stopped_with_all_its_processes(machine: Make, engine: str) -> None:
     made = machine(engine, "hangs")
     started = time.monotonic()
-    result = made.judged(timeout_s=6.0)
-    assert result.verdict == "timed_out" and "in the kernel" in result.message
+    if engine == "firesim":  # it brings the console only in the end, so nobody can say who is at fault
+        with pytest.raises(EngineFailure, match="does not end"):
+            made.judged(timeout_s=6.0)
+    else:
+        result = made.judged(timeout_s=6.0)
+        assert result.verdict == "timed_out" and "in the kernel" in result.message
     assert time.monotonic() - started < 30
     pids = made.installed.pids()
     assert len(pids) == 2, "the simulator and its child"
-    assert not [pid for pid in pids if alive(pid)]
+    assert not left_over(pids)
 
 
 def test_cancelling_stops_all_processes(machine: Make) -> None:
@@ -145,7 +149,7 @@ def test_cancelling_stops_all_processes(machine: Make) -> None:
             tasks.cancel_scope.cancel()
 
     anyio.run(main)
-    assert not [pid for pid in made.installed.pids() if alive(pid)]
+    assert not left_over(made.installed.pids())
 
 
 @pytest.mark.parametrize("engine", ["spike", "verilator"])
@@ -213,9 +217,10 @@ def test_parallel_evaluations_never_share_files(machine: Make, engine: str) -> N
     assert not any(Path(folder).exists() for _, folder, _ in runs), "nothing is left behind"
 
 
-def test_the_manager_of_firesim_is_called_in_turns_and_cleaned_up_after(machine: Make) -> None:
+def test_a_simulation_of_firesim_is_killed_through_its_manager_and_cleaned_up_after(machine: Make) -> None:
     made = machine("firesim", "hangs")
-    assert made.judged(timeout_s=6.0).verdict == "timed_out"
+    with pytest.raises(EngineFailure):
+        made.judged(timeout_s=6.0)
     calls = (made.folder / "calls.log").read_text().splitlines()
     assert [line.split()[:2] for line in calls] == [
         ["begin", "infrasetup"], ["end", "infrasetup"], ["begin", "runworkload"], ["begin", "kill"], ["end", "kill"],

@@ -15,7 +15,7 @@ from autocomp_mcp.hardware_adapters.base import Evaluation
 from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
 from autocomp_mcp.hardware_adapters.gemmini.engines import Spike
 from autocomp_mcp.hardware_adapters.store import Home
-from engine_stand_ins import alive
+from engine_stand_ins import left_over
 
 FOUND = Spike().availability()
 pytestmark = pytest.mark.skipif(not FOUND.available, reason=f"REAL SPIKE NOT TESTED: {FOUND.reason}")
@@ -109,7 +109,7 @@ def test_an_endless_loop_is_stopped_and_nothing_stays_behind(home: Home) -> None
     before = spikes()
     result = judged(home, RIGHT % "for (;;) fence();", timeout_s=5.0)
     assert result.verdict == "timed_out" and "in the kernel" in result.message
-    assert not [pid for pid in spikes() - before if alive(pid)]
+    assert not left_over(spikes() - before)
 
 
 ATTACKS = {

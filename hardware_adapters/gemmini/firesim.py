@@ -34,7 +34,8 @@ class FireSim(WholeMachine):
     source = "measured"
     trust = (
         "Cycles counted by the RTL on the FPGA, with FireSim's memory model. Correctness by hashes of the whole "
-        "output, salted per evaluation, and samples, printed by the machine, on one input set."
+        "output, salted per evaluation, and samples, printed by the machine, on one input set. "
+        "This project has not run it yet."
     )
     patience_s = 1800.0
     dumps_memory = False

@@ -263,7 +263,7 @@ def test_reading_host_files_is_rejected(gemmini: GemminiAdapter) -> None:
 
 def test_usage_errors_are_raised(gemmini: GemminiAdapter) -> None:
     with pytest.raises(UnknownEngineError, match="gemsim"):
-        judged(gemmini, KERNEL, engine="verilator")
+        judged(gemmini, KERNEL, engine="vcs")
     with pytest.raises(InvalidSourceError):
         judged(gemmini, "")
     with pytest.raises(InvalidSourceError):

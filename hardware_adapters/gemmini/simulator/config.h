@@ -11,6 +11,7 @@ typedef struct Config {
     unsigned dim;                    // rows and columns of the systolic array
     unsigned spad_banks, spad_rows;  // rows in all banks; a row is dim int8
     unsigned acc_banks, acc_rows;    // rows in all banks; a row is dim int32
+    unsigned spad_row_bytes, acc_row_bytes; // of a row: dim elements, powers of two
     unsigned load_entries, store_entries, execute_entries; // reservation station
     unsigned command_queue;          // commands that wait between Rocket and the reservation station
 
@@ -49,11 +50,11 @@ typedef struct Config {
     unsigned l2_hit_cycles;          // request to first beat
     unsigned dram_latency_cycles;    // what a miss adds to the first beat
     unsigned l2_misses;              // requests that can wait for DRAM
-    unsigned dram_line_cycles;       // bus time of one line
+    unsigned dram_line_eighths;      // bus time of one line, in eighths of a cycle
     unsigned dram_beat_cycles;       // from one beat of a line from DRAM to the next
-    unsigned dram_write_back_cycles; // bus time of a dirty line that makes room
-    unsigned dram_row_miss_cycles;   // further cost when the line lies in another DRAM row
-    unsigned dram_row_bytes, dram_banks;
+    unsigned dram_write_back_eighths; // bus time of a dirty line that makes room
+    unsigned dram_jump_eighths;      // further cost when the line does not lie in the block before it
+    unsigned dram_block_bytes;
 } Config;
 
 extern const Config config_gemmini16;

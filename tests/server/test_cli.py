@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,8 @@ def command(*args: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+def home(tmp_path_factory: pytest.TempPathFactory, make_home: Callable[[Path], Path]) -> Path:
+    return make_home(tmp_path_factory.mktemp("cli") / "home")
 
 
 @pytest.fixture
@@ -157,13 +158,15 @@ def test_interrupted_in_the_middle_then_resumed(run, home: Path, tmp_path: Path,
     assert resumed["state"] == "finished" and resumed["best"]["latency"] <= stopped["best"]["latency"]
 
 
-def test_killed_then_resumed_gives_the_undisturbed_answer(run, tmp_path: Path) -> None:
+def test_killed_then_resumed_gives_the_undisturbed_answer(
+    run, tmp_path: Path, make_home: Callable[[Path], Path]
+) -> None:
     arguments = ("optimize", PROBLEM, "--model", "offline", "--iterations", "3", "--plans", "3", "--json")
-    undisturbed = json.loads(run(*arguments, AUTOCOMP_HOME=str(tmp_path / "one")).stdout)
-    home = tmp_path / "two"
+    undisturbed = json.loads(run(*arguments, AUTOCOMP_HOME=str(make_home(tmp_path / "one"))).stdout)
+    home = make_home(tmp_path / "two")
     env = {k: v for k, v in os.environ.items() if not k.startswith("ANTHROPIC_")} | {"AUTOCOMP_HOME": str(home)}
     for _ in range(3):
-        runs = json.loads(run("runs", "--json", AUTOCOMP_HOME=str(home)).stdout)["runs"] if home.exists() else []
+        runs = json.loads(run("runs", "--json", AUTOCOMP_HOME=str(home)).stdout)["runs"]
         args = ("resume", runs[0]["run_id"], "--json") if runs else arguments
         process = subprocess.Popen(
             command(*args), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env, cwd=tmp_path

@@ -17,8 +17,8 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+def home(tmp_path_factory: pytest.TempPathFactory, make_home: Callable[[Path], Path]) -> Path:
+    return make_home(tmp_path_factory.mktemp("optimize") / "home")
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -120,12 +120,13 @@ def test_a_database_that_is_none_is_the_environments_failure(optimize: Run, tmp_
 
 
 @pytest.fixture
-def remote(tmp_path: Path) -> Iterator[str]:
+def remote(tmp_path: Path, make_home: Callable[[Path], Path]) -> Iterator[str]:
     """A server in a process and home of its own; its HOST:PORT."""
     command = [sys.executable, "-m", "autocomp_mcp", "serve", "--http", "127.0.0.1:0"]
     process = subprocess.Popen(
-        command, env=environment(tmp_path / "remote"), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
-    )
+        command, env=environment(make_home(tmp_path / "remote")), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        text=True,
+    )  # fmt: skip
     assert process.stderr
     found = next((m for line in process.stderr if (m := re.search(r"http://(\S+)/mcp", line))), None)
     assert found
@@ -139,7 +140,7 @@ def test_tools_of_another_server_do_the_judging(optimize: Run, remote: str, tmp_
     assert result.returncode == 0, result.stderr
     final = json.loads(result.stdout)
     assert final["speedup"] > 1 and Path(final["best"]["source_path"]).exists()
-    assert list((tmp_path / "remote" / "cache").iterdir()), "nothing was built on the remote side"
+    assert list((tmp_path / "remote" / "artifacts").rglob("*.elf")), "nothing was compiled on the remote side"
     assert optimize("gemmini/gem-4x4x4", "--server", remote).returncode == 2
 
 

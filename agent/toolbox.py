@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ENVIRONMENT = "environment:"
 RETRY_DELAYS_S = (0.2, 1.0)
 MAX_PAGES = 64
+MAX_OPTIONS = 100  # the most that one call of list_optimizations shows; menus are shorter
 
 
 class ProblemDetail(Record):
@@ -100,8 +101,9 @@ class Toolbox:
         drop: float = 0.0,
         seed: int = 0,
     ) -> tuple[OptionSummary, ...]:
-        """Those that address the bottlenecks first."""
+        """All that fit, those that address the bottlenecks first."""
         arguments = {"problem": problem, "source": source, "bottlenecks": list(bottlenecks) or None}
+        arguments |= {"limit": MAX_OPTIONS}
         data = await self._call("list_optimizations", {**arguments, "drop": drop, "seed": seed})
         return tuple(_parsed(OptionSummary, entry, "list_optimizations") for entry in data.get("options", ()))
 

@@ -135,11 +135,12 @@ class Landscape:
             bottlenecks: list[str] | None = None,
             drop: float = 0,
             seed: int = 0,
+            limit: int = 1,
         ) -> Result:
             shown = [{**option_of(n), "rewrites": len(rewrites(source or "", f"more-{n}"))} for n in NAMES]
             if drop:
                 shown = [entry for i, entry in enumerate(shown) if (seed >> i) & 1] or shown[:1]
-            return answer({"options": shown, "total": len(NAMES)})
+            return answer({"options": shown[:limit], "total": len(NAMES)})
 
         @tool()
         async def get_optimization(

@@ -136,7 +136,12 @@ def check_source(source: str) -> None:
     """Refuse what no compiler should see. Raises InvalidSourceError."""
     if not source.strip():
         raise InvalidSourceError("the source is empty: pass the kernel's full text")
-    size = len(source.encode(errors="surrogatepass"))
+    try:
+        size = len(source.encode())
+    except UnicodeEncodeError as error:  # JSON can hold half of a UTF-16 pair, which is no character
+        line = source.count("\n", 0, error.start) + 1
+        found = ascii(source[error.start])
+        raise InvalidSourceError(f"line {line} of the source holds {found}, which is no character") from error
     if size > MAX_SOURCE_BYTES:
         raise InvalidSourceError(f"the source has {size} bytes; at most {MAX_SOURCE_BYTES} are taken")
     if "\x00" in source:

@@ -92,7 +92,7 @@ def _keys(adapter: HardwareAdapter, problem: Problem, source: str, engine: str |
         adapter.configuration(chosen.name),
         seed,
     ]
-    text = hashlib.sha256(source.encode(errors="surrogatepass")).hexdigest()
+    text = hashlib.sha256(source.encode()).hexdigest()
     exact = _digest([*parts, text])
     return _Keys(exact if _LAYOUT_MATTERS.search(source) else _digest(parts), exact)
 

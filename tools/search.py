@@ -156,7 +156,8 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
         ctx: Context,
         source: Annotated[str | None, Field(description="Kernel to start from; default: the baseline")] = None,
         model: Annotated[
-            str | None, Field(description="offline (free, rule-based) or anthropic:NAME; default: what is set up")
+            str | None,
+            Field(max_length=200, description="offline (free, rule-based) or anthropic:NAME; default: what is set up"),
         ] = None,
         settings: Annotated[
             dict[str, Any] | None,

@@ -333,7 +333,11 @@ class HardwareAdapter(ABC):
 
     @abstractmethod
     def problem(self, problem_id: str) -> Problem:
-        """Raises UnknownProblemError, with the nearest known id in its text."""
+        """Raises UnknownProblemError, with the `nearest` id in its text."""
+
+    def nearest(self, problem_id: str) -> str | None:
+        """The valid id that was probably meant by one that is none, with its dimensions; None when nothing is near."""
+        return None
 
     @abstractmethod
     def baseline(self, problem: Problem) -> str:

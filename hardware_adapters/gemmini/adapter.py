@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -24,6 +24,7 @@ from ..base import (
     Profile,
     Rewrite,
     UnknownEngineError,
+    UnknownProblemError,
     check_source,
     kernel_digest,
 )
@@ -92,8 +93,14 @@ class GemminiAdapter(HardwareAdapter):
 
     def problem(self, problem_id: str) -> Problem:
         if not problem_id.startswith(f"{TARGET}/{FAMILY}-"):
-            raise unknown_problem(problem_id, [PATTERN.text], EXAMPLES)
+            raise unknown_problem(problem_id, self.nearest(problem_id), [PATTERN.text])
         return describe(Gemm.of(problem_id))
+
+    def nearest(self, problem_id: str) -> str | None:
+        near = PATTERN.nearest(problem_id)
+        with suppress(UnknownProblemError):
+            return near and Gemm.of(near).id
+        return None
 
     def baseline(self, problem: Problem) -> str:
         from .emit import emit

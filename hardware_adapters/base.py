@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -342,6 +342,12 @@ class HardwareAdapter(ABC):
     @abstractmethod
     def baseline(self, problem: Problem) -> str:
         """Source of a straightforward, correct kernel."""
+
+    async def prepare(self, engine: str | None, announce: Callable[[str], None]) -> None:
+        """Build what the engine needs and this machine has not built yet; `announce` is told what ('the simulator')
+        before a build begins. The other methods need no such call: they build too.
+        Raises UnknownEngineError, EnvironmentLackError."""
+        return None
 
     @abstractmethod
     async def compile(self, problem: Problem, source: str) -> Compilation:

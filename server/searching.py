@@ -60,7 +60,7 @@ def optimize(
             finally:
                 await models.aclose()
 
-        return _run(run_id, problem, servers, as_json, drive)
+        return _run(run_id, problem, servers, changes.get("engine"), as_json, drive)
 
     return guarded(command, as_json)
 
@@ -80,7 +80,7 @@ def resume(run: str, servers: list[str], as_json: bool) -> int:
             finally:
                 await models.aclose()
 
-        return _run(row.run_id, row.problem, servers, as_json, drive)
+        return _run(row.run_id, row.problem, servers, row.settings.get("engine"), as_json, drive)
 
     return guarded(command, as_json)
 
@@ -95,7 +95,7 @@ def _check(problem: str, engine: str | None) -> None:
             raise UnknownEngineError(engine, names)
 
 
-def _run(run_id: str, problem: str, servers: list[str], as_json: bool, drive: Drive) -> int:
+def _run(run_id: str, problem: str, servers: list[str], engine: str | None, as_json: bool, drive: Drive) -> int:
     """Drive a search under the live display; SIGINT and SIGTERM stop it cleanly, whatever it found is kept."""
     home = Home()
     journal = Journal(home.database)
@@ -112,6 +112,8 @@ def _run(run_id: str, problem: str, servers: list[str], as_json: bool, drive: Dr
                             tasks.cancel_scope.cancel()
 
                 tasks.start_soon(watch)
+                if not servers:
+                    await adapter_for(problem).prepare(engine, display.building)
                 async with _connected(problem, servers) as toolbox:
                     await drive(toolbox, display, journal, home.path / "runs")
                 tasks.cancel_scope.cancel()

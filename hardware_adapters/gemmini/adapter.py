@@ -119,6 +119,12 @@ class GemminiAdapter(HardwareAdapter):
 
         return rewrite(problem, source, option, variant)
 
+    async def prepare(self, engine: str | None, announce: Callable[[str], None]) -> None:
+        if engine not in (None, ENGINE):
+            raise UnknownEngineError(str(engine), [ENGINE])
+        with _disk_is_infrastructure():
+            await gemsim.simulator(self.home, lambda: announce("the simulator"))
+
     async def compile(self, problem: Problem, source: str) -> Compilation:
         check_source(source)
         with _disk_is_infrastructure():
@@ -167,9 +173,9 @@ class GemminiAdapter(HardwareAdapter):
             raise UnknownEngineError(str(engine), [ENGINE])
         gemm = Gemm.of(problem.id)
         digest = kernel_digest(source)
-        deadline = time.monotonic() + timeout_s
         compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
         program = await gemsim.simulator(self.home)
+        deadline = time.monotonic() + timeout_s  # the time in which others, or we, build the simulator is no kernel's
 
         def draw() -> tuple[tuple[InputSet, ...], tuple[gemsim.JobCase, ...]]:
             from .inputs import generator, input_sets  # NumPy loads while the compiler runs

@@ -10,9 +10,21 @@ import typer
 
 from .. import __version__
 
+EXIT_STATUSES = {
+    0: "done",
+    1: "the kernel failed its evaluation",
+    2: "wrong usage, or an unknown problem, run or engine",
+    3: "this machine or a service lacks what was asked for, or failed",
+    4: "a limit was reached before any result",
+    130: "stopped by Ctrl-C (SIGINT); a search says which command goes on",
+    143: "stopped by SIGTERM; likewise",
+}
+EPILOG = "\n".join(["Exit status:", *(f"{status:>4}  {meaning}" for status, meaning in EXIT_STATUSES.items())])
+
 app = typer.Typer(
     name="autocomp-mcp",
     help="Makes tensor-accelerator kernels fast: a language model searches, the hardware (or its simulator) judges.",
+    epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -44,10 +56,10 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
     ] = False,
 ) -> None:
-    """See `COMMAND --help`. Exit status: 0 done, 1 kernel failed, 2 usage, 3 environment, 4 limit without a result."""
+    """See `COMMAND --help`."""
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def optimize(
     problem: ProblemArg,
     source: Annotated[Path | None, typer.Option("--source", help="kernel to start from; default: the baseline")] = None,
@@ -77,7 +89,7 @@ def optimize(
     sys.exit(searching.optimize(problem, source, model, server or [], changes, json))
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def resume(run: RunArg, server: Servers = None, json: Json = False) -> None:
     """Go on with a run that was interrupted; nothing finished is done again."""
     from . import searching
@@ -105,7 +117,7 @@ def show(
     sys.exit(reading.show(run, source, json))
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def evaluate(
     problem: ProblemArg,
     file: FileArg,

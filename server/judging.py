@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import anyio
-
 from ..hardware_adapters.base import Compilation, Evaluation, Latency, Profile
-from .shell import DONE, KERNEL_FAILED, emit, guarded, read_source, say
+from .shell import DONE, KERNEL_FAILED, emit, guarded, read_source, run, say
 
 
 def evaluate(problem: str, file: Path, engine: str | None, seed: int, as_json: bool) -> int:
@@ -23,7 +21,7 @@ def evaluate(problem: str, file: Path, engine: str | None, seed: int, as_json: b
             await adapter.prepare(engine, _building)
             return await evaluate(problem, source, engine=engine, seed=seed)
 
-        evaluation = anyio.run(judge)
+        evaluation = run(judge)
         if as_json:
             emit(evaluation.model_dump(mode="json"))
         else:
@@ -39,7 +37,8 @@ def compile_kernel(problem: str, file: Path, as_json: bool) -> int:
 
         adapter = adapter_for(problem)
         found = adapter.problem(problem)
-        compilation = anyio.run(adapter.compile, found, read_source(file))
+        source = read_source(file)
+        compilation = run(lambda: adapter.compile(found, source))
         if as_json:
             emit(compilation.model_dump(mode="json"))
         else:
@@ -61,7 +60,7 @@ def profile(problem: str, file: Path, engine: str | None, timeline: Path | None,
             await adapter.prepare(engine, _building)
             return await adapter.profile(found, source, engine=engine, timeline=timeline)
 
-        result = anyio.run(look)
+        result = run(look)
         if as_json:
             emit(result.model_dump(mode="json"))
         else:

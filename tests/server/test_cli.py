@@ -1,14 +1,18 @@
 """The command line as scripts see it: exit statuses, one JSON object, errors that say what to do."""
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from autocomp_mcp.server.cli import EXIT_STATUSES
 
 PROBLEM = "gemmini/gemm-32x32x32"
 
@@ -153,9 +157,51 @@ def test_interrupted_in_the_middle_then_resumed(run, home: Path, tmp_path: Path,
     out, err = process.communicate(timeout=60)
     stopped = json.loads(out)
     assert process.returncode == 128 + number and stopped["state"] == "cancelled", err
-    assert f"resume {stopped['run_id']}" in err
-    resumed = json.loads(run("resume", stopped["run_id"], "--json").stdout)
+    said = re.search(r"go on with: autocomp-mcp (resume \S+)$", err, re.MULTILINE)
+    assert said and said[1] == f"resume {stopped['run_id']}"
+    resumed = json.loads(run(*said[1].split(), "--json").stdout)
     assert resumed["state"] == "finished" and resumed["best"]["latency"] <= stopped["best"]["latency"]
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "profile"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
+def test_a_stopped_evaluation_leaves_no_simulator(
+    tmp_path: Path, make_home: Callable[[Path], Path], number: int, verb: str
+) -> None:
+    home = make_home(tmp_path / "home")
+    endless = "void solution(const int8_t *A, const int8_t *B, int8_t *C) { for (;;) ; }\n"
+    (tmp_path / "endless.c").write_text('#include "gemmini_api.h"\n' + endless)
+    process = subprocess.Popen(
+        command(verb, "gemmini/gemm-1024x1024x1024", "endless.c", "--json"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env=os.environ | {"AUTOCOMP_HOME": str(home)},
+    )  # fmt: skip
+
+    def simulating() -> bool:
+        lines = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                lines.append(path.read_bytes())
+        return any(line.startswith(str(home).encode()) and b"\0job\0" in line for line in lines)
+
+    while not simulating():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, err
+    assert json.loads(out)["error"]["kind"] == "interrupted" and "Traceback" not in err
+    assert not simulating()
+
+
+def test_exit_statuses_are_written_down(run) -> None:
+    architecture = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
+    for args in ([], ["optimize"], ["resume"], ["evaluate"]):
+        said = run(*args, "--help").stdout
+        for status, meaning in EXIT_STATUSES.items():
+            assert re.search(rf"^ *{status}  {re.escape(meaning)} *$", said, re.MULTILINE), said
+            assert f"| {status} | {meaning} |" in architecture
 
 
 def test_killed_then_resumed_gives_the_undisturbed_answer(

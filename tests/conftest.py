@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -35,3 +36,19 @@ def make_home(builds: Path) -> MakeHome:
         return folder
 
     return make
+
+
+@pytest.fixture
+def simulating() -> Callable[[Path], bool]:
+    """Tells whether a simulator of that home is running: looks for its command line in /proc."""
+
+    def look(home: Path) -> bool:
+        lines = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):  # it has just ended
+                lines.append(path.read_bytes())
+        return any(line.startswith(str(home).encode()) and b"\0job\0" in line for line in lines)
+
+    if not Path("/proc/self/cmdline").exists():
+        pytest.skip("looks for processes in /proc")
+    return look

@@ -121,15 +121,34 @@ class Problem(ProblemSummary):
 _COMMENTS = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
+def _without_comments(source: str) -> str:
+    return _COMMENTS.sub(lambda m: m[0] if m[0][0] in "\"'" else " ", source)
+
+
 def normalise_source(source: str) -> str:
     """C-like source without comments and insignificant white space: what makes two kernels the same text."""
-    bare = _COMMENTS.sub(lambda m: m[0] if m[0][0] in "\"'" else " ", source.replace("\r\n", "\n"))
+    bare = _without_comments(source.replace("\r\n", "\n"))
     return "\n".join(" ".join(line.split()) for line in bare.split("\n") if line.strip())
 
 
 def kernel_digest(source: str) -> str:
-    """Identity of a kernel: SHA-256 of its normalised source, 16 hex digits."""
+    """A kernel's name: SHA-256 of its normalised source, 16 hex digits; see `kernel_identity` for comparing."""
     return hashlib.sha256(normalise_source(source).encode()).hexdigest()[:16]
+
+
+# Lines that are joined, or ended, where `normalise_source` does not see it: a comment may go on, or end earlier.
+_JOINED_LINES = re.compile(r"\\\s*\n|\?\?/|\r(?!\n)")
+# In text without comments: literals, whose white space counts, and what is white space to Python but not to C.
+_COUNTED_LAYOUT = re.compile(r"__LINE__|^(?![ \t]*#[ \t]*include)[^\n]*\"|'|[^\S \t\n\r\f\v]", re.MULTILINE)
+
+
+def kernel_identity(source: str) -> str:
+    """What two sources share when they are one kernel: `kernel_digest`, or the digest of the very text (16 hex digits)
+    where layout can change the meaning. Results of one may be taken for the other."""
+    bare = _without_comments(source)
+    if _JOINED_LINES.search(source) or _COUNTED_LAYOUT.search(bare):
+        return hashlib.sha256(source.encode()).hexdigest()[:16]
+    return kernel_digest(source)
 
 
 def check_source(source: str) -> None:

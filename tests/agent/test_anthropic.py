@@ -201,3 +201,20 @@ async def test_bad_model_names(spec: str) -> None:
     async with Toolbox.connect(Landscape().server) as toolbox:
         with pytest.raises(AgentUsageError):
             make_models(spec, toolbox)
+
+
+@pytest.mark.parametrize(("line_end", "evaluations", "duplicates"), [("\\\n", 3, 0), ("\n", 2, 1)])
+async def test_kernels_that_differ_in_layout_alone_are_two_where_layout_counts(
+    tmp_path: Path, line_end: str, evaluations: int, duplicates: int
+) -> None:
+    """A comment whose end of line is spliced away hides the code after it."""
+
+    def writes(body: dict[str, Any]) -> str:
+        if is_plan(body):
+            return clever(body)
+        second = "more-depth:" in asked(body)
+        return fenced(kernel(width=1) + ("// the end " + line_end if second else "//\n") + "int hidden;\n")
+
+    with MessagesApi(writes) as api:
+        result = await run(api, tmp_path, plans=2)
+    assert (result.evaluations, result.duplicates) == (evaluations, duplicates)

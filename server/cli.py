@@ -39,6 +39,10 @@ RunArg = Annotated[str, typer.Argument(metavar="RUN", help="a run id, or `last`"
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout, all else on stderr")]
 Engine = Annotated[str | None, typer.Option("--engine", help="engine to judge by; `doctor` lists them")]
 Target = Annotated[str | None, typer.Option("--target", help="only this target")]
+Iterations = Annotated[int | None, typer.Option("--iterations", min=1)]
+MaxCost = Annotated[float | None, typer.Option("--max-cost", metavar="USD", help="stop before spending more")]
+MaxEvaluations = Annotated[int | None, typer.Option("--max-evaluations", min=1)]
+Timeout = Annotated[float | None, typer.Option("--timeout", metavar="S", help="wall clock, in seconds")]
 Servers = Annotated[
     list[str] | None, typer.Option("--server", help="URL of an MCP server to use instead of this process")
 ]
@@ -66,16 +70,14 @@ def optimize(
     model: Annotated[str | None, typer.Option("--model", help="offline, or anthropic:NAME")] = None,
     engine: Engine = None,
     server: Servers = None,
-    iterations: Annotated[int | None, typer.Option("--iterations", min=1)] = None,
+    iterations: Iterations = None,
     plans: Annotated[int | None, typer.Option("--plans", min=1, help="plans per candidate of the beam")] = None,
     codes: Annotated[int | None, typer.Option("--codes", min=1, help="implementations per plan")] = None,
     beam: Annotated[int | None, typer.Option("--beam", min=1, help="candidates that go on")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
-    max_cost: Annotated[
-        float | None, typer.Option("--max-cost", metavar="USD", help="stop before spending more")
-    ] = None,
-    max_evaluations: Annotated[int | None, typer.Option("--max-evaluations", min=1)] = None,
-    timeout: Annotated[float | None, typer.Option("--timeout", metavar="S", help="wall clock, in seconds")] = None,
+    max_cost: MaxCost = None,
+    max_evaluations: MaxEvaluations = None,
+    timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Search for a faster kernel: plan, generate, simulate, select, again."""
@@ -90,11 +92,26 @@ def optimize(
 
 
 @app.command(epilog=EPILOG)
-def resume(run: RunArg, server: Servers = None, json: Json = False) -> None:
-    """Go on with a run that was interrupted; nothing finished is done again."""
+def resume(
+    run: RunArg,
+    server: Servers = None,
+    iterations: Iterations = None,
+    max_cost: MaxCost = None,
+    max_evaluations: MaxEvaluations = None,
+    timeout: Timeout = None,
+    json: Json = False,
+) -> None:
+    """Go on with a run that was interrupted, or with larger limits; nothing finished is done again.
+
+    Limits count from the run's beginning, and those not given stay as they were.
+    """
     from . import searching
 
-    sys.exit(searching.resume(run, server or [], json))
+    limits = {
+        "iterations": iterations, "max_cost_usd": max_cost, "max_evaluations": max_evaluations, "timeout_s": timeout,
+    }  # fmt: skip
+    limits = {key: value for key, value in limits.items() if value is not None}
+    sys.exit(searching.resume(run, server or [], limits, json))
 
 
 @app.command()

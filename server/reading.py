@@ -81,7 +81,7 @@ def status_json(status: RunStatus, home: Home | None) -> dict[str, Any]:
         "state": status.state, "baseline": mark(status.baseline), "best": best, "speedup": status.speedup,
         "evaluations": status.evaluations, "model_calls": status.model_calls,
         "tokens": status.tokens.model_dump(), "cost_usd": status.cost_usd, "wall_s": status.wall_s,
-        "stop_reason": status.stop_reason,
+        "stop_reason": status.stop_reason, "limit": status.limit,
     }  # fmt: skip
 
 

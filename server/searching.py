@@ -25,6 +25,8 @@ from .display import Display
 from .reading import find_run, status_json, summary_lines
 from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, read_source, run, say
 
+LIMIT_OPTIONS = {"cost": "--max-cost USD", "evaluations": "--max-evaluations N", "time": "--timeout S"}
+
 Drive = Callable[[Toolbox, Display, Journal, Path], Awaitable[RunStatus]]
 
 
@@ -39,11 +41,7 @@ def optimize(
             say("model: offline, the rule-based tuner (no ANTHROPIC_API_KEY set; --model chooses another)")
         elif model is None:
             say(f"model: {spec} (--model chooses another)")
-        try:
-            settings = SearchSettings.for_model(spec, **changes)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise AgentUsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        settings = _settings(lambda: SearchSettings.for_model(spec, **changes))
         text = read_source(source) if source is not None else None
         run_id = new_run_id()
 
@@ -62,17 +60,18 @@ def optimize(
     return guarded(command, as_json)
 
 
-def resume(run: str, servers: list[str], as_json: bool) -> int:
+def resume(run: str, servers: list[str], limits: dict[str, Any], as_json: bool) -> int:
     def command() -> int:
         journal = Journal(Home().database)
         row = journal.run(find_run(journal, run))
+        _settings(lambda: SearchSettings.model_validate(row.settings | limits))
 
         async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
             models = make_models(row.model, toolbox)
             try:
                 return await resume_search(
                     row.run_id, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
-                    listener=display.update,
+                    listener=display.update, limits=limits,
                 )  # fmt: skip
             finally:
                 await models.aclose()
@@ -80,6 +79,15 @@ def resume(run: str, servers: list[str], as_json: bool) -> int:
         return _run(row.run_id, row.problem, servers, row.settings.get("engine"), as_json, drive)
 
     return guarded(command, as_json)
+
+
+def _settings(make: Callable[[], SearchSettings]) -> SearchSettings:
+    """Raises AgentUsageError, which names the setting."""
+    try:
+        return make()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise AgentUsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 def _check(problem: str, engine: str | None) -> None:
@@ -126,6 +134,8 @@ def _run(run_id: str, problem: str, servers: list[str], engine: str | None, as_j
             return KERNEL_FAILED
         say(f"autocomp-mcp: {status.stop_reason}; go on with: autocomp-mcp resume {run_id}")
         return ENVIRONMENT
+    if status.limit is not None:
+        say(f"go on with: autocomp-mcp resume {run_id} {LIMIT_OPTIONS[status.limit]}")
     return DONE if status.best is not None else LIMIT
 
 

@@ -26,16 +26,25 @@ def environment(home: Path) -> dict[str, str]:
     return clean | {"AUTOCOMP_HOME": str(home)}
 
 
-@pytest.fixture
-def optimize(home: Path, tmp_path: Path) -> Run:
+def caller(verb: str, home: Path, folder: Path) -> Run:
     def call(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "autocomp_mcp", "optimize", *args, "--json"]
+        command = [sys.executable, "-m", "autocomp_mcp", verb, *args, "--json"]
         return subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, stdin=subprocess.DEVNULL,
+            command, capture_output=True, text=True, cwd=folder, stdin=subprocess.DEVNULL,
             env=environment(home) | more,
         )  # fmt: skip
 
     return call
+
+
+@pytest.fixture
+def optimize(home: Path, tmp_path: Path) -> Run:
+    return caller("optimize", home, tmp_path)
+
+
+@pytest.fixture
+def resume(home: Path, tmp_path: Path) -> Run:
+    return caller("resume", home, tmp_path)
 
 
 @pytest.fixture
@@ -80,10 +89,23 @@ def test_time_that_ends_before_any_result(optimize: Run) -> None:
     assert final["best"] is None and "time limit" in final["stop_reason"]
 
 
-def test_a_budget_of_evaluations_is_kept(optimize: Run) -> None:
+def test_a_budget_of_evaluations_is_kept_and_can_be_raised(optimize: Run, resume: Run) -> None:
     result = optimize(PROBLEM, "--max-evaluations", "3")
     assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["evaluations"] == 3
+    stopped = json.loads(result.stdout)
+    assert stopped["evaluations"] == 3
+    assert f"go on with: autocomp-mcp resume {stopped['run_id']} --max-evaluations N\n" in result.stderr
+    for args, code, evaluations in (
+        ([], 0, 3),
+        (["--max-evaluations", "6"], 0, 6),
+        (["--max-evaluations", "6"], 2, None),
+    ):
+        again = resume(stopped["run_id"], *args)
+        assert again.returncode == code, again.stderr
+        final = json.loads(again.stdout)
+        assert final.get("evaluations") == evaluations
+    assert "has used 6 of max_evaluations" in again.stderr
+    assert resume(stopped["run_id"], "--timeout", "-1").returncode == 2
 
 
 def test_the_default_model_is_said_in_one_line(optimize: Run) -> None:

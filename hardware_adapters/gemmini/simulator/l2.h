@@ -13,6 +13,9 @@ void l2_reset(L2 *);
 // Cycle at which the data of an access issued at `cycle` is there. Accesses may touch several lines.
 uint64_t l2_access(L2 *, uint64_t cycle, uint64_t addr, unsigned bytes, int write);
 
+// 1 when that access would have to wait for DRAM.
+int l2_would_miss(const L2 *, uint64_t addr, unsigned bytes, int write);
+
 // Lines found and not found since the last mark.
 void l2_mark(L2 *);
 uint64_t l2_hits(const L2 *);

@@ -49,7 +49,7 @@ U = TypeVar("U")
 
 
 class GemminiAdapter(HardwareAdapter):
-    """Gemmini, 16x16 int8, weights stationary or outputs stationary; one engine, `gemsim`."""
+    """Gemmini, 16x16 int8, weights stationary; one engine, `gemsim`."""
 
     target = TARGET
     title = "Gemmini (16x16 int8 systolic array beside a Rocket core)"

@@ -49,7 +49,7 @@ const Config config_gemmini16 = {
     .l2_misses = 12,                // RTL corpus README
     .dram_beat_cycles = 2,          // 8 bytes per cycle behind the AXI port
     .dram_write_back_eighths = 64,
-    .dram_line_eighths = 70,        // 8 bytes per cycle behind the AXI port make 64; RTL: dram_cold_seq, with any memory behind it
+    .dram_line_eighths = 68,        // 8 bytes per cycle behind the AXI port make 64; RTL: dram_cold_seq, with any memory behind it
     .dram_jump_eighths = 8,         // RTL: dram_cold rows at a large stride, against sequential
     .dram_block_bytes = 1024,
 };

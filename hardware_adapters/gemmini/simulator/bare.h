@@ -4,7 +4,10 @@
 
 #include <stdint.h>
 
+#include "config.h"
+
 typedef struct BareOptions {
+    const Config *config; // the accelerator
     int timed;            // Rocket and Gemmini timing; otherwise mcycle counts instructions, as on Spike
     int allow_misaligned; // plain loads and stores need not be aligned (Rocket traps)
     uint64_t limit_instructions;

@@ -4,13 +4,16 @@
 
 #include <stdint.h>
 
+enum Element { ELEMENT_INT8, ELEMENT_FLOAT32 }; // with accumulators of int32 and float32
+
 typedef struct Config {
     const char *name;
+    enum Element element;
 
     // Sizes (public documentation of the generator's default configuration).
     unsigned dim;                    // rows and columns of the systolic array
-    unsigned spad_banks, spad_rows;  // rows in all banks; a row is dim int8
-    unsigned acc_banks, acc_rows;    // rows in all banks; a row is dim int32
+    unsigned spad_banks, spad_rows;  // rows in all banks; a row is dim elements
+    unsigned acc_banks, acc_rows;    // rows in all banks; a row is dim accumulators
     unsigned load_entries, store_entries, execute_entries; // reservation station
     unsigned command_queue;          // commands that wait between Rocket and the reservation station
 
@@ -47,5 +50,9 @@ typedef struct Config {
 } Config;
 
 extern const Config config_gemmini16;
+
+// The configuration with this name, or NULL. `names` of the others, for messages, comma separated.
+const Config *config_named(const char *name);
+extern const char config_names[];
 
 #endif

@@ -33,6 +33,7 @@ int bare_run(const char *elf_path, const BareOptions *options) {
         return 1;
     }
     machine_reset(&m, options->timed);
+    if (!options->strict) gemmini_zero_fill(m.gemmini);
     Hart *h = m.hart;
     h->elf = elf;
     h->allow_misaligned = options->allow_misaligned;

@@ -44,6 +44,11 @@ void gemmini_reset(Gemmini *g, int timed) {
     timing_reset(g->timing);
 }
 
+void gemmini_zero_fill(Gemmini *g) {
+    memset(g->spad_set, 1, g->config->spad_rows);
+    memset(g->acc_set, 1, g->config->acc_rows);
+}
+
 // --- commands
 
 static int config_count(uint64_t rs1) {

@@ -38,6 +38,7 @@ static unsigned least(unsigned a, unsigned b) { return a < b ? a : b; }
 
 static Dim dimension(uint64_t bounds, uint64_t pads, unsigned shift, const char *name, unsigned dim) {
     Dim d = {bounds >> shift & 0xffff, pads >> shift & 0xffff};
+    if (!name) return (Dim){1, 0}; // does not matter
     if (!d.blocks) fault_raise("limit_exceeded", "loop_ws with %s = 0 blocks", name);
     if (d.pad >= dim) fault_raise("limit_exceeded", "loop_ws with pad_%s = %u: less than %u", name, d.pad, dim);
     return d;
@@ -68,7 +69,7 @@ static MatmulLoop read_registers(Gemmini *g, uint64_t rs1, uint64_t rs2) {
     unsigned dim = g->dim;
     MatmulLoop l = {
         .g = g, .i = dimension(s->rs2[0], s->rs1[0], 0, "I", dim), .j = dimension(s->rs2[0], s->rs1[0], 16, "J", dim),
-        .k = dimension(s->rs2[0], s->rs1[0], 32, "K", dim), .a = s->rs1[1], .b = s->rs2[1], .d = s->rs1[2], .c = s->rs2[2],
+        .k = dimension(s->rs2[0], s->rs1[0], 32, rs2 & RESIDUAL_ADD ? NULL : "K", dim), .a = s->rs1[1], .b = s->rs2[1], .d = s->rs1[2], .c = s->rs2[2],
         .a_stride = s->rs1[3], .b_stride = s->rs2[3], .d_stride = s->rs1[4], .c_stride = s->rs2[4],
         .accumulate = rs1 & 1, .full_c = (rs1 & FULL_C) != 0, .low_d = (rs1 & LOW_D) != 0 || g->floating, .activation = rs1 >> 8 & 7,
         .a_transpose = rs2 & 1, .b_transpose = rs2 >> 1 & 1, .wide = wide_blocks(dim * g->element_bytes)};

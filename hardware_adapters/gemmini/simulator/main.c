@@ -16,6 +16,7 @@ static const char usage[] =
     "       gemsim run [OPTION...] PROGRAM   run a bare-metal ELF program until it exits through HTIF\n"
     "           --timed                      count cycles (otherwise mcycle counts instructions)\n"
     "           --config NAME                accelerator: gemmini16-int8 (default), gemmini4-fp32, gemmini32-int8\n"
+    "           --strict                     reading scratchpad or accumulator rows never written is an error\n"
     "           --misaligned                 allow misaligned loads and stores\n"
     "           --limit-instructions N       give up after N instructions (default 2000000000)\n"
     "       gemsim --version\n";
@@ -41,6 +42,7 @@ static int run_program(int argc, char **argv) {
     const char *program = NULL;
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--timed") == 0) options.timed = 1;
+        else if (strcmp(argv[i], "--strict") == 0) options.strict = 1;
         else if (strcmp(argv[i], "--misaligned") == 0) options.allow_misaligned = 1;
         else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
             options.config = config_named(argv[++i]);

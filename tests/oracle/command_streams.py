@@ -1,23 +1,25 @@
-"""Random legal command streams for Gemmini's weight-stationary subset, and the kernel that replays them from a table.
+"""Random legal command streams for Gemmini, and the kernel that replays them from a table.
 
 A stream fills a few regions of scratchpad and accumulator, does random things to them, and ends by storing all of them,
-so that two models agree exactly when their outputs do.
+so that two models agree exactly when their outputs do. The plain set is loads, weight-stationary products and stores;
+each of FEATURES adds one more part of the ISA.
 """
 
 from __future__ import annotations
 
+import copy
 import random
 import struct
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import numpy as np
-from gemmini_oracle import (
+from command_encoding import config_ex, config_ld, config_st, local
+from gemmini_isa import (
     ACCUMULATE,
     ACCUMULATOR,
     COMPUTE_ACCUMULATED,
     COMPUTE_PRELOADED,
-    CONFIG,
-    DIM,
     FLUSH,
     FULL_WIDTH,
     GARBAGE,
@@ -26,28 +28,29 @@ from gemmini_oracle import (
     MVIN3,
     MVOUT,
     PRELOAD,
-    Buffer,
-    Command,
-    GemminiOracle,
+    RELU,
 )
+from gemmini_oracle import Buffer, Command, GemminiOracle, IllegalCommand
+from stream_features import FEATURES, Features
+from stream_layout import DIM, INPUT, INPUT_BYTES, OUTPUT, OUTPUT_BYTES, RANDOM_OUTPUT_BYTES, REGION_ROWS
 
-INPUT_BYTES, OUTPUT_BYTES = 16384, 49152
-RANDOM_OUTPUT_BYTES = 16384  # where the random mvouts go; the final stores of all regions lie behind
-REGION_ROWS = 64
-_INPUT, _OUTPUT = 1 << 40, 2 << 40  # DRAM addresses in a table are relative to one of the kernel's arguments
+__all__ = ["FEATURES", "INPUT_BYTES", "OUTPUT_BYTES", "REPLAY", "Stream", "make_stream"]
 
 REPLAY = """
 #include <stdint.h>
 #define ISSUE(f) case f: asm volatile(".insn r 0x7b, 3, " #f ", x0, %0, %1" ::"r"(a), "r"(b)); break;
+static uint64_t place(uint64_t a, const int8_t *in, int8_t *out) {
+  return a >> 40 == 1 ? (uint64_t)in + (uint32_t)a : a >> 40 == 2 ? (uint64_t)out + (uint32_t)a : a;
+}
 void solution(const uint64_t *program, const int8_t *in, int8_t *out) {
   for (uint64_t n = *program++; n; n--, program += 3) {
-    uint64_t a = program[1], b = program[2];
-    if (program[0] != 0 && program[0] != 6 && program[0] != 4 && program[0] != 5) {
-      if (a >> 40 == 1) a = (uint64_t)in + (uint32_t)a;
-      else if (a >> 40 == 2) a = (uint64_t)out + (uint32_t)a;
-    }
-    switch (program[0]) {
-      ISSUE(0) ISSUE(1) ISSUE(2) ISSUE(3) ISSUE(4) ISSUE(5) ISSUE(6) ISSUE(7) ISSUE(14)
+    uint64_t f = program[0], a = program[1], b = program[2], unused;
+    if (f == 1 || f == 2 || f == 3 || f == 14) a = place(a, in, out);
+    if (f == 10 || f == 11 || f == 20 || f == 21) a = place(a, in, out), b = place(b, in, out);
+    switch (f) {
+      ISSUE(0) ISSUE(1) ISSUE(2) ISSUE(3) ISSUE(4) ISSUE(5) ISSUE(6) ISSUE(7) ISSUE(8) ISSUE(9) ISSUE(10) ISSUE(11)
+      ISSUE(12) ISSUE(13) ISSUE(14) ISSUE(15) ISSUE(16) ISSUE(17) ISSUE(18) ISSUE(19) ISSUE(20) ISSUE(21)
+      case 126: asm volatile(".insn r 0x7b, 7, 126, %0, %1, %2" : "=r"(unused) : "r"(a), "r"(b)); break;
     }
   }
 }
@@ -57,6 +60,8 @@ void solution(const uint64_t *program, const int8_t *in, int8_t *out) {
 class Stream(NamedTuple):
     commands: list[Command]
     data: np.ndarray  # uint8, INPUT_BYTES
+    prologue: int  # commands of the fixed beginning and end
+    epilogue: int
 
     def table(self) -> bytes:
         """What the replaying kernel reads: a count and three words per command."""
@@ -66,194 +71,176 @@ class Stream(NamedTuple):
     def expected(self, poison: int) -> np.ndarray:
         """The output buffer after the stream, if it held `poison` before."""
         out = np.full(OUTPUT_BYTES, poison, np.uint8)
-        GemminiOracle([Buffer(_INPUT, self.data.copy()), Buffer(_OUTPUT, out)]).run(self.commands)
+        _machine(self.data, out).run(self.commands)
         return out
 
     def prefix(self, length: int) -> Stream:
         """The first commands and the final stores: for finding the command that goes wrong."""
-        return Stream([*self.commands[: self.prologue + length], *self.commands[-self.epilogue :]], self.data)
-
-    @property
-    def epilogue(self) -> int:
-        return 1 + 2 * 6 + 4 * 4
-
-    @property
-    def prologue(self) -> int:
-        return 4 + 6 + 4
+        commands = [*self.commands[: self.prologue + length], *self.commands[-self.epilogue :]]
+        return self._replace(commands=commands)
 
     @property
     def length(self) -> int:
         return len(self.commands) - self.prologue - self.epilogue
 
 
-def make_stream(seed: int, length: int, transposes: bool = False) -> Stream:
-    """A stream of `length` random commands between its fixed beginning and end."""
-    return _Maker(random.Random(seed), transposes).stream(length)
+def _machine(data: np.ndarray, out: np.ndarray) -> GemminiOracle:
+    return GemminiOracle([Buffer(INPUT, data.copy()), Buffer(OUTPUT, out)])
 
 
-def _local(address: int, cols: int, rows: int) -> int:
-    return rows << 48 | cols << 32 | address
+def make_stream(seed: int, length: int, features: Collection[str] = ()) -> Stream:
+    """A stream of about `length` random commands between its fixed beginning and end.
+
+    Loops bring up to a few dozen commands at once, so a stream with features can be longer. Raises KeyError for a
+    feature that FEATURES lacks.
+    """
+    return Maker(random.Random(seed), features).stream(length)
 
 
-def _float_bits(value: float) -> int:
-    return int(np.float32(value).view(np.uint32))
+class Maker:
+    """One stream in the making. An action that the oracle refuses is taken back: no stream is illegal."""
 
-
-class _Maker:
-    def __init__(self, rng: random.Random, transposes: bool) -> None:
-        self.rng, self.transposes = rng, transposes
+    def __init__(self, rng: random.Random, features: Collection[str]) -> None:
+        self.rng = rng
+        self.features = Features(self, features)
         edges = [0, 4096 - 32, 4096, 8192 + 17, 12288 - 64, 16384 - REGION_ROWS]
         self.scratchpad = sorted(rng.sample([*edges, *(rng.randrange(16384 - REGION_ROWS) for _ in range(6))], 6))
         accumulator = [0, 480, 512, 1024 - REGION_ROWS, *(rng.randrange(1024 - REGION_ROWS) for _ in range(3))]
         self.accumulator = sorted(rng.sample(accumulator, 4))
-        self.loads = {0: (16, False, 16), 1: (16, False, 16), 2: (64, False, 16)}  # stride, shrunk, block stride
-        self.a_stride = self.c_stride = 1
-        self.weights = False
-        self.commands: list[Command] = []
-
-    def add(self, funct: int, rs1: int, rs2: int) -> None:
-        self.commands.append(Command(funct, rs1, rs2))
-
-    def stream(self, length: int) -> Stream:
-        rng = self.rng
-        self.execute(plain=True)
-        self.load_config(0, 64, 1.0, 16, False)
-        self.load_config(1, 16, 1.0, 16, False)
-        self.load_config(2, 256, 1.0, 16, False)
-        for number, row in enumerate(self.scratchpad):
-            self.add(MVIN, _INPUT + number * 1024, _local(row, 64, DIM))
-        for number, row in enumerate(self.accumulator):
-            self.add(MVIN3, _INPUT + number * 2048 + 4, _local(ACCUMULATOR | row, 64, DIM))
-        prologue = len(self.commands)
-        self.store_config_needed = True
-        while len(self.commands) < prologue + length:
-            choices = [self.random_config, self.random_load, self.random_load, self.random_pair, self.random_pair]
-            rng.choice([*choices, self.random_pair, self.random_store, self.random_store])()
-        del self.commands[prologue + length :]
-        self.final_stores()
+        if self.features.loops:  # their operands lie at the edges of the halves
+            self.scratchpad[:4] = [0, 8192 - REGION_ROWS, 8192, 16384 - REGION_ROWS]
+            self.accumulator[:2] = [0, 512]
         data = np.frombuffer(rng.randbytes(INPUT_BYTES), np.uint8).copy()
         if rng.random() < 0.5:  # small values: sums that do not saturate
             data = (data.view(np.int8) // 24).view(np.uint8)
-        return Stream(self.commands, data)
+        self.data = data
+        self.oracle = _machine(data, np.zeros(OUTPUT_BYTES, np.uint8))
+        self.commands: list[Command] = []
+
+    def add(self, *commands: Command) -> None:
+        for command in commands:
+            self.oracle.step(command)
+            self.commands.append(command)
+
+    def attempt(self, action: Callable[[], None]) -> None:
+        length, oracle = len(self.commands), copy.deepcopy(self.oracle)
+        try:
+            action()
+        except IllegalCommand:
+            del self.commands[length:]
+            self.oracle = oracle
+
+    def stream(self, length: int) -> Stream:
+        rng = self.rng
+        self.add(config_ex(), config_ld(0, 64), config_ld(1, 16), config_ld(2, 256), config_st(64))
+        for number, row in enumerate(self.scratchpad):
+            self.add(Command(MVIN, INPUT + number * 1024, local(row, 64, DIM)))
+        for number, row in enumerate(self.accumulator):
+            self.add(Command(MVIN3, INPUT + number * 2048 + 4, local(ACCUMULATOR | row, 64, DIM)))
+        prologue = len(self.commands)
+        common = [self.config, self.load, self.load, self.pair, self.pair, self.pair, self.store, self.store]
+        while len(self.commands) < prologue + length:
+            self.attempt(rng.choice([*common, *self.features.actions]))
+        middle = len(self.commands)
+        self.final_stores()
+        return Stream(self.commands, self.data, prologue, len(self.commands) - middle)
 
     # ------------------------------------------------------------ configuration
 
-    def execute(self, plain: bool = False) -> None:
-        rng = self.rng
-        self.a_stride = 1 if plain else rng.choice([1, 1, 2, 3])
-        self.c_stride = 1 if plain else rng.choice([1, 1, 2])
-        shift = 0 if plain else rng.choice([0, 1, 4, 7])
-        relu = 0 if plain else rng.randrange(2)
-        a_transpose, b_transpose = (0, rng.randrange(2)) if self.transposes and not plain else (0, 0)
-        rs1 = _float_bits(1.0) << 32 | self.a_stride << 16 | b_transpose << 9 | a_transpose << 8 | relu << 3 | 1 << 2
-        self.add(CONFIG, rs1, self.c_stride << 48 | shift)
-
-    def load_config(self, number: int, stride: int, scale: float, block_stride: int, shrunk: bool) -> None:
-        self.loads[number] = (stride, shrunk, block_stride)
-        rs1 = _float_bits(scale) << 32 | block_stride << 16 | 1 << 8 | number << 3 | shrunk << 2 | 1
-        self.add(CONFIG, rs1, stride)
-
-    def random_config(self) -> None:
+    def config(self) -> None:
         rng = self.rng
         kind = rng.randrange(3)
         if kind == 0:
-            self.execute()
+            strides = {"a_stride": rng.choice([1, 1, 2, 3]), "c_stride": rng.choice([1, 1, 2])}
+            self.add(self.features.execute(relu=rng.randrange(2), **strides))
         elif kind == 1:
             scale = rng.choice([1.0, 1.0, 0.5, -1.0, 0.3, 3.7, 100.0, 1 / 16])
-            self.load_config(
-                rng.randrange(3),
-                rng.choice([0, 4, 16, 64, 100, 128]),
-                scale,
-                rng.choice([16, 16, 17]),
-                rng.random() < 0.3,
-            )
+            stride, block_stride = rng.choice([0, 4, 16, 64, 100, 128]), rng.choice([16, 16, 17])
+            self.add(config_ld(rng.randrange(3), stride, scale, block_stride, rng.random() < 0.3))
         else:
-            self.store_config(
-                rng.choice([16, 48, 64, 100, 128]), rng.choice([1.0, 0.5, 1 / 64, 0.037, 9.0]), rng.randrange(2)
-            )
-
-    def store_config(self, stride: int, scale: float, relu: int) -> None:
-        self.store_config_needed = False
-        self.add(CONFIG, relu << 2 | 2, _float_bits(scale) << 32 | stride)
+            scale = rng.choice([1.0, 0.5, 1 / 64, 0.037, 9.0])
+            self.add(config_st(rng.choice([16, 48, 64, 100, 128]), scale, rng.randrange(2)))
 
     # ------------------------------------------------------------ moves and products
 
-    def random_load(self) -> None:
+    def region(self, rows: int) -> int:
+        """So many rows within one region of the scratchpad."""
+        return self.rng.choice(self.scratchpad) + self.rng.randint(0, REGION_ROWS - rows)
+
+    def sums(self, rows: int) -> int:
+        return ACCUMULATOR | self.rng.choice(self.accumulator) + self.rng.randint(0, REGION_ROWS - rows)
+
+    def source(self, size: int, item: int = 1) -> int:
+        """DRAM with so many bytes of input behind it."""
+        if size > INPUT_BYTES:
+            raise IllegalCommand("more than there is")
+        return INPUT + self.rng.randint(0, (INPUT_BYTES - size) // item) * item
+
+    def target(self, size: int) -> int:
+        if size > RANDOM_OUTPUT_BYTES:
+            raise IllegalCommand("more than there is")
+        return OUTPUT + self.rng.randint(0, (RANDOM_OUTPUT_BYTES - size) // 4) * 4
+
+    def load(self) -> None:
         rng = self.rng
         number = rng.randrange(3)
-        stride, shrunk, block_stride = self.loads[number]
+        load = self.oracle.loads[number]
         rows, cols = rng.randint(1, DIM), rng.choice([rng.randint(1, 64), 16, 64])
-        reach = block_stride * ((cols - 1) // DIM) + rows
-        while reach > REGION_ROWS:
+        if load.repeats > 1:
+            cols = rng.randint(1, DIM // load.repeats)
+        while (reach := load.block_stride * ((cols - 1) // DIM) + rows) > REGION_ROWS:
             cols -= DIM
-            reach = block_stride * ((cols - 1) // DIM) + rows
-        into_accumulator = rng.random() < 0.4
-        if into_accumulator:
-            row = rng.choice(self.accumulator) + rng.randint(0, REGION_ROWS - reach)
-            address = row | ACCUMULATOR | rng.choice([0, ACCUMULATE])
-            size = 1 if shrunk else 4
-        else:
-            address = rng.choice(self.scratchpad) + rng.randint(0, REGION_ROWS - reach)
-            size = 1
-        dram = 0
-        if rng.random() > 0.15:
-            span = (rows - 1) * stride + cols * size
-            dram = _INPUT + rng.randint(0, (INPUT_BYTES - span) // size) * size
-        self.add([MVIN, MVIN2, MVIN3][number], dram, _local(address, cols, rows))
+        wide = rng.random() < 0.4 and load.repeats == 1
+        address = self.sums(reach) | rng.choice([0, ACCUMULATE]) if wide else self.region(reach)
+        item = 4 if wide and not load.shrunk else 1
+        dram = self.source((rows - 1) * load.stride + cols * item, item) if rng.random() > 0.15 else 0
+        self.add(Command([MVIN, MVIN2, MVIN3][number], dram, local(address, cols, rows)))
 
-    def random_pair(self) -> None:
-        rng = self.rng
+    def size(self) -> int:
+        return self.rng.choice([DIM, DIM, DIM, self.rng.randint(1, DIM)])
 
-        def size() -> int:
-            return rng.choice([DIM, DIM, DIM, rng.randint(1, DIM)])
+    def operand(self, rows: int, cols: int, stride: int = 1, transposed: bool = False) -> int:
+        lying = cols if transposed else rows
+        return local(self.region((lying - 1) * stride + 1), cols, rows)
 
-        def operand(rows: int, cols: int, stride: int = 1) -> int:
-            reach = (rows - 1) * stride + 1
-            return _local(rng.choice(self.scratchpad) + rng.randint(0, REGION_ROWS - reach), cols, rows)
-
-        m, n, k = size(), size(), size()
-        reach = (m - 1) * self.c_stride + 1
-        if rng.random() < 0.75:
-            c = rng.choice(self.accumulator) + rng.randint(0, REGION_ROWS - reach)
-            c |= ACCUMULATOR | rng.choice([0, ACCUMULATE])
-        else:
-            c = rng.choice(self.scratchpad) + rng.randint(0, REGION_ROWS - reach)
+    def pair(self) -> None:
+        rng, e = self.rng, self.oracle.execute
+        if e is None or not e.dataflow:
+            return self.features.output_stationary()
+        m, n, k = self.size(), self.size(), self.size()
+        reach = (m - 1) * e.c_stride + 1
+        c = self.sums(reach) | rng.choice([0, ACCUMULATE]) if rng.random() < 0.75 else self.region(reach)
         if rng.random() < 0.05:
             c = GARBAGE
-        d = operand(m, n) if rng.random() < 0.3 else _local(GARBAGE, DIM, DIM)
-        reuse = self.weights and rng.random() < 0.4
-        b = operand(k, n) if not reuse and rng.random() > 0.05 else _local(GARBAGE, DIM, DIM)
-        self.add(PRELOAD, b, _local(c, n, m))
-        self.add(COMPUTE_ACCUMULATED if reuse else COMPUTE_PRELOADED, operand(m, k, self.a_stride), d)
-        self.weights = True
+        d = self.operand(m, n) if rng.random() < 0.3 else local(GARBAGE, DIM, DIM)
+        reuse = self.oracle.stationary is not None and rng.random() < 0.4
+        nothing = reuse or rng.random() < 0.05
+        b = local(GARBAGE, DIM, DIM) if nothing else self.operand(k, n, transposed=e.b_transpose)
+        self.add(Command(PRELOAD, b, local(c, n, m)))
+        a = self.operand(m, k, e.a_stride, e.a_transpose)
+        self.add(Command(COMPUTE_ACCUMULATED if reuse else COMPUTE_PRELOADED, a, d))
+        return None
 
-    def random_store(self) -> None:
-        rng = self.rng
-        if self.store_config_needed:
-            self.store_config(64, 1.0, 0)
+    def store(self) -> None:
+        rng, stride = self.rng, self.oracle.store.stride or 0
         if rng.random() < 0.1:
-            self.add(FLUSH, 0, 0)
-            return
+            return self.add(Command(FLUSH, 0, 0))
         rows = rng.randint(1, DIM)
         full = rng.random() < 0.25
         cols = rng.randint(1, DIM) if full or rng.random() < 0.6 else rng.randint(1, 64)
         reach = DIM * ((cols - 1) // DIM) + rows
-        if rng.random() < 0.7 or full:
-            address = rng.choice(self.accumulator) + rng.randint(0, REGION_ROWS - reach) | ACCUMULATOR
-            address |= FULL_WIDTH if full else 0
-        else:
-            address = rng.choice(self.scratchpad) + rng.randint(0, REGION_ROWS - reach)
-        dram = _OUTPUT + rng.randrange(RANDOM_OUTPUT_BYTES - 15 * 128 - 256) // 4 * 4
-        self.add(MVOUT, dram, _local(address, cols, rows))
+        address = self.sums(reach) | (FULL_WIDTH if full else 0) if rng.random() < 0.7 or full else self.region(reach)
+        self.add(Command(MVOUT, self.target((rows - 1) * stride + cols * 4), local(address, cols, rows)))
+        return None
 
     def final_stores(self) -> None:
-        self.store_config(64, 1.0, 0)
-        at = _OUTPUT + RANDOM_OUTPUT_BYTES
+        self.add(config_st(64, 1.0, RELU), config_st(64))  # twice: only another activation ends softmax
+        at = OUTPUT + RANDOM_OUTPUT_BYTES
         for row in self.scratchpad:
             for half in (0, 32):
-                self.add(MVOUT, at, _local(row + half, 32, DIM))
+                self.add(Command(MVOUT, at, local(row + half, 32, DIM)))
                 at += 16 * 64
         for row in self.accumulator:
             for block in range(0, REGION_ROWS, DIM):
-                self.add(MVOUT, at, _local(row + block | ACCUMULATOR | FULL_WIDTH, DIM, DIM))
+                self.add(Command(MVOUT, at, local(row + block | ACCUMULATOR | FULL_WIDTH, DIM, DIM)))
                 at += 16 * 64

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -30,16 +30,15 @@ from ..base import (
 from ..problems import unknown_problem
 from ..store import Home
 from ..toolchain import host_compiler
-from . import gemsim, rewrites, schedule
+from . import gemsim
 from .calibration import FILE as CALIBRATION_FILE
 from .calibration import calibration
-from .debug_info import LineTable
-from .emit import emit
-from .inputs import generator, input_sets
 from .judge import Judgement, judge
 from .problems import EXAMPLES, FAMILY, PATTERN, TARGET, Gemm, describe, summary
-from .profile import make_profile
 from .toolchain import SOURCE_NAME, Compiled, compile_kernel, compiler_identity, cross_compiler
+
+if TYPE_CHECKING:
+    from .inputs import InputSet
 
 ENGINE = "gemsim"
 # Raised whenever judging changes, so that remembered evaluations are worked out again.
@@ -97,14 +96,21 @@ class GemminiAdapter(HardwareAdapter):
         return describe(Gemm.of(problem_id))
 
     def baseline(self, problem: Problem) -> str:
+        from .emit import emit
+        from .schedule import baseline_schedule
+
         gemm = Gemm.of(problem.id)
-        return emit(gemm, schedule.baseline_schedule(gemm))
+        return emit(gemm, baseline_schedule(gemm))
 
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:
-        return rewrites.rewrites(problem, source, option)
+        from .rewrites import rewrites
+
+        return rewrites(problem, source, option)
 
     def rewrite(self, problem: Problem, source: str, option: str, variant: str) -> str:
-        return rewrites.rewrite(problem, source, option, variant)
+        from .rewrites import rewrite
+
+        return rewrite(problem, source, option, variant)
 
     async def compile(self, problem: Problem, source: str) -> Compilation:
         check_source(source)
@@ -128,6 +134,9 @@ class GemminiAdapter(HardwareAdapter):
         timeline: Path | None = None,
         timeout_s: float = 60.0,
     ) -> Profile | Evaluation:
+        from .debug_info import LineTable
+        from .profile import make_profile
+
         with _disk_is_infrastructure():
             run = await self._run(problem, source, engine, 0, timeout_s, profile=True, timeline=timeline)
         if not run.evaluation.passed or run.raw is None or run.program is None:
@@ -151,13 +160,18 @@ class GemminiAdapter(HardwareAdapter):
             raise UnknownEngineError(str(engine), [ENGINE])
         gemm = Gemm.of(problem.id)
         digest = kernel_digest(source)
-        rng = generator(problem.digest, digest, seed)
         deadline = time.monotonic() + timeout_s
         compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
         program = await gemsim.simulator(self.home)
-        sets, compiled = await _together(
-            lambda: input_sets(gemm, rng), compile_kernel(self.home, compiler, source)
-        )  # fmt: skip
+
+        def draw() -> tuple[tuple[InputSet, ...], tuple[gemsim.JobCase, ...]]:
+            from .inputs import generator, input_sets  # NumPy loads while the compiler runs
+
+            rng = generator(problem.digest, digest, seed)
+            sets = input_sets(gemm, rng)
+            return sets, gemsim.job_cases(gemm.tensors, sets, rng)
+
+        (sets, cases), compiled = await _together(draw, compile_kernel(self.home, compiler, source))
 
         def concluded(judged: Judgement, answer: gemsim.Answer | None = None, **seconds: float) -> Evaluation:
             return Evaluation(
@@ -176,7 +190,6 @@ class GemminiAdapter(HardwareAdapter):
 
         if compiled.program is None:
             return _Run(concluded(_not_compiled(compiled)))
-        cases = gemsim.job_cases(gemm.tensors, sets, rng)
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="autocomp-gemsim-", ignore_cleanup_errors=True) as scratch:
             folder = Path(scratch)

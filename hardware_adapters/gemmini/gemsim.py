@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import anyio.to_thread
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..base import EngineFailure, Tensor
 from ..process import Finished, Limits, minimal_environment, run
 from ..store import Home
 from ..toolchain import build_host_program, source_digest
-from .inputs import InputSet
 from .problems import tensor_bytes
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .inputs import InputSet
 
 SOURCES = Path(__file__).parent / "simulator"
 # Floating point must come out the same on every machine: no fused multiply-add where the program has none.
@@ -190,6 +193,8 @@ async def simulate(
     jobs = [group for timed in (True, False) if (group := [case for case in cases if case.timed == timed])]
 
     def write() -> None:
+        import numpy as np
+
         (folder / "kernel.elf").symlink_to(kernel)
         for case, chosen in zip(cases, sets, strict=True):
             for buffer in case.buffers:
@@ -262,6 +267,8 @@ def read_profile(path: Path) -> RawProfile:
 
 def _outputs(folder: Path, case: JobCase, tensors: Sequence[Tensor], calls: int) -> tuple[np.ndarray, ...]:
     """Per finished call, the output tensor."""
+    import numpy as np
+
     [(buffer, tensor)] = [(b, t) for b, t in zip(case.buffers, tensors, strict=True) if b.role == "output"]
     try:
         data = np.fromfile(folder / buffer.file, tensor.dtype) if calls else np.empty(0, tensor.dtype)

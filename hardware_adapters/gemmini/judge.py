@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..base import Fault, Latency, Mismatch, Problem, Verdict
 from ..checking import Check, compare_exact
 from .calibration import calibration
-from .debug_info import LineTable
-from .diagnosis import explain_mistake
 from .gemsim import POISON, Case, JobCase, Results, SimulatedFault
-from .inputs import InputSet
 from .problems import Gemm
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .inputs import InputSet
 
 TILE = 16
 
@@ -58,6 +58,8 @@ def judge(
 
 
 def _faulted(case: Case, said: SimulatedFault, kernel: Path, source: str, source_name: str) -> Judgement:
+    from .debug_info import LineTable
+
     line = LineTable(kernel, source_name).line(said.pc)
     instruction = said.instruction or None
     fault = Fault(kind=said.kind, message=said.message, instruction=instruction, line=line, call=said.call)
@@ -72,6 +74,8 @@ def _faulted(case: Case, said: SimulatedFault, kernel: Path, source: str, source
 
 def _wrong_result(gemm: Gemm, wrong: list[tuple[InputSet, int, np.ndarray, np.ndarray, Check]], sets: int) -> Judgement:
     """The last failing set explains best: its outputs stay in range, so that wrong sums show as themselves."""
+    from .diagnosis import explain_mistake
+
     chosen, _, got, expected, check = wrong[-1]
     failing = {entry[0].name for entry in wrong}
     message = f"{check.wrong} of {check.total} elements of C are wrong with the {chosen.name!r} inputs"

@@ -46,7 +46,7 @@ struct Gemmini {
     uint64_t store_stride;
     float store_scale;
     Operand b, c;                // latched by preload
-    int16_t weights[DIM][DIM]; // B, widened
+    float weights[DIM][DIM]; // B; float32 holds every sum of 16 products of int8 exactly, and hosts multiply it fastest
 
     uint64_t commands, kinds[8];
     uint64_t zero_fill_rows; // accumulator rows filled from address 0
@@ -147,7 +147,8 @@ static void store_row(Gemmini *g, const LoadConfig *load, int acc, int accumulat
         return;
     }
     if (accumulate) need_set(g, 1, row, cols, "an accumulating mvin");
-    for (unsigned c = 0; c < cols; c++) {
+    if (data && !load->shrunk && !accumulate) memcpy(g->acc[row], data, 4 * cols);
+    else for (unsigned c = 0; c < cols; c++) {
         int32_t v = 0;
         if (data && load->shrunk) v = load->scale == 1.0f ? (int8_t)data[c] : scale_to_int8((int8_t)data[c], load->scale);
         else if (data) memcpy(&v, data + 4 * c, sizeof v);
@@ -250,9 +251,11 @@ static void load_weights(Gemmini *g) {
     }
 }
 
-static void multiply_row(const int8_t a[DIM], int16_t weights[DIM][DIM], int32_t sum[DIM]) {
+static void multiply_row(const int8_t a[DIM], float weights[DIM][DIM], int32_t sum[DIM]) {
+    float product[DIM] = {0};
     for (int k = 0; k < DIM; k++)
-        for (int c = 0; c < DIM; c++) sum[c] += a[k] * weights[k][c];
+        for (int c = 0; c < DIM; c++) product[c] += (float)a[k] * weights[k][c];
+    for (int c = 0; c < DIM; c++) sum[c] += (int32_t)product[c];
 }
 
 static void write_result(Gemmini *g, unsigned r, const int32_t sum[DIM]) {
@@ -260,7 +263,9 @@ static void write_result(Gemmini *g, unsigned r, const int32_t sum[DIM]) {
     if (g->c.local & ACC_BIT) {
         int accumulate = (g->c.local & ACCUMULATE_BIT) != 0;
         if (accumulate) need_set(g, 1, row, g->c.cols, "an accumulating compute (C)");
-        for (unsigned c = 0; c < g->c.cols; c++) g->acc[row][c] = accumulate ? (int32_t)((uint32_t)g->acc[row][c] + (uint32_t)sum[c]) : sum[c];
+        if (!accumulate) memcpy(g->acc[row], sum, g->c.cols * sizeof *sum);
+        else
+            for (unsigned c = 0; c < g->c.cols; c++) g->acc[row][c] = (int32_t)((uint32_t)g->acc[row][c] + (uint32_t)sum[c]);
         g->acc_set[row] |= column_mask(g->c.cols);
         return;
     }

@@ -17,9 +17,7 @@ static const char *const CAUSE_NAMES[CAUSES] = {
 
 typedef struct Entry { // of the reservation station
     Op op;
-    int live, issued;
-    uint32_t waits_for; // a bit for each entry that has to finish first
-    uint64_t done_at;   // when known, else UINT64_MAX
+    uint64_t done_at; // when known, else UINT64_MAX
 } Entry;
 
 typedef struct Waiting { // between Rocket and the station
@@ -47,15 +45,16 @@ enum { MAX_SLICES = 200000 };
 struct Timing {
     const Config *config;
     L2 *l2;
+    unsigned spad_bank_shift, acc_bank_shift; // banks hold a power of two of rows
     uint64_t now;
     int fencing;
 
     Waiting queue[MAX_QUEUE];
     int queue_head, queue_count;
     Entry station[MAX_STATION];
-    int live;                  // entries in the station
-    uint64_t next_done;        // no entry is done before this cycle
-    int first_slot[UNITS + 1]; // slots of unit u: first_slot[u] .. first_slot[u + 1] - 1
+    uint32_t live, slots[UNITS];     // a bit for each entry in use; the entries that belong to a unit
+    uint32_t waits_for[MAX_STATION]; // entries that have to finish before this one is issued
+    uint64_t next_done;              // no entry is done before this cycle
     Fifo unissued[UNITS], unit_queue[UNITS];
 
     // Load: requests go out one a cycle; their beats return in order.
@@ -90,15 +89,18 @@ Timing *timing_new(const Config *c, L2 *l2) {
     if (!t) return NULL;
     t->config = c;
     t->l2 = l2;
-    t->first_slot[UNIT_STORE] = (int)c->load_entries;
-    t->first_slot[UNIT_EXECUTE] = t->first_slot[UNIT_STORE] + (int)c->store_entries;
-    t->first_slot[UNITS] = t->first_slot[UNIT_EXECUTE] + (int)c->execute_entries;
+    t->spad_bank_shift = (unsigned)__builtin_ctz(c->spad_rows / c->spad_banks);
+    t->acc_bank_shift = (unsigned)__builtin_ctz(c->acc_rows / c->acc_banks);
+    t->slots[UNIT_LOAD] = (1u << c->load_entries) - 1;
+    t->slots[UNIT_STORE] = ((1u << c->store_entries) - 1) << c->load_entries;
+    t->slots[UNIT_EXECUTE] = ((1u << c->execute_entries) - 1) << (c->load_entries + c->store_entries);
     return t;
 }
 
 void timing_reset(Timing *t) {
-    Timing fresh = {.config = t->config, .l2 = t->l2, .slice = t->slice, .recording = t->recording, .weights_slot = -1, .next_done = UINT64_MAX};
-    memcpy(fresh.first_slot, t->first_slot, sizeof fresh.first_slot);
+    Timing fresh = {.config = t->config, .l2 = t->l2, .slice = t->slice, .recording = t->recording, .weights_slot = -1, .next_done = UINT64_MAX,
+                    .spad_bank_shift = t->spad_bank_shift, .acc_bank_shift = t->acc_bank_shift};
+    memcpy(fresh.slots, t->slots, sizeof fresh.slots);
     *t = fresh;
 }
 
@@ -136,23 +138,21 @@ static int must_wait(const Op *later, const Op *earlier) {
     return 0;
 }
 
-static int free_slot(const Timing *t, unsigned unit) {
-    for (int s = t->first_slot[unit]; s < t->first_slot[unit + 1]; s++)
-        if (!t->station[s].live) return s;
-    return -1;
-}
+static uint32_t free_slots(const Timing *t, unsigned unit) { return t->slots[unit] & ~t->live; }
 
 static void enter_station(Timing *t) {
     if (!t->queue_count) return;
     Waiting *w = &t->queue[t->queue_head];
-    int slot = w->ready <= t->now ? free_slot(t, w->op.unit) : -1;
-    if (slot < 0) return;
+    uint32_t vacant = w->ready <= t->now ? free_slots(t, w->op.unit) : 0;
+    if (!vacant) return;
+    int slot = __builtin_ctz(vacant);
     Entry *e = &t->station[slot];
-    *e = (Entry){.op = w->op, .live = 1, .done_at = UINT64_MAX};
-    t->live++;
-    for (int s = 0; s < t->first_slot[UNITS]; s++) {
-        if (s == t->first_slot[e->op.unit]) s = t->first_slot[e->op.unit + 1]; // inside a unit, order keeps the hazards
-        if (s < t->first_slot[UNITS] && t->station[s].live && must_wait(&e->op, &t->station[s].op)) e->waits_for |= 1u << s;
+    *e = (Entry){.op = w->op, .done_at = UINT64_MAX};
+    t->live |= 1u << slot;
+    t->waits_for[slot] = 0;
+    for (uint32_t others = t->live & ~t->slots[e->op.unit]; others; others &= others - 1) { // inside a unit, order keeps the hazards
+        int other = __builtin_ctz(others);
+        if (must_wait(&e->op, &t->station[other].op)) t->waits_for[slot] |= 1u << other;
     }
     fifo_push(&t->unissued[e->op.unit], slot);
     t->queue_head = (t->queue_head + 1) % MAX_QUEUE;
@@ -165,18 +165,17 @@ static void done_at(Timing *t, int slot, uint64_t cycle) {
 }
 
 static void finish(Timing *t, int slot) {
-    t->station[slot].live = 0;
-    t->live--;
-    for (int s = 0; s < t->first_slot[UNITS]; s++) t->station[s].waits_for &= ~(1u << slot);
+    t->live &= ~(1u << slot);
+    for (int s = 0; s < MAX_STATION; s++) t->waits_for[s] &= ~(1u << slot);
 }
 
 static void complete(Timing *t) {
     if (t->next_done > t->now) return;
     t->next_done = UINT64_MAX;
-    for (int s = 0; s < t->first_slot[UNITS]; s++) {
-        if (!t->station[s].live) continue;
-        if (t->station[s].done_at <= t->now) finish(t, s);
-        else if (t->station[s].done_at < t->next_done) t->next_done = t->station[s].done_at;
+    for (uint32_t live = t->live; live; live &= live - 1) {
+        int slot = __builtin_ctz(live);
+        if (t->station[slot].done_at <= t->now) finish(t, slot);
+        else if (t->station[slot].done_at < t->next_done) t->next_done = t->station[slot].done_at;
     }
 }
 
@@ -187,9 +186,8 @@ static int unit_limit(const Timing *t, int unit) {
 static void issue(Timing *t) {
     for (int unit = 0; unit < UNITS; unit++) {
         int slot = fifo_at(&t->unissued[unit], 0);
-        if (slot < 0 || t->station[slot].waits_for || t->unit_queue[unit].count >= unit_limit(t, unit)) continue;
+        if (slot < 0 || t->waits_for[slot] || t->unit_queue[unit].count >= unit_limit(t, unit)) continue;
         fifo_pop(&t->unissued[unit]);
-        t->station[slot].issued = 1;
         fifo_push(&t->unit_queue[unit], slot);
         uint64_t arrives = t->now + t->config->issue_cycles;
         if (unit == UNIT_LOAD && t->unit_queue[unit].count == 1 && t->load_next < arrives + t->config->load_start_cycles)
@@ -202,9 +200,9 @@ static void issue(Timing *t) {
 
 // --- banks: scratchpad banks are numbered from 0, accumulator banks follow
 
-static int bank_of(const Config *c, uint32_t row) { // banks hold a power of two of rows
-    if (row >= ACC_BASE) return (int)(c->spad_banks + ((row - ACC_BASE) >> __builtin_ctz(c->acc_rows / c->acc_banks)));
-    return (int)(row >> __builtin_ctz(c->spad_rows / c->spad_banks));
+static int bank_of(const Timing *t, uint32_t row) {
+    if (row >= ACC_BASE) return (int)(t->config->spad_banks + ((row - ACC_BASE) >> t->acc_bank_shift));
+    return (int)(row >> t->spad_bank_shift);
 }
 
 // --- load unit
@@ -222,7 +220,7 @@ static void write_rows(Timing *t, const Op *op, unsigned first_row) {
     for (unsigned r = first_row; r < op->rows; r++)
         for (unsigned b = 0; b < op->blocks; b++) {
             t->beat_free = (t->beat_free > t->now ? t->beat_free : t->now) + t->config->zero_fill_row_cycles;
-            ring_push(&t->bank_writes, t->beat_free, bank_of(t->config, op->writes.first + b * op->block_stride + r));
+            ring_push(&t->bank_writes, t->beat_free, bank_of(t, op->writes.first + b * op->block_stride + r));
         }
 }
 
@@ -247,9 +245,9 @@ static void send_request(Timing *t, const Op *op) {
     if (ready < t->beat_free) ready = t->beat_free;
     t->beat_free = ready + beats;
     unsigned row_bytes = op->writes.first >= ACC_BASE && op->full_width ? 4 * c->dim : c->dim;
-    for (unsigned b = t->load_offset / row_bytes; b <= (t->load_offset + useful - 1) / row_bytes; b++)
-        ring_push(&t->bank_writes, t->beat_free - ((t->load_offset + useful - 1) / row_bytes - b),
-                  bank_of(c, op->writes.first + b * op->block_stride + (unsigned)t->load_row));
+    unsigned last_block = (t->load_offset + useful - 1) / row_bytes;
+    for (unsigned b = t->load_offset / row_bytes; b <= last_block; b++)
+        ring_push(&t->bank_writes, t->beat_free - (last_block - b), bank_of(t, op->writes.first + b * op->block_stride + (unsigned)t->load_row));
     ring_push(&t->in_flight, t->beat_free, 0);
     t->load_last_beat = t->beat_free;
     t->bytes_in += size;
@@ -327,7 +325,7 @@ static int step_store(Timing *t) { // the accumulator or scratchpad bank it read
     t->beat_free = (t->beat_free > t->now ? t->beat_free : t->now) + 1; // shares the port with the reader
     t->store_next_eighths += piece_eighths(op, c);
     uint32_t block = op->full_width ? t->store_piece / 4 : t->store_piece;
-    int bank = bank_of(c, op->reads[0].first + block * op->block_stride + (unsigned)t->store_row);
+    int bank = bank_of(t, op->reads[0].first + block * op->block_stride + (unsigned)t->store_row);
     if (++t->store_piece == pieces) t->store_piece = 0, t->store_row++;
     if (t->store_row == op->rows) {
         done_at(t, slot, t->store_last + c->store_ack_cycles);
@@ -365,10 +363,10 @@ static void begin_phase(Timing *t) {
     if (t->phase_preload >= 0) fifo_pop(q);
     t->feed_bank = t->weight_bank = t->c_bank = -1;
     if (t->phase_compute >= 0) {
-        if (op->a_row != NO_ROW) t->feed_bank = bank_of(c, op->a_row);
-        if (t->weights_slot >= 0 && t->station[t->weights_slot].op.writes.end) t->c_bank = bank_of(c, t->station[t->weights_slot].op.writes.first);
+        if (op->a_row != NO_ROW) t->feed_bank = bank_of(t, op->a_row);
+        if (t->weights_slot >= 0 && t->station[t->weights_slot].op.writes.end) t->c_bank = bank_of(t, t->station[t->weights_slot].op.writes.first);
     }
-    if (t->phase_weights_left) t->weight_bank = bank_of(c, t->station[t->phase_preload].op.b_row);
+    if (t->phase_weights_left) t->weight_bank = bank_of(t, t->station[t->phase_preload].op.b_row);
     t->phase_active = 1;
     t->phase_began = t->now;
 }
@@ -417,8 +415,8 @@ static int idle_cause(const Timing *t) {
     if (head >= 0) return t->station[head].op.kind == KIND_CONFIG_EX ? CONFIG_EX : DEPENDENCY;
     int waiting = fifo_at(&t->unissued[UNIT_EXECUTE], 0);
     if (waiting >= 0) {
-        uint32_t mask = t->station[waiting].waits_for;
-        if (mask & ((1u << t->first_slot[UNIT_STORE]) - 1)) return WAIT_LOAD;
+        uint32_t mask = t->waits_for[waiting];
+        if (mask & t->slots[UNIT_LOAD]) return WAIT_LOAD;
         return mask ? WAIT_STORE : DEPENDENCY;
     }
     // No execute command in the station: it is behind another unit's full queue, behind a fence, or not issued yet.
@@ -442,23 +440,25 @@ static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 // First cycle from now on in which anything but the array's steady work can change: waiting and undisturbed feeding are
 // most of what happens, and this makes them cheap.
-static uint64_t next_change(const Timing *t) {
+// *load: the same for the load unit alone, which is left out of the answer when `load` is given.
+static uint64_t next_change(const Timing *t, uint64_t *load_at) {
     const Config *c = t->config;
     uint64_t next = t->next_done;
+    *load_at = UINT64_MAX;
     if (t->queue_count) {
         const Waiting *w = &t->queue[t->queue_head];
         if (w->ready > t->now) next = earlier(next, w->ready);
-        else if (free_slot(t, w->op.unit) >= 0) return t->now;
+        else if (free_slots(t, w->op.unit)) return t->now;
     }
     for (int unit = 0; unit < UNITS; unit++) {
         int slot = fifo_at(&t->unissued[unit], 0);
-        if (slot >= 0 && !t->station[slot].waits_for && t->unit_queue[unit].count < unit_limit(t, unit)) return t->now;
+        if (slot >= 0 && !t->waits_for[slot] && t->unit_queue[unit].count < unit_limit(t, unit)) return t->now;
     }
     int load = fifo_at(&t->unit_queue[UNIT_LOAD], 0), store = fifo_at(&t->unit_queue[UNIT_STORE], 0), execute = fifo_at(&t->unit_queue[UNIT_EXECUTE], 0);
     if (load >= 0) {
         uint64_t at = t->station[load].op.kind == KIND_CONFIG ? t->now : t->load_next;
         if (t->in_flight.count >= c->requests_in_flight && t->in_flight.at[t->in_flight.head] > at) at = t->in_flight.at[t->in_flight.head];
-        next = earlier(next, at);
+        *load_at = at > t->now ? at : t->now;
     }
     if (store >= 0) {
         uint64_t at = t->station[store].op.kind == KIND_CONFIG ? t->now : (t->store_next_eighths + EIGHTHS - 1) / EIGHTHS;
@@ -490,10 +490,36 @@ static void step(Timing *t) {
     t->now++;
 }
 
+// The load unit alone, request after request, as long as nothing else can change: row after row costs one test instead
+// of a full step.
+static void load_until(Timing *t, uint64_t at, uint64_t limit) {
+    int slot = fifo_at(&t->unit_queue[UNIT_LOAD], 0), cause = idle_cause(t);
+    const Config *c = t->config;
+    uint64_t began = t->now;
+    while (at < limit) {
+        t->now = at;
+        step_load(t);
+        if (fifo_at(&t->unit_queue[UNIT_LOAD], 0) != slot || t->bank_writes.count > RING / 4) {
+            at = t->now + 1;
+            break;
+        }
+        at = t->load_next > t->now + 1 ? t->load_next : t->now + 1;
+        if (t->in_flight.count >= c->requests_in_flight && t->in_flight.at[t->in_flight.head] > at) at = t->in_flight.at[t->in_flight.head];
+    }
+    t->now = earlier(at, limit);
+    while (t->bank_writes.count && t->bank_writes.at[t->bank_writes.head] < t->now) {
+        t->bank_writes.head = (t->bank_writes.head + 1) % RING;
+        t->bank_writes.count--;
+    }
+    t->causes[cause] += t->now - began;
+}
+
 // At least one cycle, and at most up to `limit`.
 static void step_until(Timing *t, uint64_t limit) {
-    uint64_t next = earlier(next_change(t), limit);
-    if (next == t->now || (next == UINT64_MAX && !t->phase_active)) {
+    uint64_t load_at, others = earlier(next_change(t, &load_at), limit), next = earlier(load_at, others);
+    if (!t->phase_active && load_at < others) {
+        load_until(t, load_at, others);
+    } else if (next <= t->now || (next == UINT64_MAX && !t->phase_active)) {
         step(t);
     } else if (t->phase_active) {
         while (t->phase_active && t->now < next) {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gemmini_conv import FIELDS, RUN
+from gemmini_conv_fields import FIELDS, RUN
 from gemmini_isa import (
     CONFIG,
     CONV_1,

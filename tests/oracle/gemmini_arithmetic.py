@@ -27,6 +27,11 @@ def rounding_shift(values: np.ndarray, shift: int) -> np.ndarray:
     return np.rint(values.astype(np.float64) / float(1 << shift)).astype(np.int64)  # exact in float64
 
 
+def rectified(values: np.ndarray) -> np.ndarray:
+    """ReLU. Never -0."""
+    return np.where(values > 0, values, values.dtype.type(0))
+
+
 def added(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """In the accumulator: wraps for integers."""
     if left.dtype == np.float32:
@@ -35,7 +40,7 @@ def added(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def multiplied(left: np.ndarray, right: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """start + left @ right. Floats in ascending k with separate roundings, as the functional model does; the RTL fuses."""
+    """start + left @ right. Floats in ascending k, roundings separate as in the functional model; the RTL fuses."""
     if start.dtype != np.float32:
         return wrap32(start.astype(np.int64) + left.astype(np.int64) @ right.astype(np.int64)).astype(np.int32)
     total = start.copy()

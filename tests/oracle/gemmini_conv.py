@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gemmini_conv_fields import FIELDS, RUN, decode
+from gemmini_conv_shape import ConvShape
 from gemmini_isa import (
     ACCUMULATE,
     ACCUMULATOR,
@@ -25,7 +27,6 @@ from gemmini_isa import (
     Array,
     Command,
     Operand,
-    bits,
     bits_of,
     require,
 )
@@ -33,73 +34,7 @@ from gemmini_isa import (
 if TYPE_CHECKING:
     from gemmini_oracle import GemminiOracle
 
-# per configuration command: name -> (register, low bit, width)
-FIELDS: list[dict[str, tuple[int, int, int]]] = [
-    {
-        "batch_size": (1, 0, 16),
-        "in_row_dim": (1, 16, 16),
-        "in_channels": (1, 32, 16),
-        "out_channels": (1, 48, 16),
-        "out_row_dim": (2, 0, 16),
-        "pool_out_row_dim": (2, 16, 16),
-        "out_col_dim": (2, 32, 16),
-        "stride": (2, 48, 8),
-        "padding": (2, 56, 8),
-    },
-    {
-        "kernel_dim": (1, 48, 16),
-        "pool_out_col_dim": (1, 32, 16),
-        "pool_size": (1, 16, 16),
-        "pool_stride": (1, 8, 8),
-        "pool_padding": (1, 0, 8),
-        "batches": (2, 48, 16),
-        "porows": (2, 32, 16),
-        "pocols": (2, 16, 16),
-        "pochs": (2, 0, 16),
-    },
-    {
-        "krows": (1, 48, 16),
-        "kcols": (1, 32, 16),
-        "kchs": (1, 16, 16),
-        "lpad": (1, 0, 16),
-        "rpad": (2, 48, 16),
-        "upad": (2, 32, 16),
-        "dpad": (2, 24, 8),
-        "plpad": (2, 16, 8),
-        "in_col_dim": (2, 0, 16),
-    },
-    {
-        "orows": (1, 48, 16),
-        "prpad": (1, 32, 16),
-        "pupad": (1, 21, 8),
-        "pdpad": (1, 10, 8),
-        "kernel_dilation": (1, 0, 8),
-        "in_stride": (2, 48, 16),
-        "weight_stride": (2, 32, 16),
-        "out_stride": (2, 16, 16),
-        "ocols": (2, 0, 16),
-    },
-    {"weights": (1, 0, 64), "output": (2, 0, 64)},
-    {"bias": (1, 0, 64), "input": (2, 0, 64)},
-]
-RUN: dict[str, tuple[int, int, int]] = {
-    "no_bias": (1, 0, 1),
-    "wrot180": (1, 1, 1),
-    "trans_output_1203": (1, 2, 1),
-    "trans_weight_1203": (1, 3, 1),
-    "trans_weight_0132": (1, 4, 1),
-    "trans_input_3120": (1, 5, 1),
-    "depthwise": (1, 6, 1),
-    "max_pixels_per_row": (1, 8, 8),
-    "b_spad": (1, 16, 2),
-    "a_spad": (1, 18, 2),
-    "no_pool": (2, 0, 1),
-    "downsample": (2, 1, 1),
-    "input_dilated": (2, 2, 1),
-    "activation": (2, 3, 2),
-}
 _KEEP_SCALE = 0xFFFFFFFF
-_BOUNDS = "batches pochs krows kcols kchs orows ocols stride kernel_dim kernel_dilation in_row_dim in_col_dim in_channels".split()
 
 
 @dataclass
@@ -121,8 +56,8 @@ class ConvLoop:
         require(len(self.settings) == len(FIELDS), "loop_conv_ws without all of its configurations")
         words: dict[str, int] = {}
         for number, fields in enumerate(FIELDS):
-            words |= _decode(fields, *self.settings[CONV_1 + number])
-        words |= _decode(RUN, command.rs1, command.rs2)
+            words |= decode(fields, *self.settings[CONV_1 + number])
+        words |= decode(RUN, command.rs1, command.rs2)
         require(command.rs1 < 1 << 20 and not command.rs1 >> 7 & 1 and command.rs2 < 32, "loop_conv_ws modes")
         require(
             oracle.execute is not None and oracle.execute.dataflow == WS, "loop_conv_ws in output-stationary dataflow"
@@ -135,57 +70,8 @@ class ConvLoop:
         return list(run.commands())
 
 
-def _decode(fields: dict[str, tuple[int, int, int]], rs1: int, rs2: int) -> dict[str, int]:
-    words = (0, rs1, rs2)
-    return {name: bits(words[register], low + width - 1, low) for name, (register, low, width) in fields.items()}
-
-
-class _Run:
-    def __init__(self, array: Array, words: dict[str, int], half: int, accumulator_half: int) -> None:
-        self.array, self.w = array, words
-        w, dim = words, array.dim
-        w["max_pixels_per_row"] = max(1, w["max_pixels_per_row"])
-        require(all(w[name] > 0 for name in _BOUNDS), "loop_conv_ws bound of 0")
-        require(3 not in (w["a_spad"], w["b_spad"]), "spad id 3")
-        require(not w["input_dilated"] or w["stride"] == 1, "dilated input with a stride")
-        pixels = w["max_pixels_per_row"]
-        require(pixels == 1 or pixels * w["kchs"] <= dim, "max_pixels_per_row")
-        pads = w["upad"] + w["dpad"] + w["lpad"] + w["rpad"]
-        simple = w["krows"] == w["kcols"] == w["kernel_dim"] == 1 and w["stride"] == 2 and pads == 0
-        require(simple or not w["downsample"], "downsample")
-        self.real_rows, self.rows = self._extent("rows", w["upad"], w["dpad"])
-        self.real_cols, self.cols = self._extent("cols", w["lpad"], w["rpad"])
-        require(self.real_rows > 0 and self.real_cols > 0, "padding exceeds the image")
-        self.in_pixels = self.down(self.rows) * self.down(self.cols)
-        self.out_pixels = w["orows"] * w["ocols"]
-        self.image = w["batches"] * self.in_pixels  # rows between blocks of channels
-        if w["trans_input_3120"]:
-            self.image = w["kchs"] * self.in_pixels
-        a_rows = -(-w["batches" if w["trans_input_3120"] else "kchs"] // dim) * self.image
-        self.weight_block = w["krows"] * w["kcols"] * w["pochs" if w["trans_weight_0132"] else "kchs"]
-        b_rows = -(-w["kchs" if w["trans_weight_0132"] else "pochs"] // dim) * self.weight_block
-        spad_half = array.scratchpad_rows // 2
-        require(a_rows + b_rows <= spad_half, "loop_conv_ws too large for half of the scratchpad")
-        c_rows = -(-w["pochs"] // dim) * w["batches"] * self.out_pixels
-        require(c_rows <= array.accumulator_rows // 2, "loop_conv_ws too large for half of the accumulator")
-        a_half, b_half = (half if w[name] == 0 else w[name] - 1 for name in ("a_spad", "b_spad"))
-        self.a0, self.b0 = a_half * spad_half, (b_half + 1) * spad_half - b_rows
-        self.c0 = accumulator_half * array.accumulator_rows // 2
-
-    def undilated(self, x: int) -> int:
-        return (x + 1) // 2 if self.w["input_dilated"] else x
-
-    def down(self, x: int) -> int:
-        return x >> self.w["downsample"]
-
-    def _extent(self, axis: str, before: int, after: int) -> tuple[int, int]:
-        """Pixels of the image that are needed along one axis, without and with padding."""
-        w = self.w
-        kernel = w[f"k{axis}"] + (w["kernel_dilation"] - 1) * (w[f"k{axis}"] - 1)
-        full = w[f"o{axis}"] * w["stride"] + kernel - 1
-        real = self.undilated(full - before - after)
-        padded = real + self.undilated(before) + self.undilated(after) if w["input_dilated"] else full
-        return real, padded
+class _Run(ConvShape):
+    """The commands of one run."""
 
     def commands(self) -> Iterator[Command]:
         w = self.w
@@ -202,32 +88,6 @@ class _Run:
     def _config_load(self, number: int, stride: int, block_stride: int, repeats: int = 1) -> Command:
         require(block_stride < 1 << 16, "block stride of loop_conv_ws")
         return Command(CONFIG, bits_of(1.0) << 32 | block_stride << 16 | repeats << 8 | number << 3 | 1, stride)
-
-    # ------------------------------------------------------------ where things lie
-
-    def a_row(self, b: int, ch: int, row: int, col: int) -> int:
-        outer, inner = (b, ch) if self.w["trans_input_3120"] else (ch, b)
-        pixel = self.down(row) * self.down(self.cols) + self.down(col)
-        return self.a0 + outer // self.array.dim * self.image + inner * self.in_pixels + pixel
-
-    def b_row(self, och: int, krow: int, kcol: int, kch: int) -> int:
-        w = self.w
-        outer, inner, depth = (kch, och, w["pochs"]) if w["trans_weight_0132"] else (och, kch, w["kchs"])
-        return self.b0 + outer // self.array.dim * self.weight_block + (krow * w["kcols"] + kcol) * depth + inner
-
-    def c_row(self, b: int, och: int, orow: int, ocol: int) -> int:
-        w = self.w
-        block = och // self.array.dim * w["batches"] + b
-        return self.c0 + block * self.out_pixels + orow * w["ocols"] + ocol
-
-    def output_blocks(self) -> Iterator[tuple[int, int, int, int, int, int]]:
-        """batch, row, column, channel, rows, columns of every block of results."""
-        w, dim = self.w, self.array.dim
-        for b in range(w["batches"]):
-            for orow in range(w["orows"]):
-                for ocol in range(0, w["ocols"], dim):
-                    for och in range(0, w["pochs"], dim):
-                        yield b, orow, ocol, och, min(dim, w["ocols"] - ocol), min(dim, w["pochs"] - och)
 
     # ------------------------------------------------------------ loads
 

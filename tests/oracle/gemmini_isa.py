@@ -44,6 +44,7 @@ class Buffer(NamedTuple):
 class Array:
     """One build of the generator: size of the systolic array, types, rows of the local memories."""
 
+    name: str = "gemmini16-int8"
     dim: int = 16
     floating: bool = False
     scratchpad_rows: int = 16384
@@ -64,8 +65,9 @@ class Array:
 
 
 DEFAULT = Array()
-TINYMPC = Array(dim=4, floating=True, scratchpad_rows=16384, accumulator_rows=4096)
-WIDE = Array(dim=32, scratchpad_rows=8192, accumulator_rows=512)
+TINYMPC = Array("gemmini4-fp32", dim=4, floating=True, scratchpad_rows=16384, accumulator_rows=4096)
+WIDE = Array("gemmini32-int8", dim=32, scratchpad_rows=8192, accumulator_rows=512)
+ARRAYS = (DEFAULT, TINYMPC, WIDE)
 
 
 class Operand(NamedTuple):

@@ -6,10 +6,10 @@ two are compared on random command streams. Slow and plain; one method per comma
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from gemmini_arithmetic import added, multiplied, rounding_shift, scaled
+from gemmini_arithmetic import multiplied, rectified, rounding_shift, scaled
 from gemmini_conv import ConvLoop
 from gemmini_isa import (
     ACCUMULATE,
@@ -41,6 +41,7 @@ from gemmini_isa import (
     require,
 )
 from gemmini_loop import MatmulLoop
+from gemmini_memory import Memories
 from gemmini_store import Store
 
 __all__ = ["Buffer", "Command", "GemminiOracle", "IllegalCommand"]
@@ -68,18 +69,11 @@ class Execute:
     shift: int
 
 
-@dataclass
-class GemminiOracle:
-    buffers: list[Buffer]
-    array: Array = DEFAULT
-    scratchpad: np.ndarray = field(init=False)
-    accumulator: np.ndarray = field(init=False)
+class GemminiOracle(Memories):
+    """One machine after reset, with these pieces of DRAM."""
 
-    def __post_init__(self) -> None:
-        array = self.array
-        self.scratchpad = np.zeros((array.scratchpad_rows, array.dim), array.element)
-        self.accumulator = np.zeros((array.accumulator_rows, array.dim), array.sum)
-        self.written = (np.zeros(array.scratchpad_rows, bool), np.zeros(array.accumulator_rows, bool))
+    def __init__(self, buffers: list[Buffer], array: Array = DEFAULT) -> None:
+        super().__init__(buffers, array)
         self.loads: dict[int, Load] = {}
         self.store = Store(array)
         self.execute: Execute | None = None
@@ -114,34 +108,6 @@ class GemminiOracle:
                 self.run(self.conv_loop.step(command, self))
             case _:
                 raise IllegalCommand(f"funct {funct}")
-
-    # ------------------------------------------------------------ DRAM and local memories
-
-    def dram(self, address: int, size: int) -> np.ndarray:
-        for buffer in self.buffers:
-            offset = address - buffer.address
-            if offset >= 0 and offset + size <= buffer.data.size:
-                return buffer.data[offset : offset + size]
-        raise IllegalCommand(f"DRAM address {address:#x}, {size} bytes")
-
-    def write(
-        self, in_accumulator: bool, row: int, values: np.ndarray, accumulate: bool = False, column: int = 0
-    ) -> None:
-        """Some columns of one row; the rest of it stays."""
-        memory = self.accumulator if in_accumulator else self.scratchpad
-        written = self.written[in_accumulator]
-        require(0 <= row < len(memory), f"local row {row}")
-        target = memory[row, column : column + len(values)]
-        if accumulate:
-            require(bool(written[row]), f"accumulates onto unwritten row {row}")
-            values = added(target, values)
-        target[:] = values
-        written[row] = True
-
-    def read(self, in_accumulator: bool, row: int, cols: int) -> np.ndarray:
-        memory = self.accumulator if in_accumulator else self.scratchpad
-        require(0 <= row < len(memory) and bool(self.written[in_accumulator][row]), f"reads unwritten row {row}")
-        return memory[row, :cols]
 
     # ------------------------------------------------------------ configuration
 
@@ -188,7 +154,7 @@ class GemminiOracle:
         require(1 <= to.rows <= array.dim and 1 <= to.cols <= array.blocks * array.dim, f"mvin {to}")
         require(load.block_stride >= to.rows, "block stride below rows")
         require(to.in_accumulator or not to.address >> 26, "flags on a scratchpad address")
-        require(load.repeats == 1 or not to.in_accumulator and load.repeats * to.cols <= array.dim, "pixel repeats")
+        require(load.repeats == 1 or (not to.in_accumulator and load.repeats * to.cols <= array.dim), "pixel repeats")
         wide = to.in_accumulator and not load.shrunk
         kind = array.sum if wide else array.element
         for r in range(to.rows):
@@ -208,7 +174,7 @@ class GemminiOracle:
     def repeat(self, row: int, values: np.ndarray, repeats: int) -> None:
         """Pixel repeats: copies one row up and one pixel to the right each.
 
-        None leaves its half of the scratchpad, as in the RTL: the functional model would overwrite the other half's weights.
+        None leaves its half of the scratchpad, as in the RTL: the functional model overwrites the other half's weights.
         """
         half = len(self.scratchpad) // 2
         floor = half if row >= half else 0
@@ -258,7 +224,7 @@ class GemminiOracle:
                     if 0 <= orow < p.orows and 0 <= ocol < p.ocols:
                         values = self.read(source.in_accumulator, source.row + orow * p.ocols + ocol, source.cols)
                         values = self.store.outputs(values) if source.in_accumulator else values
-                    best = np.maximum(best, values)
+                    best = np.where(values > best, values, best)  # of two zeros the first
                 self.dram(rs1 + (porow * p.out_dim + pocol) * stride, best.nbytes)[:] = best.view(np.uint8)
 
     # ------------------------------------------------------------ products
@@ -303,7 +269,7 @@ class GemminiOracle:
         if not c.in_accumulator and not self.array.floating:
             result = np.clip(result, -128, 127)  # WS: sys_shift does not apply, in the RTL and in the functional model
         if not c.in_accumulator and e.relu:
-            result = np.maximum(result, 0)
+            result = rectified(result)
         for r in range(c.rows):
             row = (c.address & 0x1FFFFFFF) + r * e.c_stride
             self.write(

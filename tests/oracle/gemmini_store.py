@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 import numpy as np
-from gemmini_arithmetic import igelu, iexp, scaled, truncated, wrap32
+from gemmini_arithmetic import iexp, igelu, rectified, scaled, truncated, wrap32
 from gemmini_isa import (
     IGELU,
     INV_STDDEV,
@@ -31,7 +31,7 @@ from gemmini_isa import (
 )
 
 _LOWEST = -(1 << 31)
-_UNFINISHED = {MEAN: SUM, INV_STDDEV: VARIANCE, INV_SUM_EXP: SUM_EXP}  # what all but a row's last block do
+UNFINISHED = {MEAN: SUM, INV_STDDEV: VARIANCE, INV_SUM_EXP: SUM_EXP}  # what all but a row's last block do
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Store:
         if self.scale is None:
             raise_unset("scale")
         if self.activation == RELU:
-            values = np.maximum(values, 0)  # before the scale, as in the RTL: differs for negative scales only
+            values = rectified(values)  # before the scale, as in the RTL: differs for negative scales only
         elif self.activation == IGELU:
             qb, qc = self._polynomial()
             values = igelu(values, qb, qc)
@@ -147,7 +147,7 @@ class Store:
 
     def normalise(self, values: np.ndarray, command: int, last: bool) -> None:
         """The statistics of one block of one row; only RESET writes the row to DRAM."""
-        command = command if last else _UNFINISHED.get(command, command)
+        command = command if last else UNFINISHED.get(command, command)
         s = self.current
         if s.reset:
             s.sum, s.count, s.running_max = 0, 0, _LOWEST

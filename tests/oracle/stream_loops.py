@@ -6,21 +6,22 @@ from typing import TYPE_CHECKING
 
 from command_encoding import config_ex, config_ld, config_norm, config_st, loop_ws
 from gemmini_isa import LAYERNORM, NONE, RELU, SOFTMAX
-from stream_layout import DIM
 
 if TYPE_CHECKING:
-    from command_streams import Maker
+    from stream_maker import Maker
 
 
-def _shape(maker: Maker, most: int = 3) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+def _shape(maker: Maker, most: int = 0) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     rng = maker.rng
+    most = most or {4: 5, 32: 2}.get(maker.dim, 3)
     bounds = (rng.randint(1, most), rng.randint(1, most), rng.randint(1, most))
-    pads = tuple(rng.choice([0, rng.randrange(DIM)]) for _ in range(3))
+    pads = tuple(rng.choice([0, rng.randrange(maker.dim)]) for _ in range(3))
     return bounds, (pads[0], pads[1], pads[2])
 
 
-def _matrix(maker: Maker, rows: int, cols: int, item: int = 1) -> tuple[int, int]:
+def _matrix(maker: Maker, rows: int, cols: int, item: int = 0) -> tuple[int, int]:
     """A random place for a matrix in the input, and its row stride in elements."""
+    item = item or maker.item
     stride = cols + maker.rng.choice([0, 0, 3, 16])
     return maker.source(((rows - 1) * stride + cols) * item, item), stride
 
@@ -28,24 +29,25 @@ def _matrix(maker: Maker, rows: int, cols: int, item: int = 1) -> tuple[int, int
 def matmul_loop(maker: Maker) -> None:
     rng = maker.rng
     (i, j, k), pads = _shape(maker)
-    m, n, depth = (count * DIM - pad for count, pad in zip((i, j, k), pads, strict=True))
+    m, n, depth = (count * maker.dim - pad for count, pad in zip((i, j, k), pads, strict=True))
     a_transpose, b_transpose = rng.choice([(0, 0), (0, 0), (1, 0), (0, 1)])
     a, a_stride = _matrix(maker, *((depth, m) if a_transpose else (m, depth)))
     b, b_stride = _matrix(maker, *((n, depth) if b_transpose else (depth, n)))
     low_d, full_c = rng.randrange(2), rng.randrange(2)
-    d, d_stride = _matrix(maker, m, n, 1 if low_d else 4)
+    d, d_stride = _matrix(maker, m, n, maker.item if low_d else maker.wide_item)
     if rng.random() < 0.3:
         d_stride = 0  # one row of bias for all
     if rng.random() < 0.3:
         d = 0
+    d_bytes = d_stride * (maker.item if low_d else maker.wide_item)
     c_stride = n + rng.choice([0, 5])
-    item = 4 if full_c else 1
+    item = maker.wide_item if full_c else maker.item
     c = maker.target(m * c_stride * item)
     maker.add(
         config_ex(a_transpose=a_transpose, b_transpose=b_transpose),
-        config_ld(0, a_stride, rng.choice([1.0, 0.5])),
-        config_ld(1, b_stride, rng.choice([1.0, -0.25])),
-        config_ld(2, d_stride * (1 if low_d else 4), rng.choice([1.0, 0.5]), shrunk=bool(low_d)),
+        config_ld(0, a_stride * maker.item, rng.choice([1.0, 0.5]), maker.dim),
+        config_ld(1, b_stride * maker.item, rng.choice([1.0, -0.25]), maker.dim),
+        config_ld(2, d_bytes, rng.choice([1.0, 0.5]), maker.dim, bool(low_d)),
         config_st(c_stride * item, rng.choice([1.0, 1 / 64]), rng.choice([NONE, RELU])),
     )
     a_spad, b_spad = rng.choice([0, 0, 1, 2]), rng.choice([0, 0, 1, 2])
@@ -75,13 +77,13 @@ def matmul_loop(maker: Maker) -> None:
 def residual_loop(maker: Maker) -> None:
     rng = maker.rng
     bounds, pads = _shape(maker)
-    rows, cols = bounds[0] * DIM - pads[0], bounds[1] * DIM - pads[1]
+    rows, cols = bounds[0] * maker.dim - pads[0], bounds[1] * maker.dim - pads[1]
     (a, a_stride), (b, b_stride) = _matrix(maker, rows, cols), _matrix(maker, rows, cols)
     full = rng.randrange(2)
-    item = 4 if full else 1
+    item = maker.wide_item if full else maker.item
     maker.add(
-        config_ld(0, a_stride, rng.choice([1.0, 0.3]), shrunk=True),
-        config_ld(1, b_stride, rng.choice([1.0, -1.7]), shrunk=True),
+        config_ld(0, a_stride * maker.item, rng.choice([1.0, 0.3]), maker.dim, True),
+        config_ld(1, b_stride * maker.item, rng.choice([1.0, -1.7]), maker.dim, True),
         config_st(cols * item, rng.choice([1.0, 0.5]), rng.choice([NONE, RELU])),
     )
     pointers = (a, b, 0, maker.target(rows * cols * item) if rng.random() < 0.9 else 0)
@@ -93,10 +95,10 @@ def normalised_loop(maker: Maker) -> None:
     """Layernorm or softmax of a product, row by row."""
     rng = maker.rng
     (i, j, k), pads = _shape(maker, 2)
-    m, n, depth = (count * DIM - pad for count, pad in zip((i, j, k), pads, strict=True))
+    m, n, depth = (count * maker.dim - pad for count, pad in zip((i, j, k), pads, strict=True))
     (a, a_stride), (b, b_stride) = _matrix(maker, m, depth), _matrix(maker, depth, n)
     activation = rng.choice([LAYERNORM, SOFTMAX])
-    maker.add(config_ex(), config_ld(0, a_stride, 0.05), config_ld(1, b_stride, 0.05))
+    maker.add(config_ex(), config_ld(0, a_stride, 0.05, maker.dim), config_ld(1, b_stride, 0.05, maker.dim))
     maker.add(config_st(n, rng.choice([1.0, 30.0]), activation & 3))
     if activation == SOFTMAX:
         maker.add(config_norm(40, 900, 14, softmax=True), config_norm(40, 900, 65536 // 14, inverse=True, softmax=True))

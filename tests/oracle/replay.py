@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from command_streams import INPUT_BYTES, OUTPUT_BYTES, Stream, make_stream
-from gemmini_isa import DEFAULT, Array
+from command_streams import FEATURES, INPUT_BYTES, OUTPUT_BYTES, Stream, make_stream
+from gemmini_isa import ARRAYS, DEFAULT, Array
 
 # What gemsim can run. A feature (command_streams.FEATURES) or configuration that it learns is added here, and only
 # here: the differential tests draw their streams from these.
-SIMULATED_FEATURES: frozenset[str] = frozenset()
-SIMULATED_ARRAYS: tuple[Array, ...] = (DEFAULT,)
+SIMULATED_FEATURES: frozenset[str] = frozenset(FEATURES)
+SIMULATED_ARRAYS: tuple[Array, ...] = ARRAYS
 
 POISON = 0xA5  # what gemsim fills outputs with before the first call
 CASES_PER_JOB = 32

@@ -54,7 +54,7 @@ int32_t layernorm(const Gemmini *g, int32_t v) {
 static int32_t integer_exp(const Gemmini *g, int32_t v, int32_t max) {
     const NormConfig *n = &g->norm;
     int32_t q = wrap_sub(v, max);
-    if (v > max || q > 0) fault_raise("limit_exceeded", "mvout of %d, which is above the recorded maximum %d of stat id %u", v, max, n->stat_id);
+    if (q > 0) fault_raise("limit_exceeded", "mvout of %d, which is above the recorded maximum %d of stat id %u", v, max, n->stat_id);
     int32_t z = wrap_mul(wrap_sub(0, q), n->qln2_inv) >> 16;
     int32_t p = wrap_add(wrap_add(q, wrap_mul(z, n->qln2)), n->qb);
     int32_t e = wrap_add(wrap_mul(p, p), n->qc);

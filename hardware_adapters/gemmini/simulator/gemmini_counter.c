@@ -3,7 +3,8 @@
 #include "gemmini_state.h"
 
 // The counter command. With timing, busy cycles and bytes are the model's; events that it does not follow read 0.
-// Without timing the only clock is the count of instructions: a unit then counts as busy from the first command on.
+// Without timing the only clock is the count of instructions: a unit then counts as busy from the
+// first command that moves or multiplies anything.
 
 enum { EVENT_BITS = 6, EXTERNAL_LOADS = 1, EXTERNAL_STORES = 2, EXTERNAL_EXECUTES = 3 };
 
@@ -67,8 +68,10 @@ void counter_reset(Gemmini *g) {
 
 void counter_note(Gemmini *g, uint64_t cycle, const Op *op) {
     CounterFile *f = &g->counters;
-    if (!f->running) f->started = cycle;
-    f->running = 1;
+    if (!f->running && op->kind != KIND_CONFIG && op->kind != KIND_CONFIG_EX) {
+        f->started = cycle;
+        f->running = 1;
+    }
     f->issued[op->unit]++;
 }
 

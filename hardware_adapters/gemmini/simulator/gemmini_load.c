@@ -49,7 +49,7 @@ static __attribute__((noinline)) void write_row(Gemmini *g, const Load *load, ui
         write_spad(g, load, row, data, cols);
         return;
     }
-    if (load->accumulate) need_row(g, 1, row, load->name);
+    if (load->accumulate) need_row(g, 1, row, "an accumulating mvin");
     if (g->floating) write_acc_float(g, load, row, data, cols);
     else write_acc_int32(g, load, row, data, cols);
     g->acc_set[row] = 1;

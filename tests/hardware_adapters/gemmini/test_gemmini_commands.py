@@ -67,7 +67,8 @@ def test_transposes(run_kernel: RunKernel, flow: str, flags: str, expected: Call
     first, second = ("16", "32") if flow == "WS" else ("32", "16")
     got = run_kernel(
         LOAD_THREE + f"config_ex({flow}, NOACT, 1, {flags}); config_st(16);"
-        f"preload({first}, 48, 16, 16, 16, 16); compute_preloaded(0, {second}, 16, 16, 16, 16); mvout(out, 48, 16, 16);",
+        f"preload({first}, 48, 16, 16, 16, 16); compute_preloaded(0, {second}, 16, 16, 16, 16);"
+        f" mvout(out, 48, 16, 16);",
         a,
         b,
         d,
@@ -78,7 +79,8 @@ def test_transposes(run_kernel: RunKernel, flow: str, flags: str, expected: Call
 def test_limits_of_a_transposed_operand_are_those_of_the_logical_matrix(run_kernel: RunKernel) -> None:
     a, b = small(16, 16), small(16, 16)
     got = run_kernel(
-        "config_ld(16, 1.0f, 16, 0); mvin(in, 0, 16, 3); mvin(in + 256, 16, 16, 16);"  # only the three rows that are read
+        "config_ld(16, 1.0f, 16, 0); mvin(in, 0, 16, 3);"
+        " mvin(in + 256, 16, 16, 16);"  # only the three rows that are read
         "config_ex(WS, NOACT, 1, 1, 0); config_st(16);"
         "preload(16, 48, 16, 3, 16, 7); compute_preloaded(0, NONE, 3, 7, 16, 16); mvout(out, 48, 16, 7);",
         a,
@@ -90,7 +92,8 @@ def test_limits_of_a_transposed_operand_are_those_of_the_logical_matrix(run_kern
 def test_strides_step_rows_of_a_and_c_and_can_be_set_alone(run_kernel: RunKernel) -> None:
     a, b = small(16, 16), small(16, 16)
     got = run_kernel(
-        LOAD_THREE + "config_ex(WS, RELU, 1, 0, 0); gemmini_extended3_config_ex(OS, NOACT, 0, 1.0f, 3, 2, 0, 0, 1); config_st(16);"
+        LOAD_THREE + "config_ex(WS, RELU, 1, 0, 0); gemmini_extended3_config_ex(OS, NOACT, 0, 1.0f, 3, 2, 0,"
+        " 0, 1); config_st(16);"
         "preload(16, 64, 16, 16, 16, 8); compute_preloaded(0, NONE, 16, 8, 16, 16);"
         "for (int r = 0; r < 8; r++) mvout(out + 16 * r, 64 + 3 * r, 16, 1);",
         a,
@@ -121,7 +124,8 @@ def test_accumulating_shrunk_loads_are_scaled_and_full_width_stores_are_raw(run_
     a, b = full(16, 16), full(16, 16)
     got = run_kernel(
         "gemmini_extended3_config_ld(16, 1.0f, 1, 0); gemmini_extended3_config_ld(16, 2.5f, 1, 1);"
-        "mvin(in, ACC, 16, 16); mvin2(in + 256, ACCADD, 16, 16); config_st_ext(64, RELU, 0.1f); mvout(out, ACCFULL, 16, 16);",
+        "mvin(in, ACC, 16, 16); mvin2(in + 256, ACCADD, 16, 16); config_st_ext(64, RELU, 0.1f);"
+        " mvout(out, ACCFULL, 16, 16);",
         a,
         b,
     )
@@ -131,7 +135,9 @@ def test_accumulating_shrunk_loads_are_scaled_and_full_width_stores_are_raw(run_
 def test_relu_comes_before_the_scale(run_kernel: RunKernel) -> None:
     a = full(16, 16)
     got = run_kernel(
-        "gemmini_extended3_config_ld(16, 1.0f, 1, 0); mvin(in, ACC, 16, 16); config_st_ext(16, RELU, -1.0f); mvout(out, ACC, 16, 16);", a
+        "gemmini_extended3_config_ld(16, 1.0f, 1, 0); mvin(in, ACC, 16, 16); config_st_ext(16, RELU, -1.0f);"
+        " mvout(out, ACC, 16, 16);",
+        a,
     )
     assert np.array_equal(written(got, (16, 16)), -np.maximum(a, 0))
 
@@ -208,10 +214,13 @@ def test_softmax_of_rows(run_kernel: RunKernel) -> None:
 @pytest.mark.parametrize("mode", ["functional", "timed"])
 def test_counters_count_until_a_snapshot_is_taken(run_kernel: RunKernel, mode: str) -> None:
     got = run_kernel(
-        "uint32_t *said = (uint32_t *)out; config_ld(16, 1.0f, 16, 0); counter_configure(3, 9); said[0] = counter_read(3);"
+        "uint32_t *said = (uint32_t *)out; config_ld(16, 1.0f, 16, 0); counter_configure(3, 9);"
+        " said[0] = counter_read(3);"
         "for (int i = 0; i < 8; i++) mvin(in, 0, 16, 4);"
-        "fence(); counter_snapshot_take(); said[1] = counter_read(3); for (int i = 0; i < 8; i++) mvin(in, 0, 16, 4); fence();"
-        "said[2] = counter_read(3); counter_snapshot_reset(); said[3] = counter_read(3); counter_reset(); said[4] = counter_read(3);",
+        "fence(); counter_snapshot_take(); said[1] = counter_read(3); for (int i = 0; i < 8;"
+        " i++) mvin(in, 0, 16, 4); fence();"
+        "said[2] = counter_read(3); counter_snapshot_reset(); said[3] = counter_read(3); counter_reset();"
+        " said[4] = counter_read(3);",
         mode=mode,
     )
     first, snapshot, still, later, reset = written(got, (5,), "<u4").tolist()
@@ -240,7 +249,8 @@ def test_float32_products_are_summed_in_order_without_fusing(run_kernel: RunKern
 def test_the_wide_configuration_multiplies_32x32(run_kernel: RunKernel) -> None:
     a, b = small(32, 32), small(32, 32)
     got = run_kernel(
-        "config_ex(WS, NOACT, 1, 0, 0); gemmini_config_ld(32); config_st(32); gemmini_mvin(in, 0); gemmini_mvin(in + 1024, 32);"
+        "config_ex(WS, NOACT, 1, 0, 0); gemmini_config_ld(32); config_st(32); gemmini_mvin(in, 0);"
+        " gemmini_mvin(in + 1024, 32);"
         "gemmini_preload(32, ACC); gemmini_compute_preloaded(0, NONE); gemmini_mvout(out, ACC);",
         a,
         b,

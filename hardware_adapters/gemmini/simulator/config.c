@@ -31,6 +31,7 @@ const Config config_gemmini16 = {
     .load_start_cycles = 2,         // RTL traces: ISS_LD to the first request
     .load_write_cycles = 5,         // RTL traces: last beat to DONE
     .load_write_wide_cycles = 3,
+    .load_scale_cycles = 4,         // documented: 4 multipliers for 16 elements
     .load_end_cycles = 1,
     .zero_cycles = 2,
     .store_start_cycles = 1,        // RTL traces: ISS_ST to the first write

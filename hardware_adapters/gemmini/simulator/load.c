@@ -76,10 +76,15 @@ static void send_request(Timing *t, const Op *op) {
     for (unsigned i = 0; i < rows->count; i++) {
         uint64_t at = answer.first + (uint64_t)answer.apart * (rows->at[i] - 1) + 1 + latency;
         uint32_t row = op->writes.first + (block + i) * op->block_stride + u->row;
+        if (op->scaled && !wide) { // the scaler's few multipliers take several cycles for a row
+            at = later(at + c->load_scale_cycles, u->scaler_free);
+            u->scaler_free = at + c->load_scale_cycles;
+        }
         for (unsigned k = 0; k < repeats; k++) push_write(u, at + k, bank_of(t, row + k), u->active, op->accumulate);
     }
     // A few requests fit between the reader and the port; beyond them it waits.
     u->next_request = later(t->now + 1, left > c->request_cycles + c->request_slack ? left - c->request_cycles - c->request_slack : 0);
+    if (op->scaled && !wide) u->next_request = later(u->next_request, u->scaler_free - c->load_scale_cycles * c->request_slack);
     u->offset += useful;
     if (u->offset >= op->row_bytes) u->offset = 0, u->row = op->repeated ? op->rows : u->row + 1;
 }

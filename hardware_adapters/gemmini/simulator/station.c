@@ -7,7 +7,7 @@ static int overlaps(Range a, Range b) { return a.first < b.end && b.first < a.en
 
 static int must_wait(const Op *later_op, const Op *earlier_op) {
     if (overlaps(later_op->writes, earlier_op->writes)) return 1;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 2; i++)
         if (overlaps(later_op->writes, earlier_op->reads[i]) || overlaps(later_op->reads[i], earlier_op->writes)) return 1;
     return 0;
 }

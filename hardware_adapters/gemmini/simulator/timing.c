@@ -59,6 +59,7 @@ static void skip(Timing *t, uint64_t to) {
 static void load_alone(Timing *t, uint64_t until) {
     uint64_t began = t->now;
     enum Cause cause = execute_idle_cause(t);
+    t->load.last_write = later(t->load.last_write, began - 1); // rows that the array kept from their bank come from now on
     do {
         load_write_until(t, t->now);
         uint64_t stop = earlier(until, load_ends(t));

@@ -101,7 +101,7 @@ typedef struct LoadUnit {
     Tracker tracker[TRACKERS];
     Write writes[ROWS_RING];
     unsigned writes_head, writes_count;
-    uint64_t last_write;
+    uint64_t last_write, scaler_free;
 } LoadUnit;
 
 // --- store unit
@@ -124,11 +124,18 @@ typedef struct Result { // a row that will leave the array
     uint8_t bank, accumulate;
 } Result;
 
+enum { A, B, D, OPERANDS };
+
+typedef struct Operand {
+    int bank;       // or -1: nothing to read
+    unsigned reads; // rows read from there; padding for the others
+    unsigned fed;
+} Operand;
+
 typedef struct ExecuteUnit {
     int active, compute, preload;      // slots of the commands under way, or -1
-    unsigned rows, a_row, d_row;       // of the operation; rows fed so far
-    unsigned a_reads, d_reads;         // rows that are read from a bank
-    int a_bank, d_bank;                // or -1
+    unsigned rows;                     // of the operation
+    Operand operand[OPERANDS];
     int target;                        // preload whose result the next compute makes, or -1
     uint64_t began;
     uint64_t tags[MAX_TAGS];           // end of each matmul in the array; NEVER until it is known

@@ -5,22 +5,23 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import anyio
 
 from ..hardware_adapters.base import Problem, check_source
-from .errors import AgentError, AgentUsageError, LeaseLostError, LimitExceeded
+from .errors import AgentError, AgentUsageError, LeaseLostError, LimitExceeded, LimitType
 from .events import Listener
 from .journal import HEARTBEAT_S, Journal, Lease
 from .loop import SearchLoop
 from .models.base import Models
-from .settings import SearchSettings
-from .status import RunStatus, wall_seconds
+from .settings import LIMITS, SearchSettings
+from .status import RunState, RunStatus, Searched, search_seconds
 from .toolbox import Toolbox, reason
 
 log = logging.getLogger(__name__)
@@ -50,11 +51,7 @@ async def search(
     if start is None:
         raise AgentUsageError(f"{problem_id} has no baseline kernel: pass a source to start from")
     check_source(start)
-    if settings.max_cost_usd is not None and not models.priced:
-        raise AgentUsageError(
-            f"the price of model {models.spec!r} is not known, so max_cost_usd cannot be kept: "
-            "name a file with its prices, or leave the limit out"
-        )
+    _check_priced(settings, models)
     if settings.confirm is not None:  # hours later would be late to learn that it is not there
         await toolbox.check_engine(detail.problem.target, settings.confirm)
     run_id = run_id or new_run_id()
@@ -70,18 +67,52 @@ async def resume(
     journal: Journal,
     runs_dir: Path,
     listener: Listener | None = None,
+    limits: Mapping[str, Any] | None = None,
 ) -> RunStatus:
-    """Go on with a run where its journal ends; nothing finished is done again. A finished run is returned as it is.
+    """Go on with a run where its journal ends; nothing finished is done again. A finished run is returned as it is,
+    unless it gets new `limits` (some of settings.LIMITS): with those it goes on as if it had had them from the start,
+    and its fastest kernels are confirmed after that, those that were confirmed already not again.
 
-    Raises UnknownRunError, RunBusyError, and AgentUsageError for another model than the run's.
+    Raises UnknownRunError, RunBusyError, and AgentUsageError for another model than the run's, and for limits that
+    are no more than what the run has used.
     """
     row = journal.run(run_id)
     if models.spec != row.model:
         raise AgentUsageError(f"run {run_id!r} was made with model {row.model!r}, not {models.spec!r}")
-    if journal.status(run_id, with_source=False).state == "finished":
-        return journal.status(run_id)
+    status = journal.status(run_id)
+    if limits:
+        _check_limits(status, search_seconds(journal.events(run_id)), limits)
+        _check_priced(SearchSettings.model_validate(row.settings | dict(limits)), models)
+    elif status.state == "finished":
+        return status
     detail = await toolbox.get_problem(row.problem)
-    return await _drive(journal.acquire(run_id), detail.problem, toolbox, models, journal, Path(runs_dir), listener)
+    lease = journal.acquire(run_id)
+    if limits:
+        journal.append(lease, "limits", dict(limits))
+    return await _drive(lease, detail.problem, toolbox, models, journal, Path(runs_dir), listener)
+
+
+def _check_priced(settings: SearchSettings, models: Models) -> None:
+    if settings.max_cost_usd is not None and not models.priced:
+        raise AgentUsageError(
+            f"the price of model {models.spec!r} is not known, so max_cost_usd cannot be kept: "
+            "name a file with its prices, or leave the limit out"
+        )
+
+
+def _check_limits(status: RunStatus, searched_s: float, limits: Mapping[str, Any]) -> None:
+    """Raises AgentUsageError."""
+    used = {
+        "iterations": status.iteration if status.state == "finished" else status.iteration - 1,
+        "max_evaluations": status.evaluations,
+        "max_cost_usd": status.cost_usd or 0.0,
+        "timeout_s": searched_s,
+    }
+    for name, limit in limits.items():
+        if name not in LIMITS:
+            raise AgentUsageError(f"{name!r} of a run cannot be changed; what can: {', '.join(LIMITS)}")
+        if limit <= used[name]:
+            raise AgentUsageError(f"run {status.run_id!r} has used {used[name]:.6g} of {name}; {limit:.6g} is no more")
 
 
 def new_run_id() -> str:
@@ -101,10 +132,10 @@ async def _drive(
     run_id = lease.run_id
     try:
         settings = SearchSettings.model_validate(journal.run(run_id).settings)
-        before = wall_seconds(journal.events(run_id), None)
+        before = search_seconds(journal.events(run_id))
         journal.append(lease, "session", {"model": models.spec})
         journal.set_state(lease, "running")
-        loop = SearchLoop(run_id, problem, settings, lease, toolbox, models, journal, runs_dir, listener, before)
+        loop = SearchLoop(run_id, problem, settings, lease, toolbox, models, journal, runs_dir, listener)
         await _within_limits(loop, settings, before, journal, lease)
     finally:
         journal.release(lease)
@@ -114,9 +145,7 @@ async def _drive(
 async def _within_limits(
     loop: SearchLoop, settings: SearchSettings, before: float, journal: Journal, lease: Lease
 ) -> None:
-    """Run the loop and journal how it ended."""
-    began = time.monotonic()
-    left = None if settings.timeout_s is None else max(0.0, settings.timeout_s - before)
+    """Run the loop, have its kernels confirmed where that is asked for, and journal how it ended."""
     lost: list[LeaseLostError] = []
 
     async def beat(everything: anyio.CancelScope) -> None:
@@ -128,21 +157,16 @@ async def _within_limits(
                 lost.append(error)
                 everything.cancel()
 
-    ended: tuple[str, str] | None = None
+    ended: _End | None = None
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(beat, tasks.cancel_scope)
-            if loop.searched is not None:
-                ended = ("finished", loop.searched)
-            else:
-                with anyio.move_on_after(left) as deadline:
-                    ended = await _ended(loop, loop.run)
-                if deadline.cancelled_caught and settings.timeout_s is not None:
-                    elapsed = before + time.monotonic() - began
-                    ended = ("finished", str(LimitExceeded("time", elapsed, settings.timeout_s)))
-            assert ended is not None
-            if settings.confirm is not None and ended[0] == "finished":
-                ended = await _ended(loop, partial(loop.confirm, settings.confirm, ended[1]))
+            ended = await _searched(loop, settings, before)
+            if settings.confirm is not None and ended.state == "finished":
+                found = Searched(reason=ended.reason, limit=ended.limit)
+                ended = await _ended(partial(loop.confirm, settings.confirm, found), loop.run_id)
+                if ended.state == "finished":
+                    ended = ended._replace(limit=found.limit)
             tasks.cancel_scope.cancel()
     except BaseException as error:
         cancelled = isinstance(error, anyio.get_cancelled_exc_class())
@@ -152,19 +176,44 @@ async def _within_limits(
     if lost:
         raise lost[0]
     assert ended is not None
-    state, why = ended
-    journal.set_state(lease, "finished" if state == "finished" else "failed", why)
-    loop.finish(why)
+    journal.set_state(lease, *ended)
+    loop.finish(ended.reason)
 
 
-async def _ended(loop: SearchLoop, part: Callable[[], Awaitable[str]]) -> tuple[str, str]:
-    """The state after this part of the run, and why."""
+async def _searched(loop: SearchLoop, settings: SearchSettings, before: float) -> _End:
+    """Search, unless the run stopped later than that. `before`: seconds in which it was searching already."""
+    if loop.searched is not None:
+        return _End("finished", loop.searched.reason, loop.searched.limit)
+    began = time.monotonic()
+    left = None if settings.timeout_s is None else max(0.0, settings.timeout_s - before)
+    ended: _End | None = None
+    with anyio.move_on_after(left) as deadline:
+        ended = await _ended(loop.run, loop.run_id)
+    if deadline.cancelled_caught and settings.timeout_s is not None:
+        elapsed = before + time.monotonic() - began
+        ended = _at_limit(LimitExceeded("time", elapsed, settings.timeout_s))
+    assert ended is not None
+    return ended
+
+
+class _End(NamedTuple):
+    state: RunState
+    reason: str
+    limit: LimitType | None = None
+
+
+def _at_limit(limit: LimitExceeded) -> _End:
+    return _End("finished", str(limit), limit.type)
+
+
+async def _ended(part: Callable[[], Awaitable[str]], run_id: str) -> _End:
+    """How this part of the run ended."""
     try:
-        return "finished", await part()
+        return _End("finished", await part())
     except LimitExceeded as limit:
-        return "finished", str(limit)
+        return _at_limit(limit)
     except LeaseLostError:
         raise
     except AgentError as error:
-        log.warning("run %s failed: %s", loop.run_id, error)
-        return "failed", str(error)
+        log.warning("run %s failed: %s", run_id, error)
+        return _End("failed", str(error))

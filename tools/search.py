@@ -21,9 +21,9 @@ from ..agent.journal import Journal
 from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
 from ..hardware_adapters.base import AdapterError, check_source
-from .bench import Bench, in_thread, reported
+from .bench import MAX_ERROR, Bench, in_thread, reported
 from .problems import ProblemId
-from .results import answer, page
+from .results import answer, clip, page
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -35,6 +35,7 @@ DEFAULT_ANTHROPIC_MODEL = "claude-sonnet-5-5"
 MAX_WAIT_S = 45.0
 POLL_S = 0.25
 MAX_LINEAGE_TEXT = 300
+MAX_CONFIRMATIONS = 8
 
 RunId = Annotated[str, Field(description="As returned by start_search", min_length=1, max_length=64)]
 
@@ -94,7 +95,7 @@ class Jobs:
             with anyio.move_on_after(POLL_S):
                 await started.wait()
         if run_id in self._failures:
-            raise ToolError(self._failures.pop(run_id))
+            raise ToolError(clip(self._failures.pop(run_id), MAX_ERROR))
         return run_id
 
     async def _drive(
@@ -156,7 +157,8 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
         ctx: Context,
         source: Annotated[str | None, Field(description="Kernel to start from; default: the baseline")] = None,
         model: Annotated[
-            str | None, Field(description="offline (free, rule-based) or anthropic:NAME; default: what is set up")
+            str | None,
+            Field(max_length=200, description="offline (free, rule-based) or anthropic:NAME; default: what is set up"),
         ] = None,
         settings: Annotated[
             dict[str, Any] | None,
@@ -174,7 +176,8 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
         jobs = _jobs(ctx)
         spec = model or default_model()
         with reported():
-            bench.adapter_for(problem).problem(problem)
+            adapter = bench.adapter_for(problem)
+            adapter.problem(problem)
             if source is not None:
                 check_source(source)
         try:
@@ -182,8 +185,11 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
         except ValidationError as error:
             known = ", ".join(SearchSettings.model_fields)
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "settings"
+            where = clip(".".join(map(str, first["loc"])) or "settings")
             raise ToolError(f"settings: {where}: {first['msg']}; known settings: {known}") from error
+        with reported():
+            for engine in filter(None, (chosen.engine, chosen.confirm)):
+                await in_thread(adapter.engine, engine)
         run_id = await jobs.start(server, problem, spec, chosen, source)
         return answer(await _status(jobs, run_id, 0))
 
@@ -230,7 +236,7 @@ def _jobs(ctx: Context) -> Jobs:
 
 
 def _news(status: RunStatus) -> tuple[object, ...]:
-    return status.state, status.best and status.best.candidate
+    return status.state, status.best and status.best.candidate, len(status.confirmations)
 
 
 async def _status(jobs: Jobs, run_id: str, offset: int) -> SearchStatus:
@@ -242,5 +248,9 @@ async def _status(jobs: Jobs, run_id: str, offset: int) -> SearchStatus:
         raise ToolError(str(error)) from error
     source, more = page(status.best_source, offset) if status.best_source else (None, None)
     steps = tuple(s.model_copy(update={"plan": s.plan and s.plan[:MAX_LINEAGE_TEXT]}) for s in status.lineage[-24:])
-    short = status.model_copy(update={"best_source": source, "lineage": steps})
+    found = tuple(
+        c.model_copy(update={"message": clip(c.message, MAX_LINEAGE_TEXT // 2)})
+        for c in status.confirmations[:MAX_CONFIRMATIONS]
+    )
+    short = status.model_copy(update={"best_source": source, "lineage": steps, "confirmations": found})
     return SearchStatus(**short.model_dump(), next_offset=more)

@@ -86,8 +86,8 @@ async def evaluate_on(
     Raises EngineFailure; EnvironmentLackError for a machine that cannot keep the kernel from the harness; UsageError
     for operands that do not fit the machine.
     """
-    deadline = time.monotonic() + timeout_s
     harness = await harness_image(home, compiler)
+    deadline = time.monotonic() + timeout_s  # the time in which the harness is built is no kernel's
     compiled = await compile_kernel(home, compiler, source, origin=KERNEL_BASE)
     drawn = await anyio.to_thread.run_sync(draw)
     sets = tuple(chosen for chosen in drawn if chosen.name in engine.input_sets)

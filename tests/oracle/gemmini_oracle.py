@@ -1,220 +1,290 @@
-"""Gemmini's weight-stationary semantics in NumPy: commands in, scratchpad, accumulator and DRAM out.
+"""Gemmini's semantics in NumPy: commands in, scratchpad, accumulator and DRAM out.
 
-Written from the public description of the ISA, for the 16x16 int8 configuration, and on purpose not from the
-simulator's source: the two are compared on random command streams. Slow and plain; one method per command.
+Written from docs/gemmini_semantics.md, for any array configuration, and on purpose not from the simulator's source: the
+two are compared on random command streams. Slow and plain; one method per command.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
+from gemmini_arithmetic import multiplied, rectified, rounding_shift, scaled
+from gemmini_conv import ConvLoop
+from gemmini_isa import (
+    ACCUMULATE,
+    ACCUMULATOR,
+    COMPUTE_ACCUMULATED,
+    COMPUTE_PRELOADED,
+    CONFIG,
+    COUNTER,
+    DEFAULT,
+    FLUSH,
+    GARBAGE,
+    MVIN,
+    MVIN2,
+    MVIN3,
+    MVOUT,
+    NONE,
+    OS,
+    PRELOAD,
+    RELU,
+    RESET,
+    WS,
+    Array,
+    Buffer,
+    Command,
+    IllegalCommand,
+    Operand,
+    bits,
+    float_of,
+    require,
+)
+from gemmini_loop import MatmulLoop
+from gemmini_memory import Memories
+from gemmini_store import Store
 
-DIM = 16
-SCRATCHPAD_ROWS, ACCUMULATOR_ROWS = 16384, 1024
-GARBAGE = 0xFFFFFFFF
-ACCUMULATOR, ACCUMULATE, FULL_WIDTH = 1 << 31, 1 << 30, 1 << 29
-CONFIG, MVIN2, MVIN, MVOUT, COMPUTE_PRELOADED, COMPUTE_ACCUMULATED, PRELOAD, FLUSH, MVIN3 = 0, 1, 2, 3, 4, 5, 6, 7, 14
+__all__ = ["Buffer", "Command", "GemminiOracle", "IllegalCommand"]
+
+_CONFIGURED = "compute before config_ex or preload"
 
 
-class Command(NamedTuple):
-    funct: int
-    rs1: int
-    rs2: int
-
-
-class IllegalCommand(Exception):
-    """What a legal stream never does."""
-
-
-class Buffer(NamedTuple):
-    """A piece of DRAM at the address the commands use."""
-
-    address: int
-    data: np.ndarray  # uint8, one-dimensional
-
-
-@dataclass
-class _Load:
+@dataclass(frozen=True)
+class Load:
     stride: int
     scale: float
     block_stride: int
     shrunk: bool
+    repeats: int
 
 
-class _Operand(NamedTuple):
-    address: int
-    rows: int
-    cols: int
-
-    @classmethod
-    def of(cls, word: int) -> _Operand:
-        return cls(word & 0xFFFFFFFF, word >> 48 & 0xFFFF, word >> 32 & 0xFFFF)
-
-
-def round_half_even(values: np.ndarray) -> np.ndarray:
-    return np.rint(values)  # np.rint rounds halves to even
+@dataclass(frozen=True)
+class Execute:
+    dataflow: int
+    relu: bool
+    a_transpose: bool
+    b_transpose: bool
+    a_stride: int
+    c_stride: int
+    shift: int
 
 
-def scaled_to_int8(values: np.ndarray, scale: float) -> np.ndarray:
-    """float32(value) x float32 scale, rounded half to even, saturated."""
-    product = values.astype(np.float32) * np.float32(scale)
-    return np.clip(round_half_even(product), -128, 127).astype(np.int8)
+class GemminiOracle(Memories):
+    """One machine after reset, with these pieces of DRAM."""
 
-
-def shifted_to_int8(values: np.ndarray, shift: int) -> np.ndarray:
-    """Rounding right shift, half to even, saturated."""
-    exact = values.astype(np.float64) / float(1 << shift)  # int32 / 2^shift is exact in float64
-    return np.clip(round_half_even(exact), -128, 127).astype(np.int8)
-
-
-@dataclass
-class GemminiOracle:
-    buffers: list[Buffer]
-    scratchpad: np.ndarray = field(default_factory=lambda: np.zeros((SCRATCHPAD_ROWS, DIM), np.int8))
-    accumulator: np.ndarray = field(default_factory=lambda: np.zeros((ACCUMULATOR_ROWS, DIM), np.int32))
-
-    def __post_init__(self) -> None:
-        self.written = {id(self.scratchpad): np.zeros(SCRATCHPAD_ROWS, bool)}
-        self.written[id(self.accumulator)] = np.zeros(ACCUMULATOR_ROWS, bool)
-        self.loads: dict[int, _Load] = {}
-        self.store: tuple[int, float, bool] | None = None  # stride, scale, relu
-        self.execute: dict[str, int] | None = None
-        self.weights = np.zeros((DIM, DIM), np.int32)
-        self.preloaded: tuple[_Operand, _Operand] | None = None  # B, C
+    def __init__(self, buffers: list[Buffer], array: Array = DEFAULT) -> None:
+        super().__init__(buffers, array)
+        self.loads: dict[int, Load] = {}
+        self.store = Store(array)
+        self.execute: Execute | None = None
+        self.preloaded: tuple[Operand, Operand] | None = None  # B or D, and C
+        self.stationary: np.ndarray | None = None  # WS: weights; OS: partial sums
+        self.read_out = False  # OS: the partial sums have gone to C
+        self.matmul_loop = MatmulLoop(array)
+        self.conv_loop = ConvLoop(array)
 
     def run(self, commands: list[Command]) -> None:
-        actions = {
-            CONFIG: self.configure,
-            MVIN: lambda a, b: self.mvin(0, a, b),
-            MVIN2: lambda a, b: self.mvin(1, a, b),
-            MVIN3: lambda a, b: self.mvin(2, a, b),
-            MVOUT: self.mvout,
-            PRELOAD: self.preload,
-            COMPUTE_PRELOADED: lambda a, b: self.compute(True, a, b),
-            COMPUTE_ACCUMULATED: lambda a, b: self.compute(False, a, b),
-            FLUSH: lambda a, b: None,
-        }
         for command in commands:
-            actions[command.funct](command.rs1, command.rs2)
+            self.step(command)
 
-    # ------------------------------------------------------------ DRAM and local memories
+    def step(self, command: Command) -> None:
+        funct, a, b = command
+        match funct:
+            case f if f == CONFIG:
+                self.configure(a, b)
+            case f if f in (MVIN, MVIN2, MVIN3):
+                self.mvin({MVIN: 0, MVIN2: 1, MVIN3: 2}[f], a, b)
+            case f if f == MVOUT:
+                self.mvout(a, b)
+            case f if f == PRELOAD:
+                self.preload(a, b)
+            case f if f in (COMPUTE_PRELOADED, COMPUTE_ACCUMULATED):
+                self.compute(f == COMPUTE_PRELOADED, a, b)
+            case f if f in (FLUSH, COUNTER):
+                pass
+            case f if self.matmul_loop.takes(f):
+                self.run(self.matmul_loop.step(command, self))
+            case f if self.conv_loop.takes(f):
+                self.run(self.conv_loop.step(command, self))
+            case _:
+                raise IllegalCommand(f"funct {funct}")
 
-    def dram(self, address: int, size: int) -> np.ndarray:
-        for buffer in self.buffers:
-            offset = address - buffer.address
-            if offset >= 0 and offset + size <= buffer.data.size:
-                return buffer.data[offset : offset + size]
-        raise IllegalCommand(f"DRAM address {address:#x}, {size} bytes")
-
-    def local(self, address: int) -> tuple[np.ndarray, int]:
-        memory = self.accumulator if address & ACCUMULATOR else self.scratchpad
-        row = address & 0x1FFFFFFF
-        return memory, row
-
-    def write(self, address: int, values: np.ndarray) -> None:
-        """One row, or its first columns."""
-        memory, row = self.local(address)
-        if row >= len(memory):
-            raise IllegalCommand(f"local row {row}")
-        if memory is self.accumulator and address & ACCUMULATE:
-            if not self.written[id(memory)][row]:
-                raise IllegalCommand(f"accumulates onto unwritten row {row}")
-            values = values.astype(np.int32) + memory[row, : len(values)]  # wraps
-        memory[row, : len(values)] = values
-        self.written[id(memory)][row] = True
-
-    def read(self, address: int, cols: int) -> np.ndarray:
-        memory, row = self.local(address)
-        if row >= len(memory) or not self.written[id(memory)][row]:
-            raise IllegalCommand(f"reads unwritten row {row}")
-        return memory[row, :cols]
-
-    # ------------------------------------------------------------ commands
+    # ------------------------------------------------------------ configuration
 
     def configure(self, rs1: int, rs2: int) -> None:
         kind = rs1 & 3
-        scale = float(np.uint32((rs1 if kind != 2 else rs2) >> 32).view(np.float32))
-        if kind == 1:
-            self.loads[rs1 >> 3 & 3] = _Load(rs2, scale, rs1 >> 16 & 0xFFFF, bool(rs1 >> 2 & 1))
+        if kind == 0:
+            self.configure_execute(rs1, rs2)
+        elif kind == 1:
+            number = bits(rs1, 4, 3)
+            require(number < 3, "config_ld id 3")
+            repeats = max(1, bits(rs1, 15, 8))
+            self.loads[number] = Load(rs2, float_of(rs1 >> 32), bits(rs1, 31, 16), bool(rs1 >> 2 & 1), repeats)
         elif kind == 2:
-            self.store = (rs2 & 0xFFFFFFFF, scale, bool(rs1 >> 2 & 3))
-        elif kind == 0:
-            if rs1 >> 7 & 1:
-                raise IllegalCommand("config_ex for strides only is not modelled")
-            self.execute = {
-                "relu": rs1 >> 3 & 3,
-                "a_transpose": rs1 >> 8 & 1,
-                "b_transpose": rs1 >> 9 & 1,
-                "a_stride": rs1 >> 16 & 0xFFFF,
-                "c_stride": rs2 >> 48 & 0xFFFF,
-                "shift": rs2 & 0xFFFFFFFF,
-            }
-            if not rs1 >> 2 & 1:
-                raise IllegalCommand("output-stationary is not modelled")
+            self.store.configure(rs1, rs2)
+        else:
+            self.store.configure_norm(rs1, rs2)
+
+    def configure_execute(self, rs1: int, rs2: int) -> None:
+        old = self.execute
+        if bits(rs1, 7, 7):  # strides only
+            if old is None:
+                raise IllegalCommand("strides before config_ex")
+            new = Execute(
+                old.dataflow, old.relu, old.a_transpose, old.b_transpose, bits(rs1, 31, 16), rs2 >> 48, old.shift
+            )
+        else:
+            transposes = bool(bits(rs1, 8, 8)), bool(bits(rs1, 9, 9))
+            dataflow, shift = bits(rs1, 2, 2), rs2 & 0xFFFFFFFF
+            new = Execute(dataflow, bits(rs1, 4, 3) == RELU, *transposes, bits(rs1, 31, 16), rs2 >> 48, shift)
+        require(new.shift < 32 and not (self.array.floating and new.shift), f"sys_shift {new.shift}")
+        both, b_alone = new.a_transpose and new.b_transpose, new.b_transpose and not new.a_transpose
+        require(not (both if new.dataflow == WS else b_alone), "one transposer only")
+        if old is not None and old.dataflow != new.dataflow:
+            self.stationary = None  # the other dataflow's registers mean something else
+        self.execute = new
+
+    # ------------------------------------------------------------ moves
 
     def mvin(self, number: int, rs1: int, rs2: int) -> None:
-        to = _Operand.of(rs2)
-        if number not in self.loads or not 1 <= to.rows <= DIM or not 1 <= to.cols <= 4 * DIM:
-            raise IllegalCommand(f"mvin {to}")
+        array, to = self.array, Operand.of(rs2)
+        if number not in self.loads:
+            raise IllegalCommand("mvin before config_ld")
         load = self.loads[number]
-        wide = bool(to.address & ACCUMULATOR) and not load.shrunk
-        size = 4 if wide else 1
+        require(1 <= to.rows <= array.dim and 1 <= to.cols <= array.blocks * array.dim, f"mvin {to}")
+        require(load.block_stride >= to.rows, "block stride below rows")
+        require(to.in_accumulator or not to.address >> 26, "flags on a scratchpad address")
+        require(load.repeats == 1 or (not to.in_accumulator and load.repeats * to.cols <= array.dim), "pixel repeats")
+        wide = to.in_accumulator and not load.shrunk
+        kind = array.sum if wide else array.element
         for r in range(to.rows):
             if rs1 == 0:
-                row = np.zeros(to.cols, np.int32 if wide else np.int8)
+                values = np.zeros(to.cols, kind)
             else:
-                row = self.dram(rs1 + r * load.stride, to.cols * size).view(np.int32 if wide else np.int8)
-            values = row if wide else scaled_to_int8(row, load.scale)
-            for block in range(0, to.cols, DIM):
-                at = to.address + block // DIM * load.block_stride + r
-                self.write(at, values[block : block + DIM].astype(np.int32 if to.address & ACCUMULATOR else np.int8))
+                values = self.dram(rs1 + r * load.stride, to.cols * kind.itemsize).view(kind)
+                if array.floating or not wide:  # integer accumulator loads have no scaler
+                    values = scaled(values, load.scale, array)
+            values = values.astype(array.sum if to.in_accumulator else array.element)
+            for block in range(0, to.cols, array.dim):
+                row = (to.address & 0x1FFFFFFF) + block // array.dim * load.block_stride + r
+                part = values[block : block + array.dim]
+                self.write(to.in_accumulator, row, part, bool(to.address & ACCUMULATE))
+                self.repeat(row, part, load.repeats)
+
+    def repeat(self, row: int, values: np.ndarray, repeats: int) -> None:
+        """Pixel repeats: copies one row up and one pixel to the right each.
+
+        None leaves its half of the scratchpad, as in the RTL: the functional model overwrites the other half's weights.
+        """
+        half = len(self.scratchpad) // 2
+        floor = half if row >= half else 0
+        for n in range(1, repeats):
+            if row - n >= floor:
+                self.write(False, row - n, values, column=n * len(values))
 
     def mvout(self, rs1: int, rs2: int) -> None:
-        source = _Operand.of(rs2)
-        if self.store is None or not 1 <= source.rows <= DIM or not 1 <= source.cols <= 4 * DIM:
-            raise IllegalCommand(f"mvout {source}")
-        stride, scale, relu = self.store
-        full = bool(source.address & ACCUMULATOR and source.address & FULL_WIDTH)
-        size = 4 if full else 1
+        array, source, store = self.array, Operand.of(rs2), self.store
+        if store.stride is None:
+            raise IllegalCommand("mvout before config_st")
+        require(source.in_accumulator or not source.address >> 26, "flags on a scratchpad address")
+        plain = store.activation in (NONE, RELU)
+        if source.full_width:
+            fits = source.cols <= array.dim and source.norm_command == RESET and plain and not store.pooling.stride
+            require(fits, "full-width mvout")
+        if store.pooling.stride:
+            require(plain and source.norm_command == RESET and 1 <= source.cols <= array.dim, f"pooling mvout {source}")
+            return self.pool(rs1, source)
+        require(1 <= source.rows <= array.dim and 1 <= source.cols <= array.blocks * array.dim, f"mvout {source}")
         for r in range(source.rows):
-            parts = []
-            for block in range(0, source.cols, DIM):
-                values = self.read(source.address + block + r, min(DIM, source.cols - block))
-                if source.address & ACCUMULATOR and not full:
-                    values = scaled_to_int8(values, scale)
-                    values = np.maximum(values, 0) if relu else values
-                parts.append(values)
-            target = self.dram(rs1 + r * stride, source.cols * size)
-            target[:] = np.concatenate(parts).view(np.uint8)
+            blocks = [
+                self.read(source.in_accumulator, source.row + block + r, min(array.dim, source.cols - block))
+                for block in range(0, source.cols, array.dim)
+            ]
+            if source.in_accumulator:
+                for n, block in enumerate(blocks):
+                    store.normalise(block, source.norm_command, n == len(blocks) - 1)
+                if source.norm_command != RESET:
+                    continue
+                if not source.full_width:
+                    blocks = [store.outputs(block) for block in blocks]
+            row = np.concatenate(blocks)
+            self.dram(rs1 + r * store.stride, row.nbytes)[:] = row.view(np.uint8)
+        return None
+
+    def pool(self, rs1: int, source: Operand) -> None:
+        p, stride = self.store.pooling, self.store.stride or 0
+        require(p.size > 0, "pooling window of 0")
+        for porow in range(p.porows):
+            for pocol in range(p.pocols):
+                best = np.full(source.cols, -np.inf if self.array.floating else -128, self.array.element)
+                for window in range(p.size * p.size):
+                    orow = porow * p.stride + window // p.size - p.upad
+                    ocol = pocol * p.stride + window % p.size - p.lpad
+                    values = np.zeros(source.cols, self.array.element)  # padding counts as 0
+                    if 0 <= orow < p.orows and 0 <= ocol < p.ocols:
+                        values = self.read(source.in_accumulator, source.row + orow * p.ocols + ocol, source.cols)
+                        values = self.store.outputs(values) if source.in_accumulator else values
+                    best = np.where(values > best, values, best)  # of two zeros the first
+                self.dram(rs1 + (porow * p.out_dim + pocol) * stride, best.nbytes)[:] = best.view(np.uint8)
+
+    # ------------------------------------------------------------ products
 
     def preload(self, rs1: int, rs2: int) -> None:
-        self.preloaded = (_Operand.of(rs1), _Operand.of(rs2))
+        self.preloaded = (Operand.of(rs1), Operand.of(rs2))
 
-    def compute(self, new_weights: bool, rs1: int, rs2: int) -> None:
+    def compute(self, fresh: bool, rs1: int, rs2: int) -> None:
         if self.execute is None or self.preloaded is None:
-            raise IllegalCommand("compute before config_ex or preload")
+            raise IllegalCommand(_CONFIGURED)
         e = self.execute
-        b, c = self.preloaded
-        a, d = _Operand.of(rs1), _Operand.of(rs2)
-        if new_weights:
-            self.weights = self.operand(b, 1, bool(e["b_transpose"]))
-        left = self.operand(a, e["a_stride"], bool(e["a_transpose"]))
-        result = left @ self.weights + self.operand(d, 1, False)
-        if c.address == GARBAGE:
-            return
-        for r in range(c.rows):
-            row = result[r, : c.cols]
-            if not c.address & ACCUMULATOR:
-                row = shifted_to_int8(row, e["shift"])
-                row = np.maximum(row, 0) if e["relu"] == 1 else row
-            self.write(c.address + r * e["c_stride"], row)
+        (loaded, c), self.preloaded = self.preloaded, None
+        require(max(c.rows, c.cols) <= self.array.dim, f"C {c}")
+        if fresh:
+            self.stationary = self.operand(loaded, 1, e.dataflow == WS and e.b_transpose).astype(self.array.sum)
+            self.read_out = False
+        if self.stationary is None:
+            raise IllegalCommand("compute_accumulated without a compute_preloaded")
+        left = self.operand(Operand.of(rs1), e.a_stride, e.a_transpose)
+        right = self.operand(Operand.of(rs2), 1, e.dataflow == OS and e.b_transpose)
+        if e.dataflow == WS:
+            result = multiplied(left, self.stationary, right.astype(self.array.sum))
+        else:
+            require(not self.read_out, "output-stationary sums were read out already")
+            result = self.stationary = multiplied(left, right, self.stationary)
+            self.read_out = c.address != GARBAGE
+        if c.address != GARBAGE:
+            self.write_result(c, result)
 
-    def operand(self, at: _Operand, stride: int, transposed: bool) -> np.ndarray:
-        """A 16x16 int32 matrix, zero beyond the operand's rows and columns; all zero for the garbage address."""
-        matrix = np.zeros((DIM, DIM), np.int32)
-        if at.address != GARBAGE:
-            for r in range(at.rows):
-                matrix[r, : at.cols] = self.read(at.address + r * stride, at.cols)
+    def write_result(self, c: Operand, result: np.ndarray) -> None:
+        e = self.execute
+        if e is None:
+            raise IllegalCommand(_CONFIGURED)
+        require(c.in_accumulator or not c.address >> 26, "flags on a scratchpad address")
+        if e.dataflow == OS:
+            require(e.c_stride == 1, "output-stationary C stride")  # the RTL steps backwards from the last row
+            require(
+                not (e.shift and c.in_accumulator), "sys_shift into the accumulator: RTL and functional model differ"
+            )
+            if not self.array.floating:  # 20 wires leave the array
+                result = np.clip(rounding_shift(result, e.shift), -(1 << 19), (1 << 19) - 1).astype(np.int32)
+        if not c.in_accumulator and not self.array.floating:
+            result = np.clip(result, -128, 127)  # WS: sys_shift does not apply, in the RTL and in the functional model
+        if not c.in_accumulator and e.relu:
+            result = rectified(result)
+        for r in range(c.rows):
+            row = (c.address & 0x1FFFFFFF) + r * e.c_stride
+            self.write(
+                c.in_accumulator, row, result[r, : c.cols], bool(c.address & ACCUMULATOR and c.address & ACCUMULATE)
+            )
+
+    def operand(self, at: Operand, stride: int, transposed: bool) -> np.ndarray:
+        """A DIM x DIM matrix, zero beyond the logical matrix's rows and columns; all zero for the garbage address."""
+        dim = self.array.dim
+        matrix = np.zeros((dim, dim), self.array.element)
+        if at.address == GARBAGE:
+            return matrix
+        require(not at.address >> 26, "operands come from the scratchpad")
+        require(max(at.rows, at.cols) <= dim, f"operand {at}")
+        rows, cols = (at.cols, at.rows) if transposed else (at.rows, at.cols)  # as they lie
+        for r in range(rows):
+            matrix[r, :cols] = self.read(False, at.address + r * stride, cols)
         return matrix.T if transposed else matrix

@@ -3,27 +3,66 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from command_streams import INPUT_BYTES, OUTPUT_BYTES, Stream
+from command_streams import FEATURES, INPUT_BYTES, OUTPUT_BYTES, Stream, make_stream
+from gemmini_isa import ARRAYS, DEFAULT, Array
+
+# What gemsim can run. A feature (command_streams.FEATURES) or configuration that it learns is added here, and only
+# here: the differential tests draw their streams from these.
+SIMULATED_FEATURES: frozenset[str] = frozenset(FEATURES)
+SIMULATED_ARRAYS: tuple[Array, ...] = ARRAYS
 
 POISON = 0xA5  # what gemsim fills outputs with before the first call
 CASES_PER_JOB = 32
 
+REPLAY = """
+#include <stdint.h>
+#define ISSUE(f) case f: asm volatile(".insn r 0x7b, 3, " #f ", x0, %0, %1" ::"r"(a), "r"(b)); break;
+static uint64_t place(uint64_t a, const int8_t *in, int8_t *out) {
+  return a >> 40 == 1 ? (uint64_t)in + (uint32_t)a : a >> 40 == 2 ? (uint64_t)out + (uint32_t)a : a;
+}
+void solution(const uint64_t *program, const int8_t *in, int8_t *out) {
+  for (uint64_t n = *program++; n; n--, program += 3) {
+    uint64_t f = program[0], a = program[1], b = program[2], unused;
+    if (f == 1 || f == 2 || f == 3 || f == 14) a = place(a, in, out);
+    if (f == 10 || f == 11 || f == 20 || f == 21) a = place(a, in, out), b = place(b, in, out);
+    switch (f) {
+      ISSUE(0) ISSUE(1) ISSUE(2) ISSUE(3) ISSUE(4) ISSUE(5) ISSUE(6) ISSUE(7) ISSUE(8) ISSUE(9) ISSUE(10) ISSUE(11)
+      ISSUE(12) ISSUE(13) ISSUE(14) ISSUE(15) ISSUE(16) ISSUE(17) ISSUE(18) ISSUE(19) ISSUE(20) ISSUE(21)
+      case 126: asm volatile(".insn r 0x7b, 7, 126, %0, %1, %2" : "=r"(unused) : "r"(a), "r"(b)); break;
+    }
+  }
+}
+"""
+
+
+def simulated_stream(seed: int, length: int) -> Stream:
+    """A plain stream, one with one feature, or one with all, for one of the configurations: whatever gemsim can run."""
+    rng = random.Random(seed)
+    features = rng.choice([[], *([name] for name in sorted(SIMULATED_FEATURES)), sorted(SIMULATED_FEATURES)])
+    return make_stream(seed, length, features, rng.choice(SIMULATED_ARRAYS))
+
 
 def replay(gemsim: Path, kernel: Path, streams: Sequence[Stream], folder: Path) -> list[np.ndarray | str]:
     """Per stream the output buffer, or the fault's message."""
-    results: list[np.ndarray | str] = []
-    for first in range(0, len(streams), CASES_PER_JOB):
-        results += _job(gemsim, kernel, streams[first : first + CASES_PER_JOB], folder)
-    return results
+    results: dict[int, np.ndarray | str] = {}
+    for array in dict.fromkeys(stream.array for stream in streams):  # one configuration per job
+        numbers = [n for n, stream in enumerate(streams) if stream.array == array]
+        for first in range(0, len(numbers), CASES_PER_JOB):
+            some = numbers[first : first + CASES_PER_JOB]
+            results |= zip(some, _job(gemsim, kernel, [streams[n] for n in some], array, folder), strict=True)
+    return [results[n] for n in range(len(streams))]
 
 
-def _job(gemsim: Path, kernel: Path, streams: Sequence[Stream], folder: Path) -> list[np.ndarray | str]:
+def _job(gemsim: Path, kernel: Path, streams: Sequence[Stream], array: Array, folder: Path) -> list[np.ndarray | str]:
     job = [f"elf {kernel}", "entry solution"]
+    if array != DEFAULT:
+        job.append(f"config {array.name}")
     for number, stream in enumerate(streams):
         table = stream.table()
         (folder / f"table{number}").write_bytes(table)

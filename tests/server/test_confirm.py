@@ -18,8 +18,8 @@ from mcp import Client, StdioServerParameters
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+def home(tmp_path_factory: pytest.TempPathFactory, make_home: Callable[[Path], Path]) -> Path:
+    return make_home(tmp_path_factory.mktemp("confirm") / "home")
 
 
 def environment(home: Path, engine: Installed | None) -> dict[str, str]:

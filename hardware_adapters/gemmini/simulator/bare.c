@@ -24,7 +24,7 @@ int bare_run(const char *elf_path, const BareOptions *options) {
     static Machine m;
     char error[200] = "out of memory";
     Elf *elf = elf_open(elf_path, error);
-    int ok = elf && machine_new(&m, &config_gemmini16) &&
+    int ok = elf && machine_new(&m, options->config) &&
              memory_add(m.memory, RAM_BASE, RAM_BYTES, MEM_R | MEM_W | MEM_X, "RAM", error) && elf_copy(elf, m.memory, error);
     if (!ok) {
         fprintf(stderr, "gemsim: %s: %s\n", elf_path, error);
@@ -33,6 +33,7 @@ int bare_run(const char *elf_path, const BareOptions *options) {
         return 1;
     }
     machine_reset(&m, options->timed);
+    if (!options->strict) gemmini_zero_fill(m.gemmini);
     Hart *h = m.hart;
     h->elf = elf;
     h->allow_misaligned = options->allow_misaligned;

@@ -4,13 +4,17 @@
 
 #include <stdint.h>
 
+enum Element { ELEMENT_INT8, ELEMENT_FLOAT32 }; // with accumulators of int32 and float32
+
 typedef struct Config {
     const char *name;
+    enum Element element;
 
     // Sizes (public documentation of the generator's default configuration).
     unsigned dim;                    // rows and columns of the systolic array
-    unsigned spad_banks, spad_rows;  // rows in all banks; a row is dim int8
-    unsigned acc_banks, acc_rows;    // rows in all banks; a row is dim int32
+    unsigned spad_banks, spad_rows;  // rows in all banks; a row is dim elements
+    unsigned acc_banks, acc_rows;    // rows in all banks; a row is dim accumulators
+    unsigned spad_row_bytes, acc_row_bytes; // of a row: dim elements, powers of two
     unsigned load_entries, store_entries, execute_entries; // reservation station
     unsigned command_queue;          // commands that wait between Rocket and the reservation station
 
@@ -31,6 +35,7 @@ typedef struct Config {
     unsigned load_start_cycles;      // from the head of the queue to the first request
     unsigned load_write_cycles;      // from a row's last byte to its bank, scaler included
     unsigned load_write_wide_cycles; // the same for 32-bit rows into the accumulator, which pass no scaler
+    unsigned load_scale_cycles;      // what a row of int8 takes in the scaler when it is scaled by something else than 1
     unsigned load_end_cycles;        // from the last row written to the command's completion
     unsigned zero_cycles;            // from the first request of a load of zeros to its first row written
     unsigned store_start_cycles;     // from the head of the queue to the first row read
@@ -49,13 +54,17 @@ typedef struct Config {
     unsigned l2_hit_cycles;          // request to first beat
     unsigned dram_latency_cycles;    // what a miss adds to the first beat
     unsigned l2_misses;              // requests that can wait for DRAM
-    unsigned dram_line_cycles;       // bus time of one line
+    unsigned dram_line_eighths;      // bus time of one line, in eighths of a cycle
     unsigned dram_beat_cycles;       // from one beat of a line from DRAM to the next
-    unsigned dram_write_back_cycles; // bus time of a dirty line that makes room
-    unsigned dram_row_miss_cycles;   // further cost when the line lies in another DRAM row
-    unsigned dram_row_bytes, dram_banks;
+    unsigned dram_write_back_eighths; // bus time of a dirty line that makes room
+    unsigned dram_jump_eighths;      // further cost when the line does not lie in the block before it
+    unsigned dram_block_bytes;
 } Config;
 
 extern const Config config_gemmini16;
+
+// The configuration with this name, or NULL. `names` of the others, for messages, comma separated.
+const Config *config_named(const char *name);
+extern const char config_names[];
 
 #endif

@@ -10,16 +10,21 @@ enum { LEAST_ROWS = 4 }; // RTL: fewer would let two results of the same row mee
 
 void execute_reset(ExecuteUnit *u) {
     memset(u, 0, sizeof *u);
-    u->compute = u->preload = u->target = u->a_bank = u->d_bank = -1;
+    u->compute = u->preload = u->target = -1;
 }
 
 // --- results
+
+// An output-stationary result leaves behind the rows of the next matmul, or of a flush that pushes it out.
+static unsigned result_latency(const Timing *t, int compute) {
+    return t->config->array_latency_cycles + (compute >= 0 && t->station.op[compute].output_stationary ? t->config->dim : 0);
+}
 
 static void push_result(Timing *t, const Op *preload, unsigned row) {
     ExecuteUnit *u = &t->execute;
     if (u->results_count == ROWS_RING) return;
     unsigned i = (u->results_head + u->results_count++) % ROWS_RING;
-    u->results[i] = (Result){t->now + t->config->array_latency_cycles, (uint8_t)bank_of(t, preload->writes.first + row * preload->row_stride),
+    u->results[i] = (Result){t->now + result_latency(t, u->compute), (uint8_t)bank_of(t, preload->writes.first + row * preload->row_stride),
                              preload->accumulate};
 }
 
@@ -49,42 +54,49 @@ static int tags_full(Timing *t) {
 
 // --- operations
 
-static int reads_rows_of(const Op *op, const Op *writer) {
-    return op->a_row == writer->writes.first || op->b_row == writer->writes.first;
+static int empty(Range r) { return r.end == r.first; }
+
+static int starts_at(const Op *op, uint32_t row) {
+    return (!empty(op->reads[0]) && op->reads[0].first == row) || (!empty(op->reads[1]) && op->reads[1].first == row);
 }
 
-// A matmul in the array that still writes the scratchpad rows an operand starts at.
+static int in_queue(const Fifo *f, int slot) {
+    for (int i = 0; i < f->count; i++)
+        if (f->slot[(f->head + i) % MAX_STATION] == slot) return 1;
+    return 0;
+}
+
+// A matmul in the array still writes the scratchpad rows at which an operand starts.
 static int hazard(const Timing *t, const Op *first, const Op *second) {
-    const ExecuteUnit *u = &t->execute;
-    if (t->now >= u->drained) return 0;
+    if (t->now >= t->execute.drained) return 0;
     for (uint32_t live = t->station.live & t->station.slots[UNIT_EXECUTE]; live; live &= live - 1) {
-        const Op *op = &t->station.op[__builtin_ctz(live)];
-        if (op == first || op == second || op->kind != KIND_PRELOAD || op->writes.end == op->writes.first || op->writes.first >= ACC_BASE) continue;
-        int behind = 0; // in the queue, not in the array
-        for (int i = 0; i < t->station.issued[UNIT_EXECUTE].count; i++)
-            behind |= &t->station.op[fifo_at(&t->station.issued[UNIT_EXECUTE], i, NEVER)] == op;
-        if (!behind && (reads_rows_of(first, op) || reads_rows_of(second, op))) return 1;
+        int slot = __builtin_ctz(live);
+        const Op *op = &t->station.op[slot];
+        if (op == first || op == second || op->kind != KIND_PRELOAD || empty(op->writes) || op->writes.first >= ACC_BASE) continue;
+        if ((starts_at(first, op->writes.first) || starts_at(second, op->writes.first)) && !in_queue(&t->station.issued[UNIT_EXECUTE], slot)) return 1;
     }
     return 0;
 }
 
+static Operand operand_rows(const Timing *t, const Op *op, int which) {
+    if (!op || empty(op->reads[which])) return (Operand){.bank = -1};
+    unsigned rows = which == 0 && op->kind == KIND_COMPUTE ? op->rows : op->reads[which].end - op->reads[which].first;
+    return (Operand){.bank = bank_of(t, op->reads[which].first), .reads = rows};
+}
+
 static void begin(Timing *t, int compute, int preload) {
     ExecuteUnit *u = &t->execute;
-    const Op *c = compute >= 0 ? &t->station.op[compute] : NULL, *p = preload >= 0 ? &t->station.op[preload] : NULL;
-    int weights = p && p->b_row != NO_ROW, left = c && c->a_row != NO_ROW, bias = c && c->b_row != NO_ROW;
-    unsigned rows = LEAST_ROWS;
-    if (left && c->rows > rows) rows = c->rows;
-    if (bias && c->b_rows > rows) rows = c->b_rows;
-    if (weights || (c && c->whole) || (p && p->whole)) rows = t->config->dim;
+    const Op *c = compute >= 0 ? &t->station.op[compute] : NULL, *p = preload >= 0 ? &t->station.op[preload] : NULL, *either = c ? c : p;
+    u->operand[A] = operand_rows(t, c, 0);
+    u->operand[B] = operand_rows(t, c, 1);
+    u->operand[D] = operand_rows(t, p, 0);
     u->active = 1;
     u->compute = compute;
     u->preload = preload;
-    u->rows = rows;
-    u->a_row = u->d_row = 0;
-    u->a_bank = left ? bank_of(t, c->a_row) : -1;
-    u->a_reads = left ? c->rows : 0;
-    u->d_bank = weights ? bank_of(t, p->b_row) : -1;
-    u->d_reads = weights ? p->b_rows : 0;
+    u->rows = LEAST_ROWS;
+    for (int i = A; i <= B; i++)
+        if (u->operand[i].reads > u->rows) u->rows = u->operand[i].reads;
+    if (u->operand[D].bank >= 0 || either->output_stationary || either->a_transpose || either->b_transpose) u->rows = t->config->dim;
     u->began = t->now;
     u->tags[(u->tags_head + u->tags_count++) % MAX_TAGS] = NEVER;
 }
@@ -115,7 +127,7 @@ static int start(Timing *t) {
 
 static void finish(Timing *t) {
     ExecuteUnit *u = &t->execute;
-    uint64_t out = t->now + t->config->array_latency_cycles;
+    uint64_t out = t->now + result_latency(t, u->compute);
     u->active = 0;
     if (u->tags_count > 1) u->tags[(u->tags_head + u->tags_count - 2) % MAX_TAGS] = out;
     if (u->compute >= 0) {
@@ -131,36 +143,46 @@ static void finish(Timing *t) {
     if (u->preload >= 0) {
         fifo_pop(&t->station.issued[UNIT_EXECUTE]);
         const Op *p = &t->station.op[u->preload];
-        if (p->writes.end == p->writes.first) station_done(t, u->preload, UNIT_EXECUTE, t->now + 1);
+        if (empty(p->writes)) station_done(t, u->preload, UNIT_EXECUTE, t->now + 1);
         else u->target = u->preload;
     }
     fifo_hold(&t->station.issued[UNIT_EXECUTE], t->now + 1);
 }
 
-// One cycle of feeding: neither operand gets more than a row ahead; from the same bank they take turns, A first.
+static unsigned least(const Operand *o) {
+    unsigned rows = o[A].fed < o[B].fed ? o[A].fed : o[B].fed;
+    return rows < o[D].fed ? rows : o[D].fed;
+}
+
+// One cycle of feeding: no operand gets more than a row ahead of another; from the same bank they take turns, A before B before D.
 static enum Cause feed(Timing *t) {
     ExecuteUnit *u = &t->execute;
-    unsigned a = u->a_row, d = u->d_row, skipped = u->d_bank >= 0 ? u->rows - u->d_reads : 0;
-    int a_turn = a < u->rows && a <= d, d_turn = d < u->rows && d <= a, conflict = 0;
-    if (a_turn && d_turn && a == d && u->a_bank >= 0 && u->a_bank == u->d_bank) d_turn = 0, conflict = 1;
-    if (a_turn && u->a_bank >= 0 && a < u->a_reads) {
-        if (t->written >> u->a_bank & 1) a_turn = 0, conflict = 1;
-        else t->read |= 1u << u->a_bank;
+    unsigned before = least(u->operand);
+    int conflict = 0, turn[OPERANDS];
+    for (int i = 0; i < OPERANDS; i++) turn[i] = u->operand[i].fed == before;
+    for (int i = 0; i < OPERANDS; i++) {
+        Operand *o = &u->operand[i];
+        if (!turn[i]) continue;
+        if (o->bank >= 0) {
+            int behind = 0;
+            for (int k = 0; k < i; k++) behind |= turn[k] && u->operand[k].bank == o->bank;
+            // The last row of D goes in first, so that its padding does.
+            int reads = i == D ? before >= u->rows - o->reads : before < o->reads, taken = reads && t->written >> o->bank & 1;
+            if (behind || taken) {
+                conflict = 1;
+                continue;
+            }
+            if (reads) t->read |= 1u << o->bank;
+        }
+        o->fed++;
     }
-    if (d_turn && u->d_bank >= 0 && d >= skipped) { // the last row goes in first, so that padding comes first
-        if (t->written >> u->d_bank & 1) d_turn = 0, conflict = 1;
-        else t->read |= 1u << u->d_bank;
-    }
-    u->a_row += (unsigned)a_turn;
-    u->d_row += (unsigned)d_turn;
-    unsigned before = a < d ? a : d, fed = u->a_row < u->d_row ? u->a_row : u->d_row;
-    if (fed > before && u->compute >= 0 && u->target >= 0) {
+    int busy = u->compute >= 0 && turn[A] && u->operand[A].fed > before;
+    if (least(u->operand) > before && u->compute >= 0 && u->target >= 0) {
         const Op *target = &t->station.op[u->target];
         if (before < target->rows) push_result(t, target, before);
     }
-    if (fed == u->rows) finish(t);
-    if (u->compute >= 0 && a_turn) return ARRAY_BUSY;
-    return conflict ? CONFLICT_SPAD : DEPENDENCY;
+    if (least(u->operand) == u->rows) finish(t);
+    return busy ? ARRAY_BUSY : conflict ? CONFLICT_SPAD : DEPENDENCY;
 }
 
 enum Cause execute_idle_cause(const Timing *t) {

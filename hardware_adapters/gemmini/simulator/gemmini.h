@@ -13,6 +13,7 @@ typedef struct Gemmini Gemmini;
 
 Gemmini *gemmini_new(const Config *, Memory *, L2 *);
 void gemmini_reset(Gemmini *, int timed);
+void gemmini_zero_fill(Gemmini *); // rows never written read as 0 from now on, instead of being a fault
 
 // One RoCC command issued at `cycle`. Returns the cycle at which the CPU may execute its next instruction (>= cycle + 1;
 // later when the command queue is full; untimed: cycle + 1).

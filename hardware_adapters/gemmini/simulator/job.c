@@ -1,5 +1,5 @@
 // Grammar, one directive per line, fields separated by single spaces:
-//   elf PATH | entry SYMBOL | limit-cycles N | limit-instructions N | profile PATH | timeline PATH
+//   elf PATH | entry SYMBOL | config NAME | limit-cycles N | limit-instructions N | profile PATH | timeline PATH
 //   case NAME timed|functional
 //   buffer NAME ADDRESS BYTES input|output FILE      arguments of the call, in order
 //   calls N
@@ -77,11 +77,16 @@ static int set_calls(Parser *p) {
     return 1;
 }
 
+static int set_config(Parser *p) {
+    p->job->config = config_named(p->field[1]);
+    return p->job->config ? 1 : fail(p, "not a configuration", p->field[1]);
+}
+
 static int directive(Parser *p) {
     Job *j = p->job;
     static const struct { const char *name; int fields; } known[] = {
         {"elf", 2}, {"entry", 2}, {"limit-cycles", 2}, {"limit-instructions", 2}, {"profile", 2}, {"timeline", 2},
-        {"case", 3}, {"buffer", 6}, {"calls", 2}};
+        {"case", 3}, {"buffer", 6}, {"calls", 2}, {"config", 2}};
     size_t which = 0;
     while (which < sizeof known / sizeof known[0] && strcmp(known[which].name, p->field[0]) != 0) which++;
     if (which == sizeof known / sizeof known[0]) return fail(p, "unknown directive", p->field[0]);
@@ -95,7 +100,8 @@ static int directive(Parser *p) {
     case 5: return copy(p, j->timeline, sizeof j->timeline, p->field[1]);
     case 6: return start_case(p);
     case 7: return add_buffer(p);
-    default: return set_calls(p);
+    case 8: return set_calls(p);
+    default: return set_config(p);
     }
 }
 
@@ -134,6 +140,7 @@ Job *job_read(const char *path, char error[300]) {
     char what[300] = "out of memory";
     int line = 0;
     Parser p = {.job = j, .error = what};
+    if (j) j->config = &config_gemmini16;
     if (j) j->limit_cycles = j->limit_instructions = 2000000000;
     int ok = j && parse(&p, f, &line);
     fclose(f);

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "config.h"
+
 enum { JOB_MAX_BUFFERS = 8, JOB_MAX_CASES = 256, JOB_MAX_CALLS = 1000, JOB_PATH_BYTES = 1024, JOB_NAME_BYTES = 48 };
 
 typedef struct JobBuffer {
@@ -20,6 +22,7 @@ typedef struct JobCase {
 
 typedef struct Job {
     char elf[JOB_PATH_BYTES], entry[JOB_NAME_BYTES], profile[JOB_PATH_BYTES], timeline[JOB_PATH_BYTES];
+    const Config *config; // config_gemmini16 unless the job says otherwise
     uint64_t limit_cycles, limit_instructions;
     int cases;
     JobCase *case_list;

@@ -15,6 +15,8 @@ static const char usage[] =
     "usage: gemsim job FILE                  run the job, print one JSON object\n"
     "       gemsim run [OPTION...] PROGRAM   run a bare-metal ELF program until it exits through HTIF\n"
     "           --timed                      count cycles (otherwise mcycle counts instructions)\n"
+    "           --config NAME                accelerator: gemmini16-int8 (default), gemmini4-fp32, gemmini32-int8\n"
+    "           --strict                     reading scratchpad or accumulator rows never written is an error\n"
     "           --misaligned                 allow misaligned loads and stores\n"
     "           --limit-instructions N       give up after N instructions (default 2000000000)\n"
     "       gemsim --version\n";
@@ -36,12 +38,19 @@ static int run_job(const char *path) {
 }
 
 static int run_program(int argc, char **argv) {
-    BareOptions options = {.limit_instructions = 2000000000};
+    BareOptions options = {.config = &config_gemmini16, .limit_instructions = 2000000000};
     const char *program = NULL;
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--timed") == 0) options.timed = 1;
+        else if (strcmp(argv[i], "--strict") == 0) options.strict = 1;
         else if (strcmp(argv[i], "--misaligned") == 0) options.allow_misaligned = 1;
-        else if (strcmp(argv[i], "--limit-instructions") == 0 && i + 1 < argc) options.limit_instructions = strtoull(argv[++i], NULL, 0);
+        else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
+            options.config = config_named(argv[++i]);
+            if (!options.config) {
+                fprintf(stderr, "gemsim: no configuration %s: there are %s\n", argv[i], config_names);
+                return 2;
+            }
+        } else if (strcmp(argv[i], "--limit-instructions") == 0 && i + 1 < argc) options.limit_instructions = strtoull(argv[++i], NULL, 0);
         else if (argv[i][0] != '-' && !program) program = argv[i];
         else program = NULL, argc = 0;
     }

@@ -8,7 +8,8 @@
 void port_reset(Port *p) { memset(p, 0, sizeof *p); }
 
 // First cycle from `from` on with `cycles` free ones in a row; takes them.
-static uint64_t take(Channel *c, uint64_t from, unsigned cycles) {
+static inline uint64_t take(Channel *c, uint64_t from, unsigned cycles) {
+    if (cycles == 1 && c->taken[from % SLOTS] != from) return c->taken[from % SLOTS] = from;
     while (c->taken[c->full_until % SLOTS] == c->full_until) c->full_until++;
     uint64_t start = later(from, c->full_until);
     for (unsigned have = 0; have < cycles;)
@@ -21,14 +22,13 @@ static uint64_t take(Channel *c, uint64_t from, unsigned cycles) {
 // The L2 looks a line up. When it misses, a miss register has to be free, and the requests behind wait with it.
 static uint64_t look_up(Timing *t, uint64_t request, uint64_t addr, unsigned bytes, int write, int *missed) {
     Port *p = &t->port;
-    *missed = l2_would_miss(t->l2, addr, bytes, write);
-    if (!*missed) return l2_access(t->l2, request, addr, bytes, write);
-    unsigned first = 0;
-    for (unsigned i = 1; i < t->config->l2_misses; i++)
-        if (p->miss_done[i] < p->miss_done[first]) first = i;
-    p->stalled_until = later(p->stalled_until, p->miss_done[first]);
-    uint64_t ready = l2_access(t->l2, later(request, p->stalled_until), addr, bytes, write);
-    p->miss_done[first] = ready > 2 ? ready - 2 : 0; // traces: requests go on two cycles before the first beat
+    uint64_t stalled = later(p->stalled_until, p->miss_done[p->next_miss]);
+    uint64_t ready = l2_request(t->l2, request, stalled, addr, bytes, write, missed);
+    if (!*missed) return ready;
+    p->stalled_until = stalled;
+    p->miss_done[p->next_miss] = ready > 2 ? ready - 2 : 0; // traces: requests go on two cycles before the first beat
+    for (unsigned i = 0; i < t->config->l2_misses; i++)
+        if (p->miss_done[i] < p->miss_done[p->next_miss]) p->next_miss = i;
     return ready;
 }
 
@@ -39,7 +39,7 @@ uint64_t port_read(Timing *t, uint64_t cycle, uint64_t addr, unsigned bytes, uns
     uint64_t request = take(&p->requests, later(cycle, p->stalled_until), 1);
     int missed;
     uint64_t ready = look_up(t, request, addr, bytes, 0, &missed);
-    unsigned n = bytes / c->beat_bytes;
+    unsigned n = bytes >> __builtin_ctz(c->beat_bytes);
     beats->apart = missed ? c->dram_beat_cycles : 1;
     beats->first = take(&p->answers, ready, beats->apart * (n - 1) + 1 + (occupied - n));
     beats->last = beats->first + beats->apart * (n - 1);

@@ -196,7 +196,7 @@ static int open_program(Session *s) {
 int session_run(const Job *job, const char *version, FILE *out, char error[300]) {
     static Session session; // one job per process; keeps everything reachable to its end
     Session *s = &session;
-    if (!machine_new(&s->machine, &config_gemmini16)) return snprintf(error, 300, "out of memory"), 0;
+    if (!machine_new(&s->machine, job->config)) return snprintf(error, 300, "out of memory"), 0;
     s->job = job;
     s->error = error;
     s->json = json_to(out);

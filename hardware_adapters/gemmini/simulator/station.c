@@ -7,7 +7,7 @@ static int overlaps(Range a, Range b) { return a.first < b.end && b.first < a.en
 
 static int must_wait(const Op *later_op, const Op *earlier_op) {
     if (overlaps(later_op->writes, earlier_op->writes)) return 1;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 2; i++)
         if (overlaps(later_op->writes, earlier_op->reads[i]) || overlaps(later_op->reads[i], earlier_op->writes)) return 1;
     return 0;
 }
@@ -48,22 +48,7 @@ static int can_issue(const Timing *t, int unit) {
     return slot >= 0 && !s->waits_for[slot] && s->issued[unit].count < unit_holds(t->config, unit);
 }
 
-void station_step(Timing *t) {
-    Station *s = &t->station;
-    for (int unit = 0; unit < UNITS; unit++) {
-        if (!can_issue(t, unit)) continue;
-        int slot = fifo_at(&s->unissued[unit], 0, t->now);
-        fifo_pop(&s->unissued[unit]);
-        unsigned delay = unit == UNIT_EXECUTE ? t->config->execute_issue_cycles : 1;
-        if (s->op[slot].kind == KIND_CONFIG) release(s, slot); // complete on issue, and the unit takes the values beside its work
-        else fifo_push(&s->issued[unit], slot, t->now + delay);
-    }
-    accept(t);
-}
-
-void station_done(Timing *t, int slot, int source, uint64_t at) { fifo_push(&t->station.done[source], slot, at); }
-
-void station_complete(Timing *t) {
+static void complete(Timing *t) {
     static const int ORDER[UNITS + 1] = {DONE_RESULTS, UNIT_EXECUTE, UNIT_LOAD, UNIT_STORE};
     Station *s = &t->station;
     for (int i = 0; i <= UNITS; i++) {
@@ -76,6 +61,25 @@ void station_complete(Timing *t) {
         release(s, slot);
         return;
     }
+}
+
+void station_step(Timing *t) {
+    Station *s = &t->station;
+    for (int unit = 0; unit < UNITS; unit++) {
+        if (!can_issue(t, unit)) continue;
+        int slot = fifo_at(&s->unissued[unit], 0, t->now);
+        fifo_pop(&s->unissued[unit]);
+        unsigned delay = unit == UNIT_EXECUTE ? t->config->execute_issue_cycles : 1;
+        if (s->op[slot].kind == KIND_CONFIG) release(s, slot); // complete on issue, and the unit takes the values beside its work
+        else fifo_push(&s->issued[unit], slot, t->now + delay);
+    }
+    accept(t);
+    complete(t);
+}
+
+void station_done(Timing *t, int slot, int source, uint64_t at) {
+    fifo_push(&t->station.done[source], slot, at);
+    t->changed = 1;
 }
 
 int station_full(const Timing *t) { return t->station.queue_count >= (int)t->config->command_queue; }

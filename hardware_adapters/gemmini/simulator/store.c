@@ -22,14 +22,12 @@ static void write_row(Timing *t, const Op *op, uint64_t accepted) {
     uint64_t addr = op->dram + (uint64_t)u->row * op->dram_stride, at = accepted + 1;
     for (unsigned left = op->row_bytes, written; left; left -= written, addr += written) {
         int whole;
-        unsigned beats = put_beats(c, addr, left, &written, &whole), oldest = 0;
-        for (unsigned i = 1; i < c->requests_in_flight; i++)
-            if (u->requests[i] < u->requests[oldest]) oldest = i;
-        at = later(at, u->requests[oldest]);
+        unsigned beats = put_beats(c, addr, left, &written, &whole);
+        at = request_free(&u->requests, c->requests_in_flight, at);
         unsigned cost = whole || beats > c->put_partial_cycles ? beats : c->put_partial_cycles;
-        uint64_t request = port_write(t, at + c->request_cycles, addr & ~(uint64_t)(beats * c->beat_bytes - 1), beats, cost, &u->requests[oldest]);
-        u->requests[oldest] += c->put_answer_cycles;
-        u->last_answer = later(u->last_answer, u->requests[oldest]);
+        uint64_t answer, request = port_write(t, at + c->request_cycles, addr & ~(uint64_t)(beats * c->beat_bytes - 1), beats, cost, &answer);
+        request_sent(&u->requests, answer + c->put_answer_cycles);
+        u->last_answer = later(u->last_answer, answer + c->put_answer_cycles);
         if (request > at + c->request_cycles + c->request_slack) at = request - c->request_cycles - c->request_slack;
         at += cost;
     }
@@ -77,6 +75,7 @@ void store_step(Timing *t) {
     timing_slice(t, slot, u->began, t->now + 1);
     u->started = 0;
     fifo_pop(issued);
+    t->changed = 1;
 }
 
 uint64_t store_wake(const Timing *t) {

@@ -39,30 +39,59 @@ void timing_reset(Timing *t) {
 // --- time
 
 // One cycle. Results leave the array whatever happens, then loads write, then the array reads, then stores read what is left.
-static void step(Timing *t) {
+static void cycle(Timing *t, int all) {
     t->written = t->accumulated = t->read = 0;
     execute_write(t);
     load_write(t);
     t->causes[execute_step(t)]++;
-    store_step(t);
+    if (all) store_step(t);
     load_step(t);
-    station_step(t);
-    station_complete(t);
+    if (all) station_step(t);
     t->now++;
 }
 
-static uint64_t wake(const Timing *t) {
-    uint64_t next = earlier(earlier(station_wake(t), load_wake(t)), earlier(store_wake(t), execute_wake(t)));
-    return later(next, t->now);
+static void skip(Timing *t, uint64_t to) {
+    t->causes[execute_idle_cause(t)] += to - t->now;
+    t->now = to;
+}
+
+// Loads alone: nothing else touches a bank, so that a cycle counts only if a request leaves or a command ends in it.
+static void load_alone(Timing *t, uint64_t until) {
+    uint64_t began = t->now;
+    enum Cause cause = execute_idle_cause(t);
+    t->load.last_write = later(t->load.last_write, began - 1); // rows that the array kept from their bank come from now on
+    do {
+        load_write_until(t, t->now);
+        uint64_t stop = earlier(until, load_ends(t));
+        do {
+            load_step(t);
+            t->now++;
+        } while (t->now < stop && !t->changed && t->load.active >= 0 && t->load.next_request <= t->now && !load_backlog(t));
+        uint64_t next = earlier(until, load_wake(t, 1));
+        if (next > t->now && !t->changed) t->now = next;
+    } while (t->now < until && !t->changed);
+    load_write_until(t, t->now - 1);
+    t->causes[cause] += t->now - began;
+}
+
+// The array and loads, until one of them completes something or another unit has its turn.
+static void execute_and_load(Timing *t, uint64_t until) {
+    do {
+        cycle(t, 0);
+        uint64_t next = earlier(until, earlier(load_wake(t, 0), execute_wake(t)));
+        if (next > t->now && !t->changed) skip(t, next);
+    } while (t->now < until && !t->changed);
 }
 
 // At least one cycle, and at most up to `limit`.
 static void step_until(Timing *t, uint64_t limit) {
-    uint64_t next = earlier(wake(t), limit);
-    if (next > t->now + 1 && next != NEVER) {
-        t->causes[execute_idle_cause(t)] += next - t->now;
-        t->now = next;
-    } else step(t);
+    uint64_t others = earlier(earlier(station_wake(t), store_wake(t)), limit), execute = execute_wake(t);
+    uint64_t next = earlier(others, earlier(load_wake(t, 0), execute));
+    t->changed = 0;
+    if (next > t->now && next != NEVER) skip(t, next);
+    else if (others <= t->now || next == NEVER) cycle(t, 1);
+    else if (execute > t->now && !t->execute.results_count) load_alone(t, earlier(others, execute));
+    else execute_and_load(t, others);
 }
 
 static int idle(const Timing *t) {

@@ -3,6 +3,7 @@
 #ifndef GEMSIM_TIMING_H
 #define GEMSIM_TIMING_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -25,18 +26,30 @@ typedef struct Op {
     uint8_t zero_fill;          // mvin from address 0
     uint8_t full_width;         // 4-byte elements in DRAM
     uint8_t repeated;           // every row reads the same DRAM row
+    uint8_t scaled;             // mvin: by something else than 1
     uint8_t accumulate;         // adds to the accumulator rows it writes
-    uint8_t whole;              // feeds DIM rows whatever its operands are: transposed, or output-stationary
     uint16_t rows, cols, blocks;
     uint32_t block_stride;
     uint64_t pc, dram, dram_stride;
     uint32_t row_bytes;
-    Range reads[3], writes;     // local rows
-    uint32_t a_row, b_row;      // first rows of A of a compute; of B of a preload or D of a compute; or NO_ROW
-    uint16_t b_rows, row_stride; // rows at b_row; distance of the rows of C of a preload
+    Range reads[2], writes;     // local rows: preload reads its stationary operand, compute A and its other operand
+    uint16_t row_stride;        // preload: distance of the rows of C, of which there are `rows`
+    uint8_t output_stationary, a_transpose, b_transpose; // preload and compute
+    uint8_t pixel_repeats;      // mvin: rows that each row is written to
+    uint8_t pool_size;          // mvout: side of the window, 0 without pooling; rows are outputs then, and reads all rows of the image
+    uint8_t norm_command;       // mvout: not 0 when it only computes statistics and writes nothing
+    uint8_t activation;         // mvout: 0 none, 1 ReLU, 2 layernorm, 3 iGELU, 4 softmax
 } Op;
 
-enum { NO_ROW = 0xffffffffu };
+// A command of a hardware loop. The unroller sends each stream in its order, and this command not before after[s]
+// commands of every stream s have been sent.
+enum LoopStream { STREAM_A, STREAM_B, STREAM_D, STREAM_EXECUTE, STREAM_C, STREAMS };
+
+typedef struct LoopOp {
+    Op op;
+    uint8_t stream;
+    uint32_t after[STREAMS];
+} LoopOp;
 
 typedef struct Timing Timing;
 
@@ -44,6 +57,7 @@ Timing *timing_new(const Config *, L2 *);
 void timing_reset(Timing *);
 void timing_mark(Timing *, uint64_t cycle);                      // start of a timed call: zero the counters
 uint64_t timing_command(Timing *, uint64_t cycle, const Op *);   // cycle at which the CPU can go on
+uint64_t timing_loop(Timing *, uint64_t cycle, const LoopOp *ops, size_t count); // the same for a whole hardware loop
 uint64_t timing_fence(Timing *, uint64_t cycle);                 // cycle at which everything is done
 void timing_counters(Timing *, void (*emit)(void *ctx, const char *name, int64_t value), void *ctx);
 void timing_record(Timing *, int on);                            // keep unit activity for the timeline

@@ -8,7 +8,7 @@
 
 #include "timing.h"
 
-enum { MAX_STATION = 32, MAX_WAITING = 16, MAX_TAGS = 8, MAX_REQUESTS = 16, SLOTS = 4096, ROWS_RING = 1024 };
+enum { MAX_STATION = 32, MAX_WAITING = 16, MAX_TAGS = 8, MAX_REQUESTS = 16, SLOTS = 512, ROWS_RING = 256 };
 static const uint64_t NEVER = UINT64_MAX;
 
 // What the array did in a cycle. Exclusive; they sum to the cycles of a call.
@@ -49,12 +49,28 @@ typedef struct Port {
     Channel requests, answers;
     uint64_t stalled_until;           // requests wait for a miss register
     uint64_t miss_done[MAX_REQUESTS]; // when each of the L2's miss registers is free again
+    unsigned next_miss;               // the one that is free first
 } Port;
 
 typedef struct Beats {
     uint64_t first, last; // cycles of the first and last beat of the answer
     unsigned apart;       // cycles from one beat to the next
 } Beats;
+
+typedef struct Requests { // end of each request in flight
+    uint64_t until[MAX_REQUESTS];
+    unsigned next;
+} Requests;
+
+// The first cycle, from `now` on, in which one more can be sent; it is taken by request_sent().
+static inline uint64_t request_free(Requests *r, unsigned count, uint64_t now) {
+    for (unsigned k = 0; k < count; k++, r->next = r->next + 1 < count ? r->next + 1 : 0)
+        if (r->until[r->next] <= now) return now;
+    for (unsigned i = 0; i < count; i++)
+        if (r->until[i] < r->until[r->next]) r->next = i;
+    return r->until[r->next];
+}
+static inline void request_sent(Requests *r, uint64_t until) { r->until[r->next] = until; }
 
 // --- load unit
 
@@ -63,10 +79,14 @@ typedef struct Write { // a row on its way into a bank
     uint8_t bank, tracker, accumulate;
 } Write;
 
+typedef struct Rows { // the pieces of rows that a request brings: cycle, counted from the first beat, in which each is whole
+    unsigned count, at[8], busy; // busy: cycles until the merger takes the next answer
+} Rows;
+
 typedef struct Tracker { // of a load whose rows have not all been written
     int slot;            // -1: free
     unsigned rows_left, all_sent;
-    uint64_t began;
+    uint64_t began, last_row; // last_row: when that of the requests sent so far is written
 } Tracker;
 
 enum { TRACKERS = 2 };
@@ -75,10 +95,13 @@ typedef struct LoadUnit {
     int active; // tracker of the command whose requests are going out, or -1
     unsigned row, offset;
     uint64_t next_request, controller_free, tracker_free;
-    uint64_t requests[MAX_REQUESTS]; // end of each one in flight
+    Requests requests;
+    Rows rows; // of the last request: most are alike
+    unsigned rows_of[5];
     Tracker tracker[TRACKERS];
     Write writes[ROWS_RING];
     unsigned writes_head, writes_count;
+    uint64_t last_write, scaler_free;
 } LoadUnit;
 
 // --- store unit
@@ -91,7 +114,7 @@ typedef struct StoreUnit {
     uint64_t scaled[8], written[8]; // of the last rows: cycle of entering the scaler, of leaving to the writer
     unsigned rows;                  // how many there have been
     uint64_t writer_free, last_answer;
-    uint64_t requests[MAX_REQUESTS];
+    Requests requests;
 } StoreUnit;
 
 // --- execute unit
@@ -101,11 +124,18 @@ typedef struct Result { // a row that will leave the array
     uint8_t bank, accumulate;
 } Result;
 
+enum { A, B, D, OPERANDS };
+
+typedef struct Operand {
+    int bank;       // or -1: nothing to read
+    unsigned reads; // rows read from there; padding for the others
+    unsigned fed;
+} Operand;
+
 typedef struct ExecuteUnit {
     int active, compute, preload;      // slots of the commands under way, or -1
-    unsigned rows, a_row, d_row;       // of the operation; rows fed so far
-    unsigned a_reads, d_reads;         // rows that are read from a bank
-    int a_bank, d_bank;                // or -1
+    unsigned rows;                     // of the operation
+    Operand operand[OPERANDS];
     int target;                        // preload whose result the next compute makes, or -1
     uint64_t began;
     uint64_t tags[MAX_TAGS];           // end of each matmul in the array; NEVER until it is known
@@ -131,6 +161,7 @@ struct Timing {
     LoadUnit load;
     StoreUnit store;
     ExecuteUnit execute;
+    int changed; // a command was completed or left its queue: the station may have something to do
     uint32_t written, accumulated, read; // banks that are written, read and written, read in this cycle
 
     uint64_t causes[CAUSES], start, busy[UNITS], array_cycles, queue_full, fences, bytes_in, bytes_out;
@@ -165,8 +196,7 @@ static inline int bank_of(const Timing *t, uint32_t row) {
     return (int)(row >> t->spad_bank_shift);
 }
 
-void station_step(Timing *);             // issue, then accept
-void station_complete(Timing *);         // at most one a cycle
+void station_step(Timing *);             // issue, accept, complete: at most one a cycle of each
 void station_done(Timing *, int slot, int source, uint64_t at);
 int station_full(const Timing *);
 void station_push(Timing *, const Op *);
@@ -179,8 +209,11 @@ uint64_t port_write(Timing *, uint64_t cycle, uint64_t addr, unsigned beats, uns
 
 void load_reset(LoadUnit *);
 void load_step(Timing *);
-void load_write(Timing *); // rows into banks
-uint64_t load_wake(const Timing *);
+void load_write(Timing *);     // a row into its bank
+void load_write_until(Timing *, uint64_t until); // rows, when nobody else uses a bank
+uint64_t load_ends(const Timing *); // next cycle in which a command's last row is written
+int load_backlog(const Timing *);   // too many rows wait to be written
+uint64_t load_wake(Timing *, int alone);
 int load_empty(const Timing *);
 
 void store_step(Timing *);

@@ -1,0 +1,330 @@
+"""The oracle against plain NumPy: whole computations, whose answers do not depend on how Gemmini divides them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from command_encoding import config_ex, config_ld, config_st, local, loop_ws
+from gemmini_isa import (
+    ACCUMULATE,
+    ACCUMULATOR,
+    COMPUTE_ACCUMULATED,
+    COMPUTE_PRELOADED,
+    COUNTER,
+    DEFAULT,
+    FLUSH,
+    FULL_WIDTH,
+    GARBAGE,
+    MVIN,
+    MVIN3,
+    MVOUT,
+    OS,
+    PRELOAD,
+    RELU,
+    TINYMPC,
+    WIDE,
+    WS,
+    Array,
+    Buffer,
+    Command,
+    IllegalCommand,
+)
+from gemmini_oracle import GemminiOracle
+from gemmini_store import Pooling
+
+IN, OUT = 0x1000, 0x100000
+
+
+def machine(data: np.ndarray, out: np.ndarray, array: Array = DEFAULT) -> GemminiOracle:
+    buffers = [
+        Buffer(IN, np.ascontiguousarray(data).reshape(-1).view(np.uint8)),
+        Buffer(OUT, out.reshape(-1).view(np.uint8)),
+    ]
+    return GemminiOracle(buffers, array)
+
+
+def matrix(rng: np.random.Generator, array: Array, *shape: int) -> np.ndarray:
+    if array.floating:
+        return rng.standard_normal(shape).astype(np.float32)
+    return rng.integers(-128, 128, shape, dtype=np.int8)
+
+
+def tile(array: Array, number: int) -> int:
+    return number * array.dim
+
+
+@pytest.mark.parametrize("array", [DEFAULT, TINYMPC, WIDE])
+@pytest.mark.parametrize("a_transpose, b_transpose", [(0, 0), (1, 0), (0, 1)])
+def test_weight_stationary_product_with_transposes(array, a_transpose, b_transpose):
+    rng = np.random.default_rng(1)
+    dim, item = array.dim, array.element.itemsize
+    m, n, k = dim - 1, dim - 2, dim - 3
+    a, b = matrix(rng, array, m, k), matrix(rng, array, k, n)
+    stored = np.zeros((2, dim, dim), array.element)
+    for number, operand in enumerate((a.T if a_transpose else a, b.T if b_transpose else b)):
+        stored[number, : operand.shape[0], : operand.shape[1]] = operand
+    out = np.zeros((m, n), array.sum)
+    oracle = machine(stored, out, array)
+    oracle.run(
+        [
+            config_ex(a_transpose=a_transpose, b_transpose=b_transpose),
+            config_ld(0, dim * item, block_stride=dim),
+            config_st(n * 4),
+            Command(MVIN, IN, local(0, dim, dim)),
+            Command(MVIN, IN + dim * dim * item, local(tile(array, 1), dim, dim)),
+            Command(PRELOAD, local(tile(array, 1), n, k), local(ACCUMULATOR, n, m)),
+            Command(COMPUTE_PRELOADED, local(0, k, m), local(GARBAGE, dim, dim)),
+            Command(MVOUT, OUT, local(ACCUMULATOR | FULL_WIDTH, n, m)),
+        ]
+    )
+    if array.floating:
+        np.testing.assert_allclose(out, a @ b, rtol=1e-5, atol=1e-5)
+    else:
+        assert np.array_equal(out, a.astype(np.int32) @ b.astype(np.int32))
+
+
+@pytest.mark.parametrize("a_transpose, b_transpose", [(0, 0), (1, 0), (1, 1)])
+@pytest.mark.parametrize("shift", [0, 5])
+def test_output_stationary_sums_over_two_products_and_shifts_on_the_way_out(a_transpose, b_transpose, shift):
+    rng = np.random.default_rng(2)
+    a, b = rng.integers(-20, 20, (2, 16, 16), dtype=np.int8), rng.integers(-20, 20, (2, 16, 16), dtype=np.int8)
+    d = rng.integers(-100, 100, (16, 16), dtype=np.int8)
+    stored = [*(x.T if a_transpose else x for x in a), *(x.T if b_transpose else x for x in b), d]
+    out = np.zeros((16, 16), np.int8)
+    oracle = machine(np.stack(stored), out)
+    loads = [Command(MVIN, IN + 256 * n, local(16 * n, 16, 16)) for n in range(5)]
+    oracle.run(
+        [
+            config_ex(OS, relu=1, a_transpose=a_transpose, b_transpose=b_transpose, shift=shift),
+            config_ld(0, 16),
+            config_st(16),
+            *loads,
+            Command(PRELOAD, local(64, 16, 16), local(GARBAGE, 16, 16)),
+            Command(COMPUTE_PRELOADED, local(0, 16, 16), local(32, 16, 16)),
+            Command(PRELOAD, local(GARBAGE, 16, 16), local(100, 16, 16)),
+            Command(COMPUTE_ACCUMULATED, local(16, 16, 16), local(48, 16, 16)),
+            Command(MVOUT, OUT, local(100, 16, 16)),
+        ]
+    )
+    total = sum(x.astype(np.int64) @ y.astype(np.int64) for x, y in zip(a, b, strict=True)) + d
+    expected = np.clip(np.rint(total / 2.0**shift), -128, 127)
+    assert np.array_equal(out, np.maximum(expected, 0))
+    assert len(np.unique(out)) > 20
+
+
+def test_shift_and_transposes_of_the_wrong_dataflow_do_nothing():
+    a = np.arange(256, dtype=np.uint8).view(np.int8).reshape(16, 16)
+    out = np.zeros((16, 16), np.int8)
+    oracle = machine(np.stack([a, np.eye(16, dtype=np.int8)]), out)
+    oracle.run(
+        [
+            config_ex(WS, shift=3),
+            config_ld(0, 16),
+            config_st(16),
+            Command(MVIN, IN, local(0, 16, 16)),
+            Command(MVIN, IN + 256, local(16, 16, 16)),
+            Command(PRELOAD, local(16, 16, 16), local(32, 16, 16)),
+            Command(COMPUTE_PRELOADED, local(0, 16, 16), local(GARBAGE, 16, 16)),
+            Command(FLUSH, 0, 0),
+            Command(COUNTER, 0x9, 0),
+            Command(MVOUT, OUT, local(32, 16, 16)),
+        ]
+    )
+    assert np.array_equal(out, a)
+
+
+def test_strides_of_a_and_c_and_the_strides_only_form():
+    rng = np.random.default_rng(3)
+    a, b = rng.integers(-4, 5, (32, 16), dtype=np.int8), rng.integers(-4, 5, (16, 16), dtype=np.int8)
+    out = np.zeros((32, 16), np.int8)
+    oracle = machine(np.concatenate([a, b]), out)
+    oracle.run(
+        [
+            config_ex(relu=1),
+            config_ex(OS, a_stride=2, c_stride=2, strides_only=1),
+            config_ld(0, 16, block_stride=16),
+            config_st(16),
+            *(Command(MVIN, IN + 256 * n, local(16 * n, 16, 16)) for n in range(3)),
+            Command(MVIN, 0, local(64, 16, 16)),
+            Command(MVIN, 0, local(80, 16, 16)),
+            Command(PRELOAD, local(32, 16, 16), local(64, 16, 16)),
+            Command(COMPUTE_PRELOADED, local(1, 16, 16), local(GARBAGE, 16, 16)),
+            Command(MVOUT, OUT, local(64, 16, 16)),
+            Command(MVOUT, OUT + 256, local(80, 16, 16)),
+        ]
+    )
+    expected = np.zeros((32, 16), np.int64)
+    expected[::2] = np.clip(a[1::2].astype(np.int64) @ b, 0, 127)
+    assert np.array_equal(out, expected)
+
+
+def gemm(array: Array, m: int, n: int, k: int, seed: int, **modes: int) -> tuple[np.ndarray, np.ndarray]:
+    """C and what it should be, by one loop_ws with padding at all ends."""
+    rng = np.random.default_rng(seed)
+    dim, item = array.dim, array.element.itemsize
+    a, b = matrix(rng, array, m, k), matrix(rng, array, k, n)
+    if not array.floating:
+        a, b = a // 8, b // 8
+    low = modes.get("low_d", 0)
+    d = matrix(rng, array, m, n) if low else matrix(rng, array, m, n).astype(array.sum) * array.sum.type(50)
+    a_stored = np.ascontiguousarray(a.T if modes.get("a_transpose") else a)
+    b_stored = np.ascontiguousarray(b.T if modes.get("b_transpose") else b)
+    out = np.zeros((m, n), array.sum if modes.get("full_c") else array.element)
+    arrays = [a_stored, b_stored, d, out]
+    addresses = [0x10000 * (n + 1) for n in range(4)]
+    buffers = [Buffer(at, x.reshape(-1).view(np.uint8)) for at, x in zip(addresses, arrays, strict=True)]
+    oracle = GemminiOracle(buffers, array)
+    sizes = (m, n, k)
+    bounds = (-(-m // dim), -(-n // dim), -(-k // dim))
+    pads = tuple(count * dim - size for count, size in zip(bounds, sizes, strict=True))
+    scale = 1.0 if array.floating else 1 / 64
+    for _ in range(2):  # both halves of the memories
+        out[:] = 0
+        oracle.run(
+            [
+                config_ex(a_transpose=modes.get("a_transpose", 0), b_transpose=modes.get("b_transpose", 0)),
+                config_ld(0, a_stored.shape[1] * item, block_stride=dim),
+                config_ld(1, b_stored.shape[1] * item, block_stride=dim),
+                config_ld(2, d.strides[0], block_stride=dim, shrunk=bool(low)),
+                config_st(out.strides[0], scale, RELU),
+                *loop_ws(
+                    bounds,
+                    pads,
+                    tuple(addresses),
+                    (a_stored.shape[1], b_stored.shape[1], n, n),
+                    ex_accumulate=1,
+                    **modes,
+                ),
+            ]
+        )
+    exact = a.astype(np.float64) @ b.astype(np.float64) + d
+    if modes.get("full_c"):
+        return out, exact
+    return out, np.maximum(exact if array.floating else np.clip(np.rint(exact * scale), -128, 127), 0)
+
+
+@pytest.mark.parametrize("array", [DEFAULT, TINYMPC, WIDE])
+@pytest.mark.parametrize("modes", [{}, {"a_transpose": 1}, {"b_transpose": 1}, {"full_c": 1}, {"low_d": 1}])
+def test_loop_ws_is_a_gemm(array, modes):
+    dim = array.dim
+    out, expected = gemm(array, 2 * dim - 3, 3 * dim - 1, 2 * dim - 1, 4, **modes)
+    if array.floating:
+        np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-4)
+    else:
+        assert np.array_equal(out, expected)
+    assert len(np.unique(out)) > 20
+
+
+def test_loop_ws_splits_k_over_two_runs_through_null_pointers():
+    """The first run stores nothing, so that the second meets its sums in the same half."""
+    rng = np.random.default_rng(5)
+    a, b = rng.integers(-128, 128, (32, 64), dtype=np.int8), rng.integers(-128, 128, (64, 48), dtype=np.int8)
+    out = np.zeros((32, 48), np.int32)
+    buffers = [Buffer(at, x.reshape(-1).view(np.uint8)) for at, x in ((0x1000, a), (0x4000, b), (0x8000, out))]
+    oracle = GemminiOracle(buffers)
+    oracle.run([config_ex(), config_ld(0, 64), config_ld(1, 48), config_st(192)])
+    for half in range(2):
+        pointers = (0x1000 + 32 * half, 0x4000 + 32 * 48 * half, 0, 0x8000 if half else 0)
+        oracle.run(loop_ws((2, 3, 2), (0, 0, 0), pointers, (64, 48, 48, 48), ex_accumulate=half, full_c=1))
+    assert np.array_equal(out, a.astype(np.int32) @ b.astype(np.int32))
+
+
+def test_residual_add():
+    rng = np.random.default_rng(6)
+    a, b = rng.integers(-128, 128, (2, 40, 30), dtype=np.int8)
+    out = np.zeros((40, 30), np.int8)
+    buffers = [Buffer(at, x.reshape(-1).view(np.uint8)) for at, x in ((0x1000, a), (0x4000, b), (0x8000, out))]
+    oracle = GemminiOracle(buffers)
+    oracle.run(
+        [
+            config_ex(),
+            config_ld(0, 30, shrunk=True),
+            config_ld(1, 30, 0.5, shrunk=True),
+            config_st(30, 1.0, RELU),
+            *loop_ws((3, 2, 1), (8, 2, 0), (0x1000, 0x4000, 0, 0x8000), (30, 30, 30, 30), residual_add=1),
+        ]
+    )
+    assert np.array_equal(out, np.clip(a.astype(np.int32) + np.rint(b / 2).astype(np.int32), 0, 127))
+
+
+def test_pooling_takes_maxima_with_padding_as_zero():
+    rng = np.random.default_rng(7)
+    image = rng.integers(-500, 100, (5, 6, 16), dtype=np.int32)
+    out = np.zeros((3, 3, 16), np.int8)
+    oracle = machine(image, out)
+    pooling = Pooling(stride=2, size=3, upad=1, lpad=1, out_dim=3, porows=3, pocols=3, orows=5, ocols=6)
+    oracle.run(
+        [
+            config_ld(2, 64, block_stride=16),
+            *(Command(MVIN3, IN + 64 * 15 * n, local(ACCUMULATOR | 15 * n, 16, 15)) for n in range(2)),
+            config_st(16, 0.25, 0, pooling),
+            Command(MVOUT, OUT, local(ACCUMULATOR, 16, 0)),
+        ]
+    )
+    scaled = np.clip(np.rint(image * 0.25), -128, 127)
+    padded = np.zeros((7, 8, 16))
+    padded[1:6, 1:7] = scaled
+    expected = [[padded[2 * r : 2 * r + 3, 2 * c : 2 * c + 3].max((0, 1)) for c in range(3)] for r in range(3)]
+    assert np.array_equal(out, np.array(expected))
+    assert out.min() < 0 < out.max()
+
+
+def test_pixel_repeats_shift_copies_up_and_right():
+    pixels = np.arange(1, 33, dtype=np.int8).reshape(8, 4)
+    out = np.zeros((8, 16), np.int8)
+    oracle = machine(pixels, out)
+    oracle.run(
+        [
+            config_ld(1, 4, block_stride=16),
+            Command(1, 0, local(8190, 16, 10)),
+            config_ld(0, 4, repeats=3),
+            Command(MVIN, IN, local(8192, 4, 8)),
+            config_st(16),
+            Command(MVOUT, OUT, local(8192, 16, 8)),
+        ]
+    )
+    expected = np.zeros((8, 16), np.int8)
+    for n in range(3):
+        expected[: 8 - n, 4 * n : 4 * n + 4] = pixels[n:]
+    assert np.array_equal(out, expected)
+    assert not oracle.scratchpad[8190:8192].any()  # nothing leaves the upper half
+
+
+def test_accumulating_loads_add_and_wrap():
+    data = np.array([[2**31 - 1] * 16, [1] * 16], np.int32)
+    out = np.zeros(16, np.int32)
+    oracle = machine(data, out)
+    oracle.run(
+        [
+            config_ld(0, 64),
+            config_st(64),
+            Command(MVIN, IN, local(ACCUMULATOR, 16, 1)),
+            Command(MVIN, IN + 64, local(ACCUMULATOR | ACCUMULATE, 16, 1)),
+            Command(MVIN, 0, local(ACCUMULATOR | ACCUMULATE, 16, 1)),
+            Command(MVOUT, OUT, local(ACCUMULATOR | FULL_WIDTH, 16, 1)),
+        ]
+    )
+    assert np.array_equal(out, np.full(16, -(2**31)))
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        [Command(MVIN, IN, local(0, 16, 16))],
+        [config_ld(0, 16), Command(MVIN, IN, local(0, 65, 16))],
+        [config_ld(0, 16), Command(MVIN, IN, local(16384, 16, 1))],
+        [config_ld(0, 16, block_stride=8), Command(MVIN, IN, local(0, 16, 16))],
+        [config_ld(0, 16), Command(MVIN, 0, local(ACCUMULATOR | ACCUMULATE, 16, 16))],
+        [config_ld(0, 16, repeats=5), Command(MVIN, IN, local(64, 4, 4))],
+        [config_st(16), Command(MVOUT, OUT, local(0, 16, 16))],
+        [config_ex(WS, a_transpose=1, b_transpose=1)],
+        [config_ex(OS, b_transpose=1)],
+        [config_ex(), *loop_ws((1, 1, 1), (0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0))[1:]],
+        [config_ex(), *loop_ws((1, 33, 1), (0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0))],
+        [Command(23, 0, 0)],
+    ],
+)
+def test_refused(commands):
+    oracle = machine(np.zeros(4096, np.int8), np.zeros(4096, np.int8))
+    with pytest.raises(IllegalCommand):
+        oracle.run(commands)

@@ -105,6 +105,10 @@ REFUSED: dict[str, Refused] = {
     "compute without preload": Refused(None, [Command(COMPUTE_PRELOADED, _TILE, _NOTHING)]),
     "compute twice": Refused(None, [*_product(_TILE, _TO, _TILE), Command(COMPUTE_ACCUMULATED, _TILE, _NOTHING)]),
     "compute_accumulated first": Refused(None, _product(_TILE, _TO, _TILE, funct=COMPUTE_ACCUMULATED)),
+    "no A": Refused(None, _product(_TILE, _TO, _NOTHING)),
+    "more rows of C than of A with kept weights": Refused(
+        None, [*_product(_TILE, _TO, _TILE), *_product(_NOTHING, _TO, local(0, 16, 8), funct=COMPUTE_ACCUMULATED)]
+    ),
     "A unwritten": Refused(None, _product(_TILE, _TO, local(49, 16, 16))),
     "B unwritten": Refused(None, _product(local(49, 16, 16), _TO, _TILE)),
     "A of 17 columns": Refused(None, _product(_TILE, _TO, local(0, 17, 16))),

@@ -57,7 +57,7 @@ PLAIN = frozenset(
         "product dropped",
         "weights kept",
         "zero weights",
-        "zero A",
+        "more rows of C than of A",
         "bias D",
         "A stride",
         "C stride",
@@ -193,7 +193,6 @@ class _Witness(GemminiOracle):
             C_stride=e.c_stride > 1,
             product_dropped=c.address == GARBAGE,
             partial_operand=min(a.rows, a.cols, other.rows, other.cols) < self.array.dim,
-            zero_A=a.address == GARBAGE,
         )
         if os:
             self.note(
@@ -207,6 +206,7 @@ class _Witness(GemminiOracle):
         else:
             self.note(
                 weights_kept=kept,
+                more_rows_of_C_than_of_A=c.address != GARBAGE and c.rows > a.rows,
                 zero_weights=not kept and loaded.address == GARBAGE,
                 bias_D=other.address != GARBAGE,
                 product_into_the_scratchpad=not c.in_accumulator,

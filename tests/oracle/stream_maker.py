@@ -194,12 +194,13 @@ class Maker:
         c = self.sums(reach) | rng.choice([0, ACCUMULATE]) if rng.random() < 0.75 else self.region(reach)
         if rng.random() < 0.05:
             c = GARBAGE
-        d = self.operand(m, n) if rng.random() < 0.3 else self.nothing()
         reuse = self.oracle.stationary is not None and rng.random() < 0.4
         no_weights = reuse or rng.random() < 0.05
+        rows = m if no_weights or rng.random() < 0.8 else self.size()  # of A: C may have more, or fewer
+        d = self.operand(m if rng.random() < 0.8 else self.size(), n) if rng.random() < 0.3 else self.nothing()
         b = self.nothing() if no_weights else self.operand(k, n, transposed=e.b_transpose)
         self.add(Command(PRELOAD, b, local(c, n, m)))
-        a = self.operand(m, k, e.a_stride, e.a_transpose) if rng.random() < 0.95 else self.nothing()
+        a = self.operand(rows, k, e.a_stride, e.a_transpose)
         self.add(Command(COMPUTE_ACCUMULATED if reuse else COMPUTE_PRELOADED, a, d))
         return None
 

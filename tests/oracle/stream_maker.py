@@ -61,7 +61,7 @@ class Maker:
     def places(self) -> tuple[list[int], list[int]]:
         """First rows of the regions: edges of the banks and halves among them."""
         rng, end, last = self.rng, self.array.scratchpad_rows, self.array.scratchpad_rows - REGION_ROWS
-        edges = [0, end // 4 - 32, end // 4, end // 2 + 17, end * 3 // 4 - 64, last]
+        edges = [0, end // 4 - 32, end // 4, end // 2 - 32, end * 3 // 4 - 64, last]
         scratchpad = sorted(rng.sample([*edges, *(rng.randrange(last) for _ in range(6))], SCRATCHPAD_REGIONS))
         acc_end, acc_last = self.array.accumulator_rows, self.array.accumulator_rows - REGION_ROWS
         acc_edges = [0, acc_end // 2 - 32, acc_end // 2, acc_last, *(rng.randrange(acc_last) for _ in range(3))]

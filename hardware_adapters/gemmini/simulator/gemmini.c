@@ -185,7 +185,7 @@ static void mvin(Gemmini *g, unsigned id, uint64_t dram, Operand o, Op *op) {
     }
     use_rows(g, local);
     if (acc && !dram) g->zero_fill_rows += (uint64_t)o.rows * blocks;
-    *op = (Op){.unit = UNIT_LOAD, .kind = KIND_MVIN, .zero_fill = dram == 0, .full_width = element == 4, .repeated = load->stride == 0,
+    *op = (Op){.unit = UNIT_LOAD, .kind = KIND_MVIN, .zero_fill = dram == 0, .accumulate = (uint8_t)accumulate, .full_width = element == 4, .repeated = load->stride == 0,
                .rows = (uint16_t)o.rows, .cols = (uint16_t)o.cols, .blocks = (uint16_t)blocks, .block_stride = load->block_stride,
                .dram = dram, .dram_stride = load->stride, .row_bytes = o.cols * element, .writes = local};
 }
@@ -228,11 +228,15 @@ static void preload(Gemmini *g, Operand b, Operand c, Op *op) {
         if (b.local & ACC_BIT) fault_raise("bad_local_address", "preload takes B from the scratchpad, not from the accumulator");
         op->reads[0] = local_range(g, b.local, b.rows, "the B operand of preload");
         op->b_row = b.local & ROW_MASK;
+        op->b_rows = (uint16_t)b.rows;
     }
     if (c.local != GARBAGE) {
         check_size(c, DIM, "the C operand of preload");
         op->writes = local_range(g, c.local, (c.rows - 1) * g->c_stride + 1, "the C operand of preload");
         if (!(c.local & ACC_BIT) && (c.local & ACCUMULATE_BIT)) fault_raise("bad_local_address", "the scratchpad cannot accumulate: set bit 31 for an accumulator address");
+        op->rows = (uint16_t)c.rows;
+        op->row_stride = (uint16_t)g->c_stride;
+        op->accumulate = (c.local & ACCUMULATE_BIT) != 0;
         use_rows(g, op->writes);
     }
     g->b = b;
@@ -311,9 +315,9 @@ static void compute(Gemmini *g, int accumulated, Operand a, Operand d, Op *op) {
         multiply_row(left, g->weights, sum);
     }
     for (unsigned r = 0; r < rows; r++) write_result(g, r, sums[r]);
-    *op = (Op){.unit = UNIT_EXECUTE, .kind = KIND_COMPUTE, .weights = !accumulated && g->b.local != GARBAGE,
-               .rows = (uint16_t)(a.local == GARBAGE ? 1 : a.rows), .reads = {ra, rd},
-               .a_row = a.local == GARBAGE ? NO_ROW : a.local & ROW_MASK, .b_row = NO_ROW};
+    *op = (Op){.unit = UNIT_EXECUTE, .kind = KIND_COMPUTE, .rows = (uint16_t)(a.local == GARBAGE ? 1 : a.rows), .reads = {ra, rd},
+               .a_row = a.local == GARBAGE ? NO_ROW : a.local & ROW_MASK, .b_row = d.local == GARBAGE ? NO_ROW : d.local & ROW_MASK,
+               .b_rows = (uint16_t)d.rows};
 }
 
 // --- configuration

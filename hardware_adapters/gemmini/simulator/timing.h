@@ -22,15 +22,18 @@ enum { ACC_BASE = 1u << 24 };
 
 typedef struct Op {
     uint8_t unit, kind;
-    uint8_t zero_fill, weights; // mvin from address 0; compute that loads new weights
+    uint8_t zero_fill;          // mvin from address 0
     uint8_t full_width;         // 4-byte elements in DRAM
     uint8_t repeated;           // every row reads the same DRAM row
+    uint8_t accumulate;         // adds to the accumulator rows it writes
+    uint8_t whole;              // feeds DIM rows whatever its operands are: transposed, or output-stationary
     uint16_t rows, cols, blocks;
     uint32_t block_stride;
     uint64_t pc, dram, dram_stride;
     uint32_t row_bytes;
     Range reads[3], writes;     // local rows
-    uint32_t a_row, b_row;      // first operand rows in the scratchpad, or NO_ROW
+    uint32_t a_row, b_row;      // first rows of A of a compute; of B of a preload or D of a compute; or NO_ROW
+    uint16_t b_rows, row_stride; // rows at b_row; distance of the rows of C of a preload
 } Op;
 
 enum { NO_ROW = 0xffffffffu };

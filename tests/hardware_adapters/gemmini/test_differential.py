@@ -14,9 +14,9 @@ from replay import ACCEPTED, REPLAY, SIMULATED_FEATURES, difference, first_diffe
 
 
 @pytest.fixture(scope="module")
-def runner(tmp_path_factory):
+def runner(tmp_path_factory, make_home):
     """gemsim, the replaying kernel, and a folder for them."""
-    home = Home(tmp_path_factory.mktemp("home"))
+    home = Home(make_home(tmp_path_factory.mktemp("differential") / "home"))
     gemsim = anyio.run(simulator, home)
     compiled = anyio.run(compile_kernel, home, cross_compiler(), REPLAY)
     assert compiled.program is not None, compiled.compilation.diagnostics

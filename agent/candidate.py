@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from ..hardware_adapters.base import Evaluation, Record, kernel_digest
+from ..hardware_adapters.base import Evaluation, Record, kernel_identity
 
 ROOT = "0"  # id of the kernel a search starts from
 
@@ -34,7 +34,8 @@ class Candidate(Record):
 
     @property
     def digest(self) -> str:
-        return kernel_digest(self.source)
+        """Candidates that share it are one kernel: judged once, kept once."""
+        return kernel_identity(self.source)
 
     @property
     def passed(self) -> bool:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import anyio
 
 from ..hardware_adapters.base import Problem, check_source
-from .errors import AgentError, AgentUsageError, LeaseLostError, LimitExceeded
+from .errors import AgentError, AgentUsageError, LeaseLostError, LimitExceeded, LimitType
 from .events import Listener
 from .journal import HEARTBEAT_S, Journal, Lease
 from .loop import SearchLoop
 from .models.base import Models
-from .settings import SearchSettings
-from .status import RunStatus, wall_seconds
+from .settings import LIMITS, SearchSettings
+from .status import RunState, RunStatus, wall_seconds
 from .toolbox import Toolbox, reason
 
 log = logging.getLogger(__name__)
@@ -48,11 +50,7 @@ async def search(
     if start is None:
         raise AgentUsageError(f"{problem_id} has no baseline kernel: pass a source to start from")
     check_source(start)
-    if settings.max_cost_usd is not None and not models.priced:
-        raise AgentUsageError(
-            f"the price of model {models.spec!r} is not known, so max_cost_usd cannot be kept: "
-            "name a file with its prices, or leave the limit out"
-        )
+    _check_priced(settings, models)
     run_id = run_id or new_run_id()
     lease = journal.create(run_id, problem_id, models.spec, settings.model_dump(mode="json"), start)
     return await _drive(lease, detail.problem, toolbox, models, journal, Path(runs_dir), listener)
@@ -66,18 +64,51 @@ async def resume(
     journal: Journal,
     runs_dir: Path,
     listener: Listener | None = None,
+    limits: Mapping[str, Any] | None = None,
 ) -> RunStatus:
-    """Go on with a run where its journal ends; nothing finished is done again. A finished run is returned as it is.
+    """Go on with a run where its journal ends; nothing finished is done again. A finished run is returned as it is,
+    unless it gets new `limits` (some of settings.LIMITS): with those it goes on as if it had had them from the start.
 
-    Raises UnknownRunError, RunBusyError, and AgentUsageError for another model than the run's.
+    Raises UnknownRunError, RunBusyError, and AgentUsageError for another model than the run's, and for limits that
+    are no more than what the run has used.
     """
     row = journal.run(run_id)
     if models.spec != row.model:
         raise AgentUsageError(f"run {run_id!r} was made with model {row.model!r}, not {models.spec!r}")
-    if journal.status(run_id, with_source=False).state == "finished":
-        return journal.status(run_id)
+    status = journal.status(run_id)
+    if limits:
+        _check_limits(status, limits)
+        _check_priced(SearchSettings.model_validate(row.settings | dict(limits)), models)
+    elif status.state == "finished":
+        return status
     detail = await toolbox.get_problem(row.problem)
-    return await _drive(journal.acquire(run_id), detail.problem, toolbox, models, journal, Path(runs_dir), listener)
+    lease = journal.acquire(run_id)
+    if limits:
+        journal.append(lease, "limits", dict(limits))
+    return await _drive(lease, detail.problem, toolbox, models, journal, Path(runs_dir), listener)
+
+
+def _check_priced(settings: SearchSettings, models: Models) -> None:
+    if settings.max_cost_usd is not None and not models.priced:
+        raise AgentUsageError(
+            f"the price of model {models.spec!r} is not known, so max_cost_usd cannot be kept: "
+            "name a file with its prices, or leave the limit out"
+        )
+
+
+def _check_limits(status: RunStatus, limits: Mapping[str, Any]) -> None:
+    """Raises AgentUsageError."""
+    used = {
+        "iterations": status.iteration if status.state == "finished" else status.iteration - 1,
+        "max_evaluations": status.evaluations,
+        "max_cost_usd": status.cost_usd or 0.0,
+        "timeout_s": status.wall_s,
+    }
+    for name, limit in limits.items():
+        if name not in LIMITS:
+            raise AgentUsageError(f"{name!r} of a run cannot be changed; what can: {', '.join(LIMITS)}")
+        if limit <= used[name]:
+            raise AgentUsageError(f"run {status.run_id!r} has used {used[name]:.6g} of {name}; {limit:.6g} is no more")
 
 
 def new_run_id() -> str:
@@ -124,7 +155,7 @@ async def _within_limits(
                 lost.append(error)
                 everything.cancel()
 
-    ended: tuple[str, str] | None = None
+    ended: _End | None = None
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(beat, tasks.cancel_scope)
@@ -132,7 +163,7 @@ async def _within_limits(
                 ended = await _ended(loop)
             if deadline.cancelled_caught and settings.timeout_s is not None:
                 elapsed = before + time.monotonic() - began
-                ended = ("finished", str(LimitExceeded("time", elapsed, settings.timeout_s)))
+                ended = _at_limit(LimitExceeded("time", elapsed, settings.timeout_s))
             tasks.cancel_scope.cancel()
     except BaseException as error:
         cancelled = isinstance(error, anyio.get_cancelled_exc_class())
@@ -142,19 +173,27 @@ async def _within_limits(
     if lost:
         raise lost[0]
     assert ended is not None
-    state, why = ended
-    journal.set_state(lease, "finished" if state == "finished" else "failed", why)
-    loop.finish(why)
+    journal.set_state(lease, *ended)
+    loop.finish(ended.reason)
 
 
-async def _ended(loop: SearchLoop) -> tuple[str, str]:
-    """The final state and why."""
+class _End(NamedTuple):
+    state: RunState
+    reason: str
+    limit: LimitType | None = None
+
+
+def _at_limit(limit: LimitExceeded) -> _End:
+    return _End("finished", str(limit), limit.type)
+
+
+async def _ended(loop: SearchLoop) -> _End:
     try:
-        return "finished", await loop.run()
+        return _End("finished", await loop.run())
     except LimitExceeded as limit:
-        return "finished", str(limit)
+        return _at_limit(limit)
     except LeaseLostError:
         raise
     except AgentError as error:
         log.warning("run %s failed: %s", loop.run_id, error)
-        return "failed", str(error)
+        return _End("failed", str(error))

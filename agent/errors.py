@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+LimitType = Literal["cost", "evaluations", "time"]
+
 
 class AgentError(Exception):
     """Base of this package's errors; the message says what to do next."""
@@ -47,11 +51,11 @@ class LeaseLostError(AgentError):
 
 
 class LimitExceeded(AgentError):
-    """A limit of the settings is reached. `type` is cost, evaluations or time."""
+    """A limit of the settings is reached."""
 
-    def __init__(self, type: str, value: float, limit: float) -> None:
+    def __init__(self, type: LimitType, value: float, limit: float) -> None:
         units = {"cost": "USD", "evaluations": "evaluations", "time": "s"}
-        super().__init__(f"{type} limit reached: {value:.6g} of {limit:.6g} {units.get(type, '')}".strip())
-        self.type = type
+        super().__init__(f"{type} limit reached: {value:.6g} of {limit:.6g} {units[type]}")
+        self.type: LimitType = type
         self.value = value
         self.limit = limit

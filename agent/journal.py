@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..hardware_adapters.base import Record
-from .errors import AgentError, LeaseLostError, RunBusyError, UnknownRunError
+from .errors import AgentError, LeaseLostError, LimitType, RunBusyError, UnknownRunError
 from .status import RunState, RunStatus, derive
 
 SCHEMA_VERSION = 1
@@ -45,12 +45,12 @@ CREATE TABLE IF NOT EXISTS leases (
 ) STRICT;
 """
 
-EventKind = Literal["session", "phase", "model", "profile", "candidate", "state"]
+EventKind = Literal["session", "limits", "phase", "model", "profile", "candidate", "state"]
 _live_tokens: set[str] = set()  # leases held by this very process: its pid may be that of a dead one
 
 
 class RunRow(Record):
-    """What a run was started with."""
+    """What a run was started with; `settings` with the limits that it was resumed with."""
 
     run_id: str
     problem: str
@@ -119,9 +119,14 @@ class Journal:
         """Raises UnknownRunError."""
         with self._lock:
             row = self._db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+            query = "SELECT data FROM events WHERE run_id = ? AND kind = 'limits' ORDER BY id"
+            changes = self._db.execute(query, (run_id,)).fetchall()
         if row is None:
             raise UnknownRunError(run_id)
-        return RunRow(**{**dict(row), "settings": json.loads(row["settings"])})
+        settings = json.loads(row["settings"])
+        for change in changes:
+            settings |= json.loads(change["data"])
+        return RunRow(**{**dict(row), "settings": settings})
 
     def runs(self) -> list[RunStatus]:
         """Every run, the newest first."""
@@ -172,8 +177,10 @@ class Journal:
                 (lease.run_id, kind, key, json.dumps(data), source, self._clock()),
             )
 
-    def set_state(self, lease: Lease, state: RunState, reason: str | None = None) -> None:
-        self.append(lease, "state", {"state": state, "reason": reason})
+    def set_state(
+        self, lease: Lease, state: RunState, reason: str | None = None, limit: LimitType | None = None
+    ) -> None:
+        self.append(lease, "state", {"state": state, "reason": reason, "limit": limit})
 
     # ------------------------------------------------------------ leases
 

@@ -6,9 +6,12 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+# What only says where a search ends: a resumed run may get more of it.
+LIMITS = ("iterations", "max_evaluations", "max_cost_usd", "timeout_s")
+
 
 class SearchSettings(BaseModel):
-    """Settings of one run. They are journalled with it: a resumed run goes on with the same ones."""
+    """Settings of one run. They are journalled with it: a resumed run goes on with the same ones, but for LIMITS."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ..hardware_adapters.base import Evaluation, Record
 from .candidate import ROOT, place
+from .errors import LimitType
 
 RunState = Literal["running", "interrupted", "finished", "cancelled", "failed"]
 
@@ -59,6 +60,9 @@ class RunStatus(Record):
     best: Mark | None = None
     speedup: float | None = Field(default=None, description="Baseline latency / best latency")
     stop_reason: str | None = None
+    limit: LimitType | None = Field(
+        default=None, description="Which limit ended it; resumed with more of it, it goes on"
+    )
     lineage: tuple[Step, ...] = Field(default=(), description="From the first kernel to the best")
     best_source: str | None = None
 
@@ -76,6 +80,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
     candidates: dict[str, dict[str, Any]] = {}
     state: str = "running"
     reason: str | None = None
+    limit: LimitType | None = None
     for event in events:
         data, kind = event["data"], event["kind"]
         if kind == "model":
@@ -93,7 +98,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
         elif kind == "phase":
             iteration = max(iteration, data["iteration"])
         elif kind == "state":
-            state, reason = data["state"], data.get("reason")
+            state, reason, limit = data["state"], data.get("reason"), data.get("limit")
     if state == "running" and not alive:
         state = "interrupted"
     marks = {key: mark for key, value in evaluations.items() if (mark := _mark(key, value))}
@@ -118,6 +123,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
         best=best,
         speedup=baseline.latency / best.latency if baseline and best else None,
         stop_reason=reason,
+        limit=limit,
         lineage=_lineage(best.candidate if best else None, candidates, evaluations),
     )
 

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 # How tools/ begins an error that is the machine's fault and not the caller's.
 ENVIRONMENT = "environment:"
+# How the SDK begins every error of a tool, its name after it; alone for an exception that the tool did not expect.
+SDK_PREFIX = "Error executing tool "
 RETRY_DELAYS_S = (0.2, 1.0)
 MAX_PAGES = 64
+MAX_OPTIONS = 100  # the most that one call of list_optimizations shows; menus are shorter
 
 
 class ProblemDetail(Record):
@@ -100,8 +103,9 @@ class Toolbox:
         drop: float = 0.0,
         seed: int = 0,
     ) -> tuple[OptionSummary, ...]:
-        """Those that address the bottlenecks first."""
+        """All that fit, those that address the bottlenecks first."""
         arguments = {"problem": problem, "source": source, "bottlenecks": list(bottlenecks) or None}
+        arguments |= {"limit": MAX_OPTIONS}
         data = await self._call("list_optimizations", {**arguments, "drop": drop, "seed": seed})
         return tuple(_parsed(OptionSummary, entry, "list_optimizations") for entry in data.get("options", ()))
 
@@ -169,9 +173,10 @@ class Toolbox:
             else:
                 if not getattr(result, "is_error", False):
                     return result
-                failure = _text(result)
-                if not _is_environment(failure, what):
+                failure = _text(result).removeprefix(f"{SDK_PREFIX}{what}").removeprefix(": ")
+                if failure and not failure.startswith(ENVIRONMENT):
                     raise ToolUsageError(f"{what}: {failure}")
+                failure = failure or "an unexpected error in the tool; the server's log has it"
             if delay is not None:
                 await self._sleep(delay)
         raise InfrastructureError(f"{what} failed {len(self._retry_delays_s) + 1} times; the last: {failure}")
@@ -186,12 +191,6 @@ def _parsed(model: type[Any], data: Mapping[str, Any], tool: str) -> Any:
 
 def _text(result: Any) -> str:
     return "\n".join(block.text for block in result.content if getattr(block, "text", None))
-
-
-def _is_environment(text: str, tool: str) -> bool:
-    """The server's own word that the kernel is not at fault; an unexpected exception in a tool counts as that too."""
-    bare = text.removeprefix(f"Error executing tool {tool}").lstrip(": ")
-    return not bare or bare.startswith(ENVIRONMENT)
 
 
 def _is_usage(error: Exception) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -121,22 +121,46 @@ class Problem(ProblemSummary):
 _COMMENTS = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
+def _without_comments(source: str) -> str:
+    return _COMMENTS.sub(lambda m: m[0] if m[0][0] in "\"'" else " ", source)
+
+
 def normalise_source(source: str) -> str:
     """C-like source without comments and insignificant white space: what makes two kernels the same text."""
-    bare = _COMMENTS.sub(lambda m: m[0] if m[0][0] in "\"'" else " ", source.replace("\r\n", "\n"))
+    bare = _without_comments(source.replace("\r\n", "\n"))
     return "\n".join(" ".join(line.split()) for line in bare.split("\n") if line.strip())
 
 
 def kernel_digest(source: str) -> str:
-    """Identity of a kernel: SHA-256 of its normalised source, 16 hex digits."""
+    """A kernel's name: SHA-256 of its normalised source, 16 hex digits; see `kernel_identity` for comparing."""
     return hashlib.sha256(normalise_source(source).encode()).hexdigest()[:16]
+
+
+# Lines that are joined, or ended, where `normalise_source` does not see it: a comment may go on, or end earlier.
+_JOINED_LINES = re.compile(r"\\\s*\n|\?\?/|\r(?!\n)")
+# In text without comments: literals, whose white space counts, and what is white space to Python but not to C.
+_COUNTED_LAYOUT = re.compile(r"__LINE__|^(?![ \t]*#[ \t]*include)[^\n]*\"|'|[^\S \t\n\r\f\v]", re.MULTILINE)
+
+
+def kernel_identity(source: str) -> str:
+    """What two sources share when they are one kernel: `kernel_digest`, or the digest of the very text (16 hex digits)
+    where layout can change the meaning. Results of one may be taken for the other."""
+    bare = _without_comments(source)
+    if _JOINED_LINES.search(source) or _COUNTED_LAYOUT.search(bare):
+        return hashlib.sha256(source.encode()).hexdigest()[:16]
+    return kernel_digest(source)
 
 
 def check_source(source: str) -> None:
     """Refuse what no compiler should see. Raises InvalidSourceError."""
     if not source.strip():
         raise InvalidSourceError("the source is empty: pass the kernel's full text")
-    size = len(source.encode(errors="surrogatepass"))
+    try:
+        size = len(source.encode())
+    except UnicodeEncodeError as error:  # JSON can hold half of a UTF-16 pair, which is no character
+        line = source.count("\n", 0, error.start) + 1
+        found = ascii(source[error.start])
+        raise InvalidSourceError(f"line {line} of the source holds {found}, which is no character") from error
     if size > MAX_SOURCE_BYTES:
         raise InvalidSourceError(f"the source has {size} bytes; at most {MAX_SOURCE_BYTES} are taken")
     if "\x00" in source:
@@ -328,11 +352,21 @@ class HardwareAdapter(ABC):
 
     @abstractmethod
     def problem(self, problem_id: str) -> Problem:
-        """Raises UnknownProblemError, with the nearest known id in its text."""
+        """Raises UnknownProblemError, with the `nearest` id in its text."""
+
+    def nearest(self, problem_id: str) -> str | None:
+        """The valid id that was probably meant by one that is none, with its dimensions; None when nothing is near."""
+        return None
 
     @abstractmethod
     def baseline(self, problem: Problem) -> str:
         """Source of a straightforward, correct kernel."""
+
+    async def prepare(self, engine: str | None, announce: Callable[[str], None]) -> None:
+        """Build what the engine needs and this machine has not built yet; `announce` is told what ('the simulator')
+        before a build begins. The other methods need no such call: they build too.
+        Raises UnknownEngineError, EnvironmentLackError."""
+        return None
 
     @abstractmethod
     async def compile(self, problem: Problem, source: str) -> Compilation:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,12 +11,9 @@ from typing import NamedTuple
 
 import anyio.to_thread
 
-from .base import Evaluation, HardwareAdapter, Problem, UnknownEngineError, check_source, kernel_digest
+from .base import Evaluation, HardwareAdapter, Problem, UnknownEngineError, check_source, kernel_identity
 from .registry import adapter_for
 from .store import EvaluationCache, Home
-
-# Where white space or a comment's end can change the meaning, sources that normalise alike may be different kernels.
-_LAYOUT_MATTERS = re.compile(r"\\[ \t]*\r?\n|\?\?/|__LINE__|^(?![ \t]*#[ \t]*include)[^\n]*\"|'", re.MULTILINE)
 
 
 async def evaluate(
@@ -48,7 +44,7 @@ async def evaluate(
         return found.model_copy(update={"cached": True})
     evaluation = await adapter.evaluate(problem, source, engine=engine, seed=seed, timeout_s=timeout_s)
     if evaluation.verdict != "timed_out" or evaluation.fault is not None:
-        key = keys.normalised if evaluation.passed else keys.exact
+        key = keys.kernel if evaluation.passed else keys.exact
         await anyio.to_thread.run_sync(_remember, home, key, evaluation)
     return evaluation
 
@@ -69,12 +65,12 @@ def _remember(home: Home, key: str, evaluation: Evaluation) -> None:
 
 
 class _Keys(NamedTuple):
-    """Two keys of one evaluation: of the source without comments and white space, and of its very text.
+    """Two keys of one evaluation: of the kernel, however it is laid out, and of the very text.
 
     A failure is kept under the exact key, because it names lines.
     """
 
-    normalised: str
+    kernel: str
     exact: str
 
 
@@ -86,15 +82,14 @@ def _keys(adapter: HardwareAdapter, problem: Problem, source: str, engine: str |
         raise UnknownEngineError(str(engine), [e.name for e in engines])
     parts = [
         problem.digest,
-        kernel_digest(source),
+        kernel_identity(source),
         chosen.name,
         chosen.version,
         adapter.configuration(chosen.name),
         seed,
     ]
-    text = hashlib.sha256(source.encode(errors="surrogatepass")).hexdigest()
-    exact = _digest([*parts, text])
-    return _Keys(exact if _LAYOUT_MATTERS.search(source) else _digest(parts), exact)
+    text = hashlib.sha256(source.encode()).hexdigest()
+    return _Keys(_digest(parts), _digest([*parts, text]))
 
 
 def _digest(parts: Sequence[object]) -> str:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from string import ascii_uppercase
 from typing import NamedTuple
 
 from .base import UnknownProblemError
 
 MAX_ID_CHARS = 200
+ALIKE = 0.6  # difflib ratio from which a word is taken for a slip in another
+_MISSPELT = re.compile(
+    r"(?:(?P<target>[^/]*)/)?(?P<name>[^/\d]*?)[-_]?(?P<dims>\d{1,9}(?:x\d{1,9})*)(?P<tail>(?:-.*)?)", re.ASCII
+)
 
 
 class IdPattern(NamedTuple):
@@ -40,10 +45,12 @@ class IdPattern(NamedTuple):
         dims, _, tail = problem_id.removeprefix(f"{self.target}/{self.name}-").partition("-")
         numbers = dims.split("x")
         if not problem_id.startswith(f"{self.target}/{self.name}-") or not all(map(_is_number, numbers)):
-            raise UnknownProblemError(problem_id, f"ids look like {self.text}, with a number for each capital letter")
+            raise unknown_problem(problem_id, self.nearest(problem_id), [self.text])
         if len(numbers) != len(self.dims):
             wanted = f"{len(self.dims)} dimensions, {'x'.join(self.dims)}"
-            raise UnknownProblemError(problem_id, f"{self.name} takes {wanted}, not {len(numbers)}")
+            near = self.nearest(problem_id)
+            hint = f"; did you mean {near!r}?" if near else ""
+            raise UnknownProblemError(problem_id, f"{self.name} takes {wanted}, not {len(numbers)}{hint}")
         found = self._options(problem_id, tail)
         values = dict(zip(self.dims, map(int, numbers), strict=True))
         canonical = self.format(values, found)
@@ -51,21 +58,38 @@ class IdPattern(NamedTuple):
             raise UnknownProblemError(problem_id, f"did you mean {canonical!r}?")
         return values, found
 
+    def nearest(self, problem_id: str) -> str | None:
+        """The id that was probably meant, with the dimensions given (missing ones repeat the last); None when its
+        words are not near to those of this family."""
+        match = _MISSPELT.fullmatch(problem_id.lower()) if len(problem_id) <= MAX_ID_CHARS else None
+        if match is None or not _alike(match["target"], self.target) or not _alike(match["name"], self.name):
+            return None
+        given = [int(number) for number in match["dims"].split("x")]
+        numbers = (given + given[-1:] * len(self.dims))[: len(self.dims)]
+        if 0 in numbers:
+            return None
+        options: dict[str, int] = {}
+        for word in match["tail"].split("-"):
+            stem = word.rstrip("0123456789")
+            for known in difflib.get_close_matches(stem, self._stems(), 1, ALIKE):
+                rivals = next(group for group in self._rivals() if known in group)
+                if not any(rival in options for rival in rivals):
+                    number = word[len(stem) :]
+                    options[known] = 1 if not self._stems()[known] else int(number) if _is_number(number) else 0
+        return self.format(dict(zip(self.dims, numbers, strict=True)), options)
+
     def format(self, dims: Mapping[str, int], options: Mapping[str, int]) -> str:
         """The one id of a problem; options with number 0 are left out."""
         text = f"{self.target}/{self.name}-{'x'.join(str(dims[name]) for name in self.dims)}"
         for group in self.options:
             for option in group.split("|"):
-                stem = option.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+                stem = option.rstrip(ascii_uppercase)
                 if options.get(stem):
                     text += f"-{stem}{options[stem] if stem != option else ''}"
         return text
 
     def _options(self, problem_id: str, tail: str) -> dict[str, int]:
-        known = {}
-        for option in (option for group in self.options for option in group.split("|")):
-            stem = option.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-            known[stem] = stem != option
+        known = self._stems()
         found: dict[str, int] = {}
         for word in tail.split("-") if tail else ():
             stem = re.sub(r"[0-9]+$", "", word) if word not in known else word
@@ -77,19 +101,34 @@ class IdPattern(NamedTuple):
             if stem in found:
                 raise UnknownProblemError(problem_id, f"{stem!r} is given twice")
             found[stem] = int(number) if number else 1
-        for group in self.options:
-            if len(both := [option for option in group.split("|") if option in found]) > 1:
+        for group in self._rivals():
+            if len(both := [option for option in group if option in found]) > 1:
                 raise UnknownProblemError(problem_id, f"{' and '.join(both)} exclude each other")
         return found
+
+    def _rivals(self) -> list[list[str]]:
+        """Per group of options that exclude each other, their names without the place of a number."""
+        return [[option.rstrip(ascii_uppercase) for option in group.split("|")] for group in self.options]
+
+    def _stems(self) -> dict[str, bool]:
+        """Every option's name, and whether a number follows it."""
+        options = [option for group in self.options for option in group.split("|")]
+        return {option.rstrip(ascii_uppercase): option[-1] in ascii_uppercase for option in options}
+
+
+def _alike(given: str | None, known: str) -> bool:
+    """Whether `given` is left out, or near to `known`."""
+    return not given or difflib.SequenceMatcher(None, given, known).ratio() >= ALIKE
 
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 9
 
 
-def unknown_problem(problem_id: str, patterns: Iterable[str], examples: Iterable[str]) -> UnknownProblemError:
-    """The error for an id that no family takes: with the nearest example, or the patterns there are."""
+def unknown_problem(problem_id: str, near: str | None, patterns: Iterable[str]) -> UnknownProblemError:
+    """The error for an id that no family takes: with the id that was probably meant, and the patterns there are."""
     shown = problem_id if len(problem_id) <= MAX_ID_CHARS else problem_id[:40] + "…"
-    near = difflib.get_close_matches(shown, list(examples), 3, 0.5)
-    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return UnknownProblemError(shown, f"{hint}known are {', '.join(patterns)}")
+    hint = f"did you mean {near!r}? " if near else ""
+    return UnknownProblemError(
+        shown, f"{hint}ids look like {' or '.join(patterns)}, with a number for each capital letter"
+    )

@@ -38,5 +38,5 @@ def adapter_for(problem_id: str, home: Home | None = None) -> HardwareAdapter:
     if target in known:
         return known[target]
     patterns = [pattern for adapter in known.values() for pattern in adapter.families().values()]
-    examples = [problem.id for adapter in known.values() for problem in adapter.problems()]
-    raise unknown_problem(problem_id, patterns, examples)
+    near = next(filter(None, (adapter.nearest(problem_id) for adapter in known.values())), None)
+    raise unknown_problem(problem_id, near, patterns)

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -126,18 +126,23 @@ def source_digest(files: Sequence[Path], *more: str) -> str:
     return digest.hexdigest()[:16]
 
 
-async def build_host_program(home: Home, name: str, sources: Sequence[Path], flags: Sequence[str]) -> Path:
+async def build_host_program(
+    home: Home, name: str, sources: Sequence[Path], flags: Sequence[str], announce: Callable[[], None] | None = None
+) -> Path:
     """The program built from C files (headers among `sources` count for its identity), from the cache when it is there.
 
     Built once per sources, flags, compiler and platform, under a lock and renamed into place: safe for any number of
-    processes at once, and a killed build leaves nothing behind that looks finished. Raises EnvironmentLackError with
-    the compiler's words when it cannot be built.
+    processes at once, and a killed build leaves nothing behind that looks finished. `announce` is called before a
+    build, ours or that of another process we wait for. Raises EnvironmentLackError with the compiler's words when it
+    cannot be built.
     """
     compiler = host_compiler()
     key = source_digest(sources, compiler.title, " ".join(compiler.command), " ".join(flags), _processor())
     program = home.cache / f"{name}-{key}" / name
     if program.exists():
         return program
+    if announce is not None:
+        announce()
     async with locked(home.cache / f"{name}.lock"):
         if not program.exists():
             await _build(program, compiler, sources, flags)

@@ -10,9 +10,21 @@ import typer
 
 from .. import __version__
 
+EXIT_STATUSES = {
+    0: "done",
+    1: "the kernel failed its evaluation",
+    2: "wrong usage, or an unknown problem, run or engine",
+    3: "this machine or a service lacks what was asked for, or failed",
+    4: "a limit was reached before any result",
+    130: "stopped by Ctrl-C (SIGINT); a search says which command goes on",
+    143: "stopped by SIGTERM; likewise",
+}
+EPILOG = "\n".join(["Exit status:", *(f"{status:>4}  {meaning}" for status, meaning in EXIT_STATUSES.items())])
+
 app = typer.Typer(
     name="autocomp-mcp",
     help="Makes tensor-accelerator kernels fast: a language model searches, the hardware (or its simulator) judges.",
+    epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,6 +39,10 @@ RunArg = Annotated[str, typer.Argument(metavar="RUN", help="a run id, or `last`"
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout, all else on stderr")]
 Engine = Annotated[str | None, typer.Option("--engine", help="engine to judge by; `doctor` lists them")]
 Target = Annotated[str | None, typer.Option("--target", help="only this target")]
+Iterations = Annotated[int | None, typer.Option("--iterations", min=1)]
+MaxCost = Annotated[float | None, typer.Option("--max-cost", metavar="USD", help="stop before spending more")]
+MaxEvaluations = Annotated[int | None, typer.Option("--max-evaluations", min=1)]
+Timeout = Annotated[float | None, typer.Option("--timeout", metavar="S", help="wall clock, in seconds")]
 Servers = Annotated[
     list[str] | None, typer.Option("--server", help="URL of an MCP server to use instead of this process")
 ]
@@ -44,26 +60,24 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
     ] = False,
 ) -> None:
-    """See `COMMAND --help`. Exit status: 0 done, 1 kernel failed, 2 usage, 3 environment, 4 limit without a result."""
+    """See `COMMAND --help`."""
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def optimize(
     problem: ProblemArg,
     source: Annotated[Path | None, typer.Option("--source", help="kernel to start from; default: the baseline")] = None,
     model: Annotated[str | None, typer.Option("--model", help="offline, or anthropic:NAME")] = None,
     engine: Engine = None,
     server: Servers = None,
-    iterations: Annotated[int | None, typer.Option("--iterations", min=1)] = None,
+    iterations: Iterations = None,
     plans: Annotated[int | None, typer.Option("--plans", min=1, help="plans per candidate of the beam")] = None,
     codes: Annotated[int | None, typer.Option("--codes", min=1, help="implementations per plan")] = None,
     beam: Annotated[int | None, typer.Option("--beam", min=1, help="candidates that go on")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
-    max_cost: Annotated[
-        float | None, typer.Option("--max-cost", metavar="USD", help="stop before spending more")
-    ] = None,
-    max_evaluations: Annotated[int | None, typer.Option("--max-evaluations", min=1)] = None,
-    timeout: Annotated[float | None, typer.Option("--timeout", metavar="S", help="wall clock, in seconds")] = None,
+    max_cost: MaxCost = None,
+    max_evaluations: MaxEvaluations = None,
+    timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Search for a faster kernel: plan, generate, simulate, select, again."""
@@ -77,12 +91,27 @@ def optimize(
     sys.exit(searching.optimize(problem, source, model, server or [], changes, json))
 
 
-@app.command()
-def resume(run: RunArg, server: Servers = None, json: Json = False) -> None:
-    """Go on with a run that was interrupted; nothing finished is done again."""
+@app.command(epilog=EPILOG)
+def resume(
+    run: RunArg,
+    server: Servers = None,
+    iterations: Iterations = None,
+    max_cost: MaxCost = None,
+    max_evaluations: MaxEvaluations = None,
+    timeout: Timeout = None,
+    json: Json = False,
+) -> None:
+    """Go on with a run that was interrupted, or with larger limits; nothing finished is done again.
+
+    Limits count from the run's beginning, and those not given stay as they were.
+    """
     from . import searching
 
-    sys.exit(searching.resume(run, server or [], json))
+    limits = {
+        "iterations": iterations, "max_cost_usd": max_cost, "max_evaluations": max_evaluations, "timeout_s": timeout,
+    }  # fmt: skip
+    limits = {key: value for key, value in limits.items() if value is not None}
+    sys.exit(searching.resume(run, server or [], limits, json))
 
 
 @app.command()
@@ -105,7 +134,7 @@ def show(
     sys.exit(reading.show(run, source, json))
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def evaluate(
     problem: ProblemArg,
     file: FileArg,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -16,25 +17,45 @@ from ..agent.events import SearchEvent
 
 RECENT = 6
 LINE_EVERY_S = 10.0
+REFRESH_HZ = 4
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
 class Display:
-    """A listener of the search. With JSON on stdout, or without a terminal, it prints plain lines to stderr."""
+    """A listener of the search. With JSON on stdout, or without a terminal, it prints plain lines to stderr.
 
-    def __init__(self, problem: str, as_json: bool) -> None:
+    The panel is drawn by a timer and not by events, so that its clock moves while a model or a simulator takes long.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        as_json: bool,
+        *,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._problem = problem
-        self._console = Console(stderr=True, highlight=False)
-        plain = as_json or not self._console.is_terminal or os.environ.get("CI") or os.environ.get("TERM") == "dumb"
-        self._live = None if plain else Live(console=self._console, refresh_per_second=8, transient=True)
-        self._recent: list[Text] = []
+        self._console = console or Console(stderr=True, highlight=False)
+        self._clock = clock
+        self._began = clock()
+        self._doing = "preparing"
+        self._event: SearchEvent | None = None
+        self._phase = "first kernel"
+        self._seen_at = self._began
+        self._recent: list[SearchEvent] = []
         self._bests: list[float] = []
-        self._last_line = 0.0
+        self._last_line = self._began
+        terminal = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._live: Live | None = None
+        if terminal and not as_json and not os.environ.get("CI"):
+            self._live = Live(
+                get_renderable=self.panel, console=self._console, refresh_per_second=REFRESH_HZ, transient=True
+            )
 
     def __enter__(self) -> Self:
         if self._live:
-            self._live.start()
-            self._live.update(Text(f"{self._problem}: preparing (the first run on a machine builds the simulator)"))
+            self._live.start(refresh=True)
         else:
             self._console.print(f"{self._problem}: preparing", soft_wrap=True)
         return self
@@ -45,45 +66,65 @@ class Display:
         if self._live:
             self._live.stop()
 
+    def building(self, what: str) -> None:
+        """Said before something is built that later runs find ready."""
+        self._doing = f"building {what} (first use)"
+        if not self._live:
+            self._console.print(f"{self._problem}: {self._doing}", soft_wrap=True)
+
     def update(self, event: SearchEvent) -> None:
         if event.kind == "candidate":
-            self._note(event)
+            self._recent = [*self._recent, event][-RECENT:]
         if event.kind == "best" and event.best:
             self._bests.append(event.best.latency)
-        if self._live:
-            self._live.update(self._panel(event))
-        elif event.kind in ("started", "best", "finished") or time.monotonic() - self._last_line > LINE_EVERY_S:
-            self._last_line = time.monotonic()
+        self._phase = event.phase or self._phase
+        self._seen_at = self._clock()
+        self._event = event
+        if not self._live and (
+            event.kind in ("started", "best", "finished") or self._clock() - self._last_line > LINE_EVERY_S
+        ):
+            self._last_line = self._clock()
             self._console.print(_line(event), soft_wrap=True)
 
-    def _note(self, event: SearchEvent) -> None:
-        style = {"passed": "green", "duplicate": "dim"}.get(event.verdict or "", "red")
-        latency = f"{event.latency:>12,.0f}" if event.latency else f"{'':>12}"
-        text = Text.assemble(
-            (f"{event.verdict or '':<14}", style), f"{latency}  {event.candidate}  {event.option or ''}"
-        )
-        text.truncate(max(20, self._console.width - 2), overflow="ellipsis")
-        self._recent = [*self._recent, text][-RECENT:]
-
-    def _panel(self, event: SearchEvent) -> Group:
+    def panel(self) -> Group:
+        """The whole picture at this moment, for the width the terminal has now."""
+        event = self._event
         table = Table.grid(padding=(0, 2))
-        table.add_column(style="dim")
+        table.add_column(style="dim", no_wrap=True, min_width=len("evaluations"))
         table.add_column()
-        phase = f", {event.phase}" if event.phase else ""
-        table.add_row("problem", f"{self._problem}  (run {event.run_id})")
-        table.add_row("iteration", f"{event.iteration} of {event.iterations}{phase}")
+        table.add_row("problem", self._problem)
+        if event is None:
+            table.add_row("now", self._doing)
+            table.add_row("time", f"{self._clock() - self._began:.0f} s")
+            return Group(table)
+        table.add_row("run", event.run_id)
+        table.add_row("iteration", f"{event.iteration} of {event.iterations}, {self._phase}")
         limit = f" of {event.max_evaluations}" if event.max_evaluations else ""
         table.add_row("evaluations", f"{event.evaluations}{limit}, {event.model_calls} model calls")
         if event.best and event.baseline:
             used = "" if event.best.utilisation is None else f", {event.best.utilisation:.1%} of the bound"
             gain = event.baseline.latency / event.best.latency
             best = f"{event.best.latency:,.0f} {event.best.unit} ({event.best.source}){used}"
-            table.add_row("best", Text.assemble(best, "  ", (f"{gain:.2f}x", "bold green")))
+            table.add_row("best", Text.assemble((f"{gain:.2f}x", "bold green"), f"  {best}"))
         if len(self._bests) > 1:
             table.add_row("", _spark(self._bests[-40:]))
-        table.add_row("time", _time(event))
+        since = self._clock() - self._seen_at
+        left = "" if event.time_left_s is None else f", {max(0.0, event.time_left_s - since):.0f} s left"
+        table.add_row("time", f"{event.elapsed_s + since:.0f} s{left}")
         table.add_row("cost", _cost(event))
-        return Group(table, *self._recent)
+        return Group(table, *(_candidate(seen, self._console.width) for seen in self._recent))
+
+
+def _candidate(event: SearchEvent, width: int) -> Text:
+    """One line that fits: the candidate's place in the search is left out first."""
+    style = {"passed": "green", "duplicate": "dim"}.get(event.verdict or "", "red")
+    latency = f"{event.latency:>11,.0f}" if event.latency else f"{'':>11}"
+    text = Text.assemble((f"{event.verdict or '':<13}", style), f"{latency}  {event.option or ''}", no_wrap=True)
+    place = f"  {event.candidate}"
+    if text.cell_len + len(place) < width:
+        text.append(place, "dim")
+    text.truncate(max(20, width - 1), overflow="ellipsis")
+    return text
 
 
 def _spark(values: list[float]) -> str:
@@ -91,11 +132,6 @@ def _spark(values: list[float]) -> str:
     speeds = [1 / v for v in values]
     low, high = min(speeds), max(speeds)
     return "".join(SPARKS[round((s - low) / ((high - low) or 1) * (len(SPARKS) - 1))] for s in speeds)
-
-
-def _time(event: SearchEvent) -> str:
-    left = "" if event.time_left_s is None else f", {event.time_left_s:.0f} s left"
-    return f"{event.elapsed_s:.0f} s{left}"
 
 
 def _cost(event: SearchEvent) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import anyio
-
 from ..hardware_adapters.base import Compilation, Evaluation, Latency, Profile
-from .shell import DONE, KERNEL_FAILED, emit, guarded, read_source, say
+from .shell import DONE, KERNEL_FAILED, emit, guarded, read_source, run, say
 
 
 def evaluate(problem: str, file: Path, engine: str | None, seed: int, as_json: bool) -> int:
@@ -15,9 +13,15 @@ def evaluate(problem: str, file: Path, engine: str | None, seed: int, as_json: b
         from ..hardware_adapters.evaluator import evaluate
         from ..hardware_adapters.registry import adapter_for
 
-        adapter_for(problem).problem(problem)  # a typo is refused before the file is read
+        adapter = adapter_for(problem)
+        adapter.problem(problem)  # a typo is refused before the file is read
         source = read_source(file)
-        evaluation = anyio.run(lambda: evaluate(problem, source, engine=engine, seed=seed))
+
+        async def judge() -> Evaluation:
+            await adapter.prepare(engine, _building)
+            return await evaluate(problem, source, engine=engine, seed=seed)
+
+        evaluation = run(judge)
         if as_json:
             emit(evaluation.model_dump(mode="json"))
         else:
@@ -33,7 +37,8 @@ def compile_kernel(problem: str, file: Path, as_json: bool) -> int:
 
         adapter = adapter_for(problem)
         found = adapter.problem(problem)
-        compilation = anyio.run(adapter.compile, found, read_source(file))
+        source = read_source(file)
+        compilation = run(lambda: adapter.compile(found, source))
         if as_json:
             emit(compilation.model_dump(mode="json"))
         else:
@@ -50,7 +55,12 @@ def profile(problem: str, file: Path, engine: str | None, timeline: Path | None,
         adapter = adapter_for(problem)
         found = adapter.problem(problem)
         source = read_source(file)
-        result = anyio.run(lambda: adapter.profile(found, source, engine=engine, timeline=timeline))
+
+        async def look() -> Profile | Evaluation:
+            await adapter.prepare(engine, _building)
+            return await adapter.profile(found, source, engine=engine, timeline=timeline)
+
+        result = run(look)
         if as_json:
             emit(result.model_dump(mode="json"))
         else:
@@ -61,6 +71,10 @@ def profile(problem: str, file: Path, engine: str | None, timeline: Path | None,
         return DONE if isinstance(result, Profile) else KERNEL_FAILED
 
     return guarded(command, as_json)
+
+
+def _building(what: str) -> None:
+    say(f"building {what} (first use)")
 
 
 def latency_text(latency: Latency, source: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from typing import Any
 
 from ..agent.errors import AgentUsageError, UnknownRunError
@@ -9,6 +11,10 @@ from ..agent.journal import Journal
 from ..agent.status import Mark, RunStatus
 from ..hardware_adapters.store import Home
 from .shell import DONE, emit, guarded
+
+NO_TERMINAL_COLUMNS = 120
+MIN_COLUMNS = 40
+LABEL = 11  # columns that the names of the figures take
 
 
 def find_run(journal: Journal, name: str) -> str:
@@ -75,38 +81,57 @@ def status_json(status: RunStatus, home: Home | None) -> dict[str, Any]:
         "state": status.state, "baseline": mark(status.baseline), "best": best, "speedup": status.speedup,
         "evaluations": status.evaluations, "model_calls": status.model_calls,
         "tokens": status.tokens.model_dump(), "cost_usd": status.cost_usd, "wall_s": status.wall_s,
-        "stop_reason": status.stop_reason,
+        "stop_reason": status.stop_reason, "limit": status.limit,
     }  # fmt: skip
 
 
 def summary_lines(status: RunStatus, home: Home) -> list[str]:
-    lines = [f"{status.problem}  run {status.run_id}  {status.state}: {status.stop_reason or 'still running'}"]
+    """A run's result for the terminal's width (120 without one): words are never broken."""
+    width = shutil.get_terminal_size((NO_TERMINAL_COLUMNS, 24)).columns
+
+    def entry(label: str, text: str) -> list[str]:
+        return _wrapped(f"{label:<{LABEL}}{text}", width)
+
+    lines = _wrapped(f"{status.problem}  run {status.run_id}", width)
+    lines += _wrapped(f"{status.state}: {status.stop_reason or 'still running'}", width)
     if status.baseline is None or status.best is None:
         return [*lines, "no kernel passed its evaluation"]
-    lines += ["", *lineage_lines(status), ""]
-    lines.append(f"baseline   {_mark(status.baseline)}")
-    lines.append(f"best       {_mark(status.best)}")
+    lines += ["", *lineage_lines(status, width), ""]
+    lines += entry("baseline", _mark(status.baseline))
+    lines += entry("best", _mark(status.best))
     if trust := _trust(status):
-        lines.append(f"           {trust}")
-    lines.append(f"speed-up   {status.speedup:.2f}x")
+        lines += entry("", trust)
+    lines += entry("speed-up", f"{status.speedup:.2f}x")
     cost = "price not known" if status.cost_usd is None else f"{status.cost_usd:.2f} USD"
-    lines.append(
-        f"spent      {status.evaluations} evaluations, {status.model_calls} model calls, {cost}, {status.wall_s:.0f} s"
+    lines += entry(
+        "spent", f"{status.evaluations} evaluations, {status.model_calls} model calls, {cost}, {status.wall_s:.0f} s"
     )
     if path := best_path(status, home):
-        lines.append(f"kernel     {path}")
-    return [*lines, f"more       autocomp-mcp show {status.run_id} --source"]
+        lines.append(f"{'kernel':<{LABEL}}{path}")
+    return [*lines, f"{'more':<{LABEL}}autocomp-mcp show {status.run_id} --source"]
 
 
-def lineage_lines(status: RunStatus) -> list[str]:
-    """Each step to the best kernel with its gain over the step before."""
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width` columns where the words allow it, the further ones below the first one's text."""
+    return textwrap.wrap(
+        text, max(width, MIN_COLUMNS), subsequent_indent=" " * LABEL, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def lineage_lines(status: RunStatus, width: int) -> list[str]:
+    """Each step to the best kernel with its gain over the step before; of its plan as much as fits on the line."""
     lines = []
     before: float | None = None
     for step in status.lineage:
         gain = f"{before / step.latency:6.2f}x" if before and step.latency else "       "
         latency = f"{step.latency:>12,.0f}" if step.latency else f"{'-':>12}"
-        text = "the first kernel" if step.option is None else f"{step.option}: {step.plan or ''}"
-        lines.append(f"{latency}  {gain}  {text[:150]}")
+        start = f"{latency}  {gain}  "
+        if step.option is None:
+            lines.append(f"{start}the first kernel")
+        else:
+            left = max(width, MIN_COLUMNS) - len(start) - len(step.option)
+            plan = textwrap.shorten(step.plan or "", max(left - 2, 2), placeholder=" …", break_long_words=False)
+            lines.append(f"{start}{step.option}" + (f": {plan.lstrip()}" if plan.strip(" …") else ""))
         before = step.latency or before
     return lines
 

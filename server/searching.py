@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import anyio
 from pydantic import ValidationError
 
 from ..agent.controller import new_run_id, search
@@ -25,10 +23,11 @@ from ..hardware_adapters.store import Home
 from ..tools.search import default_model
 from .display import Display
 from .reading import find_run, status_json, summary_lines
-from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, emit, guarded, read_source, say
+from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, read_source, run, say
+
+LIMIT_OPTIONS = {"cost": "--max-cost USD", "evaluations": "--max-evaluations N", "time": "--timeout S"}
 
 Drive = Callable[[Toolbox, Display, Journal, Path], Awaitable[RunStatus]]
-SIGNALLED = 128  # plus the signal's number, as shells do
 
 
 def optimize(
@@ -42,11 +41,7 @@ def optimize(
             say("model: offline, the rule-based tuner (no ANTHROPIC_API_KEY set; --model chooses another)")
         elif model is None:
             say(f"model: {spec} (--model chooses another)")
-        try:
-            settings = SearchSettings.for_model(spec, **changes)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise AgentUsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        settings = _settings(lambda: SearchSettings.for_model(spec, **changes))
         text = read_source(source) if source is not None else None
         run_id = new_run_id()
 
@@ -60,29 +55,39 @@ def optimize(
             finally:
                 await models.aclose()
 
-        return _run(run_id, problem, servers, as_json, drive)
+        return _run(run_id, problem, servers, changes.get("engine"), as_json, drive)
 
     return guarded(command, as_json)
 
 
-def resume(run: str, servers: list[str], as_json: bool) -> int:
+def resume(run: str, servers: list[str], limits: dict[str, Any], as_json: bool) -> int:
     def command() -> int:
         journal = Journal(Home().database)
         row = journal.run(find_run(journal, run))
+        _settings(lambda: SearchSettings.model_validate(row.settings | limits))
 
         async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
             models = make_models(row.model, toolbox)
             try:
                 return await resume_search(
                     row.run_id, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
-                    listener=display.update,
+                    listener=display.update, limits=limits,
                 )  # fmt: skip
             finally:
                 await models.aclose()
 
-        return _run(row.run_id, row.problem, servers, as_json, drive)
+        return _run(row.run_id, row.problem, servers, row.settings.get("engine"), as_json, drive)
 
     return guarded(command, as_json)
+
+
+def _settings(make: Callable[[], SearchSettings]) -> SearchSettings:
+    """Raises AgentUsageError, which names the setting."""
+    try:
+        return make()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise AgentUsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 def _check(problem: str, engine: str | None) -> None:
@@ -95,60 +100,43 @@ def _check(problem: str, engine: str | None) -> None:
             raise UnknownEngineError(engine, names)
 
 
-def _run(run_id: str, problem: str, servers: list[str], as_json: bool, drive: Drive) -> int:
+def _run(run_id: str, problem: str, servers: list[str], engine: str | None, as_json: bool, drive: Drive) -> int:
     """Drive a search under the live display; SIGINT and SIGTERM stop it cleanly, whatever it found is kept."""
     home = Home()
     journal = Journal(home.database)
-    interrupted: list[signal.Signals] = []
+    stopped: Stopped | None = None
 
-    async def main() -> None:
+    async def work() -> None:
         with Display(problem, as_json) as display:
-            async with anyio.create_task_group() as tasks:
-
-                async def watch() -> None:
-                    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                        async for number in signals:
-                            interrupted.append(signal.Signals(number))
-                            tasks.cancel_scope.cancel()
-
-                tasks.start_soon(watch)
-                async with _connected(problem, servers) as toolbox:
-                    await drive(toolbox, display, journal, home.path / "runs")
-                tasks.cancel_scope.cancel()
+            if not servers:
+                await adapter_for(problem).prepare(engine, display.building)
+            async with _connected(problem, servers) as toolbox:
+                await drive(toolbox, display, journal, home.path / "runs")
 
     try:
-        anyio.run(main)
-    except BaseExceptionGroup as group:
-        raise _first(group) from group
-    known = any(status.run_id == run_id for status in journal.runs())
-    if not known and interrupted:
-        message = f"stopped by {interrupted[0].name} before the search began"
-        say(message)
-        if as_json:
-            emit({"error": {"kind": "interrupted", "message": message}})
-        return SIGNALLED + interrupted[0]
+        run(work)
+    except Stopped as stop:
+        stopped = stop
+        if all(status.run_id != run_id for status in journal.runs()):
+            say("the search had not begun")
+            raise
     status = journal.status(run_id)
     if as_json:
         emit(status_json(status, home))
     else:
         print("\n".join(summary_lines(status, home)), flush=True)
-    if interrupted:
-        say(f"stopped by {interrupted[0].name}; go on with: autocomp-mcp resume {run_id}")
-        return SIGNALLED + interrupted[0]
+    if stopped is not None:
+        say(f"{stopped}; go on with: autocomp-mcp resume {run_id}")
+        return stopped.status
     if status.state == "failed":
         if status.evaluations and status.baseline is None:  # the kernel to start from was judged and did not pass
             say(f"autocomp-mcp: {status.stop_reason}")
             return KERNEL_FAILED
         say(f"autocomp-mcp: {status.stop_reason}; go on with: autocomp-mcp resume {run_id}")
         return ENVIRONMENT
+    if status.limit is not None:
+        say(f"go on with: autocomp-mcp resume {run_id} {LIMIT_OPTIONS[status.limit]}")
     return DONE if status.best is not None else LIMIT
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 @asynccontextmanager

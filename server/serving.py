@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
 import anyio
 
-from .shell import DONE, ENVIRONMENT, USAGE, say
+from .shell import DONE, ENVIRONMENT, SIGNALLED, USAGE, say
+
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
+
+STOPPING_S = 1.0  # in which tools that are cancelled stop their compilers and simulators
 
 
 def serve(address: str | None) -> int:
     from .app import build_server
 
     if address is None:
-        server = build_server()
-        server.run("stdio")
+        anyio.run(_serve_stdio, build_server())
         return DONE
     from . import http
 
@@ -31,3 +39,23 @@ def serve(address: str | None) -> int:
     say(f"autocomp-mcp: serving MCP at http://{name}:{bound[1]}{http.MCP_PATH} (Ctrl-C stops)")
     anyio.run(http.serve, build_server(), listener)
     return DONE
+
+
+async def _serve_stdio(server: MCPServer[Any]) -> None:
+    """Serve until the client closes our stdin, or until SIGINT or SIGTERM: then whatever runs is stopped first."""
+    async with anyio.create_task_group() as tasks:
+
+        async def watch() -> None:
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                number = await anext(aiter(signals))
+            serving.cancel()
+            await anyio.sleep(STOPPING_S)
+            os._exit(
+                SIGNALLED + number
+            )  # the thread that reads stdin would hold an orderly exit up until the next line
+
+        tasks.start_soon(watch)
+        with anyio.CancelScope() as serving:
+            await server.run_stdio_async()
+        if not serving.cancel_called:
+            tasks.cancel_scope.cancel()

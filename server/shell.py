@@ -1,13 +1,16 @@
-"""What all commands share: exit statuses, errors as one line, JSON on stdout and words on stderr."""
+"""What all commands share: exit statuses, a clean stop, errors as one line, JSON on stdout and words on stderr."""
 
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import anyio
 
 from ..agent.errors import AgentError, AgentUsageError
 from ..hardware_adapters.base import (
@@ -19,6 +22,53 @@ from ..hardware_adapters.base import (
 )
 
 DONE, KERNEL_FAILED, USAGE, ENVIRONMENT, LIMIT = 0, 1, 2, 3, 4
+SIGNALLED = 128  # plus the signal's number, as shells do
+
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """SIGINT or SIGTERM ended the work, and all that it had started is gone."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(f"stopped by {number.name}")
+        self.name = number.name
+        self.status = SIGNALLED + number
+
+
+def run(work: Callable[[], Awaitable[T]]) -> T:
+    """As anyio.run, but a signal cancels the work, so that no compiler or simulator outlives it. Raises Stopped, and
+    the work's own errors without a group around them."""
+    caught: list[signal.Signals] = []
+    results: list[T] = []
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+
+            async def watch() -> None:
+                with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                    async for number in signals:
+                        caught.append(signal.Signals(number))
+                        tasks.cancel_scope.cancel()
+
+            tasks.start_soon(watch)
+            results.append(await work())
+            tasks.cancel_scope.cancel()
+
+    try:
+        anyio.run(main)
+    except BaseExceptionGroup as group:
+        raise _first(group) from group
+    if caught:
+        raise Stopped(caught[0])
+    return results[0]
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def say(text: str) -> None:
@@ -48,9 +98,11 @@ def guarded(command: Callable[[], int], as_json: bool) -> int:
 
     try:
         return command()
+    except Stopped as stop:
+        return _refuse("interrupted", str(stop), stop.status, as_json)
     except KeyboardInterrupt:
-        say("interrupted")
-        return 130
+        stop = Stopped(signal.SIGINT)
+        return _refuse("interrupted", str(stop), stop.status, as_json)
     except (EnvironmentLackError, EngineFailure) as error:
         return _refuse("environment", str(error), ENVIRONMENT, as_json)
     except (AdapterError, AgentUsageError, UnknownNameError) as error:

@@ -21,11 +21,13 @@ from ..hardware_adapters.base import (
     UsageError,
 )
 from ..menus.menu import UnknownNameError
+from .results import clip
 
 if TYPE_CHECKING:
     from ..hardware_adapters.store import Home
 
 HEARTBEAT_S = 4.0
+MAX_ERROR = 2000  # characters; refusals quote what was passed, however long it was
 
 
 class Bench:
@@ -88,7 +90,7 @@ def reported() -> Iterator[None]:
     try:
         yield
     except (UsageError, UnknownNameError) as error:
-        raise ToolError(str(error)) from error
+        raise ToolError(clip(str(error), MAX_ERROR)) from error
     except EnvironmentLackError as error:
         raise ToolError(
             f"environment: this machine lacks what was asked for, the kernel is not at fault. {error} "
@@ -100,7 +102,7 @@ def reported() -> Iterator[None]:
             "Trying once more is sensible; if it fails again, run `autocomp-mcp doctor`."
         ) from error
     except AdapterError as error:
-        raise ToolError(str(error)) from error
+        raise ToolError(clip(str(error), MAX_ERROR)) from error
 
 
 @asynccontextmanager

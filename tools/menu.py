@@ -17,6 +17,7 @@ from .problems import Offset, Target
 from .results import OptionDetail, OptionList, OptionSummary, answer, page
 from .targets import LOOKS_ONLY
 
+DEFAULT_LIMIT = 8  # so that an answer stays under 8 KB, its text copy included
 MaybeProblem = Annotated[str | None, Field(description="Problem id: only options of its operator family")]
 MaybeSource = Annotated[str | None, Field(description="The kernel's full text; needs `problem` too")]
 
@@ -34,10 +35,11 @@ def register(server: MCPServer, bench: Bench) -> None:
             float, Field(ge=0, le=1, description="Leave out each option with this probability, to vary plans")
         ] = 0.0,
         seed: Annotated[int, Field(description="Of the random choice that `drop` makes")] = 0,
-        limit: Annotated[int, Field(ge=1, le=100, description="At most so many options")] = 100,
+        limit: Annotated[int, Field(ge=1, le=100, description="So many options at once")] = DEFAULT_LIMIT,
+        offset: Annotated[int, Field(ge=0, description="Leave out so many: the next_offset of the last call")] = 0,
     ) -> Annotated[CallToolResult, OptionList]:
         """The menu of optimisations known to pay on a target: one line each, those that address the given
-        bottlenecks first.
+        bottlenecks first, the rest by id only; a larger limit, or offset=next_offset, shows more.
 
         Use it to choose the next thing to try, after profile_kernel has named the bottleneck; apply one option at a
         time. Not for details: get_optimization has the how, preconditions and an example. Give `problem`, or at least
@@ -47,13 +49,20 @@ def register(server: MCPServer, bench: Bench) -> None:
             adapter, found = _place(bench, target, problem)
             menu = load_menu(adapter.target)
             fitting = menu.select(found.family if found else None, bottlenecks)
-            shown = (menu.sample(Random(seed), drop, fitting) if fitting else [])[:limit]
+            drawn = menu.sample(Random(seed), drop, fitting) if fitting else []
+            shown, further = drawn[offset : offset + limit], drawn[offset + limit :]
             counts = await in_thread(_count_rewrites, adapter, found, source, [option.id for option in shown])
         options = tuple(
             OptionSummary(id=o.id, title=o.title, when=o.when, effect=o.effect, rewrites=count)
             for o, count in zip(shown, counts, strict=True)
         )
-        return answer(OptionList(options=options, total=len(fitting)))
+        listed = OptionList(
+            options=options,
+            total=len(fitting),
+            further=tuple(option.id for option in further),
+            next_offset=offset + limit if further else None,
+        )
+        return answer(listed)
 
     @server.tool(title="Optimisation", annotations=LOOKS_ONLY)
     async def get_optimization(

@@ -61,6 +61,12 @@ class OptionSummary(Record):
 class OptionList(Record):
     options: tuple[OptionSummary, ...] = Field(description="Those that address the given bottlenecks first")
     total: int = Field(description="Options that fit the problem, before `drop` and `limit` left some out")
+    further: tuple[str, ...] = Field(
+        default=(), description="Ids of the options after these, in order; get_optimization explains each"
+    )
+    next_offset: int | None = Field(
+        default=None, description="Set when there are further options: call again with offset=next_offset"
+    )
 
 
 class OptionDetail(Record):

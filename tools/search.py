@@ -20,10 +20,10 @@ from ..agent.errors import AgentError, AgentUsageError, InfrastructureError, Unk
 from ..agent.journal import Journal
 from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
-from ..hardware_adapters.base import AdapterError, check_source
-from .bench import Bench, in_thread, reported
+from ..hardware_adapters.base import AdapterError, UnknownEngineError, check_source
+from .bench import MAX_ERROR, Bench, in_thread, reported
 from .problems import ProblemId
-from .results import answer, page
+from .results import answer, clip, page
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -94,7 +94,7 @@ class Jobs:
             with anyio.move_on_after(POLL_S):
                 await started.wait()
         if run_id in self._failures:
-            raise ToolError(self._failures.pop(run_id))
+            raise ToolError(clip(self._failures.pop(run_id), MAX_ERROR))
         return run_id
 
     async def _drive(
@@ -156,7 +156,8 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
         ctx: Context,
         source: Annotated[str | None, Field(description="Kernel to start from; default: the baseline")] = None,
         model: Annotated[
-            str | None, Field(description="offline (free, rule-based) or anthropic:NAME; default: what is set up")
+            str | None,
+            Field(max_length=200, description="offline (free, rule-based) or anthropic:NAME; default: what is set up"),
         ] = None,
         settings: Annotated[
             dict[str, Any] | None,
@@ -174,7 +175,8 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
         jobs = _jobs(ctx)
         spec = model or default_model()
         with reported():
-            bench.adapter_for(problem).problem(problem)
+            adapter = bench.adapter_for(problem)
+            adapter.problem(problem)
             if source is not None:
                 check_source(source)
         try:
@@ -182,8 +184,12 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
         except ValidationError as error:
             known = ", ".join(SearchSettings.model_fields)
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "settings"
+            where = clip(".".join(map(str, first["loc"])) or "settings")
             raise ToolError(f"settings: {where}: {first['msg']}; known settings: {known}") from error
+        with reported():
+            engines = [status.name for status in await in_thread(adapter.engines)]
+            if chosen.engine not in (None, *engines):
+                raise UnknownEngineError(str(chosen.engine), engines)
         run_id = await jobs.start(server, problem, spec, chosen, source)
         return answer(await _status(jobs, run_id, 0))
 

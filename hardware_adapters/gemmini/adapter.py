@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -24,6 +24,7 @@ from ..base import (
     Profile,
     Rewrite,
     UnknownEngineError,
+    UnknownProblemError,
     check_source,
     kernel_digest,
 )
@@ -48,7 +49,7 @@ U = TypeVar("U")
 
 
 class GemminiAdapter(HardwareAdapter):
-    """Gemmini, 16x16 int8, weights stationary or outputs stationary; one engine, `gemsim`."""
+    """Gemmini, 16x16 int8, weights stationary; one engine, `gemsim`."""
 
     target = TARGET
     title = "Gemmini (16x16 int8 systolic array beside a Rocket core)"
@@ -92,8 +93,14 @@ class GemminiAdapter(HardwareAdapter):
 
     def problem(self, problem_id: str) -> Problem:
         if not problem_id.startswith(f"{TARGET}/{FAMILY}-"):
-            raise unknown_problem(problem_id, [PATTERN.text], EXAMPLES)
+            raise unknown_problem(problem_id, self.nearest(problem_id), [PATTERN.text])
         return describe(Gemm.of(problem_id))
+
+    def nearest(self, problem_id: str) -> str | None:
+        near = PATTERN.nearest(problem_id)
+        with suppress(UnknownProblemError):
+            return near and Gemm.of(near).id
+        return None
 
     def baseline(self, problem: Problem) -> str:
         from .emit import emit
@@ -111,6 +118,12 @@ class GemminiAdapter(HardwareAdapter):
         from .rewrites import rewrite
 
         return rewrite(problem, source, option, variant)
+
+    async def prepare(self, engine: str | None, announce: Callable[[str], None]) -> None:
+        if engine not in (None, ENGINE):
+            raise UnknownEngineError(str(engine), [ENGINE])
+        with _disk_is_infrastructure():
+            await gemsim.simulator(self.home, lambda: announce("the simulator"))
 
     async def compile(self, problem: Problem, source: str) -> Compilation:
         check_source(source)
@@ -160,9 +173,9 @@ class GemminiAdapter(HardwareAdapter):
             raise UnknownEngineError(str(engine), [ENGINE])
         gemm = Gemm.of(problem.id)
         digest = kernel_digest(source)
-        deadline = time.monotonic() + timeout_s
         compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
         program = await gemsim.simulator(self.home)
+        deadline = time.monotonic() + timeout_s  # the time in which others, or we, build the simulator is no kernel's
 
         def draw() -> tuple[tuple[InputSet, ...], tuple[gemsim.JobCase, ...]]:
             from .inputs import generator, input_sets  # NumPy loads while the compiler runs

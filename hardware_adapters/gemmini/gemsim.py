@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -134,10 +134,10 @@ def source_files() -> list[Path]:
     return sorted(path for path in SOURCES.iterdir() if path.suffix in (".c", ".h"))
 
 
-async def simulator(home: Home) -> Path:
-    """The simulator's program, built at first use. Raises EnvironmentLackError."""
+async def simulator(home: Home, announce: Callable[[], None] | None = None) -> Path:
+    """The simulator's program, built at first use, `announce` called before. Raises EnvironmentLackError."""
     includes = ("-I", str(SOURCES))
-    return await build_host_program(home, "gemsim", source_files(), (*BUILD_FLAGS, *includes))
+    return await build_host_program(home, "gemsim", source_files(), (*BUILD_FLAGS, *includes), announce)
 
 
 def layout(tensors: Sequence[Tensor], base: int, case: str) -> tuple[Buffer, ...]:

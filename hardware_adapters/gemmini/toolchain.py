@@ -94,7 +94,7 @@ async def compile_kernel(home: Home, compiler: Compiler, source: str) -> Compile
     runtime = await _runtime(home, compiler)
     with tempfile.TemporaryDirectory(prefix="autocomp-compile-", ignore_cleanup_errors=True) as scratch:
         build = _Build(compiler, Path(scratch), _environment(home, Path(scratch)))
-        (build.folder / SOURCE_NAME).write_bytes(source.encode(errors="surrogatepass"))
+        (build.folder / SOURCE_NAME).write_bytes(source.encode())
         first = await build.step(*_assembly_flags(compiler), "-I", HERE, "-Wall", "-S", SOURCE_NAME, "-o", "kernel.s")
         said = parse_diagnostics(first.stderr, SOURCE_NAME)
         if first.returncode != 0:

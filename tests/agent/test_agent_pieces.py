@@ -194,7 +194,7 @@ async def test_the_toolbox_tells_usage_from_infrastructure() -> None:
         slept.append(seconds)
 
     async with Toolbox.connect(land.server, sleep=sleep, retry_delays_s=(1.0, 2.0)) as toolbox:
-        with pytest.raises(ToolUsageError, match="unknown problem 'x'"):
+        with pytest.raises(ToolUsageError, match=r"^get_problem: unknown problem 'x'"):
             await toolbox.get_problem("x")
         with pytest.raises(ToolUsageError, match="no-such"):
             await toolbox.get_optimization("no-such", PROBLEM)
@@ -205,7 +205,10 @@ async def test_the_toolbox_tells_usage_from_infrastructure() -> None:
         assert (await toolbox.simulate(PROBLEM, kernel())).passed
         assert slept == [1.0, 2.0]
         land.failures = 3
-        with pytest.raises(InfrastructureError, match=r"failed 3 times.*the kernel is not at fault"):
+        with pytest.raises(InfrastructureError, match=r"the last: environment: .*the kernel is not at fault"):
+            await toolbox.simulate(PROBLEM, kernel())
+        land.defect = RuntimeError("a defect of the server")
+        with pytest.raises(InfrastructureError, match=r"the last: an unexpected error in the tool; the server's log"):
             await toolbox.simulate(PROBLEM, kernel())
 
 

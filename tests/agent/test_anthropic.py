@@ -201,3 +201,36 @@ async def test_bad_model_names(spec: str) -> None:
     async with Toolbox.connect(Landscape().server) as toolbox:
         with pytest.raises(AgentUsageError):
             make_models(spec, toolbox)
+
+
+@pytest.mark.parametrize(("line_end", "evaluations", "duplicates"), [("\\\n", 3, 0), ("\n", 2, 1)])
+async def test_kernels_that_differ_in_layout_alone_are_two_where_layout_counts(
+    tmp_path: Path, line_end: str, evaluations: int, duplicates: int
+) -> None:
+    """A comment whose end of line is spliced away hides the code after it."""
+
+    def writes(body: dict[str, Any]) -> str:
+        if is_plan(body):
+            return clever(body)
+        second = "more-depth:" in asked(body)
+        return fenced(kernel(width=1) + ("// the end " + line_end if second else "//\n") + "int hidden;\n")
+
+    with MessagesApi(writes) as api:
+        result = await run(api, tmp_path, plans=2)
+    assert (result.evaluations, result.duplicates) == (evaluations, duplicates)
+
+
+async def test_resumed_with_more_money_repeats_no_call(tmp_path: Path) -> None:
+    wide = {"iterations": 3, "plans": 3, "beam": 2, "max_parallel_model": 1}
+    with MessagesApi(clever) as api:
+        whole = await run(api, tmp_path / "a", **wide)
+    with MessagesApi(clever) as api:
+        first = await run(api, tmp_path / "b", **wide, max_cost_usd=4.5 * CALL_USD)
+        assert first.limit == "cost" and len(api.requests) == 5
+        async with bench(api, tmp_path / "b") as shared:
+            with pytest.raises(AgentUsageError, match="of max_cost_usd"):
+                await resume("r", **shared, limits={"max_cost_usd": 5 * CALL_USD})
+            second = await resume("r", **shared, limits={"max_cost_usd": 1000.0})
+        assert len(api.requests) == second.model_calls == whole.model_calls
+    assert (second.best, second.lineage, second.evaluations) == (whole.best, whole.lineage, whole.evaluations)
+    assert second.cost_usd == pytest.approx(whole.cost_usd)

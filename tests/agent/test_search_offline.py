@@ -123,6 +123,59 @@ async def test_cancelled_then_resumed_is_as_undisturbed(tmp_path: Path) -> None:
     assert (await run(Landscape(), tmp_path / "b", {}, again="r")) == journal.status("r"), "finished: nothing to do"
 
 
+@pytest.mark.parametrize(
+    ("name", "little", "much", "why"),
+    [
+        ("max_evaluations", 7, 25, "evaluations"),
+        ("max_evaluations", 1, 1000, "evaluations"),
+        ("iterations", 2, 5, None),
+        ("timeout_s", 0.4, 1000.0, "time"),
+    ],
+)
+async def test_resumed_with_a_larger_limit_is_as_if_it_had_had_it(
+    tmp_path: Path, name: str, little: float, much: float, why: str | None
+) -> None:
+    def told(status: RunStatus) -> Any:
+        return (
+            status.best,
+            status.lineage,
+            status.evaluations,
+            status.duplicates,
+            status.model_calls,
+            status.stop_reason,
+        )
+
+    other = Landscape()
+    whole = await run(other, tmp_path / "a", {name: much})
+    land = Landscape(delay_s=0.1 if name == "timeout_s" else 0.0)
+    first = await run(land, tmp_path / "b", {name: little}, run_id="r")
+    assert first.state == "finished" and first.limit == why
+    assert first.evaluations < whole.evaluations
+    land.delay_s = 0.0
+    status = await run(land, tmp_path / "b", {}, again="r", limits={name: much})
+    assert told(status) == told(whole)
+    assert len(land.log) == len(set(land.log)) == status.evaluations, "nothing is evaluated twice"
+    assert land.profiled == other.profiled
+    assert Journal(tmp_path / "b" / "autocomp.db").run("r").settings[name] == much, "a further resume keeps it"
+
+
+async def test_limits_that_are_no_more_than_what_was_used_are_refused(tmp_path: Path) -> None:
+    land = Landscape()
+    first = await run(land, tmp_path, {"max_evaluations": 7}, run_id="r")
+    journal = Journal(tmp_path / "autocomp.db")
+    events = len(journal.events("r"))
+    for limits, words in (
+        ({"max_evaluations": 7}, "has used 7 of max_evaluations; 7 is no more"),
+        ({"max_evaluations": 9, "timeout_s": first.wall_s / 2}, "of timeout_s"),
+        ({"iterations": first.iteration}, "of iterations"),
+        ({"beam": 9}, "'beam' of a run cannot be changed"),
+    ):
+        with pytest.raises(AgentUsageError, match=words):
+            await run(land, tmp_path, {}, again="r", limits=limits)
+    assert len(journal.events("r")) == events
+    assert len(land.log) == 7
+
+
 async def test_a_listener_sees_all_and_cannot_stop_it(tmp_path: Path) -> None:
     seen: list[SearchEvent] = []
 

@@ -103,6 +103,7 @@ class Landscape:
         self.delay_s = delay_s
         self.log_file = log_file
         self.failures = failures  # so many evaluations fail for reasons of the machine
+        self.defect: Exception | None = None  # what simulate_kernel raises without having meant to
         self.log: list[str] = []
         self.profiled = 0
         self.page = 10_000  # characters of a baseline per page
@@ -135,11 +136,12 @@ class Landscape:
             bottlenecks: list[str] | None = None,
             drop: float = 0,
             seed: int = 0,
+            limit: int = 1,
         ) -> Result:
             shown = [{**option_of(n), "rewrites": len(rewrites(source or "", f"more-{n}"))} for n in NAMES]
             if drop:
                 shown = [entry for i, entry in enumerate(shown) if (seed >> i) & 1] or shown[:1]
-            return answer({"options": shown, "total": len(NAMES)})
+            return answer({"options": shown[:limit], "total": len(NAMES)})
 
         @tool()
         async def get_optimization(
@@ -161,6 +163,8 @@ class Landscape:
             if self.failures:
                 self.failures -= 1
                 raise ToolError("environment: the engine failed, the kernel is not at fault")
+            if self.defect is not None:
+                raise self.defect
             await anyio.sleep(self.delay_s)
             self.note(source)
             return answer(evaluation(source, seed))

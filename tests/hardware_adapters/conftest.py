@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,19 +8,10 @@ from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
 from autocomp_mcp.hardware_adapters.store import Home
 
 
-@pytest.fixture(scope="session")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache that all tests of all processes share: its entries are keyed by their sources."""
-    return Home(tmp_path_factory.getbasetemp().parent / "gemsim-home").cache
-
-
 @pytest.fixture
-def home(tmp_path: Path, builds: Path) -> Home:
+def home(tmp_path: Path, make_home: Callable[[Path], Path]) -> Home:
     """A home of its own for each test, with the shared builds."""
-    folder = tmp_path / "home"
-    folder.mkdir()
-    (folder / "cache").symlink_to(builds)
-    return Home(folder)
+    return Home(make_home(tmp_path / "home"))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 from autocomp_mcp.hardware_adapters.base import UnknownProblemError
 from autocomp_mcp.hardware_adapters.problems import IdPattern
-from autocomp_mcp.hardware_adapters.registry import adapter_for, adapters
+from autocomp_mcp.hardware_adapters.registry import adapter_for
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,12 +30,14 @@ def test_any_text_is_parsed_or_refused_and_one_problem_has_one_id(text: str) -> 
         assert str(error)
     else:
         assert PATTERN.format(dims, options) == text
+    near = PATTERN.nearest(text)
+    assert near is None or PATTERN.format(*PATTERN.parse(near)) == near, "only ids that exist are proposed"
 
 
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("toy/gemm-2", "2 dimensions, MxN, not 1"),
+        ("toy/gemm-2", "2 dimensions, MxN, not 1; did you mean 'toy/gemm-2x2'?"),
         ("toy/gemm-2x3x4", "not 3"),
         ("toy/gemm-2x03", "did you mean 'toy/gemm-2x3'?"),
         ("toy/gemm-2x3-relu-bias", "did you mean 'toy/gemm-2x3-bias-relu'?"),
@@ -57,14 +59,31 @@ def test_what_is_wrong_is_said(text: str, hint: str) -> None:
     assert len(str(caught.value)) < 500
 
 
-def test_the_registry_names_the_nearest_problem() -> None:
-    assert adapter_for("gemmini/gemm-512x512x512") is adapters()["gemmini"]
-    with pytest.raises(UnknownProblemError, match="gemmini/gemm-512x512x512"):
-        adapter_for("gemini/gemm-512x512x512")
-    with pytest.raises(UnknownProblemError, match="gemmini/gemm-MxNxK"):
-        adapter_for("")
-
-
-def test_an_adapter_names_the_nearest_problem() -> None:
-    with pytest.raises(UnknownProblemError, match="did you mean 'gemmini/gemm-512x512x512'"):
-        adapters()["gemmini"].problem("gemmini/gem-512x512x512")
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("gemmini/gem-512x512x512", "gemmini/gemm-512x512x512"),
+        ("gemmini/gemm-512x512", "gemmini/gemm-512x512x512"),
+        ("gemini/gemm-512x512x512", "gemmini/gemm-512x512x512"),
+        ("gemm-512x512x512", "gemmini/gemm-512x512x512"),
+        ("gemmini/gem-17x33x65", "gemmini/gemm-17x33x65"),
+        ("gemini/gem-17x33x65-rleu-shfit8", "gemmini/gemm-17x33x65-relu-shift8"),
+        ("Gemmini/GEMM_017x33x65-relu-bias-biasmat", "gemmini/gemm-17x33x65-bias-relu"),
+        ("gemmini/gemm-17x33x65x129", "gemmini/gemm-17x33x65"),
+        ("gemmini/17x33x65", "gemmini/gemm-17x33x65"),
+        ("gemmini/gem-0x33x65", None),
+        ("gemmini/gem-70000x33x65", None),
+        ("elsewhere/gemm-17x33x65", None),
+        ("gemmini/conv-17x33x65", None),
+        ("gemmini", None),
+        ("", None),
+    ],
+)
+def test_the_id_that_was_meant_is_named_with_its_dimensions(misspelt: str, meant: str | None) -> None:
+    with pytest.raises(UnknownProblemError) as caught:
+        adapter_for(misspelt).problem(misspelt)
+    said = str(caught.value)
+    assert ("did you mean" in said) == (meant is not None)
+    assert meant is None or f"did you mean {meant!r}?" in said
+    assert meant is not None or "gemmini/gemm-MxNxK" in said
+    assert meant is None or adapter_for(meant).problem(meant).id == meant

@@ -1,6 +1,7 @@
 """The complete kernels of the Gemmini reference pass a real evaluation, and are as fast as the text says."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -23,8 +24,8 @@ def kernel_of(topic: str, dims: tuple[int, int, int] | None = None) -> tuple[str
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+def home(tmp_path_factory: pytest.TempPathFactory, make_home: Callable[[Path], Path]) -> Path:
+    return make_home(tmp_path_factory.mktemp("reference") / "home")
 
 
 def judge(home: Path, problem: str, source: str) -> Evaluation:

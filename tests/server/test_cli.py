@@ -2,12 +2,16 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from autocomp_mcp.server.cli import EXIT_STATUSES
 
 PROBLEM = "gemmini/gemm-32x32x32"
 
@@ -17,8 +21,8 @@ def command(*args: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+def home(tmp_path_factory: pytest.TempPathFactory, make_home: Callable[[Path], Path]) -> Path:
+    return make_home(tmp_path_factory.mktemp("cli") / "home")
 
 
 @pytest.fixture
@@ -152,18 +156,54 @@ def test_interrupted_in_the_middle_then_resumed(run, home: Path, tmp_path: Path,
     out, err = process.communicate(timeout=60)
     stopped = json.loads(out)
     assert process.returncode == 128 + number and stopped["state"] == "cancelled", err
-    assert f"resume {stopped['run_id']}" in err
-    resumed = json.loads(run("resume", stopped["run_id"], "--json").stdout)
+    said = re.search(r"go on with: autocomp-mcp (resume \S+)$", err, re.MULTILINE)
+    assert said and said[1] == f"resume {stopped['run_id']}"
+    resumed = json.loads(run(*said[1].split(), "--json").stdout)
     assert resumed["state"] == "finished" and resumed["best"]["latency"] <= stopped["best"]["latency"]
 
 
-def test_killed_then_resumed_gives_the_undisturbed_answer(run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("verb", ["evaluate", "profile"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_evaluation_leaves_no_simulator(
+    tmp_path: Path, make_home: Callable[[Path], Path], simulating: Callable[[Path], bool], number: int, verb: str
+) -> None:
+    home = make_home(tmp_path / "home")
+    endless = "void solution(const int8_t *A, const int8_t *B, int8_t *C) { for (;;) ; }\n"
+    (tmp_path / "endless.c").write_text('#include "gemmini_api.h"\n' + endless)
+    process = subprocess.Popen(
+        command(verb, "gemmini/gemm-1024x1024x1024", "endless.c", "--json"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env=os.environ | {"AUTOCOMP_HOME": str(home)},
+    )  # fmt: skip
+
+    while not simulating(home):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, err
+    assert json.loads(out)["error"]["kind"] == "interrupted" and "Traceback" not in err
+    assert not simulating(home)
+
+
+def test_exit_statuses_are_written_down(run) -> None:
+    architecture = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
+    for args in ([], ["optimize"], ["resume"], ["evaluate"]):
+        said = run(*args, "--help").stdout
+        for status, meaning in EXIT_STATUSES.items():
+            assert re.search(rf"^ *{status}  {re.escape(meaning)} *$", said, re.MULTILINE), said
+            assert f"| {status} | {meaning} |" in architecture
+
+
+def test_killed_then_resumed_gives_the_undisturbed_answer(
+    run, tmp_path: Path, make_home: Callable[[Path], Path]
+) -> None:
     arguments = ("optimize", PROBLEM, "--model", "offline", "--iterations", "3", "--plans", "3", "--json")
-    undisturbed = json.loads(run(*arguments, AUTOCOMP_HOME=str(tmp_path / "one")).stdout)
-    home = tmp_path / "two"
+    undisturbed = json.loads(run(*arguments, AUTOCOMP_HOME=str(make_home(tmp_path / "one"))).stdout)
+    home = make_home(tmp_path / "two")
     env = {k: v for k, v in os.environ.items() if not k.startswith("ANTHROPIC_")} | {"AUTOCOMP_HOME": str(home)}
     for _ in range(3):
-        runs = json.loads(run("runs", "--json", AUTOCOMP_HOME=str(home)).stdout)["runs"] if home.exists() else []
+        runs = json.loads(run("runs", "--json", AUTOCOMP_HOME=str(home)).stdout)["runs"]
         args = ("resume", runs[0]["run_id"], "--json") if runs else arguments
         process = subprocess.Popen(
             command(*args), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env, cwd=tmp_path

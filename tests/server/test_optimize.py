@@ -17,8 +17,8 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+def home(tmp_path_factory: pytest.TempPathFactory, make_home: Callable[[Path], Path]) -> Path:
+    return make_home(tmp_path_factory.mktemp("optimize") / "home")
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -26,16 +26,25 @@ def environment(home: Path) -> dict[str, str]:
     return clean | {"AUTOCOMP_HOME": str(home)}
 
 
-@pytest.fixture
-def optimize(home: Path, tmp_path: Path) -> Run:
+def caller(verb: str, home: Path, folder: Path) -> Run:
     def call(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "autocomp_mcp", "optimize", *args, "--json"]
+        command = [sys.executable, "-m", "autocomp_mcp", verb, *args, "--json"]
         return subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, stdin=subprocess.DEVNULL,
+            command, capture_output=True, text=True, cwd=folder, stdin=subprocess.DEVNULL,
             env=environment(home) | more,
         )  # fmt: skip
 
     return call
+
+
+@pytest.fixture
+def optimize(home: Path, tmp_path: Path) -> Run:
+    return caller("optimize", home, tmp_path)
+
+
+@pytest.fixture
+def resume(home: Path, tmp_path: Path) -> Run:
+    return caller("resume", home, tmp_path)
 
 
 @pytest.fixture
@@ -80,10 +89,23 @@ def test_time_that_ends_before_any_result(optimize: Run) -> None:
     assert final["best"] is None and "time limit" in final["stop_reason"]
 
 
-def test_a_budget_of_evaluations_is_kept(optimize: Run) -> None:
+def test_a_budget_of_evaluations_is_kept_and_can_be_raised(optimize: Run, resume: Run) -> None:
     result = optimize(PROBLEM, "--max-evaluations", "3")
     assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["evaluations"] == 3
+    stopped = json.loads(result.stdout)
+    assert stopped["evaluations"] == 3
+    assert f"go on with: autocomp-mcp resume {stopped['run_id']} --max-evaluations N\n" in result.stderr
+    for args, code, evaluations in (
+        ([], 0, 3),
+        (["--max-evaluations", "6"], 0, 6),
+        (["--max-evaluations", "6"], 2, None),
+    ):
+        again = resume(stopped["run_id"], *args)
+        assert again.returncode == code, again.stderr
+        final = json.loads(again.stdout)
+        assert final.get("evaluations") == evaluations
+    assert "has used 6 of max_evaluations" in again.stderr
+    assert resume(stopped["run_id"], "--timeout", "-1").returncode == 2
 
 
 def test_the_default_model_is_said_in_one_line(optimize: Run) -> None:
@@ -120,12 +142,13 @@ def test_a_database_that_is_none_is_the_environments_failure(optimize: Run, tmp_
 
 
 @pytest.fixture
-def remote(tmp_path: Path) -> Iterator[str]:
+def remote(tmp_path: Path, make_home: Callable[[Path], Path]) -> Iterator[str]:
     """A server in a process and home of its own; its HOST:PORT."""
     command = [sys.executable, "-m", "autocomp_mcp", "serve", "--http", "127.0.0.1:0"]
     process = subprocess.Popen(
-        command, env=environment(tmp_path / "remote"), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
-    )
+        command, env=environment(make_home(tmp_path / "remote")), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        text=True,
+    )  # fmt: skip
     assert process.stderr
     found = next((m for line in process.stderr if (m := re.search(r"http://(\S+)/mcp", line))), None)
     assert found
@@ -139,7 +162,7 @@ def test_tools_of_another_server_do_the_judging(optimize: Run, remote: str, tmp_
     assert result.returncode == 0, result.stderr
     final = json.loads(result.stdout)
     assert final["speedup"] > 1 and Path(final["best"]["source_path"]).exists()
-    assert list((tmp_path / "remote" / "cache").iterdir()), "nothing was built on the remote side"
+    assert list((tmp_path / "remote" / "artifacts").rglob("*.elf")), "nothing was compiled on the remote side"
     assert optimize("gemmini/gem-4x4x4", "--server", remote).returncode == 2
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -67,7 +68,7 @@ def test_doctor_names_what_is_missing(bare: dict[str, str]) -> None:
 
 
 def running_from(folder: Path) -> list[str]:
-    """Command lines of live processes that name the folder: the simulator is built there."""
+    """Command lines of live processes that name the folder: the simulator is started from there."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -81,8 +82,8 @@ def running_from(folder: Path) -> list[str]:
 
 @pytest.mark.anyio
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
-async def test_a_cancelled_call_leaves_no_process(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home")
+async def test_a_cancelled_call_leaves_no_process(tmp_path: Path, make_home: Callable[[Path], Path]) -> None:
+    home = Home(make_home(tmp_path / "home"))
     env = {k: v for k, v in os.environ.items() if not k.startswith("ANTHROPIC_")} | {"AUTOCOMP_HOME": str(home.path)}
     server = StdioServerParameters(command=sys.executable, args=["-m", "autocomp_mcp", "serve"], env=env)
     endless = {"problem": "gemmini/gemm-1024x1024x1024", "source": KERNEL % "for (;;) ;"}

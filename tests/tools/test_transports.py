@@ -28,9 +28,9 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(tmp_path_factory: pytest.TempPathFactory, make_home: Callable[[Path], Path]) -> dict[str, str]:
     env = {k: v for k, v in os.environ.items() if not k.startswith(("ANTHROPIC_", "AUTOCOMP_"))}
-    return env | {"AUTOCOMP_HOME": str(tmp_path_factory.mktemp("home"))}
+    return env | {"AUTOCOMP_HOME": str(make_home(tmp_path_factory.mktemp("transports") / "home"))}
 
 
 @asynccontextmanager

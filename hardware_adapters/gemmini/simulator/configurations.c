@@ -27,7 +27,8 @@ const Config *config_named(const char *name) {
         resized[i].dim = SIZES[i].dim;
         resized[i].spad_rows = SIZES[i].spad_rows;
         resized[i].acc_rows = SIZES[i].acc_rows;
-        resized[i].weight_cycles = SIZES[i].dim; // a row of weights a cycle
+        resized[i].spad_row_bytes = SIZES[i].dim * (SIZES[i].element == ELEMENT_FLOAT32 ? 4 : 1);
+        resized[i].acc_row_bytes = SIZES[i].dim * 4;
         return &resized[i];
     }
     return NULL;

@@ -74,7 +74,7 @@ void gemmini_configure(Gemmini *g, uint64_t rs1, uint64_t rs2, Op *op) {
     switch (rs1 & 3) {
     case 0:
         config_execute(g, rs1, rs2);
-        *op = (Op){.unit = UNIT_EXECUTE, .kind = KIND_CONFIG_EX, .a_row = NO_ROW, .b_row = NO_ROW};
+        *op = (Op){.unit = UNIT_EXECUTE, .kind = KIND_CONFIG_EX};
         return;
     case 1: config_load(g, rs1, rs2); *op = (Op){.unit = UNIT_LOAD, .kind = KIND_CONFIG}; return;
     case 2: config_store(g, rs1, rs2); *op = (Op){.unit = UNIT_STORE, .kind = KIND_CONFIG}; return;

@@ -152,13 +152,16 @@ void gemmini_preload(Gemmini *g, Operand stationary, Operand c, Op *op) {
     const ExecuteConfig *e = &g->execute;
     if (!e->set) fault_raise("unset_configuration", "preload before a config_ex");
     const char *what = e->weight_stationary ? "the B operand of preload" : "the D operand of preload";
-    *op = (Op){.unit = UNIT_EXECUTE, .kind = KIND_PRELOAD, .output_stationary = !e->weight_stationary, .a_row = NO_ROW, .b_row = NO_ROW};
+    *op = (Op){.unit = UNIT_EXECUTE, .kind = KIND_PRELOAD, .output_stationary = !e->weight_stationary,
+               .a_transpose = (uint8_t)e->a_transpose, .b_transpose = (uint8_t)e->b_transpose};
     op->reads[0] = operand_range(g, stationary, 1, e->weight_stationary && e->b_transpose, what);
-    if (stationary.local != GARBAGE) op->b_row = stationary.local & ROW_MASK;
     if (c.local != GARBAGE) {
         check_size(g, c, g->dim, "the C operand of preload");
         check_norm_bits(c.local, "the C operand of preload");
         op->writes = local_range(g, c.local, (c.rows - 1) * e->c_stride + 1, "the C operand of preload");
+        op->rows = (uint16_t)c.rows;
+        op->row_stride = (uint16_t)e->c_stride;
+        op->accumulate = in_accumulator(c.local) && (c.local & ACCUMULATE_BIT);
         use_rows(g, op->writes);
     }
     g->stationary = stationary;
@@ -213,8 +216,7 @@ void gemmini_compute(Gemmini *g, int accumulated, Operand a, Operand second, Op 
     Range rs = operand_range(g, second, 1, !ws && e->b_transpose, ws ? "the D operand of compute" : "the B operand of compute");
     if (ws) compute_weight_stationary(g, accumulated, a, second);
     else compute_output_stationary(g, accumulated, a, second);
-    *op = (Op){.unit = UNIT_EXECUTE, .kind = KIND_COMPUTE, .weights = !accumulated && g->stationary.local != GARBAGE, .output_stationary = !ws,
+    *op = (Op){.unit = UNIT_EXECUTE, .kind = KIND_COMPUTE, .output_stationary = !ws,
                .a_transpose = (uint8_t)e->a_transpose, .b_transpose = (uint8_t)e->b_transpose, .rows = (uint16_t)(a.local == GARBAGE ? 1 : a.rows),
-               .reads = {ra, rs}, .a_row = a.local == GARBAGE ? NO_ROW : a.local & ROW_MASK,
-               .b_row = ws || second.local == GARBAGE ? NO_ROW : second.local & ROW_MASK};
+               .reads = {ra, rs}};
 }

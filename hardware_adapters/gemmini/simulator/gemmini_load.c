@@ -118,7 +118,7 @@ void gemmini_mvin(Gemmini *g, unsigned id, uint64_t dram, Operand o, Op *op) {
     use_rows(g, local);
     if (load.acc && !dram) g->zero_fill_rows += (uint64_t)o.rows * blocks;
     if (repeats > 1) local.first -= local.first < repeats - 1 ? local.first : repeats - 1;
-    *op = (Op){.unit = UNIT_LOAD, .kind = KIND_MVIN, .zero_fill = dram == 0, .full_width = element == ACC_BYTES, .repeated = config->stride == 0,
-               .pixel_repeats = (uint8_t)repeats, .rows = (uint16_t)o.rows, .cols = (uint16_t)o.cols, .blocks = (uint16_t)blocks,
+    *op = (Op){.unit = UNIT_LOAD, .kind = KIND_MVIN, .zero_fill = dram == 0, .accumulate = (uint8_t)load.accumulate, .full_width = element == ACC_BYTES,
+               .repeated = config->stride == 0, .scaled = config->scale != 1.0f, .pixel_repeats = (uint8_t)repeats, .rows = (uint16_t)o.rows, .cols = (uint16_t)o.cols, .blocks = (uint16_t)blocks,
                .block_stride = config->block_stride, .dram = dram, .dram_stride = config->stride, .row_bytes = o.cols * element, .writes = local};
 }

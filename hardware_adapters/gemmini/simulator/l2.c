@@ -5,80 +5,120 @@
 
 #include "config.h"
 
-// One line per request; tags with least-recently-used replacement. DRAM is one channel: lines follow each other at the
-// bus rate, and a line in another row of its bank pays for opening it.
+// Tags only. DRAM is one channel: lines follow each other at the bus rate, and a jump costs a little more. A line that is on its way can be asked for again; it is there for all when it comes.
+enum { LINES_COMING = 16, EIGHTHS = 8 };
+
 struct L2 {
     const Config *config;
-    uint64_t *tag;  // [set][way]: line address | 1 when valid
-    uint64_t *used; // time of the last access, for LRU
-    uint64_t clock;
-    uint64_t dram_free; // cycle from which the DRAM bus is free
-    uint64_t open_row[64];
+    uint32_t *tag;      // [set][way]: line number * 4 | VALID | DIRTY
+    uint32_t lfsr;      // the victim is chosen at random, as in the cache of the measured system
+    uint64_t dram_free; // from when the DRAM bus is free, in eighths of a cycle
+    uint64_t dram_block;
+    uint64_t coming[LINES_COMING], there_at[LINES_COMING];
+    unsigned coming_next;
+    uint64_t last_there;
     uint64_t hits, misses;
 };
+
+enum { VALID = 1, DIRTY = 2 };
 
 L2 *l2_new(const Config *c) {
     L2 *l2 = calloc(1, sizeof *l2);
     if (!l2) return NULL;
-    size_t lines = (size_t)c->l2_sets * c->l2_ways;
     l2->config = c;
-    l2->tag = calloc(lines, sizeof *l2->tag);
-    l2->used = calloc(lines, sizeof *l2->used);
-    if (l2->tag && l2->used) return l2;
-    free(l2->tag);
-    free(l2->used);
+    l2->tag = calloc((size_t)c->l2_sets * c->l2_ways, sizeof *l2->tag);
+    if (l2->tag) return l2;
     free(l2);
     return NULL;
 }
 
 void l2_reset(L2 *l2) {
-    size_t lines = (size_t)l2->config->l2_sets * l2->config->l2_ways;
-    memset(l2->tag, 0, lines * sizeof *l2->tag);
-    memset(l2->used, 0, lines * sizeof *l2->used);
-    memset(l2->open_row, 0xff, sizeof l2->open_row);
-    l2->clock = l2->dram_free = 0;
-    l2_mark(l2);
+    const Config *c = l2->config;
+    uint32_t *tag = l2->tag;
+    memset(tag, 0, (size_t)c->l2_sets * c->l2_ways * sizeof *tag);
+    memset(l2, 0, sizeof *l2);
+    l2->config = c;
+    l2->tag = tag;
+    l2->lfsr = 1;
 }
 
 void l2_mark(L2 *l2) { l2->hits = l2->misses = 0; }
 uint64_t l2_hits(const L2 *l2) { return l2->hits; }
 uint64_t l2_misses(const L2 *l2) { return l2->misses; }
 
-// 1 when the line is there; otherwise it takes the place of the least recently used line of its set.
-static int touch(L2 *l2, uint64_t line) {
+static uint32_t *set_of(const L2 *l2, uint64_t line) {
     const Config *c = l2->config;
-    size_t first = ((line / c->line_bytes) & (c->l2_sets - 1)) * c->l2_ways, victim = first;
-    l2->clock++;
-    for (size_t i = first; i < first + c->l2_ways; i++) {
-        if (l2->tag[i] == (line | 1)) return l2->used[i] = l2->clock, 1;
-        if (l2->used[i] < l2->used[victim]) victim = i;
-    }
-    l2->tag[victim] = line | 1;
-    l2->used[victim] = l2->clock;
+    return l2->tag + ((line >> __builtin_ctz(c->line_bytes)) & (c->l2_sets - 1)) * c->l2_ways;
+}
+
+static uint32_t tag_of(const L2 *l2, uint64_t line) { return (uint32_t)(line >> __builtin_ctz(l2->config->line_bytes)) << 2 | VALID; }
+
+static uint32_t *find(const L2 *l2, uint64_t line) {
+    uint32_t *set = set_of(l2, line), tag = tag_of(l2, line);
+    for (unsigned way = 0; way < l2->config->l2_ways; way++)
+        if ((set[way] & ~(uint32_t)DIRTY) == tag) return set + way;
+    return NULL;
+}
+
+static uint32_t *victim(L2 *l2, uint64_t line) {
+    uint32_t *set = set_of(l2, line);
+    for (unsigned way = 0; way < l2->config->l2_ways; way++)
+        if (!set[way]) return set + way;
+    l2->lfsr = (l2->lfsr >> 1) ^ (l2->lfsr & 1 ? 0xb400u : 0u); // 16-bit maximal-length
+    return set + l2->lfsr % l2->config->l2_ways;
+}
+
+// When the bus has moved a line to or from DRAM, in the order of the calls.
+static uint64_t dram_line(L2 *l2, uint64_t cycle, uint64_t line) {
+    const Config *c = l2->config;
+    uint64_t block = line >> __builtin_ctz(c->dram_block_bytes), start = cycle * EIGHTHS > l2->dram_free ? cycle * EIGHTHS : l2->dram_free;
+    if (l2->dram_block != block) start += c->dram_jump_eighths;
+    l2->dram_block = block;
+    l2->dram_free = start + c->dram_line_eighths;
+    return start / EIGHTHS + c->dram_latency_cycles;
+}
+
+// 0 when it has been there for long.
+static uint64_t coming_at(const L2 *l2, uint64_t line, uint64_t cycle) {
+    if (l2->last_there <= cycle) return 0;
+    for (unsigned i = 0; i < LINES_COMING; i++)
+        if (l2->coming[i] == line) return l2->there_at[i];
     return 0;
 }
 
-static uint64_t dram_line(L2 *l2, uint64_t cycle, uint64_t line) {
+uint64_t l2_request(L2 *l2, uint64_t cycle, uint64_t stalled, uint64_t addr, unsigned bytes, int write, int *missed) {
     const Config *c = l2->config;
-    uint64_t row = line / c->dram_row_bytes, start = cycle > l2->dram_free ? cycle : l2->dram_free, bank = row % c->dram_banks;
-    if (l2->open_row[bank] != row) start += c->dram_row_miss_cycles;
-    l2->open_row[bank] = row;
-    l2->dram_free = start + c->dram_line_cycles;
-    return start + c->dram_latency_cycles;
+    uint64_t line = addr & ~(uint64_t)(c->line_bytes - 1), ready = cycle + c->l2_hit_cycles;
+    uint32_t *way = find(l2, line);
+    *missed = 0;
+    if (way) {
+        l2->hits++;
+        uint64_t there = coming_at(l2, line, cycle);
+        if (there > ready) ready = there;
+    } else {
+        l2->misses++;
+        way = victim(l2, line);
+        if (*way & DIRTY) l2->dram_free += c->dram_write_back_eighths;
+        *way = tag_of(l2, line);
+        *missed = !(write && bytes >= c->line_bytes); // a line overwritten as a whole is not fetched
+        if (*missed) {
+            ready = dram_line(l2, cycle > stalled ? cycle : stalled, line) + c->l2_hit_cycles;
+            l2->coming[l2->coming_next] = line;
+            l2->there_at[l2->coming_next] = l2->last_there = ready;
+            l2->coming_next = (l2->coming_next + 1) % LINES_COMING;
+        }
+    }
+    if (write) *way |= DIRTY;
+    return ready;
 }
 
 uint64_t l2_access(L2 *l2, uint64_t cycle, uint64_t addr, unsigned bytes, int write) {
-    const Config *c = l2->config;
-    uint64_t ready = cycle, last = (addr + (bytes ? bytes - 1 : 0)) & ~(uint64_t)(c->line_bytes - 1);
-    for (uint64_t line = addr & ~(uint64_t)(c->line_bytes - 1); line <= last; line += c->line_bytes) {
-        uint64_t at = cycle;
-        if (touch(l2, line)) l2->hits++;
-        else {
-            l2->misses++;
-            // A whole line that is overwritten is not fetched (RTL: mvout_cold_64x16 against 16x16).
-            if (!(write && bytes >= c->line_bytes)) at = dram_line(l2, cycle, line);
-        }
+    unsigned size = l2->config->line_bytes;
+    uint64_t ready = 0, last = (addr + (bytes ? bytes - 1 : 0)) & ~(uint64_t)(size - 1);
+    for (uint64_t line = addr & ~(uint64_t)(size - 1); line <= last; line += size) {
+        int missed;
+        uint64_t at = l2_request(l2, cycle, 0, line, bytes, write, &missed);
         if (at > ready) ready = at;
     }
-    return ready + c->l2_hit_cycles;
+    return ready;
 }

@@ -13,6 +13,9 @@ void l2_reset(L2 *);
 // Cycle at which the data of an access issued at `cycle` is there. Accesses may touch several lines.
 uint64_t l2_access(L2 *, uint64_t cycle, uint64_t addr, unsigned bytes, int write);
 
+// The same for one line or a part of it; when it is not there, the request waits for `stalled`. *missed: it had to be fetched.
+uint64_t l2_request(L2 *, uint64_t cycle, uint64_t stalled, uint64_t addr, unsigned bytes, int write, int *missed);
+
 // Lines found and not found since the last mark.
 void l2_mark(L2 *);
 uint64_t l2_hits(const L2 *);

@@ -23,23 +23,23 @@ enum { ACC_BASE = 1u << 24 };
 
 typedef struct Op {
     uint8_t unit, kind;
-    uint8_t zero_fill, weights; // mvin from address 0; compute that loads new weights
+    uint8_t zero_fill;          // mvin from address 0
     uint8_t full_width;         // 4-byte elements in DRAM
     uint8_t repeated;           // every row reads the same DRAM row
+    uint8_t scaled;             // mvin: by something else than 1
+    uint8_t accumulate;         // adds to the accumulator rows it writes
     uint16_t rows, cols, blocks;
     uint32_t block_stride;
     uint64_t pc, dram, dram_stride;
     uint32_t row_bytes;
-    Range reads[3], writes;     // local rows
-    uint32_t a_row, b_row;      // first operand rows in the scratchpad, or NO_ROW; b_row of a compute: B of the output-stationary dataflow
+    Range reads[2], writes;     // local rows: preload reads its stationary operand, compute A and its other operand
+    uint16_t row_stride;        // preload: distance of the rows of C, of which there are `rows`
     uint8_t output_stationary, a_transpose, b_transpose; // preload and compute
     uint8_t pixel_repeats;      // mvin: rows that each row is written to
     uint8_t pool_size;          // mvout: side of the window, 0 without pooling; rows are outputs then, and reads all rows of the image
     uint8_t norm_command;       // mvout: not 0 when it only computes statistics and writes nothing
     uint8_t activation;         // mvout: 0 none, 1 ReLU, 2 layernorm, 3 iGELU, 4 softmax
 } Op;
-
-enum { NO_ROW = 0xffffffffu };
 
 // A command of a hardware loop. The unroller sends each stream in its order, and this command not before after[s]
 // commands of every stream s have been sent.

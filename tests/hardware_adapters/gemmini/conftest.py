@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -13,10 +14,9 @@ from riscv_machine import Machine, Outcome
 
 
 @pytest.fixture(scope="session")
-def gemsim_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The simulator, built once for all test processes: the cache is keyed by its sources."""
-    home = Home(tmp_path_factory.getbasetemp().parent / "gemsim-home")
-    return anyio.run(simulator, home)
+def gemsim_program(tmp_path_factory: pytest.TempPathFactory, make_home: Callable[[Path], Path]) -> Path:
+    """The simulator's program, in the shared builds."""
+    return anyio.run(simulator, Home(make_home(tmp_path_factory.mktemp("gemsim") / "home")))
 
 
 @pytest.fixture

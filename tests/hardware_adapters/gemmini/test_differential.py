@@ -13,9 +13,9 @@ from replay import REPLAY, difference, first_difference, replay, simulated_strea
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory):
+def machine(tmp_path_factory, make_home):
     """(check, folder): runs streams on the simulator and fails with the first command that differs."""
-    home = Home(tmp_path_factory.mktemp("home"))
+    home = Home(make_home(tmp_path_factory.mktemp("differential") / "home"))
     gemsim = anyio.run(simulator, home)
     compiled = anyio.run(compile_kernel, home, cross_compiler(), REPLAY)
     assert compiled.program is not None, compiled.compilation.diagnostics

@@ -1,5 +1,6 @@
 """Whole evaluations: real compiler, real simulator. Right kernels pass, wrong ones are refused with reasons."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -339,13 +340,12 @@ def test_cancellation_leaves_no_process_and_no_folder(
 
 
 def test_spaces_and_quotes_in_folder_names_do_no_harm(
-    builds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_home: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd = tmp_path / "a 'b\" $(touch x) c"
-    (odd / "home").mkdir(parents=True)
-    (odd / "home" / "cache").symlink_to(builds)
+    home = make_home(odd / "home")
     monkeypatch.setattr("tempfile.tempdir", str(odd))
-    assert judged(GemminiAdapter(Home(odd / "home")), KERNEL).passed
+    assert judged(GemminiAdapter(Home(home)), KERNEL).passed
 
 
 def test_a_result_is_remembered(home: Home) -> None:

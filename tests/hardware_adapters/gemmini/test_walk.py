@@ -27,8 +27,8 @@ THIN = (
 
 
 @pytest.fixture(scope="module")
-def adapter(tmp_path_factory):
-    return GemminiAdapter(Home(tmp_path_factory.mktemp("home")))
+def adapter(tmp_path_factory, make_home):
+    return GemminiAdapter(Home(make_home(tmp_path_factory.mktemp("walk") / "home")))
 
 
 @pytest.mark.parametrize(

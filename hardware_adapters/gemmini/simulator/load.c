@@ -1,0 +1,198 @@
+#include "units.h"
+
+#include <string.h>
+
+// Load unit: the controller splits a command into rows, the reader a row into aligned requests of 16, 32 or 64 bytes, one a
+// cycle. Answers are merged into rows and written into the banks. Two commands at most are under way (the RTL's command
+// tracker has max_in_flight_mem_reqs / DIM + 1 entries), which is what short loads are limited by.
+
+void load_reset(LoadUnit *u) {
+    memset(u, 0, sizeof *u);
+    u->active = -1;
+    for (int i = 0; i < TRACKERS; i++) u->tracker[i].slot = -1;
+}
+
+static void push_write(LoadUnit *u, uint64_t at, int bank, int tracker, int accumulate) {
+    unsigned i = u->writes_count++;
+    for (; i && u->writes[(u->writes_head + i - 1) % ROWS_RING].at > at; i--) // answers may overtake each other
+        u->writes[(u->writes_head + i) % ROWS_RING] = u->writes[(u->writes_head + i - 1) % ROWS_RING];
+    u->writes[(u->writes_head + i) % ROWS_RING] = (Write){at, (uint8_t)bank, (uint8_t)tracker, (uint8_t)accumulate};
+    u->tracker[tracker].rows_left++;
+    u->tracker[tracker].last_row = later(u->tracker[tracker].last_row, at);
+}
+
+// The reader's choice: of the aligned power-of-two sizes, the smallest that brings the most bytes of this row.
+static unsigned request_size(const Config *c, uint64_t addr, unsigned left, unsigned *useful) {
+    unsigned size = c->beat_bytes;
+    *useful = left;
+    if (left <= size && !(addr & (size - 1))) return size;
+    *useful = 0;
+    for (unsigned s = c->beat_bytes; s <= c->max_request_bytes; s *= 2) {
+        unsigned bytes = s - (unsigned)(addr & (s - 1));
+        if (bytes > left) bytes = left;
+        if (bytes > *useful) *useful = bytes, size = s;
+    }
+    return size;
+}
+
+// The merger takes a beat a cycle and hands on a row a cycle, each one cycle after its last byte came. It is free for the next
+// answer as soon as the last row leaves, but a cycle later than the beats when that row left together with the last beat.
+static Rows merge(unsigned beats, unsigned beat_bytes, unsigned shift, unsigned useful, unsigned row_offset, unsigned row_bytes) {
+    Rows rows = {0};
+    unsigned sent = 0, time = 0;
+    while (sent < useful) {
+        unsigned piece = sent ? row_bytes : row_bytes - row_offset;
+        sent = sent + piece < useful ? sent + piece : useful;
+        unsigned whole = (shift + sent + beat_bytes - 1) / beat_bytes; // beats needed; the row leaves in the next cycle
+        time = whole > time + 1 ? whole : time + 1;
+        rows.at[rows.count++] = time;
+    }
+    rows.busy = time >= beats ? time : time + 1 == beats ? beats + 1 : beats;
+    return rows;
+}
+
+static const Rows *rows_of(LoadUnit *u, unsigned beats, unsigned beat_bytes, unsigned shift, unsigned useful, unsigned row_offset, unsigned row_bytes) {
+    unsigned key[5] = {beats, shift, useful, row_offset, row_bytes};
+    if (memcmp(key, u->rows_of, sizeof key)) {
+        memcpy(u->rows_of, key, sizeof key);
+        u->rows = merge(beats, beat_bytes, shift, useful, row_offset, row_bytes);
+    }
+    return &u->rows;
+}
+
+static void send_request(Timing *t, const Op *op) {
+    const Config *c = t->config;
+    LoadUnit *u = &t->load;
+    uint64_t addr = op->dram + (uint64_t)u->row * op->dram_stride + u->offset;
+    unsigned useful, size = request_size(c, addr, op->row_bytes - u->offset, &useful), beats = size >> __builtin_ctz(c->beat_bytes);
+    int wide = op->writes.first >= ACC_BASE && op->full_width;
+    unsigned row_bytes = wide ? c->acc_row_bytes : c->spad_row_bytes, row_shift = (unsigned)__builtin_ctz(row_bytes), shift = (unsigned)(addr & (size - 1));
+    const Rows *rows = rows_of(u, beats, c->beat_bytes, shift, useful, u->offset & (row_bytes - 1), row_bytes);
+    Beats answer;
+    uint64_t left = port_read(t, t->now + c->request_cycles, addr - shift, size, rows->busy > beats ? rows->busy : beats, &answer);
+    request_sent(&u->requests, answer.last + 1);
+    unsigned latency = wide ? c->load_write_wide_cycles : c->load_write_cycles, block = u->offset >> row_shift;
+    unsigned repeats = op->repeated ? op->rows : 1;
+    for (unsigned i = 0; i < rows->count; i++) {
+        uint64_t at = answer.first + (uint64_t)answer.apart * (rows->at[i] - 1) + 1 + latency;
+        uint32_t row = op->writes.first + (block + i) * op->block_stride + u->row;
+        if (op->scaled && !wide) { // the scaler's few multipliers take several cycles for a row
+            at = later(at + c->load_scale_cycles, u->scaler_free);
+            u->scaler_free = at + c->load_scale_cycles;
+        }
+        for (unsigned k = 0; k < repeats; k++) push_write(u, at + k, bank_of(t, row + k), u->active, op->accumulate);
+    }
+    // A few requests fit between the reader and the port; beyond them it waits.
+    u->next_request = later(t->now + 1, left > c->request_cycles + c->request_slack ? left - c->request_cycles - c->request_slack : 0);
+    if (op->scaled && !wide) u->next_request = later(u->next_request, u->scaler_free - c->load_scale_cycles * c->request_slack);
+    u->offset += useful;
+    if (u->offset >= op->row_bytes) u->offset = 0, u->row = op->repeated ? op->rows : u->row + 1;
+}
+
+// Zeros do not pass through the port: a row, or 16 columns of it, a cycle.
+static void write_zeros(Timing *t, const Op *op) {
+    LoadUnit *u = &t->load;
+    uint64_t at = t->now + t->config->zero_cycles;
+    for (unsigned r = 0; r < op->rows; r++)
+        for (unsigned b = 0; b < op->blocks; b++)
+            push_write(u, at++, bank_of(t, op->writes.first + b * op->block_stride + r), u->active, op->accumulate);
+    u->next_request = at - t->config->zero_cycles;
+    u->row = op->rows;
+}
+
+static void begin(Timing *t, int slot) {
+    LoadUnit *u = &t->load;
+    int tracker = 0;
+    while (tracker < TRACKERS && u->tracker[tracker].slot >= 0) tracker++;
+    if (tracker == TRACKERS) return;
+    u->tracker[tracker] = (Tracker){.slot = slot, .began = t->now};
+    u->active = tracker;
+    u->row = u->offset = 0;
+    const Fifo *issued = &t->station.issued[UNIT_LOAD];
+    uint64_t since = later(later(fifo_wake(issued), u->tracker_free), u->controller_free);
+    u->next_request = later(u->next_request, since + (t->station.op[slot].zero_fill ? 0 : t->config->load_start_cycles));
+}
+
+void load_step(Timing *t) {
+    LoadUnit *u = &t->load;
+    Fifo *issued = &t->station.issued[UNIT_LOAD];
+    if (u->active < 0) {
+        int slot = fifo_at(issued, 0, t->now);
+        if (slot < 0) return;
+        begin(t, slot);
+        if (u->active < 0) return;
+    }
+    if (u->next_request > t->now || load_backlog(t)) return;
+    Tracker *tracker = &u->tracker[u->active];
+    const Op *op = &t->station.op[tracker->slot];
+    if (op->zero_fill) write_zeros(t, op);
+    else {
+        if (request_free(&u->requests, t->config->requests_in_flight, t->now) > t->now) return;
+        send_request(t, op);
+    }
+    if (u->row < op->rows) return;
+    // The controller runs ahead of the reader; a single row takes it two cycles.
+    u->controller_free = t->now + 1 + (op->rows == 1) - (op->zero_fill ? 0 : t->config->load_start_cycles);
+    tracker->all_sent = 1;
+    u->active = -1;
+    fifo_pop(issued);
+    t->changed = 1;
+}
+
+static void row_written(Timing *t, Tracker *tracker, uint64_t at) {
+    if (--tracker->rows_left || !tracker->all_sent) return;
+    station_done(t, tracker->slot, UNIT_LOAD, at + t->config->load_end_cycles);
+    timing_slice(t, tracker->slot, tracker->began, at + 1);
+}
+
+void load_write(Timing *t) {
+    LoadUnit *u = &t->load;
+    if (!u->writes_count) return;
+    Write w = u->writes[u->writes_head];
+    if (w.at > t->now || t->written >> w.bank & 1) return; // the array's results come first
+    u->writes_head = (u->writes_head + 1) % ROWS_RING;
+    u->writes_count--;
+    u->last_write = t->now;
+    t->written |= 1u << w.bank;
+    if (w.accumulate) t->accumulated |= 1u << w.bank;
+    row_written(t, &u->tracker[w.tracker], t->now);
+}
+
+void load_write_until(Timing *t, uint64_t until) {
+    LoadUnit *u = &t->load;
+    while (u->writes_count) {
+        Write w = u->writes[u->writes_head];
+        uint64_t at = later(w.at, u->last_write + 1);
+        if (at > until) return;
+        u->last_write = at;
+        u->writes_head = (u->writes_head + 1) % ROWS_RING;
+        u->writes_count--;
+        row_written(t, &u->tracker[w.tracker], at);
+    }
+}
+
+int load_empty(const Timing *t) { return !t->load.writes_count && t->load.active < 0; }
+
+uint64_t load_ends(const Timing *t) {
+    const LoadUnit *u = &t->load;
+    uint64_t end = NEVER;
+    for (int i = 0; i < TRACKERS; i++)
+        if (u->tracker[i].slot >= 0 && u->tracker[i].rows_left && u->tracker[i].all_sent) end = earlier(end, u->tracker[i].last_row);
+    return end;
+}
+
+int load_backlog(const Timing *t) { return t->load.writes_count > ROWS_RING / 2; }
+
+uint64_t load_wake(Timing *t, int alone) {
+    LoadUnit *u = &t->load;
+    uint64_t wake = alone ? load_ends(t) : u->writes_count ? u->writes[u->writes_head].at : NEVER;
+    if (u->active >= 0) {
+        int zeros = t->station.op[u->tracker[u->active].slot].zero_fill;
+        return earlier(wake, zeros || u->next_request > t->now ? u->next_request : request_free(&u->requests, t->config->requests_in_flight, t->now));
+    }
+    const Fifo *issued = &t->station.issued[UNIT_LOAD];
+    if (!issued->count) return wake;
+    int free_tracker = 0;
+    for (int i = 0; i < TRACKERS; i++) free_tracker |= u->tracker[i].slot < 0;
+    return free_tracker ? earlier(wake, fifo_wake(issued)) : wake;
+}

@@ -1,0 +1,230 @@
+// What the parts of the timing model share: the state of each unit and the calls between them. A unit is stepped once a
+// cycle in which something can happen to it; `*_wake` says when that is next, so that waiting costs nothing.
+//
+// The structure follows the generator's public RTL: reservation station, load, store and execute controllers, DMA reader and
+// writer, banked memories. Values never appear here.
+#ifndef GEMSIM_UNITS_H
+#define GEMSIM_UNITS_H
+
+#include "timing.h"
+
+enum { MAX_STATION = 32, MAX_WAITING = 16, MAX_TAGS = 8, MAX_REQUESTS = 16, SLOTS = 512, ROWS_RING = 256 };
+static const uint64_t NEVER = UINT64_MAX;
+
+// What the array did in a cycle. Exclusive; they sum to the cycles of a call.
+enum Cause { ARRAY_BUSY, WAIT_LOAD, WAIT_STORE, WAIT_ISSUE, CONFLICT_SPAD, CONFLICT_ACC, DEPENDENCY, CONFIG_EX, FENCE, CAUSES };
+
+// --- reservation station: commands wait here for the hazards between units, and inside a unit for their turn
+
+typedef struct Fifo { // of station slots, in order, with the cycle from which the reader sees each
+    int slot[MAX_STATION];
+    uint64_t at[MAX_STATION];
+    int head, count;
+} Fifo;
+
+typedef struct Waiting { // between the CPU and the station
+    Op op;
+    uint64_t ready;
+} Waiting;
+
+typedef struct Station {
+    Waiting queue[MAX_WAITING];
+    int queue_head, queue_count;
+    Op op[MAX_STATION];
+    uint32_t live, slots[UNITS];     // a bit for each slot in use; the slots that belong to a unit
+    uint32_t waits_for[MAX_STATION]; // slots that have to finish before this one is issued
+    Fifo unissued[UNITS], issued[UNITS];
+    Fifo done[UNITS + 1];            // completions on their way: one a cycle gets through, results of the array first
+} Station;
+
+enum { DONE_RESULTS = UNITS }; // the array's finished preloads: before every other completion
+
+// --- memory port: requests leave in order, answers come back as their lines are ready, one beat a cycle
+
+typedef struct Channel { // taken[c % SLOTS] == c: cycle c is taken
+    uint64_t taken[SLOTS], full_until; // no free cycle before full_until
+} Channel;
+
+typedef struct Port {
+    Channel requests, answers;
+    uint64_t stalled_until;           // requests wait for a miss register
+    uint64_t miss_done[MAX_REQUESTS]; // when each of the L2's miss registers is free again
+    unsigned next_miss;               // the one that is free first
+} Port;
+
+typedef struct Beats {
+    uint64_t first, last; // cycles of the first and last beat of the answer
+    unsigned apart;       // cycles from one beat to the next
+} Beats;
+
+typedef struct Requests { // end of each request in flight
+    uint64_t until[MAX_REQUESTS];
+    unsigned next;
+} Requests;
+
+// The first cycle, from `now` on, in which one more can be sent; it is taken by request_sent().
+static inline uint64_t request_free(Requests *r, unsigned count, uint64_t now) {
+    for (unsigned k = 0; k < count; k++, r->next = r->next + 1 < count ? r->next + 1 : 0)
+        if (r->until[r->next] <= now) return now;
+    for (unsigned i = 0; i < count; i++)
+        if (r->until[i] < r->until[r->next]) r->next = i;
+    return r->until[r->next];
+}
+static inline void request_sent(Requests *r, uint64_t until) { r->until[r->next] = until; }
+
+// --- load unit
+
+typedef struct Write { // a row on its way into a bank
+    uint64_t at;
+    uint8_t bank, tracker, accumulate;
+} Write;
+
+typedef struct Rows { // the pieces of rows that a request brings: cycle, counted from the first beat, in which each is whole
+    unsigned count, at[8], busy; // busy: cycles until the merger takes the next answer
+} Rows;
+
+typedef struct Tracker { // of a load whose rows have not all been written
+    int slot;            // -1: free
+    unsigned rows_left, all_sent;
+    uint64_t began, last_row; // last_row: when that of the requests sent so far is written
+} Tracker;
+
+enum { TRACKERS = 2 };
+
+typedef struct LoadUnit {
+    int active; // tracker of the command whose requests are going out, or -1
+    unsigned row, offset;
+    uint64_t next_request, controller_free, tracker_free;
+    Requests requests;
+    Rows rows; // of the last request: most are alike
+    unsigned rows_of[5];
+    Tracker tracker[TRACKERS];
+    Write writes[ROWS_RING];
+    unsigned writes_head, writes_count;
+    uint64_t last_write, scaler_free;
+} LoadUnit;
+
+// --- store unit
+
+enum { SCALE_DEPTH = 5, READ_AHEAD = 3 };
+
+typedef struct StoreUnit {
+    unsigned row, block, started;
+    uint64_t next_read, began;
+    uint64_t scaled[8], written[8]; // of the last rows: cycle of entering the scaler, of leaving to the writer
+    unsigned rows;                  // how many there have been
+    uint64_t writer_free, last_answer;
+    Requests requests;
+} StoreUnit;
+
+// --- execute unit
+
+typedef struct Result { // a row that will leave the array
+    uint64_t at;
+    uint8_t bank, accumulate;
+} Result;
+
+enum { A, B, D, OPERANDS };
+
+typedef struct Operand {
+    int bank;       // or -1: nothing to read
+    unsigned reads; // rows read from there; padding for the others
+    unsigned fed;
+} Operand;
+
+typedef struct ExecuteUnit {
+    int active, compute, preload;      // slots of the commands under way, or -1
+    unsigned rows;                     // of the operation
+    Operand operand[OPERANDS];
+    int target;                        // preload whose result the next compute makes, or -1
+    uint64_t began;
+    uint64_t tags[MAX_TAGS];           // end of each matmul in the array; NEVER until it is known
+    unsigned tags_head, tags_count;
+    uint64_t drained;                  // last result row written
+    Result results[ROWS_RING];
+    unsigned results_head, results_count;
+} ExecuteUnit;
+
+typedef struct Slice { // of the timeline
+    uint64_t start, end, pc;
+    uint8_t unit, kind;
+} Slice;
+
+struct Timing {
+    const Config *config;
+    L2 *l2;
+    unsigned spad_bank_shift, acc_bank_shift; // banks hold a power of two of rows
+    uint64_t now;
+    int fencing;
+    Station station;
+    Port port;
+    LoadUnit load;
+    StoreUnit store;
+    ExecuteUnit execute;
+    int changed; // a command was completed or left its queue: the station may have something to do
+    uint32_t written, accumulated, read; // banks that are written, read and written, read in this cycle
+
+    uint64_t causes[CAUSES], start, busy[UNITS], array_cycles, queue_full, fences, bytes_in, bytes_out;
+    int recording;
+    unsigned slices, slices_lost;
+    Slice *slice;
+};
+
+static inline uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static inline uint64_t later(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
+static inline void fifo_push(Fifo *f, int slot, uint64_t at) {
+    int i = (f->head + f->count++) % MAX_STATION;
+    f->slot[i] = slot;
+    f->at[i] = at;
+}
+static inline void fifo_pop(Fifo *f) { f->head = (f->head + 1) % MAX_STATION, f->count--; }
+// The i-th slot if it can be seen in cycle `now`, else -1.
+static inline int fifo_at(const Fifo *f, int i, uint64_t now) {
+    int at = (f->head + i) % MAX_STATION;
+    return i < f->count && f->at[at] <= now ? f->slot[at] : -1;
+}
+// The next one can be seen from `at` on.
+static inline void fifo_hold(Fifo *f, uint64_t at) {
+    if (f->count && f->at[f->head] < at) f->at[f->head] = at;
+}
+static inline uint64_t fifo_wake(const Fifo *f) { return f->count ? f->at[f->head] : NEVER; }
+
+// Banks of the scratchpad are numbered from 0, those of the accumulator follow.
+static inline int bank_of(const Timing *t, uint32_t row) {
+    if (row >= ACC_BASE) return (int)(t->config->spad_banks + ((row - ACC_BASE) >> t->acc_bank_shift));
+    return (int)(row >> t->spad_bank_shift);
+}
+
+void station_step(Timing *);             // issue, accept, complete: at most one a cycle of each
+void station_done(Timing *, int slot, int source, uint64_t at);
+int station_full(const Timing *);
+void station_push(Timing *, const Op *);
+int station_empty(const Timing *);
+uint64_t station_wake(const Timing *);
+
+void port_reset(Port *);
+uint64_t port_read(Timing *, uint64_t cycle, uint64_t addr, unsigned bytes, unsigned occupied, Beats *);
+uint64_t port_write(Timing *, uint64_t cycle, uint64_t addr, unsigned beats, unsigned cost, uint64_t *answer);
+
+void load_reset(LoadUnit *);
+void load_step(Timing *);
+void load_write(Timing *);     // a row into its bank
+void load_write_until(Timing *, uint64_t until); // rows, when nobody else uses a bank
+uint64_t load_ends(const Timing *); // next cycle in which a command's last row is written
+int load_backlog(const Timing *);   // too many rows wait to be written
+uint64_t load_wake(Timing *, int alone);
+int load_empty(const Timing *);
+
+void store_step(Timing *);
+uint64_t store_wake(const Timing *);
+
+void execute_reset(ExecuteUnit *);
+void execute_write(Timing *); // result rows into banks
+enum Cause execute_step(Timing *);
+enum Cause execute_idle_cause(const Timing *);
+uint64_t execute_wake(const Timing *);
+
+void timing_slice(Timing *, int slot, uint64_t start, uint64_t end);
+
+#endif

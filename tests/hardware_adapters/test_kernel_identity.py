@@ -1,0 +1,56 @@
+"""When two sources count as one kernel: held against a real preprocessor, which knows what C makes of a text."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from autocomp_mcp.hardware_adapters.base import kernel_digest, kernel_identity, normalise_source
+from autocomp_mcp.hardware_adapters.toolchain import host_compiler
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+SCHEDULED = '// schedule: {"ti": 16}\n#include "gemmini_api.h"\nint x; // the tile\'s\n'
+SIGNS = ("\\", "'", '"', "??/", " ", "\t", "\n", "\r\n", "\r", "\v", "\u00a0")
+PARTS = (*SIGNS, "// c", "/* d", "*/", "x", "y;", "__LINE__")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("int x; // \\\nint y;\n", "int x; //\nint y;\n"),
+        ("int x; // \\ \t\r\nint y;\n", "int x; //\r\nint y;\r\n"),
+        ("int x; // ??/\nint y;\n", "int x; //\nint y;\n"),
+        ("int x; //\rint y;\n", "int x;\n"),
+        ("int x = __LINE__;\n", "\nint x = __LINE__;\n"),
+        ('char *s = "a b";\n', 'char *s = "a  b";\n'),
+        ("int x = '  ';\n", "int x = ' ';\n"),
+        ("int x;\n", "int\u00a0x;\n"),
+    ],
+)
+def test_texts_that_only_look_alike_are_two_kernels(one: str, other: str) -> None:
+    assert kernel_digest(one) == kernel_digest(other)
+    assert kernel_identity(one) != kernel_identity(other)
+
+
+@pytest.mark.parametrize(
+    "same", [SCHEDULED.replace("16", "32"), SCHEDULED.replace("int x", "int  x"), "/* a */\n" + SCHEDULED + "\n"]
+)
+def test_comments_and_spaces_make_no_other_kernel(same: str) -> None:
+    assert kernel_identity(same) == kernel_identity(SCHEDULED)
+    assert kernel_identity(SCHEDULED.replace("int x", "int y")) != kernel_identity(SCHEDULED)
+
+
+@given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=14).map("".join))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_counts_as_one_kernel_is_one_to_the_preprocessor(tmp_path: Path, source: str) -> None:
+    plain = normalise_source(source)
+    if kernel_identity(source) == kernel_identity(plain):
+        assert preprocessed(tmp_path, source) == preprocessed(tmp_path, plain)
+
+
+def preprocessed(folder: Path, source: str) -> tuple[int, list[str]]:
+    """Status and tokens; line numbers do not show, since they only come in by __LINE__."""
+    (folder / "source.c").write_bytes(source.encode())
+    command = [*host_compiler().command, "-std=c11", "-E", "-P", "-w", "source.c"]
+    result = subprocess.run(command, cwd=folder, capture_output=True)
+    return result.returncode, result.stdout.decode().split()

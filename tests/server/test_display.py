@@ -1,0 +1,176 @@
+"""What a person sees of a search: the real command on a real terminal (a pty), and the panel at widths of its own."""
+
+import fcntl
+import io
+import os
+import re
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from autocomp_mcp.agent.events import SearchEvent
+from autocomp_mcp.agent.status import Mark
+from autocomp_mcp.server.display import Display
+from rich.console import Console
+
+PROBLEM = "gemmini/gemm-32x32x32"
+SEARCH = ["optimize", PROBLEM, "--model", "offline", "--iterations", "2", "--plans", "3"]
+CONTROL = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")
+
+
+class Terminal:
+    """A process on a terminal of its own; `text` is all it has written."""
+
+    def __init__(self, args: list[str], home: Path, columns: int, **more: str) -> None:
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("ANTHROPIC_", "AUTOCOMP_"))}
+        for name in ("COLUMNS", "LINES", "CI", "NO_COLOR", "FORCE_COLOR"):
+            env.pop(name, None)
+        self._ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "autocomp_mcp", *args],
+            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that ^C reaches it as from a keyboard
+            env=env | {"AUTOCOMP_HOME": str(home), "TERM": "xterm-256color"} | more,
+        )  # fmt: skip
+        os.close(theirs)
+        self.text = ""
+
+    def read(self) -> bool:
+        """Take in more of the output; False at its end."""
+        try:
+            part = os.read(self._ours, 65536)
+        except OSError:  # Linux says so when the last process has left the terminal
+            part = b""
+        self.text += part.decode(errors="replace")
+        return bool(part)
+
+    def read_until(self, found: Callable[[str], object]) -> None:
+        deadline = time.monotonic() + 120
+        while not found(self.text):
+            assert time.monotonic() < deadline and self.read(), self.text
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._ours, keys)
+
+    def end(self) -> int:
+        while self.read():
+            pass
+        os.close(self._ours)
+        return self.process.wait()
+
+
+def words(text: str) -> set[str]:
+    return set(text.split())
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, make_home: Callable[[Path], Path]) -> Path:
+    return make_home(tmp_path_factory.mktemp("display") / "home")
+
+
+def test_the_clock_moves_while_the_simulator_is_built_and_ctrl_c_stops_that(tmp_path: Path) -> None:
+    def seconds(text: str) -> set[str]:
+        return set(re.findall(r"(\d+) s\b", text.partition("building the simulator (first use)")[2]))
+
+    terminal = Terminal(SEARCH, tmp_path / "new", 80)
+    terminal.read_until(lambda text: len(seconds(text)) >= 2)
+    terminal.type(b"\x03")
+    assert terminal.end() == 130
+    assert "iteration" not in terminal.text, "nothing but the timer drew the clock"
+    assert "stopped by SIGINT" in terminal.text
+
+
+@pytest.mark.parametrize("columns", [60, 120])
+def test_a_search_on_a_terminal(home: Path, columns: int) -> None:
+    terminal = Terminal(SEARCH, home, columns)
+    assert terminal.end() == 0, terminal.text
+    moves = {letter for _, letter in CONTROL.findall(terminal.text)}
+    assert {"A", "K"} <= moves, "the panel is drawn over and over in its place"
+    assert terminal.text.rindex("\x1b[?25h") > terminal.text.rindex("\x1b[?25l"), "the cursor is given back"
+    last = CONTROL.sub("", terminal.text[terminal.text.rindex("\x1b") :]).replace("\r", "")
+    assert "the first kernel" in last and re.search(r"^ +[\d,]+ +\d+\.\d\dx  [a-z-]+", last, re.MULTILINE)
+    text = [line for line in last.splitlines() if not line.startswith("kernel ")]
+    assert max(map(len, text)) <= columns, last
+
+
+@pytest.mark.parametrize("setting", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
+def test_what_the_terminal_cannot_or_shall_not_show_is_not_sent(home: Path, setting: dict[str, str]) -> None:
+    terminal = Terminal(SEARCH, home, 80, **setting)
+    assert terminal.end() == 0, terminal.text
+    codes = {code for params, letter in CONTROL.findall(terminal.text) if letter == "m" for code in params.split(";")}
+    assert not [code for code in codes if code and int(code) >= 30], "no colours"
+    if "TERM" in setting:
+        assert "\x1b" not in terminal.text
+        assert "best: iteration" in terminal.text
+
+
+def test_no_word_of_a_summary_is_broken_at_any_width(home: Path) -> None:
+    def shown(columns: int) -> str:
+        env = os.environ | {"AUTOCOMP_HOME": str(home), "COLUMNS": str(columns)}
+        command = [sys.executable, "-m", "autocomp_mcp", "show", "last"]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+
+    subprocess.run(
+        [sys.executable, "-m", "autocomp_mcp", *SEARCH, "--json"],
+        env=os.environ | {"AUTOCOMP_HOME": str(home)}, capture_output=True, check=True,
+    )  # fmt: skip
+    whole = shown(1000)
+    for columns in (60, 80, 120):
+        text = shown(columns)
+        assert words(text) - {"…"} <= words(whole) | {w.rstrip(":") for w in words(whole)}
+        lines = [line for line in text.splitlines() if not line.startswith("kernel ")]
+        assert max(map(len, lines)) <= columns, text
+        assert whole.count("x  ") == text.count("x  ") >= 1, "every step is there"
+
+
+def event(**more: object) -> SearchEvent:
+    def mark(latency: float) -> Mark:
+        return Mark(candidate="0", latency=latency, unit="cycles", utilisation=0.946, source="estimated")
+
+    data = {
+        "kind": "candidate", "run_id": "20261121-035550-9810", "iteration": 3, "iterations": 10,
+        "option": "interleave-stores-with-compute", "verdict": "passed", "candidate": "10.2.11.0",
+        "latency": 560_961.0, "baseline": mark(3_712_273.0), "best": mark(554_489.0), "evaluations": 100,
+        "max_evaluations": 500, "model_calls": 1000, "cost_usd": 1.5, "elapsed_s": 40.0, "time_left_s": 3.0,
+    }  # fmt: skip
+    return SearchEvent.model_validate(data | more)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_the_panel_fits_and_its_clock_needs_no_event(columns: int) -> None:
+    now = 100.0
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=columns, color_system=None)
+    display = Display(PROBLEM, as_json=False, console=console, clock=lambda: now)
+
+    def seen() -> str:
+        written.seek(0)
+        written.truncate()
+        console.print(display.panel())
+        return written.getvalue()
+
+    now += 7
+    assert "preparing" in seen() and "7 s" in seen()
+    display.building("the simulator")
+    assert "building the simulator (first use)" in seen()
+    display.update(event(kind="phase", phase="evaluate"))
+    for _ in range(9):
+        display.update(event())
+    display.update(event(verdict="compile_error", latency=None))
+    assert "40 s, 3 s left" in seen()
+    now += 2
+    text = seen()
+    assert "42 s, 1 s left" in text
+    now += 2
+    assert "44 s, 0 s left" in seen()
+    assert "3 of 10, evaluate" in text and "6.69x" in text and "100 of 500" in text
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert sum("interleave-stores-with-compute" in line for line in lines) == 6, "the option's name is whole"
+    assert ("10.2.11.0" in text) == (columns > 60), "where there is no room, the place is what goes"

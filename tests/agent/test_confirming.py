@@ -21,7 +21,9 @@ pytestmark = pytest.mark.anyio
 QUICK = {"iterations": 4, "plans": 3, "beam": 2, "stop_utilisation": 1.0, "timeout_s": None, "confirm": "toyrtl"}
 
 
-async def run(land: Landscape, home: Path, *, again: str = "", listener: Any = None, **settings: Any) -> RunStatus:
+async def run(
+    land: Landscape, home: Path, *, again: str = "", listener: Any = None, limits: Any = None, **settings: Any
+) -> RunStatus:
     async with Toolbox.connect(land.server, retry_delays_s=()) as toolbox:
         # Confirming takes long: by this clock every run is past its time limit once it has begun with that.
         journal = Journal(home / "autocomp.db", lambda: time.time() + (1000 if land.rtl_log else 0))
@@ -30,7 +32,7 @@ async def run(land: Landscape, home: Path, *, again: str = "", listener: Any = N
             "runs_dir": home / "runs", "listener": listener,
         }  # fmt: skip
         if again:
-            return await resume(again, **shared)
+            return await resume(again, **shared, limits=limits)
         return await search(PROBLEM, SearchSettings.offline(**(QUICK | settings)), **shared)
 
 
@@ -118,6 +120,48 @@ async def test_a_failing_engine_ends_the_run_and_resume_goes_on_there(tmp_path: 
     for field in ("best", "lineage", "confirmations", "stop_reason", "evaluations"):
         assert getattr(again, field) == getattr(undisturbed, field), field
     assert (tmp_path / "runs" / again.run_id / "best.c").exists()
+
+
+async def test_resumed_with_larger_limits_it_searches_on_and_confirms_what_is_new(tmp_path: Path) -> None:
+    land = Landscape()
+    land.rtl = lambda values: cycles(latency_of(values) + 1)
+    first = await run(land, tmp_path, max_evaluations=7, confirm_top=3, timeout_s=600.0)
+    assert first.state == "finished" and first.limit == "evaluations" and len(land.rtl_log) == 3
+    assert first.wall_s > 900, "confirming took longer than the search may"
+    # More time than the search has taken, and less than the run.
+    status = await run(land, tmp_path, again=first.run_id, limits={"max_evaluations": 25, "timeout_s": 300.0})
+    other = Landscape()
+    other.rtl = land.rtl
+    whole = await run(other, tmp_path / "whole", max_evaluations=25, confirm_top=3, timeout_s=300.0)
+    for field in ("best", "lineage", "evaluations", "duplicates", "model_calls", "limit"):
+        assert getattr(status, field) == getattr(whole, field), field
+    assert status.best != first.best, "else there was nothing new to confirm"
+    assert len(land.log) == status.evaluations, "nothing is evaluated twice"
+    assert len(land.rtl_log) == len(set(land.rtl_log)) == len(status.confirmations) > 3, "nor confirmed twice"
+    assert {c.candidate for c in first.confirmations} < {c.candidate for c in status.confirmations}
+    assert [c.best for c in status.confirmations].count(True) == 1 and status.confirmations[0].best
+    confirmed = f"best of {len(status.confirmations)} confirmed"
+    assert f"{whole.stop_reason}".partition(";")[0] in str(status.stop_reason) and confirmed in str(status.stop_reason)
+    assert await run(land, tmp_path, again=first.run_id) == status, "finished: nothing to do"
+
+
+async def test_a_refused_kernel_is_not_the_best_while_the_search_goes_on_either(tmp_path: Path) -> None:
+    land = Landscape()
+    land.rtl = lambda values: WRONG
+    first = await run(land, tmp_path, max_evaluations=7, confirm_top=2)
+    refused = {c.candidate for c in first.confirmations}
+    assert first.best is None and len(refused) == 2
+    land.failures = 100
+    broken = await run(land, tmp_path, again=first.run_id, limits={"max_evaluations": 25})
+    assert broken.state == "failed" and broken.best is not None and broken.best.candidate not in refused
+    assert not any(c.best for c in broken.confirmations) and {c.candidate for c in broken.confirmations} == refused
+    text = (tmp_path / "runs" / first.run_id / "best.c").read_text()
+    assert f"candidate {broken.best.candidate}\n" in text and "confirmed" not in text
+    land.failures, land.rtl = 0, lambda values: cycles(latency_of(values))
+    status = await run(land, tmp_path, again=first.run_id)
+    assert status.state == "finished" and status.best is not None and status.best.candidate not in refused
+    other = await run(Landscape(), tmp_path / "other", max_evaluations=25, confirm=None)
+    assert (status.evaluations, status.model_calls) == (other.evaluations, other.model_calls), "it steers no search"
 
 
 async def test_the_time_limit_is_the_searchs(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def test_the_report_says_both_numbers_and_which_is_best(cli: Cli, tmp_path: Path
     engine = install(tmp_path / "sim", "verilator")
     result = cli(*SEARCH, engine=engine)
     assert result.returncode == 0, result.stderr
+    assert "confirm: 2 kernels on verilator" in result.stderr
     lines = [line for line in result.stdout.splitlines() if line.startswith("confirmed")]
     assert len(lines) == 2 and len(engine.runs()) == 2
     assert all("cycles on gemsim" in line and "50,000 cycles on verilator (measured)" in line for line in lines)
@@ -66,7 +67,7 @@ def test_the_report_says_both_numbers_and_which_is_best(cli: Cli, tmp_path: Path
     assert "50,000 cycles on verilator (measured)" in Path(shown["best"]["source_path"]).read_text()
 
 
-def test_kernels_that_it_refuses_are_no_result(cli: Cli, tmp_path: Path) -> None:
+def test_kernels_that_it_refuses_are_no_result_and_a_larger_limit_searches_on(cli: Cli, tmp_path: Path) -> None:
     result = cli(*SEARCH, "--json", engine=install(tmp_path / "sim", "verilator", "wrong"))
     assert result.returncode == 1, result.stderr
     final = json.loads(result.stdout)
@@ -75,6 +76,14 @@ def test_kernels_that_it_refuses_are_no_result(cli: Cli, tmp_path: Path) -> None
     assert "none of the 2 fastest" in result.stderr
     text = cli("show", "last").stdout
     assert "best       none" in text and text.count("refused") == 2
+    assert f"go on with: autocomp-mcp resume {final['run_id']} --max-evaluations N" in result.stderr
+    mended = install(tmp_path / "mended", "verilator")
+    more = cli("resume", final["run_id"], "--max-evaluations", "12", "--json", engine=mended)
+    assert more.returncode == 0, more.stderr
+    after = json.loads(more.stdout)
+    assert after["evaluations"] == 12 and len(after["confirmations"]) == 2 + len(mended.runs())
+    refused = {found["candidate"] for found in final["confirmations"]}
+    assert after["best"]["candidate"] == after["confirmations"][0]["candidate"] not in refused
 
 
 def test_an_engine_that_is_not_there_is_said_before_the_search(cli: Cli) -> None:

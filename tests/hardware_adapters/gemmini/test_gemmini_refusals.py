@@ -14,6 +14,9 @@ WEIGHTS = LOADED + "config_ex(WS, NOACT, 1, 0, 0);"
 SUMS = LOADED + "config_ex(OS, NOACT, 1, 0, 0);"
 PRELOAD = "preload(16, {}, 16, 16, 16, 16);"
 COMPUTE = "compute_{}(0, NONE, 16, 16, 16, 16);"
+FRESH, AGAIN = (PRELOAD.format("ACC") + COMPUTE.format(how) for how in ("preloaded", "accumulated"))
+REPEATED = "gemmini_extended5_config_ld(16, 1.0f, 0, 16, 4, 0);"
+STORE = "config_st_ext(16, {}, 1.0f);"
 SHRUNK = "gemmini_extended3_config_ld(16, 1.0f, 1, 0); mvin(in, ACC, 16, 16);"
 
 
@@ -28,52 +31,53 @@ SHRUNK = "gemmini_extended3_config_ld(16, 1.0f, 1, 0); mvin(in, ACC, 16, 16);"
         (LOADED + "mvin(NULL, ACCADD, 16, 16);", "uninitialised_read", "accumulating mvin"),
         # loads
         ("config_ld(16, 1.0f, 8, 0); mvin(in, 0, 16, 9);", "limit_exceeded", "block stride of 8 rows"),
-        ("gemmini_extended5_config_ld(16, 1.0f, 0, 16, 4, 0); mvin(in, 0, 5, 16);", "limit_exceeded", "4 pixel repeats"),
-        ("gemmini_extended5_config_ld(16, 1.0f, 0, 16, 4, 0); mvin(in, ACC, 4, 16);", "bad_local_address", "repeat"),
+        (REPEATED + "mvin(in, 0, 5, 16);", "limit_exceeded", "4 pixel repeats"),
+        (REPEATED + "mvin(in, ACC, 4, 16);", "bad_local_address", "repeat"),
         ("GA_(0, 3 << 3 | 1, 16);", "limit_exceeded", "config_ld with id 3"),
         # stores
         (LOADED + SHRUNK + "mvout(out, ACCFULL, 17, 16);", "limit_exceeded", "at most 16"),
         (SHRUNK + "GA_(0, 2, 0xffffffffull << 32); mvout(out, ACC, 16, 16);", "unset_configuration", "scale"),
         ("GA_(0, 1 << 6 | 2, 16);", "unsupported_command", "pool_size of 1"),
-        (SHRUNK + "config_st_ext(16, LAYERNORM, 1.0f); mvout(out, ACC, 16, 16);", "uninitialised_read", "mean of stat id 0"),
-        (SHRUNK + "config_st_ext(16, IGELU, 1.0f); mvout(out, ACC, 16, 16);", "unset_configuration", "qb and qc"),
-        (SHRUNK + "config_st_ext(16, IGELU, 1.0f); mvout(out, ACCFULL, 16, 16);", "unsupported_command", "full-width"),
+        (SHRUNK + STORE.format("LAYERNORM") + "mvout(out, ACC, 16, 16);", "uninitialised_read", "mean of stat"),
+        (SHRUNK + STORE.format("IGELU") + "mvout(out, ACC, 16, 16);", "unset_configuration", "qb and qc"),
+        (SHRUNK + STORE.format("IGELU") + "mvout(out, ACCFULL, 16, 16);", "unsupported_command", "full-width"),
         ("gemmini_config_norm(0, 0, 0, 0, 4, 0, 0);", "limit_exceeded", "stat id 4"),
-        ("config_st_ext(16, RELU, 1.0f); gemmini_config_norm(0, 0, 0, 1, 0, 0, 0);", "unsupported_command", "activation 1"),
+        (STORE.format("RELU") + "gemmini_config_norm(0, 0, 0, 1, 0, 0, 0);", "unsupported_command", "activation 1"),
         # products
         ("config_ex(WS, NOACT, 1, 1, 1);", "unsupported_command", "one transposer"),
         ("config_ex(OS, NOACT, 1, 0, 1);", "unsupported_command", "only B transposed"),
         ("gemmini_config_ex(WS, NOACT, 32);", "limit_exceeded", "sys_shift of 32"),
         (WEIGHTS + PRELOAD.format("ACC | 1 << 27"), "bad_local_address", "bits 28 to 26"),
         (WEIGHTS + PRELOAD.format("0x40000020"), "bad_local_address", "the scratchpad cannot accumulate"),
-        (WEIGHTS + PRELOAD.format("ACC") + COMPUTE.format("accumulated"), "unset_configuration", "reuses weights"),
+        (WEIGHTS + AGAIN, "unset_configuration", "reuses weights"),
         (WEIGHTS + COMPUTE.format("preloaded"), "unset_configuration", "without a preload"),
         (
-            WEIGHTS + PRELOAD.format("ACC") + COMPUTE.format("preloaded")
+            WEIGHTS
+            + FRESH
             # another dataflow and back: the array has lost its weights
             + "config_ex(OS, NOACT, 1, 0, 0); config_ex(WS, NOACT, 1, 0, 0);"
-            + PRELOAD.format("ACC") + COMPUTE.format("accumulated"),
+            + AGAIN,
             "unset_configuration",
             "since the dataflow was chosen",
         ),
         (
-            SUMS + (PRELOAD.format("ACC") + COMPUTE.format("preloaded")) + PRELOAD.format("ACC") + COMPUTE.format("accumulated"),
+            SUMS + FRESH + AGAIN,
             "unset_configuration",
             "read out by the last compute",
         ),
         (
-            SUMS + "gemmini_config_ex(OS, NOACT, 3);" + PRELOAD.format("ACC") + COMPUTE.format("preloaded"),
+            SUMS + "gemmini_config_ex(OS, NOACT, 3);" + FRESH,
             "unsupported_command",
             "sys_shift of 3",
         ),
         (
-            SUMS + "gemmini_extended3_config_ex(OS, NOACT, 0, 1.0f, 2, 1, 0, 0, 0);" + PRELOAD.format("ACC") + COMPUTE.format("preloaded"),
+            SUMS + "gemmini_extended3_config_ex(OS, NOACT, 0, 1.0f, 2, 1, 0, 0, 0);" + FRESH,
             "unsupported_command",
             "C_stride of 2",
         ),
         ("GA_(22, 0, 0);", "unsupported_command", "funct 22"),
     ],
-)  # fmt: skip
+)
 def test_a_fault_names_the_value(run_kernel: RunKernel, body: str, kind: str, said: str) -> None:
     fault = run_kernel(body).fault
     assert fault["kind"] == kind

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -35,20 +32,14 @@ from ..toolchain import host_compiler
 from . import gemsim
 from .calibration import FILE as CALIBRATION_FILE
 from .calibration import calibration
+from .embedded import ENGINE, Run, evaluate_on_gemsim
 from .engines import Spike, Verilator, WholeMachine
 from .firesim import FireSim
-from .judge import Judgement, judge, not_compiled
 from .problems import EXAMPLES, FAMILY, PATTERN, TARGET, Gemm, describe, summary
 from .toolchain import SOURCE_NAME, compile_kernel, compiler_identity, cross_compiler
 
-if TYPE_CHECKING:
-    from .inputs import InputSet
-
-ENGINE = "gemsim"
 # Raised whenever judging changes, so that remembered evaluations are worked out again.
 RULES_VERSION = "1"
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 class GemminiAdapter(HardwareAdapter):
@@ -161,7 +152,7 @@ class GemminiAdapter(HardwareAdapter):
         with _disk_is_infrastructure():
             if engine in self._machines:
                 return await self._on(self._machines[engine], problem, source, seed, timeout_s)
-            run = await self._run(problem, source, engine, seed, timeout_s, profile=False, timeline=None)
+            run = await self._embedded_run(problem, source, engine, seed, timeout_s)
         return run.evaluation
 
     async def _on(
@@ -210,13 +201,13 @@ class GemminiAdapter(HardwareAdapter):
         from .profile import make_profile
 
         with _disk_is_infrastructure():
-            run = await self._run(problem, source, engine, 0, timeout_s, profile=True, timeline=timeline)
+            run = await self._embedded_run(problem, source, engine, 0, timeout_s, profile=True, timeline=timeline)
         if not run.evaluation.passed or run.raw is None or run.program is None:
             return run.evaluation
         lines = await anyio.to_thread.run_sync(LineTable, run.program, SOURCE_NAME)
         return make_profile(problem, source, run.evaluation, run.raw, lines, str(timeline) if timeline else None)
 
-    async def _run(
+    async def _embedded_run(
         self,
         problem: Problem,
         source: str,
@@ -224,74 +215,15 @@ class GemminiAdapter(HardwareAdapter):
         seed: int,
         timeout_s: float,
         *,
-        profile: bool,
-        timeline: Path | None,
-    ) -> _Run:
+        profile: bool = False,
+        timeline: Path | None = None,
+    ) -> Run:
         check_source(source)
         if engine not in (None, ENGINE):
             raise UnknownEngineError(str(engine), [ENGINE, *self._machines])
-        gemm = Gemm.of(problem.id)
-        digest = kernel_digest(source)
-        compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
-        program = await gemsim.simulator(self.home)
-        deadline = time.monotonic() + timeout_s  # the time in which others, or we, build the simulator is no kernel's
-
-        def draw() -> tuple[tuple[InputSet, ...], tuple[gemsim.JobCase, ...]]:
-            from .inputs import generator, input_sets  # NumPy loads while the compiler runs
-
-            rng = generator(problem.digest, digest, seed)
-            sets = input_sets(gemm, rng)
-            return sets, gemsim.job_cases(gemm.tensors, sets, rng)
-
-        (sets, cases), compiled = await _together(draw, compile_kernel(self.home, compiler, source))
-
-        def concluded(judged: Judgement, answer: gemsim.Answer | None = None, **seconds: float) -> Evaluation:
-            return Evaluation(
-                problem=problem.id,
-                kernel=digest,
-                engine=ENGINE,
-                engine_version=gemsim.engine_version(),
-                source="estimated",
-                compilation=compiled.compilation,
-                input_sets=tuple(chosen.name for chosen in sets),
-                seed=seed,
-                counters=_counters(answer),
-                seconds={"compile": compiled.compilation.seconds, **seconds},
-                **judged._asdict(),
-            )
-
-        if compiled.program is None:
-            return _Run(concluded(not_compiled(compiled)))
-        started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="autocomp-gemsim-", ignore_cleanup_errors=True) as scratch:
-            folder = Path(scratch)
-            simulation = gemsim.simulate(
-                program,
-                compiled.program,
-                gemm.tensors,
-                cases,
-                sets,
-                folder=folder,
-                limit=instruction_limit(gemm),
-                timeout_s=max(0.1, deadline - time.monotonic()),
-                profile=profile,
-                timeline=timeline is not None,
-            )
-            try:
-                expected, results = await _together(lambda: [gemm.reference(s.inputs) for s in sets], simulation)
-            except gemsim.TimedOut:
-                stopped = Judgement(
-                    "timed_out", f"stopped after {timeout_s:.0f} s of simulating: the kernel is far too slow"
-                )
-                return _Run(concluded(stopped, simulate=time.monotonic() - started))
-            if timeline is not None and results.profile is not None:
-                await anyio.to_thread.run_sync(_deliver, folder / "timeline.json", timeline)
-        simulated = time.monotonic()
-        judged = await anyio.to_thread.run_sync(
-            judge, problem, gemm, sets, cases, expected, results, compiled.program, source, SOURCE_NAME
+        return await evaluate_on_gemsim(
+            self.home, self._path, problem, source, seed, timeout_s, profile=profile, timeline=timeline
         )
-        seconds = {"simulate": simulated - started, "check": time.monotonic() - simulated}
-        return _Run(concluded(judged, results.answer, **seconds), results.profile, compiled.program)
 
 
 @contextmanager
@@ -301,56 +233,3 @@ def _disk_is_infrastructure() -> Iterator[None]:
         yield
     except OSError as error:
         raise EngineFailure(f"the file system failed: {error}") from error
-
-
-class _Run(NamedTuple):
-    evaluation: Evaluation
-    raw: gemsim.RawProfile | None = None
-    program: Path | None = None
-
-
-def instruction_limit(gemm: Gemm) -> int:
-    """Instructions a call may take before it counts as an endless loop.
-
-    A scalar kernel without the accelerator needs about 6 per multiplication; more than 16 is no attempt at speed.
-    """
-    return min(2_000_000_000, max(20_000_000, 16 * gemm.macs))
-
-
-def _counters(answer: gemsim.Answer | None) -> dict[str, int | None]:
-    """Of the timed, cold call."""
-    if answer is None or not answer.cases or not answer.cases[0].calls:
-        return {}
-    call = answer.cases[0].calls[0]
-    return {"instret": call.instret, "commands": call.commands, **call.counters}
-
-
-def _deliver(made: Path, wanted: Path) -> None:
-    try:
-        wanted.write_bytes(made.read_bytes())
-    except OSError as error:
-        raise EnvironmentLackError(f"the timeline cannot be written to {wanted}: {error.strerror}") from error
-
-
-async def _together(work: Callable[[], T], other: Awaitable[U]) -> tuple[T, U]:
-    """`work` in a thread beside `other`. The error of either is raised as it is, not in a group."""
-    results: list[T] = []
-    others: list[U] = []
-    errors: list[Exception] = []
-
-    async def in_thread() -> None:
-        try:
-            results.append(await anyio.to_thread.run_sync(work, abandon_on_cancel=True))
-        except Exception as error:
-            errors.append(error)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(in_thread)
-        try:
-            others.append(await other)
-        except Exception as error:
-            errors.insert(0, error)
-            tasks.cancel_scope.cancel()
-    if errors:
-        raise errors[0]
-    return results[0], others[0]

@@ -221,7 +221,7 @@ class _Run(ConvShape):
         w, dim, item = self.w, self.array.dim, self.array.element.itemsize
         bytes_ = max(w["ocols"], w["orows"], w["pocols"], w["porows"], w["pool_out_col_dim"])
         twos = max(w["plpad"], w["pupad"], w["pool_size"], w["pool_stride"])
-        require(bytes_ < 256 and twos < 4 and w["pool_size"] and w["pool_stride"], "pooling of loop_conv_ws")
+        require(bytes_ < 256 and twos < 4 and min(w["pool_size"], w["pool_stride"]) > 0, "pooling of loop_conv_ws")
         sizes = (
             w["ocols"] << 56 | w["orows"] << 48 | w["pocols"] << 40 | w["porows"] << 32 | w["pool_out_col_dim"] << 24
         )

@@ -243,8 +243,13 @@ class GemminiOracle(Memories):
             self.read_out = False
         if self.stationary is None:
             raise IllegalCommand("compute_accumulated without a compute_preloaded")
-        left = self.operand(Operand.of(rs1), e.a_stride, e.a_transpose)
-        right = self.operand(Operand.of(rs2), 1, e.dataflow == OS and e.b_transpose)
+        first, second = Operand.of(rs1), Operand.of(rs2)
+        require(first.address != GARBAGE, "no A: undefined in the RTL and in the functional model")
+        if e.dataflow == WS and loaded.address == GARBAGE and c.address != GARBAGE:
+            moved = max(first.rows, 0 if second.address == GARBAGE else second.rows)
+            require(c.rows <= moved, "more rows of C than of A and D: the RTL stops when it has no more rows to feed")
+        left = self.operand(first, e.a_stride, e.a_transpose)
+        right = self.operand(second, 1, e.dataflow == OS and e.b_transpose)
         if e.dataflow == WS:
             result = multiplied(left, self.stationary, right.astype(self.array.sum))
         else:

@@ -57,7 +57,7 @@ PLAIN = frozenset(
         "product dropped",
         "weights kept",
         "zero weights",
-        "zero A",
+        "more rows of C than of A",
         "bias D",
         "A stride",
         "C stride",
@@ -72,7 +72,7 @@ PLAIN = frozenset(
 )
 OF_FEATURE: dict[str, frozenset[str]] = {
     "counters": frozenset({"counter"}),
-    "loads": frozenset({"pixel repeats", "repeated rows of DRAM"}),
+    "loads": frozenset({"pixel repeats", "repeats stopped at the middle", "repeated rows of DRAM"}),
     "loop_conv": frozenset(
         {"convolution on earlier sums", *(f"convolution {name}" for name in RUN if name != "activation")}
     ),
@@ -105,6 +105,7 @@ OF_FEATURE: dict[str, frozenset[str]] = {
 TOGETHER: dict[frozenset[str], frozenset[str]] = {
     frozenset({"os", "shift"}): frozenset({"shifted result"}),
     frozenset({"os", "transposes"}): frozenset({"output stationary both transposes"}),
+    frozenset({"os"}): frozenset({"more than 20 bits"}),
     frozenset({"loop_ws", "norm"}): frozenset({"loop layernorm", "loop softmax"}),
 }
 
@@ -153,7 +154,7 @@ class _Witness(GemminiOracle):
     def note_mvin(self, number: int, dram: int, to: Operand) -> None:
         load = self.loads[number]
         self.seen.add(("mvin", "mvin2", "mvin3")[number])
-        several = to.cols > self.array.dim
+        several, middle = to.cols > self.array.dim, self.array.scratchpad_rows // 2
         self.note(
             shrunk_load=to.in_accumulator and load.shrunk,
             scaled_load=load.scale != 1 and dram,
@@ -163,6 +164,7 @@ class _Witness(GemminiOracle):
             accumulating_load=to.in_accumulator and to.address & ACCUMULATE,
             load_into_the_accumulator=to.in_accumulator,
             pixel_repeats=load.repeats > 1,
+            repeats_stopped_at_the_middle=to.row - load.repeats + 1 < middle < to.row + to.rows and load.repeats > 1,
             repeated_rows_of_DRAM=not load.stride and dram and to.rows > 1,
         )
 
@@ -193,7 +195,6 @@ class _Witness(GemminiOracle):
             C_stride=e.c_stride > 1,
             product_dropped=c.address == GARBAGE,
             partial_operand=min(a.rows, a.cols, other.rows, other.cols) < self.array.dim,
-            zero_A=a.address == GARBAGE,
         )
         if os:
             self.note(
@@ -202,11 +203,13 @@ class _Witness(GemminiOracle):
                 output_stationary_bias=not kept and loaded.address != GARBAGE,
                 output_stationary_into_the_accumulator=c.in_accumulator and c.address != GARBAGE,
                 output_stationary_both_transposes=e.a_transpose and e.b_transpose,
+                more_than_20_bits=c.in_accumulator and c.address != GARBAGE and self.largest() >= 1 << 19,
                 shifted_result=e.shift and c.address != GARBAGE,
             )
         else:
             self.note(
                 weights_kept=kept,
+                more_rows_of_C_than_of_A=c.address != GARBAGE and c.rows > a.rows,
                 zero_weights=not kept and loaded.address == GARBAGE,
                 bias_D=other.address != GARBAGE,
                 product_into_the_scratchpad=not c.in_accumulator,
@@ -214,6 +217,10 @@ class _Witness(GemminiOracle):
                 product_into_the_accumulator=c.in_accumulator and c.address != GARBAGE,
                 product_added=c.address != GARBAGE and c.address & ACCUMULATE,
             )
+
+    def largest(self) -> float:
+        """Of the array's partial sums."""
+        return 0 if self.stationary is None else float(np.abs(self.stationary).max())
 
     def note_loop(self, flags: int, modes: int) -> None:
         activation = bits(flags, 10, 8)

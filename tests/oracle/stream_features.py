@@ -18,6 +18,7 @@ from gemmini_isa import (
     LAYERNORM,
     MAX,
     MEAN,
+    MVIN,
     MVIN3,
     MVOUT,
     NORM_SHIFT,
@@ -53,11 +54,11 @@ class Features:
         self.loops = bool(self.chosen & {"loop_ws", "loop_conv"})
         table: dict[str, list[Callable[[], None]]] = {
             "counters": [self.counter],
-            "loads": [self.unusual_load_config],
+            "loads": [self.unusual_load_config, self.repeats_at_the_middle],
             "loop_conv": [lambda: conv_loop(maker)],
             "loop_ws": [lambda: matmul_loop(maker), lambda: residual_loop(maker)],
             "norm": [self.igelu, self.layernorm, self.softmax, self.lone_norm_command],
-            "os": [self.turn_output_stationary, self.turn_output_stationary],
+            "os": [self.turn_output_stationary, self.turn_output_stationary, self.large_sums],
             "pooling": [self.pool],
             "stores": [self.unusual_store_config],
         }
@@ -105,6 +106,17 @@ class Features:
             maker.add(Command(PRELOAD, d, local(to, n, m)))
             maker.add(Command(COMPUTE_ACCUMULATED if number else COMPUTE_PRELOADED, a, b))
 
+    def large_sums(self) -> None:
+        """A matrix of extremes times its transpose, three times over: more than 20 bits on the diagonal."""
+        maker, dim = self.maker, self.maker.dim
+        address = maker.region(dim)
+        maker.add(config_ld(0, 64, 2.0 if maker.array.floating else 1e9, dim), config_ex(OS, a_transpose=1))
+        maker.add(Command(MVIN, maker.source(64 * dim), local(address, dim, dim)))
+        tile, to = local(address, dim, dim), local(maker.sums(dim), dim, dim)
+        for number in range(3):
+            maker.add(Command(PRELOAD, maker.nothing(), to if number == 2 else maker.nothing()))
+            maker.add(Command(COMPUTE_ACCUMULATED if number else COMPUTE_PRELOADED, tile, tile))
+
     # ------------------------------------------------------------ loads and stores
 
     def unusual_load_config(self) -> None:
@@ -116,6 +128,16 @@ class Features:
         self.maker.add(config_ld(number, stride, scale, block_stride, rng.random() < 0.5, repeats))
         for _ in range(rng.randint(1, 3)):
             self.maker.load()
+
+    def repeats_at_the_middle(self) -> None:
+        """Copies of the upper half's first rows would fall into the lower half."""
+        maker, rng = self.maker, self.rng
+        middle, repeats = maker.array.scratchpad_rows // 2, rng.randint(2, min(4, maker.dim))
+        maker.add(config_ld(0, 16, 1.0, maker.dim, False, repeats))
+        address = middle - rng.randint(0, maker.dim // 2)
+        rows, cols = rng.randint(maker.dim // 2 + 1, maker.dim), rng.randint(1, maker.dim // repeats)
+        maker.add(Command(MVIN, maker.source(rows * 16), local(address, cols, rows)))
+        maker.add(config_ld(0, 64, 1.0, maker.dim))
 
     def unusual_store_config(self) -> None:
         rng = self.rng

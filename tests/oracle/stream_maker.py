@@ -61,7 +61,7 @@ class Maker:
     def places(self) -> tuple[list[int], list[int]]:
         """First rows of the regions: edges of the banks and halves among them."""
         rng, end, last = self.rng, self.array.scratchpad_rows, self.array.scratchpad_rows - REGION_ROWS
-        edges = [0, end // 4 - 32, end // 4, end // 2 + 17, end * 3 // 4 - 64, last]
+        edges = [0, end // 4 - 32, end // 4, end // 2 - 32, end * 3 // 4 - 64, last]
         scratchpad = sorted(rng.sample([*edges, *(rng.randrange(last) for _ in range(6))], SCRATCHPAD_REGIONS))
         acc_end, acc_last = self.array.accumulator_rows, self.array.accumulator_rows - REGION_ROWS
         acc_edges = [0, acc_end // 2 - 32, acc_end // 2, acc_last, *(rng.randrange(acc_last) for _ in range(3))]
@@ -194,12 +194,13 @@ class Maker:
         c = self.sums(reach) | rng.choice([0, ACCUMULATE]) if rng.random() < 0.75 else self.region(reach)
         if rng.random() < 0.05:
             c = GARBAGE
-        d = self.operand(m, n) if rng.random() < 0.3 else self.nothing()
         reuse = self.oracle.stationary is not None and rng.random() < 0.4
         no_weights = reuse or rng.random() < 0.05
+        rows = m if no_weights or rng.random() < 0.8 else self.size()  # of A: C may have more, or fewer
+        d = self.operand(m if rng.random() < 0.8 else self.size(), n) if rng.random() < 0.3 else self.nothing()
         b = self.nothing() if no_weights else self.operand(k, n, transposed=e.b_transpose)
         self.add(Command(PRELOAD, b, local(c, n, m)))
-        a = self.operand(m, k, e.a_stride, e.a_transpose) if rng.random() < 0.95 else self.nothing()
+        a = self.operand(rows, k, e.a_stride, e.a_transpose)
         self.add(Command(COMPUTE_ACCUMULATED if reuse else COMPUTE_PRELOADED, a, d))
         return None
 

@@ -80,7 +80,9 @@ static uint64_t run_loop(Gemmini *g, uint64_t cycle, uint64_t pc, unsigned funct
     for (size_t i = 0; i < g->trace.count; i++) counter_note(g, cycle, &g->trace.op[i].op);
     if (!g->timed) return cycle + 1;
     for (size_t i = 0; i < g->trace.count; i++) g->trace.op[i].op.pc = pc;
-    return timing_loop(g->timing, cycle, g->trace.op, g->trace.count);
+    uint64_t next = timing_loop(g->timing, cycle, g->trace.op, g->trace.count);
+    if (!next) fault_raise("host_error", "out of memory for a hardware loop of %zu commands", g->trace.count);
+    return next;
 }
 
 static int is_loop_configuration(unsigned funct) {

@@ -84,15 +84,24 @@ void station_done(Timing *t, int slot, int source, uint64_t at) {
 
 int station_full(const Timing *t) { return t->station.queue_count >= (int)t->config->command_queue; }
 
-void station_push(Timing *t, const Op *op) {
+void station_push(Timing *t, const Op *op, unsigned delay) {
     Station *s = &t->station;
-    s->queue[(s->queue_head + s->queue_count++) % MAX_WAITING] = (Waiting){*op, t->now + t->config->enter_cycles};
+    s->queue[(s->queue_head + s->queue_count++) % MAX_WAITING] = (Waiting){*op, t->now + delay};
 }
 
 int station_empty(const Timing *t) {
     const Station *s = &t->station;
     return !s->queue_count && !s->live && !s->issued[UNIT_LOAD].count && !s->issued[UNIT_STORE].count;
 }
+
+unsigned station_load(const Timing *t, int unit) {
+    const Station *s = &t->station;
+    unsigned waiting = 0;
+    for (int i = 0; i < s->queue_count; i++) waiting += s->queue[(s->queue_head + i) % MAX_WAITING].op.unit == unit;
+    return waiting + (unsigned)__builtin_popcount(s->live & s->slots[unit]);
+}
+
+unsigned station_entries(const Timing *t, int unit) { return (unsigned)__builtin_popcount(t->station.slots[unit]); }
 
 uint64_t station_wake(const Timing *t) {
     const Station *s = &t->station;

@@ -21,12 +21,17 @@ Timing *timing_new(const Config *c, L2 *l2) {
 
 void timing_reset(Timing *t) {
     const Config *c = t->config;
-    Timing kept = {.config = c, .l2 = t->l2, .slice = t->slice, .recording = t->recording};
+    Slice *slice = t->slice;
+    L2 *l2 = t->l2;
+    Loops loops = t->loops;
+    int recording = t->recording;
     memset(t, 0, sizeof *t);
     t->config = c;
-    t->l2 = kept.l2;
-    t->slice = kept.slice;
-    t->recording = kept.recording;
+    t->l2 = l2;
+    t->slice = slice;
+    t->recording = recording;
+    t->loops = loops;
+    t->loops.count = 0;
     t->spad_bank_shift = (unsigned)__builtin_ctz(c->spad_rows / c->spad_banks);
     t->acc_bank_shift = (unsigned)__builtin_ctz(c->acc_rows / c->acc_banks);
     t->station.slots[UNIT_LOAD] = (1u << c->load_entries) - 1;
@@ -47,6 +52,7 @@ static void cycle(Timing *t, int all) {
     if (all) store_step(t);
     load_step(t);
     if (all) station_step(t);
+    if (all) loops_step(t);
     t->now++;
 }
 
@@ -85,7 +91,7 @@ static void execute_and_load(Timing *t, uint64_t until) {
 
 // At least one cycle, and at most up to `limit`.
 static void step_until(Timing *t, uint64_t limit) {
-    uint64_t others = earlier(earlier(station_wake(t), store_wake(t)), limit), execute = execute_wake(t);
+    uint64_t others = earlier(earlier(station_wake(t), store_wake(t)), earlier(loops_wake(t), limit)), execute = execute_wake(t);
     uint64_t next = earlier(others, earlier(load_wake(t, 0), execute));
     t->changed = 0;
     if (next > t->now && next != NEVER) skip(t, next);
@@ -95,12 +101,12 @@ static void step_until(Timing *t, uint64_t limit) {
 }
 
 static int idle(const Timing *t) {
-    return station_empty(t) && load_empty(t) && !t->store.started && t->now >= t->store.last_answer;
+    return !t->loops.count && station_empty(t) && load_empty(t) && !t->store.started && t->now >= t->store.last_answer;
 }
 
 static void advance(Timing *t, uint64_t cycle) {
     while (t->now < cycle) {
-        if (station_empty(t)) {
+        if (!t->loops.count && station_empty(t)) {
             t->causes[t->fencing ? FENCE : WAIT_ISSUE] += cycle - t->now;
             t->now = cycle;
         } else step_until(t, cycle);
@@ -109,14 +115,24 @@ static void advance(Timing *t, uint64_t cycle) {
 
 uint64_t timing_command(Timing *t, uint64_t cycle, const Op *op) {
     advance(t, cycle);
-    while (station_full(t)) {
+    while (station_full(t) || t->loops.count) { // behind a loop, commands wait until it has been sent
         uint64_t before = t->now;
         step_until(t, NEVER);
         t->queue_full += t->now - before;
     }
-    station_push(t, op);
+    station_push(t, op, t->config->enter_cycles);
     t->array_cycles += op->kind == KIND_COMPUTE ? op->rows : 0;
     return t->now + 1;
+}
+
+uint64_t timing_loop(Timing *t, uint64_t cycle, const LoopOp *ops, size_t count) {
+    advance(t, cycle);
+    while (loops_full(t)) {
+        uint64_t before = t->now;
+        step_until(t, NEVER);
+        t->queue_full += t->now - before;
+    }
+    return loops_add(t, ops, count) ? t->now + 1 : 0;
 }
 
 uint64_t timing_fence(Timing *t, uint64_t cycle) {
@@ -125,7 +141,7 @@ uint64_t timing_fence(Timing *t, uint64_t cycle) {
     t->fences++;
     int waited = !idle(t);
     while (!idle(t)) {
-        if (!station_empty(t)) step_until(t, NEVER);
+        if (t->loops.count || !station_empty(t)) step_until(t, NEVER);
         else { // rows on their way to memory
             t->causes[FENCE] += t->store.last_answer - t->now;
             t->now = t->store.last_answer;

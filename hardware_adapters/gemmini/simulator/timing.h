@@ -57,7 +57,7 @@ Timing *timing_new(const Config *, L2 *);
 void timing_reset(Timing *);
 void timing_mark(Timing *, uint64_t cycle);                      // start of a timed call: zero the counters
 uint64_t timing_command(Timing *, uint64_t cycle, const Op *);   // cycle at which the CPU can go on
-uint64_t timing_loop(Timing *, uint64_t cycle, const LoopOp *ops, size_t count); // the same for a whole hardware loop
+uint64_t timing_loop(Timing *, uint64_t cycle, const LoopOp *ops, size_t count); // the same for a whole hardware loop; 0: out of memory
 uint64_t timing_fence(Timing *, uint64_t cycle);                 // cycle at which everything is done
 void timing_counters(Timing *, void (*emit)(void *ctx, const char *name, int64_t value), void *ctx);
 void timing_record(Timing *, int on);                            // keep unit activity for the timeline

@@ -39,6 +39,22 @@ typedef struct Station {
 
 enum { DONE_RESULTS = UNITS }; // the array's finished preloads: before every other completion
 
+// --- hardware loops: what the unroller has still to send
+
+enum { LOOPS = 2 };
+
+typedef struct LoopRun {
+    LoopOp *op; // in program order
+    size_t count, capacity;
+    uint32_t *order, *stream[STREAMS]; // indices of the commands of each stream, one stream after the other
+    uint32_t sent[STREAMS], total[STREAMS];
+} LoopRun;
+
+typedef struct Loops {
+    LoopRun run[LOOPS];
+    int head, count;
+} Loops;
+
 // --- memory port: requests leave in order, answers come back as their lines are ready, one beat a cycle
 
 typedef struct Channel { // taken[c % SLOTS] == c: cycle c is taken
@@ -157,6 +173,7 @@ struct Timing {
     uint64_t now;
     int fencing;
     Station station;
+    Loops loops;
     Port port;
     LoadUnit load;
     StoreUnit store;
@@ -199,9 +216,16 @@ static inline int bank_of(const Timing *t, uint32_t row) {
 void station_step(Timing *);             // issue, accept, complete: at most one a cycle of each
 void station_done(Timing *, int slot, int source, uint64_t at);
 int station_full(const Timing *);
-void station_push(Timing *, const Op *);
+void station_push(Timing *, const Op *, unsigned delay);
+unsigned station_load(const Timing *, int unit); // commands of a unit in the station or on their way to it
+unsigned station_entries(const Timing *, int unit);
 int station_empty(const Timing *);
 uint64_t station_wake(const Timing *);
+
+void loops_step(Timing *);
+uint64_t loops_wake(Timing *);
+int loops_full(const Timing *);
+int loops_add(Timing *, const LoopOp *, size_t count); // 0: out of memory
 
 void port_reset(Port *);
 uint64_t port_read(Timing *, uint64_t cycle, uint64_t addr, unsigned bytes, unsigned occupied, Beats *);

@@ -9,17 +9,24 @@ from autocomp_mcp.hardware_adapters.gemmini.toolchain import compile_kernel, cro
 from autocomp_mcp.hardware_adapters.store import Home
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from replay import REPLAY, difference, first_difference, replay, simulated_stream
+from refused_commands import REFUSED
+from replay import ACCEPTED, REPLAY, SIMULATED_FEATURES, difference, first_difference, replay, simulated_stream
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory, make_home):
-    """(check, folder): runs streams on the simulator and fails with the first command that differs."""
+def runner(tmp_path_factory, make_home):
+    """gemsim, the replaying kernel, and a folder for them."""
     home = Home(make_home(tmp_path_factory.mktemp("differential") / "home"))
     gemsim = anyio.run(simulator, home)
     compiled = anyio.run(compile_kernel, home, cross_compiler(), REPLAY)
     assert compiled.program is not None, compiled.compilation.diagnostics
-    return partial(compare, gemsim, compiled.program, tmp_path_factory.mktemp("streams"))
+    return gemsim, compiled.program, tmp_path_factory.mktemp("streams")
+
+
+@pytest.fixture(scope="module")
+def machine(runner):
+    """Runs streams on the simulator and fails with the first command that differs."""
+    return partial(compare, *runner)
 
 
 def compare(gemsim, kernel, folder, streams):
@@ -30,6 +37,15 @@ def compare(gemsim, kernel, folder, streams):
 
 def test_two_hundred_streams(machine):
     machine([simulated_stream(seed, 12 + seed % 60) for seed in range(200)])
+
+
+def test_what_the_contract_refuses(runner):
+    """gemsim stops where the oracle does, with a fault of the kernel and no answer."""
+    cases = {name: case for name, case in REFUSED.items() if case.feature in {None, *SIMULATED_FEATURES}}
+    gemsim, kernel, folder = runner
+    faults = replay(gemsim, kernel, [case.stream() for case in cases.values()], folder)
+    accepted = {name for name, fault in zip(cases, faults, strict=True) if not isinstance(fault, str)}
+    assert accepted == ACCEPTED
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

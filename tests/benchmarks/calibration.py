@@ -1,8 +1,9 @@
-"""Compare gemsim with the RTL: `python tests/benchmarks/calibration.py [--gemsim BINARY] [--kernel NAME ...]`.
+"""Compare gemsim with the RTL: `python tests/benchmarks/calibration.py [--cross-validate] [--kernel NAME ...]`.
 
 Compiles every kernel of tests/data/gemmini_rtl with the flags it was measured with (needs riscv64-unknown-elf-gcc),
 lets gemsim time two calls, and prints measured against simulated cycles, the errors, and the rank correlation of
-utilisation.
+utilisation. `--cross-validate` leaves out one family of kernels after the other, chooses the model's fitted constants
+(most are read off the hardware's structure instead) on the rest, and prints the errors of those left out.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import NamedTuple
 
 import autocomp_mcp
@@ -28,6 +31,19 @@ FLAGS = [
     "-O2", "-ffast-math", "-fno-builtin", "-fno-tree-loop-distribute-patterns", "-march=rv64gc", "-mabi=lp64d",
     "-mcmodel=medany", "-ffreestanding",
 ]  # fmt: skip
+
+# Constants whose values were fitted, one at a time around those in config.c.
+SETTINGS: list[dict[str, int]] = [
+    {},
+    *({"dram_line_eighths": value} for value in (64, 66, 70, 72, 76)),
+    *({"dram_latency_cycles": value} for value in (24, 32)),
+    *({"dram_jump_eighths": value} for value in (0, 16)),
+    *({"command_queue": value} for value in (8, 9, 11)),
+    *({"load_write_cycles": value} for value in (4, 6)),
+    *({"array_latency_cycles": value} for value in (36, 40)),
+    *({"l2_hit_cycles": value} for value in (5, 7)),
+    *({"l2_misses": value} for value in (10, 14)),
+]
 
 
 class Row(NamedTuple):
@@ -71,10 +87,11 @@ def compile_kernel(source: Path, work: Path) -> Path:
     return elf
 
 
-def simulate(gemsim: Path, row: dict[str, str], work: Path) -> Row:
+def simulate(gemsim: Path, row: dict[str, str], work: Path, constants: Mapping[str, int] = MappingProxyType({})) -> Row:
     elf = compile_kernel(DATA / f"{row['kernel']}.c", work)
     rng = np.random.default_rng(1)
-    lines = [f"elf {elf}", "entry solution", "case cold timed"]
+    lines = [f"elf {elf}", "entry solution", *(f"constant {name} {value}" for name, value in constants.items())]
+    lines.append("case cold timed")
     address = 0x90000000
     for name, size in operand_bytes(row):
         path = work / name
@@ -108,28 +125,65 @@ def spearman(x: list[float], y: list[float]) -> float:
     return float(np.corrcoef(ranks(x), ranks(y))[0, 1])
 
 
-def calibrate(gemsim: Path, kernels: list[str] | None = None) -> list[Row]:
+def calibrate(
+    gemsim: Path, kernels: list[str] | None = None, constants: Mapping[str, int] = MappingProxyType({})
+) -> list[Row]:
     with (DATA / "measurements.csv").open() as f:
         rows = [row for row in csv.DictReader(f) if not kernels or any(row["kernel"].startswith(k) for k in kernels)]
     with tempfile.TemporaryDirectory() as work:
-        return [simulate(gemsim, row, Path(work)) for row in rows]
+        return [simulate(gemsim, row, Path(work), constants) for row in rows]
 
 
 def summary(rows: list[Row]) -> dict[str, float]:
     """Median and worst absolute error in percent (first and second call), rank correlation of utilisation."""
     first, second = ([abs(row.errors[i]) * 100 for row in rows] for i in (0, 1))
-    ranks = spearman([r.ideal / r.measured[0] for r in rows], [r.ideal / r.simulated[0] for r in rows])
+    measured = [r.ideal / r.measured[0] for r in rows]
+    simulated = [r.ideal / r.simulated[0] for r in rows]
     return {
         "median_first": median(first), "worst_first": max(first),
         "median_second": median(second), "worst_second": max(second),
-        "spearman": ranks if len(rows) > 1 else 1.0,
+        "spearman": spearman(measured, simulated) if len(rows) > 1 else 1.0,
     }  # fmt: skip
+
+
+def cross_validate(gemsim: Path, kernels: list[str] | None = None) -> list[tuple[str, list[Row], dict[str, int]]]:
+    """For each family: its kernels, simulated with the setting that is best for the other families; that setting."""
+    tried = {json.dumps(setting): calibrate(gemsim, kernels, setting) for setting in SETTINGS}
+    families = sorted({row.family for row in next(iter(tried.values()))})
+    folds = []
+    for family in families:
+
+        def error(setting: str, family: str = family) -> float:
+            others = [abs(e) for row in tried[setting] if row.family != family for e in row.errors]
+            return sum(others) / len(others)
+
+        best = min(tried, key=error)
+        folds.append((family, [row for row in tried[best] if row.family == family], json.loads(best)))
+    return folds
+
+
+def print_folds(folds: list[tuple[str, list[Row], dict[str, int]]]) -> None:
+    print(
+        f"{'family left out':18}{'kernels':>8}{'median cold':>13}{'worst':>8}{'median warm':>13}{'worst':>8}  constants"
+    )
+    for family, rows, setting in folds:
+        result = summary(rows)
+        figures = [result[f"{what}_{call}"] for call in ("first", "second") for what in ("median", "worst")]
+        print(
+            f"{family:18}{len(rows):8}"
+            + "".join(f"{figure:12.1f}%" for figure in figures)
+            + "  "
+            + (", ".join(f"{name} {value}" for name, value in setting.items()) or "as they are")
+        )
+    result = summary([row for _, rows, _ in folds for row in rows])
+    print("left-out kernels, all families:", {key: round(value, 3) for key, value in result.items()})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gemsim", type=Path, help="a simulator binary; by default the installed one is built")
     parser.add_argument("--kernel", nargs="*", help="only kernels whose name starts so")
+    parser.add_argument("--cross-validate", action="store_true", help="leave one family out")
     parser.add_argument("--write", action="store_true", help="record the errors in calibration.yaml of the checkout")
     parser.add_argument("--counters", action="store_true", help="print the counters of the second call as well")
     args = parser.parse_args()
@@ -142,6 +196,8 @@ def main() -> None:
         from autocomp_mcp.hardware_adapters.store import Home
 
         gemsim = anyio.run(simulator, Home())
+    if args.cross_validate:
+        return print_folds(cross_validate(gemsim, args.kernel))
     rows = calibrate(gemsim, args.kernel)
     print(f"{'kernel':38}{'RTL cold':>10}{'gemsim':>10}{'error':>8}{'RTL warm':>10}{'gemsim':>10}{'error':>8}  instret")
     for r in rows:

@@ -59,6 +59,8 @@ typedef struct Config {
     unsigned dram_write_back_eighths; // bus time of a dirty line that makes room
     unsigned dram_jump_eighths;      // further cost when the line does not lie in the block before it
     unsigned dram_block_bytes;
+
+    unsigned every_cycle; // 1: visit cycles in which nothing happens as well; slower, and the same figures
 } Config;
 
 extern const Config config_gemmini16;
@@ -66,5 +68,8 @@ extern const Config config_gemmini16;
 // The configuration with this name, or NULL. `names` of the others, for messages, comma separated.
 const Config *config_named(const char *name);
 extern const char config_names[];
+
+// Sets a constant of the timing by its name, for calibration. 0: there is none, or the model cannot take the value.
+int config_set(Config *, const char *constant, uint64_t value);
 
 #endif

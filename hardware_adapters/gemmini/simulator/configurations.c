@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <string.h>
 
 #include "config.h"
@@ -32,4 +33,37 @@ const Config *config_named(const char *name) {
         return &resized[i];
     }
     return NULL;
+}
+
+#define CONSTANT(field, least, most) {#field, offsetof(Config, field), least, most}
+static const struct {
+    const char *name;
+    size_t offset;
+    unsigned least, most;
+} CONSTANTS[] = {
+    CONSTANT(every_cycle, 0, 1),
+    CONSTANT(command_queue, 1, 16),
+    CONSTANT(enter_cycles, 1, 100),
+    CONSTANT(request_cycles, 1, 100),
+    CONSTANT(request_slack, 0, 100),
+    CONSTANT(load_write_cycles, 1, 100),
+    CONSTANT(scale_cycles, 1, 100),
+    CONSTANT(array_latency_cycles, 16, 200),
+    CONSTANT(l2_hit_cycles, 1, 100),
+    CONSTANT(l2_misses, 1, 16),
+    CONSTANT(dram_latency_cycles, 0, 400),
+    CONSTANT(dram_line_eighths, 8, 400),
+    CONSTANT(dram_jump_eighths, 0, 400),
+    CONSTANT(dram_write_back_eighths, 0, 400),
+};
+
+int config_set(Config *config, const char *constant, uint64_t value) {
+    for (size_t i = 0; i < sizeof CONSTANTS / sizeof *CONSTANTS; i++) {
+        if (strcmp(CONSTANTS[i].name, constant) != 0) continue;
+        if (value < CONSTANTS[i].least || value > CONSTANTS[i].most) return 0;
+        unsigned small = (unsigned)value;
+        memcpy((char *)config + CONSTANTS[i].offset, &small, sizeof small);
+        return 1;
+    }
+    return 0;
 }

@@ -1,5 +1,5 @@
 // Grammar, one directive per line, fields separated by single spaces:
-//   elf PATH | entry SYMBOL | config NAME | limit-cycles N | limit-instructions N | profile PATH | timeline PATH
+//   elf PATH | entry SYMBOL | config NAME | constant NAME N | limit-cycles N | limit-instructions N | profile PATH | timeline PATH
 //   case NAME timed|functional
 //   buffer NAME ADDRESS BYTES input|output FILE      arguments of the call, in order
 //   calls N
@@ -82,11 +82,19 @@ static int set_config(Parser *p) {
     return p->job->config ? 1 : fail(p, "not a configuration", p->field[1]);
 }
 
+static int set_constant(Parser *p) {
+    uint64_t value;
+    if (!number(p, p->field[2], &value)) return 0;
+    if (p->job->config != &p->job->tuned) p->job->tuned = *p->job->config;
+    p->job->config = &p->job->tuned;
+    return config_set(&p->job->tuned, p->field[1], value) ? 1 : fail(p, "no such constant, or not with this value", p->field[1]);
+}
+
 static int directive(Parser *p) {
     Job *j = p->job;
     static const struct { const char *name; int fields; } known[] = {
         {"elf", 2}, {"entry", 2}, {"limit-cycles", 2}, {"limit-instructions", 2}, {"profile", 2}, {"timeline", 2},
-        {"case", 3}, {"buffer", 6}, {"calls", 2}, {"config", 2}};
+        {"case", 3}, {"buffer", 6}, {"calls", 2}, {"config", 2}, {"constant", 3}};
     size_t which = 0;
     while (which < sizeof known / sizeof known[0] && strcmp(known[which].name, p->field[0]) != 0) which++;
     if (which == sizeof known / sizeof known[0]) return fail(p, "unknown directive", p->field[0]);
@@ -101,7 +109,8 @@ static int directive(Parser *p) {
     case 6: return start_case(p);
     case 7: return add_buffer(p);
     case 8: return set_calls(p);
-    default: return set_config(p);
+    case 9: return set_config(p);
+    default: return set_constant(p);
     }
 }
 

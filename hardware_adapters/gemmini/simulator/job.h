@@ -22,6 +22,7 @@ typedef struct JobCase {
 
 typedef struct Job {
     char elf[JOB_PATH_BYTES], entry[JOB_NAME_BYTES], profile[JOB_PATH_BYTES], timeline[JOB_PATH_BYTES];
+    Config tuned;         // when the job sets constants
     const Config *config; // config_gemmini16 unless the job says otherwise
     uint64_t limit_cycles, limit_instructions;
     int cases;

@@ -94,7 +94,8 @@ static void step_until(Timing *t, uint64_t limit) {
     uint64_t others = earlier(earlier(station_wake(t), store_wake(t)), earlier(loops_wake(t), limit)), execute = execute_wake(t);
     uint64_t next = earlier(others, earlier(load_wake(t, 0), execute));
     t->changed = 0;
-    if (next > t->now && next != NEVER) skip(t, next);
+    if (t->config->every_cycle) cycle(t, 1);
+    else if (next > t->now && next != NEVER) skip(t, next);
     else if (others <= t->now || next == NEVER) cycle(t, 1);
     else if (execute > t->now && !t->execute.results_count) load_alone(t, earlier(others, execute));
     else execute_and_load(t, others);

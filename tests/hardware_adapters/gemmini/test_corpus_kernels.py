@@ -18,8 +18,9 @@ def check(gemmini: GemminiAdapter, row: dict[str, str]) -> None:
     source = (CORPUS / f"{row['kernel']}.c").read_text()
     result = anyio.run(lambda: gemmini.evaluate(problem, source))
     assert result.passed, result.message
-    assert result.utilisation == pytest.approx(float(row["utilisation_first"]), rel=0.25)
-    if toolchain.cross_compiler().kind == toolchain.GCC:
+    as_measured = toolchain.cross_compiler().kind == toolchain.GCC
+    assert result.utilisation == pytest.approx(float(row["utilisation_first"]), rel=0.06 if as_measured else 0.25)
+    if as_measured:
         assert result.counters["instret"] == int(row["instret_first"]), "another program than the one measured"
 
 

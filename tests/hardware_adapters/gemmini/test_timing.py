@@ -79,8 +79,8 @@ def test_the_vendors_tiles() -> None:
     assert all(tiling(gemm).fits() for gemm in (Gemm(1, 1, 1), Gemm(4000, 4000, 4000), Gemm(16, 16, 60000)))
 
 
-# Share of the array's peak that Gemmini's hardware loop reaches on RTL. None of these runs is part of the corpus, but the
-# cost of a write-back to DRAM was set by the third.
+# Share of the array's peak that Gemmini's hardware loop reaches on RTL. None of these runs is part of the corpus, but
+# the cost of a write-back to DRAM was set by the third.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("problem", "share"), [("gemm-512x512x512", 0.96), ("gemm-12544x64x256", 0.995), ("gemm-12544x256x64", 0.81)]

@@ -17,17 +17,6 @@ from gemmini_isa import ARRAYS, DEFAULT, Array
 SIMULATED_FEATURES: frozenset[str] = frozenset(FEATURES)
 SIMULATED_ARRAYS: tuple[Array, ...] = ARRAYS
 
-# Of refused_commands.REFUSED, what it takes all the same.
-ACCEPTED: frozenset[str] = frozenset(
-    {
-        "mvin flags on a scratchpad address",
-        "mvin block stride below rows",
-        "full-width mvout of two blocks",
-        "no A",
-        "more rows of C than of A with kept weights",
-    }
-)
-
 POISON = 0xA5  # what gemsim fills outputs with before the first call
 CASES_PER_JOB = 32
 

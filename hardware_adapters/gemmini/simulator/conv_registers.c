@@ -65,7 +65,7 @@ static void read_run(ConvRegisters *r, uint64_t rs1, uint64_t rs2) {
     r->no_pool = (int)bits(rs2, 0, 1);
     r->downsample = (int)bits(rs2, 1, 1);
     r->dilated = (int)bits(rs2, 2, 1);
-    r->relu = bits(rs2, 3, 2) != 0;
+    r->activation = bits(rs2, 3, 2);
 }
 
 typedef struct Named {
@@ -102,6 +102,9 @@ static void check_variants(const ConvRegisters *r, unsigned dim) {
     if (r->dilated && r->stride > 1) fault_raise("unsupported_command", "loop_conv_ws with input_dilated and a stride of %" PRId64 ": 1", r->stride);
     if (r->downsample && (r->krows != 1 || r->kcols != 1 || r->stride != 2 || r->upad || r->dpad || r->lpad || r->rpad))
         fault_raise("unsupported_command", "loop_conv_ws with downsample: only for a 1x1 kernel with a stride of 2 and no padding");
+    if (r->activation > 1) fault_raise("unsupported_command", "loop_conv_ws with activation %" PRId64 ": 0 or 1 (ReLU)", r->activation);
+    if (r->input_3120 && r->batches != r->batch_size)
+        fault_raise("unsupported_command", "loop_conv_ws with trans_input_3120 and %" PRId64 " of %" PRId64 " batches: all of them", r->batches, r->batch_size);
     if (r->pixels_per_row > 1 && r->pixels_per_row * r->ichs > dim)
         fault_raise("limit_exceeded", "loop_conv_ws with max_pixels_per_row = %" PRId64 " and kchs = %" PRId64 ": their product is at most %u", r->pixels_per_row, r->ichs, dim);
 }

@@ -14,7 +14,8 @@ typedef struct ConvRegisters {
     int64_t batches, porows, pocols, ochs, krows, kcols, ichs, orows, ocols; // this loop's part
     int64_t lpad, rpad, upad, dpad, plpad, pupad;
     uint64_t weights, output, bias, input; // DRAM, 0: skip
-    int no_bias, rotated, out_1203, weight_1203, weight_0132, input_3120, depthwise, no_pool, downsample, dilated, relu;
+    int no_bias, rotated, out_1203, weight_1203, weight_0132, input_3120, depthwise, no_pool, downsample, dilated;
+    int64_t activation;
     int64_t pixels_per_row;
     unsigned a_spad, b_spad;
 } ConvRegisters;

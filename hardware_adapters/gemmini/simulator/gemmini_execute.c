@@ -111,7 +111,7 @@ static void write_spad(Gemmini *g, uint32_t row, const Product *p, unsigned r) {
     for (unsigned c = 0; c < g->c.cols; c++) {
         if (g->floating) {
             float v = p->sum.f[r * g->dim + c];
-            spad_float(g, row)[c] = relu && v < 0.0f ? 0.0f : v;
+            spad_float(g, row)[c] = relu && v <= 0.0f ? 0.0f : v; // no -0
         } else {
             int8_t v = saturate_int8(p->sum.i[r * g->dim + c]);
             spad_int8(g, row)[c] = relu && v < 0 ? 0 : v;
@@ -180,7 +180,7 @@ static void compute_weight_stationary(Gemmini *g, int accumulated, Operand a, Op
     // Every operand row enters the array before the first result leaves it: C may overlap A and D.
     gather(g, a, e->a_stride, e->a_transpose, "compute (A)", p.left);
     start_sums(g, d, "compute (D)", &p);
-    if (a.local != GARBAGE || g->floating) multiply(g, p.left, g->weights, a.local == GARBAGE ? 0 : a.rows, &p);
+    multiply(g, p.left, g->weights, a.rows, &p);
     write_result(g, &p);
 }
 
@@ -196,7 +196,7 @@ static void compute_output_stationary(Gemmini *g, int accumulated, Operand a, Op
     else memcpy(&p.sum, &g->partial, bytes);
     gather(g, a, e->a_stride, e->a_transpose, "compute (A)", p.left);
     gather(g, b, 1, e->b_transpose, "compute (B)", right);
-    multiply(g, p.left, right, a.local == GARBAGE ? 0 : a.rows, &p);
+    multiply(g, p.left, right, a.rows, &p);
     memcpy(&g->partial, &p.sum, bytes);
     g->partial_set = g->c.local == GARBAGE;
     if (g->c.local == GARBAGE) return;
@@ -207,16 +207,25 @@ static void compute_output_stationary(Gemmini *g, int accumulated, Operand a, Op
     write_result(g, &out);
 }
 
+// Reused weights: the hardware feeds as many rows as the larger of A and D has, and writes no others.
+static void check_fed_rows(const Gemmini *g, Operand a, Operand d) {
+    unsigned fed = d.local != GARBAGE && d.rows > a.rows ? d.rows : a.rows;
+    if (g->stationary.local == GARBAGE && g->c.local != GARBAGE && g->c.rows > fed)
+        fault_raise("unsupported_command", "compute into a C of %u rows with reused weights and %u rows of A and D: use as many", g->c.rows, fed);
+}
+
 void gemmini_compute(Gemmini *g, int accumulated, Operand a, Operand second, Op *op) {
     const ExecuteConfig *e = &g->execute;
     int ws = e->weight_stationary;
     if (!g->preloaded) fault_raise("unset_configuration", "compute without a preload before it");
     g->preloaded = 0;
+    if (a.local == GARBAGE) fault_raise("bad_local_address", "compute needs an A, not NONE: the hardware would multiply whatever it read last");
     Range ra = operand_range(g, a, e->a_stride, e->a_transpose, "the A operand of compute");
     Range rs = operand_range(g, second, 1, !ws && e->b_transpose, ws ? "the D operand of compute" : "the B operand of compute");
+    if (ws) check_fed_rows(g, a, second);
     if (ws) compute_weight_stationary(g, accumulated, a, second);
     else compute_output_stationary(g, accumulated, a, second);
     *op = (Op){.unit = UNIT_EXECUTE, .kind = KIND_COMPUTE, .output_stationary = !ws,
-               .a_transpose = (uint8_t)e->a_transpose, .b_transpose = (uint8_t)e->b_transpose, .rows = (uint16_t)(a.local == GARBAGE ? 1 : a.rows),
+               .a_transpose = (uint8_t)e->a_transpose, .b_transpose = (uint8_t)e->b_transpose, .rows = (uint16_t)a.rows,
                .reads = {ra, rs}};
 }

@@ -223,7 +223,7 @@ static void store_pixels(ConvLoop *l, const LoopAfter *after) {
 
 static void store_pooled(ConvLoop *l, const LoopAfter *after) {
     const ConvRegisters *r = &l->r;
-    uint64_t store = UINT64_C(0xffffffff) << 32 | ((uint64_t)r->out_stride * l->element), activation = (uint64_t)r->relu << 2 | 2; // the scale stays
+    uint64_t store = UINT64_C(0xffffffff) << 32 | ((uint64_t)r->out_stride * l->element), activation = (uint64_t)r->activation << 2 | 2; // the scale stays
     uint64_t sizes = (uint64_t)r->ocols << 56 | (uint64_t)r->orows << 48 | (uint64_t)r->pocols << 40 | (uint64_t)r->porows << 32;
     uint64_t windows = (uint64_t)r->pool_out_col_dim << 24 | (uint64_t)r->plpad << 10 | (uint64_t)r->pupad << 8 | (uint64_t)r->pool_size << 6 | (uint64_t)r->pool_stride << 4;
     loop_send(l->g, STREAM_C, after, FUNCT_CONFIG, sizes | windows | activation, store);

@@ -56,9 +56,10 @@ static int32_t integer_exp(const Gemmini *g, int32_t v, int32_t max) {
     int32_t q = wrap_sub(v, max);
     if (q > 0) fault_raise("limit_exceeded", "mvout of %d, which is above the recorded maximum %d of stat id %u", v, max, n->stat_id);
     int32_t z = wrap_mul(wrap_sub(0, q), n->qln2_inv) >> 16;
+    if (z < 0) fault_raise("limit_exceeded", "mvout of %d, too far below the maximum %d of stat id %u: its distance times qln2_inv = %d does not fit", v, max, n->stat_id, n->qln2_inv);
     int32_t p = wrap_add(wrap_add(q, wrap_mul(z, n->qln2)), n->qb);
     int32_t e = wrap_add(wrap_mul(p, p), n->qc);
-    return (uint32_t)z > 31 ? 0 : e >> z;
+    return z > 31 ? 0 : e >> z;
 }
 
 int8_t softmax(const Gemmini *g, int32_t v) {

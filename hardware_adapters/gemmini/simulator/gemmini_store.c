@@ -34,7 +34,7 @@ static void output_int8(const Gemmini *g, unsigned activation, const int32_t *v,
 
 static void output_float(const Gemmini *g, unsigned activation, const float *v, unsigned n, uint8_t *out) {
     float value[MAX_DIM];
-    for (unsigned c = 0; c < n; c++) value[c] = (activation == ACTIVATION_RELU && v[c] < 0.0f ? 0.0f : v[c]) * g->store.scale;
+    for (unsigned c = 0; c < n; c++) value[c] = (activation == ACTIVATION_RELU && v[c] <= 0.0f ? 0.0f : v[c]) * g->store.scale;
     memcpy(out, value, n * sizeof *value);
 }
 

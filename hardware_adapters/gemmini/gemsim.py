@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SOURCES = Path(__file__).parent / "simulator"
 # Floating point must come out the same on every machine: no fused multiply-add where the program has none.
-BUILD_FLAGS = ("-O3", "-std=c11", "-ffp-contract=off")
+BUILD_FLAGS = ("-O3", "-flto", "-std=c11", "-ffp-contract=off")
 TIMED_CALLS = 2  # cold and warm
 POISON = (0xA5, 0x5A)  # what outputs are filled with before the first call, the second, ...
 

@@ -24,6 +24,7 @@ static void push_result(Timing *t, const Op *preload, unsigned row) {
     ExecuteUnit *u = &t->execute;
     if (u->results_count == ROWS_RING) return;
     unsigned i = (u->results_head + u->results_count++) % ROWS_RING;
+    u->spad_results += preload->writes.first < ACC_BASE;
     u->results[i] = (Result){t->now + result_latency(t, u->compute), (uint8_t)bank_of(t, preload->writes.first + row * preload->row_stride),
                              preload->accumulate};
 }
@@ -37,6 +38,7 @@ void execute_write(Timing *t) {
             t->written |= 1u << r->bank;
             if (r->accumulate) t->accumulated |= 1u << r->bank;
         }
+        u->spad_results -= r->bank < t->config->spad_banks;
         u->results_head = (u->results_head + 1) % ROWS_RING;
         u->results_count--;
     }
@@ -183,6 +185,24 @@ static enum Cause feed(Timing *t) {
     }
     if (least(u->operand) == u->rows) finish(t);
     return busy ? ARRAY_BUSY : conflict ? CONFLICT_SPAD : DEPENDENCY;
+}
+
+unsigned execute_steady(const Timing *t) {
+    const ExecuteUnit *u = &t->execute;
+    const Operand *o = u->operand;
+    if (!u->active || u->spad_results || o[A].fed != o[B].fed || o[A].fed != o[D].fed) return 0;
+    if ((o[A].bank >= 0 && (o[A].bank == o[B].bank || o[A].bank == o[D].bank)) || (o[B].bank >= 0 && o[B].bank == o[D].bank)) return 0;
+    return u->rows - o[A].fed - 1;
+}
+
+enum Cause execute_burst(Timing *t, unsigned cycles) {
+    ExecuteUnit *u = &t->execute;
+    const Op *target = u->compute >= 0 && u->target >= 0 ? &t->station.op[u->target] : NULL;
+    for (unsigned i = 0; i < cycles; i++, t->now++) {
+        if (target && u->operand[A].fed < target->rows) push_result(t, target, u->operand[A].fed);
+        for (int k = 0; k < OPERANDS; k++) u->operand[k].fed++;
+    }
+    return u->compute >= 0 ? ARRAY_BUSY : DEPENDENCY;
 }
 
 enum Cause execute_idle_cause(const Timing *t) {

@@ -83,6 +83,14 @@ static void load_alone(Timing *t, uint64_t until) {
 // The array and loads, until one of them completes something or another unit has its turn.
 static void execute_and_load(Timing *t, uint64_t until) {
     do {
+        uint64_t load = earlier(until, load_wake(t, 0));
+        unsigned steady = load > t->now ? execute_steady(t) : 0;
+        if (steady > 1) {
+            unsigned cycles = (unsigned)earlier(steady, load - t->now);
+            enum Cause cause = execute_burst(t, cycles);
+            t->causes[cause] += cycles;
+            continue;
+        }
         cycle(t, 0);
         uint64_t next = earlier(until, earlier(load_wake(t, 0), execute_wake(t)));
         if (next > t->now && !t->changed) skip(t, next);

@@ -158,7 +158,7 @@ typedef struct ExecuteUnit {
     unsigned tags_head, tags_count;
     uint64_t drained;                  // last result row written
     Result results[ROWS_RING];
-    unsigned results_head, results_count;
+    unsigned results_head, results_count, spad_results;
 } ExecuteUnit;
 
 typedef struct Slice { // of the timeline
@@ -247,6 +247,8 @@ void execute_reset(ExecuteUnit *);
 void execute_write(Timing *); // result rows into banks
 enum Cause execute_step(Timing *);
 enum Cause execute_idle_cause(const Timing *);
+unsigned execute_steady(const Timing *); // cycles in which the array is fed undisturbed unless a load writes, the last row left out
+enum Cause execute_burst(Timing *, unsigned cycles); // so many of them at once
 uint64_t execute_wake(const Timing *);
 
 void timing_slice(Timing *, int slot, uint64_t start, uint64_t end);

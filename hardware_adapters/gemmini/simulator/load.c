@@ -72,19 +72,22 @@ static void send_request(Timing *t, const Op *op) {
     uint64_t left = port_read(t, t->now + c->request_cycles, addr - shift, size, rows->busy > beats ? rows->busy : beats, &answer);
     request_sent(&u->requests, answer.last + 1);
     unsigned latency = wide ? c->load_write_wide_cycles : c->load_write_cycles, block = u->offset >> row_shift;
-    unsigned repeats = op->repeated ? op->rows : 1;
+    unsigned repeats = op->repeated ? op->rows : 1, copies = op->pixel_repeats > 1 ? op->pixel_repeats : 1;
+    unsigned row_cycles = op->scaled && !wide && copies < c->load_scale_cycles ? c->load_scale_cycles : copies;
     for (unsigned i = 0; i < rows->count; i++) {
         uint64_t at = answer.first + (uint64_t)answer.apart * (rows->at[i] - 1) + 1 + latency;
         uint32_t row = op->writes.first + (block + i) * op->block_stride + u->row;
-        if (op->scaled && !wide) { // the scaler's few multipliers take several cycles for a row
-            at = later(at + c->load_scale_cycles, u->scaler_free);
-            u->scaler_free = at + c->load_scale_cycles;
+        if (row_cycles > 1) { // the scaler's few multipliers, or the copies of its pixels, take a row several cycles
+            at = later(at + (op->scaled ? row_cycles : 0), u->scaler_free);
+            u->scaler_free = at + row_cycles;
         }
-        for (unsigned k = 0; k < repeats; k++) push_write(u, at + k, bank_of(t, row + k), u->active, op->accumulate);
+        for (unsigned k = 0; k < copies; k++) push_write(u, at + k, bank_of(t, row >= op->writes.first + k ? row - k : row), u->active, op->accumulate);
+        for (unsigned k = 1; k < repeats; k++) push_write(u, at + k, bank_of(t, row + k), u->active, op->accumulate);
     }
     // A few requests fit between the reader and the port; beyond them it waits.
     u->next_request = later(t->now + 1, left > c->request_cycles + c->request_slack ? left - c->request_cycles - c->request_slack : 0);
-    if (op->scaled && !wide) u->next_request = later(u->next_request, u->scaler_free - c->load_scale_cycles * c->request_slack);
+    if (row_cycles > 1 && u->scaler_free > (uint64_t)row_cycles * c->request_slack)
+        u->next_request = later(u->next_request, u->scaler_free - (uint64_t)row_cycles * c->request_slack);
     u->offset += useful;
     if (u->offset >= op->row_bytes) u->offset = 0, u->row = op->repeated ? op->rows : u->row + 1;
 }

@@ -35,6 +35,14 @@ static void write_row(Timing *t, const Op *op, uint64_t accepted) {
     u->writer_free = at - 1; // the writer takes the next row together with the last beat
 }
 
+// Rows of a bank that make one row in memory: blocks side by side, or the window of a pooled output.
+static unsigned pieces(const Op *op) { return op->pool_size ? (unsigned)op->pool_size * op->pool_size : op->blocks; }
+
+static uint32_t bank_row(const Op *op, const StoreUnit *u) {
+    uint32_t row = op->reads[0].first + (op->pool_size ? u->row + u->block : u->block * op->block_stride + u->row);
+    return row < op->reads[0].end ? row : op->reads[0].end - 1; // a window that hangs over the edge
+}
+
 static void begin(Timing *t) {
     StoreUnit *u = &t->store;
     u->started = 1;
@@ -52,8 +60,7 @@ void store_step(Timing *t) {
     const Op *op = &t->station.op[slot];
     if (!u->started) begin(t);
     if (u->next_read > t->now) return;
-    uint32_t row = op->reads[0].first + u->block * op->block_stride + u->row;
-    uint32_t bank = 1u << bank_of(t, row);
+    uint32_t bank = 1u << bank_of(t, bank_row(op, u));
     int acc = op->reads[0].first >= ACC_BASE;
     if (acc ? t->accumulated & bank : (t->written | t->read) & bank) return;
 
@@ -66,10 +73,12 @@ void store_step(Timing *t) {
     u->written[u->rows % 8] = accepted;
     u->rows++;
     u->writer_free = accepted + 1;
-    if (u->block + 1 == op->blocks) write_row(t, op, accepted);
+    int whole = u->block + 1 == pieces(op);
+    if (whole && !op->norm_command) write_row(t, op, accepted);
     u->next_read = t->now + 1;
     if (u->rows >= READ_AHEAD) u->next_read = later(u->next_read, u->scaled[(u->rows - READ_AHEAD) % 8] + 1);
-    if (++u->block == op->blocks) u->block = 0, u->row++;
+    u->block = whole ? 0 : u->block + 1;
+    u->row += (unsigned)whole;
     if (u->row < op->rows) return;
     station_done(t, slot, UNIT_STORE, t->now + c->store_end_cycles);
     timing_slice(t, slot, u->began, t->now + 1);

@@ -46,6 +46,7 @@ class SearchLoop:
         self.run_id = run_id
         self._problem = problem
         self._settings = settings
+        self._profiles: bool | None = None  # whether the chosen engine does; not known yet
         self._toolbox = toolbox
         self._models = models
         self._source = journal.run(run_id).source
@@ -157,10 +158,20 @@ class SearchLoop:
         data = self._record.get(key)
         if data is None:
             async with self._engine_slots:
-                outcome = await self._toolbox.profile(self._problem.id, candidate.source, engine=self._settings.engine)
+                engine = await self._profiling_engine()
+                outcome = await self._toolbox.profile(self._problem.id, candidate.source, engine=engine)
             self._record.put("profile", key, outcome.model_dump(mode="json"))
             return outcome.profile
         return ProfileOutcome.model_validate(data).profile
+
+    async def _profiling_engine(self) -> str | None:
+        """The search's own engine if it profiles; otherwise the target's default says where the time goes."""
+        chosen = self._settings.engine
+        if chosen is None or self._profiles is False:
+            return None
+        if self._profiles is None:
+            self._profiles = (await self._toolbox.check_engine(self._problem.target, chosen)).profiles
+        return chosen if self._profiles else None
 
     def _lineage(self, candidate: Candidate) -> tuple[Plan, ...]:
         plans: list[Plan] = []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 from pydantic import Field, ValidationError
 
-from ..hardware_adapters.base import Evaluation, Problem, Profile, Record, Rewrite, TargetStatus
+from ..hardware_adapters.base import EngineStatus, Evaluation, Problem, Profile, Record, Rewrite, TargetStatus
 from ..menus.option import Option
 from .errors import InfrastructureError, ToolUsageError
 
@@ -124,7 +124,7 @@ class Toolbox:
         data = await self._call("simulate_kernel", arguments, longer_s=timeout_s or 0.0)
         return _parsed(Evaluation, data, "simulate_kernel")
 
-    async def check_engine(self, target: str, engine: str) -> None:
+    async def check_engine(self, target: str, engine: str) -> EngineStatus:
         """Raises ToolUsageError for an engine unknown to the server, InfrastructureError for one that it lacks."""
         data = await self._call("list_targets", {})
         targets = [_parsed(TargetStatus, entry, "list_targets") for entry in data.get("targets", ())]
@@ -133,6 +133,7 @@ class Toolbox:
             raise ToolUsageError(f"unknown engine {engine!r}: {target} has {', '.join(engines) or 'none'}")
         if not engines[engine].available:
             raise InfrastructureError(f"engine {engine!r} is not available: {engines[engine].reason}")
+        return engines[engine]
 
     async def profile(self, problem: str, source: str, *, engine: str | None = None) -> ProfileOutcome:
         data = await self._call("profile_kernel", {"problem": problem, "source": source, "engine": engine})

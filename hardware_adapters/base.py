@@ -314,6 +314,8 @@ class EngineStatus(Record):
     trust: str = Field(description="How far its numbers were verified, and against what")
     default: bool = False
     patience_s: float = Field(default=60.0, description="Wall clock that suits one evaluation")
+    profiles: bool = Field(default=True, description="Whether profile_kernel works with it")
+    ranks: bool = Field(default=True, description="Whether its latency tells the faster kernel; instructions do not")
 
 
 class TargetStatus(Record):
@@ -388,6 +390,16 @@ class HardwareAdapter(ABC):
     ) -> Evaluation:
         """Compile, run on several input sets, check, time. `seed` varies the inputs; they also depend on the kernel's
         digest, so no two kernels see the same data. Raises UsageError, EnvironmentLackError, EngineFailure."""
+
+    def search_engine(self, name: str) -> EngineStatus:
+        """The engine, if a search can be steered by it. Raises UnknownEngineError, UsageError."""
+        status = self.engine(name)
+        if status.ranks:
+            return status
+        raise UsageError(
+            f"engine {name!r} counts instructions, which do not tell the faster kernel: search with another engine, "
+            f"and let {name!r} confirm what is found (--confirm {name}, or the setting confirm)"
+        )
 
     @abstractmethod
     async def profile(

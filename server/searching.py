@@ -89,12 +89,14 @@ def _settings(make: Callable[[], SearchSettings]) -> SearchSettings:
         raise AgentUsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
-def _check(problem: str, *engines: str | None) -> None:
-    """Typos are refused before anything starts. Raises UnknownProblemError, UnknownEngineError."""
+def _check(problem: str, engine: str | None, confirm: str | None = None) -> None:
+    """Typos are refused before anything starts. Raises UnknownProblemError, UnknownEngineError, UsageError."""
     adapter = adapter_for(problem)
     adapter.problem(problem)
-    for engine in filter(None, engines):
-        adapter.engine(engine)
+    if engine is not None:
+        adapter.search_engine(engine)
+    if confirm is not None:
+        adapter.engine(confirm)
 
 
 def _run(run_id: str, problem: str, servers: list[str], engine: str | None, as_json: bool, drive: Drive) -> int:

@@ -188,8 +188,10 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
             where = clip(".".join(map(str, first["loc"])) or "settings")
             raise ToolError(f"settings: {where}: {first['msg']}; known settings: {known}") from error
         with reported():
-            for engine in filter(None, (chosen.engine, chosen.confirm)):
-                await in_thread(adapter.engine, engine)
+            if chosen.engine is not None:
+                await in_thread(adapter.search_engine, chosen.engine)
+            if chosen.confirm is not None:
+                await in_thread(adapter.engine, chosen.confirm)
         run_id = await jobs.start(server, problem, spec, chosen, source)
         return answer(await _status(jobs, run_id, 0))
 

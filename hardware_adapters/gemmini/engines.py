@@ -91,6 +91,8 @@ class WholeMachine(ABC):
             source=self.source,
             trust=self.trust,
             patience_s=self.patience_s,
+            profiles=False,
+            ranks=self.unit == "cycles",
         )
 
     def _which(self, name: str) -> Path | None:

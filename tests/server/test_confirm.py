@@ -117,6 +117,20 @@ def test_killed_while_confirming_and_resumed(cli: Cli, home: Path, tmp_path: Pat
     assert after["best"]["candidate"] == after["confirmations"][0]["candidate"]
 
 
+def test_an_engine_that_counts_instructions_steers_no_search(cli: Cli, tmp_path: Path) -> None:
+    refused = cli("optimize", PROBLEM, "--engine", "spike", engine=install(tmp_path / "sim", "spike"))
+    assert refused.returncode == 2 and "--confirm spike" in refused.stderr
+
+
+def test_a_search_on_an_engine_without_profiles_is_diagnosed_by_the_default_one(cli: Cli, tmp_path: Path) -> None:
+    engine = install(tmp_path / "sim", "verilator")
+    result = cli("optimize", PROBLEM, "--engine", "verilator", "--max-evaluations", "3", "--json", engine=engine)
+    assert result.returncode == 0, result.stderr
+    status = json.loads(result.stdout)
+    assert status["evaluations"] == len(engine.runs()) == 3
+    assert status["best"]["source"] == "measured"
+
+
 def test_doctor_shows_each_engine_with_reason_and_setup(cli: Cli, tmp_path: Path) -> None:
     def checks(engine: Installed | None) -> dict[str, Any]:
         report = json.loads(cli("doctor", "--json", engine=engine).stdout)

@@ -202,7 +202,6 @@ def test_odd_characters_do_not_stop_the_compiler(adapter: GemminiAdapter) -> Non
     assert compiled(adapter, f"// π \x07\r\n{EMPTY}").ok
 
 
-
 def test_machine_code_is_traced_back_to_lines(adapter: GemminiAdapter) -> None:
     source = '#include "gemmini_api.h"\nvoid solution(int *a) {\n  a[0] = 1;\n  fence();\n  a[1] = 2;\n}\n'
     result = compiled(adapter, source)

@@ -1,13 +1,14 @@
-"""The public face of the search: start or resume a run, under its lease and within its limits."""
+"""The public face of the search: start or resume a run, under its lease and within its limits; have it confirmed."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from .journal import HEARTBEAT_S, Journal, Lease
 from .loop import SearchLoop
 from .models.base import Models
 from .settings import LIMITS, SearchSettings
-from .status import RunState, RunStatus, wall_seconds
+from .status import RunState, RunStatus, Searched, search_seconds
 from .toolbox import Toolbox, reason
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ async def search(
         raise AgentUsageError(f"{problem_id} has no baseline kernel: pass a source to start from")
     check_source(start)
     _check_priced(settings, models)
+    if settings.confirm is not None:  # hours later would be late to learn that it is not there
+        await toolbox.check_engine(detail.problem.target, settings.confirm)
     run_id = run_id or new_run_id()
     lease = journal.create(run_id, problem_id, models.spec, settings.model_dump(mode="json"), start)
     return await _drive(lease, detail.problem, toolbox, models, journal, Path(runs_dir), listener)
@@ -67,7 +70,8 @@ async def resume(
     limits: Mapping[str, Any] | None = None,
 ) -> RunStatus:
     """Go on with a run where its journal ends; nothing finished is done again. A finished run is returned as it is,
-    unless it gets new `limits` (some of settings.LIMITS): with those it goes on as if it had had them from the start.
+    unless it gets new `limits` (some of settings.LIMITS): with those it goes on as if it had had them from the start,
+    and its fastest kernels are confirmed after that, those that were confirmed already not again.
 
     Raises UnknownRunError, RunBusyError, and AgentUsageError for another model than the run's, and for limits that
     are no more than what the run has used.
@@ -77,7 +81,7 @@ async def resume(
         raise AgentUsageError(f"run {run_id!r} was made with model {row.model!r}, not {models.spec!r}")
     status = journal.status(run_id)
     if limits:
-        _check_limits(status, limits)
+        _check_limits(status, search_seconds(journal.events(run_id)), limits)
         _check_priced(SearchSettings.model_validate(row.settings | dict(limits)), models)
     elif status.state == "finished":
         return status
@@ -96,13 +100,13 @@ def _check_priced(settings: SearchSettings, models: Models) -> None:
         )
 
 
-def _check_limits(status: RunStatus, limits: Mapping[str, Any]) -> None:
+def _check_limits(status: RunStatus, searched_s: float, limits: Mapping[str, Any]) -> None:
     """Raises AgentUsageError."""
     used = {
         "iterations": status.iteration if status.state == "finished" else status.iteration - 1,
         "max_evaluations": status.evaluations,
         "max_cost_usd": status.cost_usd or 0.0,
-        "timeout_s": status.wall_s,
+        "timeout_s": searched_s,
     }
     for name, limit in limits.items():
         if name not in LIMITS:
@@ -128,10 +132,10 @@ async def _drive(
     run_id = lease.run_id
     try:
         settings = SearchSettings.model_validate(journal.run(run_id).settings)
-        before = wall_seconds(journal.events(run_id), None)
+        before = search_seconds(journal.events(run_id))
         journal.append(lease, "session", {"model": models.spec})
         journal.set_state(lease, "running")
-        loop = SearchLoop(run_id, problem, settings, lease, toolbox, models, journal, runs_dir, listener, before)
+        loop = SearchLoop(run_id, problem, settings, lease, toolbox, models, journal, runs_dir, listener)
         await _within_limits(loop, settings, before, journal, lease)
     finally:
         journal.release(lease)
@@ -141,9 +145,7 @@ async def _drive(
 async def _within_limits(
     loop: SearchLoop, settings: SearchSettings, before: float, journal: Journal, lease: Lease
 ) -> None:
-    """Run the loop and journal how it ended."""
-    began = time.monotonic()
-    left = None if settings.timeout_s is None else max(0.0, settings.timeout_s - before)
+    """Run the loop, have its kernels confirmed where that is asked for, and journal how it ended."""
     lost: list[LeaseLostError] = []
 
     async def beat(everything: anyio.CancelScope) -> None:
@@ -159,11 +161,12 @@ async def _within_limits(
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(beat, tasks.cancel_scope)
-            with anyio.move_on_after(left) as deadline:
-                ended = await _ended(loop)
-            if deadline.cancelled_caught and settings.timeout_s is not None:
-                elapsed = before + time.monotonic() - began
-                ended = _at_limit(LimitExceeded("time", elapsed, settings.timeout_s))
+            ended = await _searched(loop, settings, before)
+            if settings.confirm is not None and ended.state == "finished":
+                found = Searched(reason=ended.reason, limit=ended.limit)
+                ended = await _ended(partial(loop.confirm, settings.confirm, found), loop.run_id)
+                if ended.state == "finished":
+                    ended = ended._replace(limit=found.limit)
             tasks.cancel_scope.cancel()
     except BaseException as error:
         cancelled = isinstance(error, anyio.get_cancelled_exc_class())
@@ -177,6 +180,22 @@ async def _within_limits(
     loop.finish(ended.reason)
 
 
+async def _searched(loop: SearchLoop, settings: SearchSettings, before: float) -> _End:
+    """Search, unless the run stopped later than that. `before`: seconds in which it was searching already."""
+    if loop.searched is not None:
+        return _End("finished", loop.searched.reason, loop.searched.limit)
+    began = time.monotonic()
+    left = None if settings.timeout_s is None else max(0.0, settings.timeout_s - before)
+    ended: _End | None = None
+    with anyio.move_on_after(left) as deadline:
+        ended = await _ended(loop.run, loop.run_id)
+    if deadline.cancelled_caught and settings.timeout_s is not None:
+        elapsed = before + time.monotonic() - began
+        ended = _at_limit(LimitExceeded("time", elapsed, settings.timeout_s))
+    assert ended is not None
+    return ended
+
+
 class _End(NamedTuple):
     state: RunState
     reason: str
@@ -187,13 +206,14 @@ def _at_limit(limit: LimitExceeded) -> _End:
     return _End("finished", str(limit), limit.type)
 
 
-async def _ended(loop: SearchLoop) -> _End:
+async def _ended(part: Callable[[], Awaitable[str]], run_id: str) -> _End:
+    """How this part of the run ended."""
     try:
-        return _End("finished", await loop.run())
+        return _End("finished", await part())
     except LimitExceeded as limit:
         return _at_limit(limit)
     except LeaseLostError:
         raise
     except AgentError as error:
-        log.warning("run %s failed: %s", loop.run_id, error)
+        log.warning("run %s failed: %s", run_id, error)
         return _End("failed", str(error))

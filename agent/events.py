@@ -18,7 +18,7 @@ class SearchEvent(Record):
     run_id: str
     iteration: int
     iterations: int
-    phase: Literal["plan", "generate", "evaluate", "select"] | None = None
+    phase: Literal["plan", "generate", "evaluate", "select", "confirm"] | None = None
     candidate: str | None = Field(default=None, description="Set for `candidate` and `best`")
     option: str | None = None
     verdict: str | None = Field(default=None, description="Of the candidate; `duplicate` when it was seen before")

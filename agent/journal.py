@@ -45,7 +45,9 @@ CREATE TABLE IF NOT EXISTS leases (
 ) STRICT;
 """
 
-EventKind = Literal["session", "limits", "phase", "model", "profile", "candidate", "state"]
+EventKind = Literal[
+    "session", "limits", "phase", "model", "profile", "candidate", "searched", "confirm", "state"
+]  # fmt: skip
 _live_tokens: set[str] = set()  # leases held by this very process: its pid may be that of a dead one
 
 

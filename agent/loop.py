@@ -13,20 +13,21 @@ from ..hardware_adapters.base import InvalidSourceError, Problem, Profile, check
 from .beam import select
 from .budget import CostBudget, affordable
 from .candidate import ROOT, Candidate, Plan, attempts
+from .confirming import confirm
+from .each import each
 from .errors import AgentUsageError, LimitExceeded
 from .events import Listener
 from .journal import Journal, Lease
 from .models.base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest, Reply
 from .record import RunRecord
 from .settings import SearchSettings
+from .status import Searched
 from .toolbox import ProfileOutcome, Toolbox
 
 ATTEMPTS = 2  # a malformed reply is sent back once with what is wrong with it
 BARREN = 3  # iterations in a row without a new kernel, after which the search has dried up
 
 R = TypeVar("R", bound=Reply)
-T = TypeVar("T")
-S = TypeVar("S")
 
 
 class SearchLoop:
@@ -41,7 +42,6 @@ class SearchLoop:
         journal: Journal,
         runs_dir: Path,
         listener: Listener | None,
-        before_s: float,
     ) -> None:
         self.run_id = run_id
         self._problem = problem
@@ -49,7 +49,7 @@ class SearchLoop:
         self._toolbox = toolbox
         self._models = models
         self._source = journal.run(run_id).source
-        self._record = RunRecord(lease, journal, settings, runs_dir, listener, before_s)
+        self._record = RunRecord(lease, journal, settings, runs_dir, listener)
         self._budget = CostBudget(settings.max_cost_usd, self._record.cost_usd or 0.0)
         self._model_slots = anyio.CapacityLimiter(settings.max_parallel_model)
         self._engine_slots = anyio.CapacityLimiter(settings.max_parallel_engine)
@@ -89,12 +89,23 @@ class SearchLoop:
             return f"utilisation of {settings.stop_utilisation:.0%} reached"
         return f"all {settings.iterations} iterations done"
 
+    # ------------------------------------------------------------ end
+
+    @property
+    def searched(self) -> Searched | None:
+        """Why the search ended, where a run stopped later than that."""
+        return self._record.searched
+
+    async def confirm(self, engine: str, ended: Searched) -> str:
+        """After the search: see confirming.py. Returns why the run ended; raises as `run`."""
+        return await confirm(self._record, self._toolbox, self._problem, engine, ended, self._engine_slots)
+
     def finish(self, why: str) -> None:
         self._record.write_best()
         self._record.tell("finished", message=why)
 
     def _reached(self) -> bool:
-        best = self._record.best
+        best = self._record.fastest
         used = best.evaluation.utilisation if best and best.evaluation else None
         return used is not None and used >= self._settings.stop_utilisation
 
@@ -104,9 +115,9 @@ class SearchLoop:
         self._record.tell("phase", phase="plan")
         known = attempts(self._record.settled())
         history = tuple(entry for entries in known.values() for entry in entries)
-        best = self._record.best
+        best = self._record.fastest
         assert best is not None
-        profiles = await _each(beam, self._profile)
+        profiles = await each(beam, self._profile)
         requests = [
             PlanRequest(
                 key=f"{iteration}.{index}.{slot}",
@@ -127,7 +138,7 @@ class SearchLoop:
             for index, parent in enumerate(beam)
             for slot in range(self._settings.plans)
         ]
-        replies = await _each(requests, self._one_plan)
+        replies = await each(requests, self._one_plan)
         return [(request.key, request.parent, reply) for request, reply in zip(requests, replies, strict=True)]
 
     async def _one_plan(self, request: PlanRequest) -> PlanReply:
@@ -181,7 +192,7 @@ class SearchLoop:
             if not requests:
                 break
             self._record.tell("phase", phase="generate")
-            replies = await _each(requests, self._one_code)
+            replies = await each(requests, self._one_code)
             written = [
                 (
                     request,
@@ -261,7 +272,7 @@ class SearchLoop:
             first.setdefault(candidate.digest, candidate.id)
         # Journalled evaluations of this batch are counted already, wherever in it they stand.
         allowed = affordable(record.evaluations, len(fresh), self._settings.max_evaluations)
-        await _each(fresh[:allowed], self._judge)
+        await each(fresh[:allowed], self._judge)
         if allowed < len(fresh):
             raise LimitExceeded("evaluations", record.evaluations, float(self._settings.max_evaluations or 0))
         return [record.candidates[candidate.id] for candidate in wanted]
@@ -272,23 +283,3 @@ class SearchLoop:
                 self._problem.id, candidate.source, engine=self._settings.engine, seed=self._settings.seed
             )
         self._record.finished(candidate.model_copy(update={"evaluation": evaluation}))
-
-
-async def _each(items: Sequence[S], work: Callable[[S], Awaitable[T]]) -> list[T]:
-    """All at once; results in the order of the items. When some fail, the others still end (they are paid for),
-    then the failure of the first item that has one is raised, without a group around it."""
-    results: dict[int, T] = {}
-    failures: dict[int, Exception] = {}
-
-    async def one(index: int, item: S) -> None:
-        try:
-            results[index] = await work(item)
-        except Exception as error:
-            failures[index] = error
-
-    async with anyio.create_task_group() as tasks:
-        for index, item in enumerate(items):
-            tasks.start_soon(one, index, item)
-    if failures:
-        raise failures[min(failures)]
-    return [results[index] for index in range(len(items))]

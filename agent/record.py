@@ -9,11 +9,13 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from .candidate import Candidate, place
+from ..hardware_adapters.base import Evaluation
+from .candidate import ROOT, Candidate, place
+from .confirmation import Confirmation, confirmation, ranked
 from .events import Listener, SearchEvent
 from .journal import EventKind, Journal, Lease
 from .settings import SearchSettings
-from .status import Mark
+from .status import Mark, Searched, search_seconds, wall_seconds
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,6 @@ class RunRecord:
         settings: SearchSettings,
         runs_dir: Path,
         listener: Listener | None,
-        before_s: float,
     ) -> None:
         self.run_id = lease.run_id
         self.settings = settings
@@ -37,15 +38,19 @@ class RunRecord:
         self.evaluations = 0
         self.model_calls = 0
         self.cost_usd: float | None = 0.0
-        self.best: Candidate | None = None
+        self.fastest: Candidate | None = None  # by the engine of the search, which alone steers the search
+        self.best: Candidate | None = None  # what the run reports: never a kernel that was refused when confirming
         self.iteration = 0
         self._results: dict[str, dict[str, Any]] = {}
         self._lease = lease
         self._journal = journal
         self._folder = runs_dir / lease.run_id
         self._listener = listener
-        self._began = time.monotonic() - before_s
-        for event in journal.events(lease.run_id, sources=True):
+        events = journal.events(lease.run_id, sources=True)
+        self._began = time.monotonic() - wall_seconds(events, None)
+        self._search_began = time.monotonic() - search_seconds(events)
+        self._reopened = sum(event["kind"] == "limits" for event in events)
+        for event in events:
             if event["key"] is not None:
                 self._results[event["key"]] = {**event["data"], "source": event["source"]}
                 self._count(event["kind"], event["data"])
@@ -91,7 +96,11 @@ class RunRecord:
         option = candidate.plan.option if candidate.plan else None
         known = {"candidate": candidate.id, "option": option, "verdict": verdict}
         latency = candidate.latency if candidate.passed else None
-        better = candidate.passed and (self.best is None or candidate.order < self.best.order)
+        if candidate.passed and (self.fastest is None or candidate.order < self.fastest.order):
+            self.fastest = candidate
+        found = self.confirming(candidate)
+        eligible = candidate.passed and (found is None or found.passed)
+        better = eligible and (self.best is None or candidate.order < self.best.order)
         if better:
             self.best = candidate
         self.tell("candidate", latency=latency, **known)
@@ -103,13 +112,57 @@ class RunRecord:
     def settled(self) -> list[Candidate]:
         return sorted(self.candidates.values(), key=lambda c: place(c.id))
 
+    # ------------------------------------------------------------ confirming
+
+    @property
+    def searched(self) -> Searched | None:
+        """Why the search ended; None while it goes on, or goes on again with larger limits."""
+        data = self.get(self._searched_key)
+        return Searched.model_validate(data) if data else None
+
+    @property
+    def _searched_key(self) -> str:
+        return f"searched/{self._reopened}"
+
+    def end_search(self, ended: Searched) -> None:
+        """From here on the kernels of this run are known; a resumed run goes on here."""
+        self.put("searched", self._searched_key, ended.model_dump())
+        for key in list(self._results):
+            if key.startswith("candidate/"):
+                self.restored(key.removeprefix("candidate/"))
+
+    def confirming(self, candidate: Candidate) -> Confirmation | None:
+        data = self.get(f"confirm/{candidate.id}")
+        if data is None or candidate.evaluation is None:
+            return None
+        return confirmation(data, candidate.evaluation)
+
+    def put_confirmation(self, candidate: Candidate, said: Evaluation) -> None:
+        data = {"candidate": candidate.id, "evaluation": said.model_dump(mode="json")}
+        self.put("confirm", f"confirm/{candidate.id}", data)
+
+    def confirmations(self) -> tuple[Confirmation, ...]:
+        """Of this search and of those with smaller limits, the best first."""
+        return ranked(found for candidate in self.settled() if (found := self.confirming(candidate)))
+
+    def settle_best(self) -> None:
+        """The best is the best that was confirmed, or none; as it is when nothing was."""
+        found = self.confirmations()
+        if not found:
+            return
+        first = found[0]
+        self.best = self.candidates[first.candidate] if first.best else None
+        if self.best is None:
+            (self._folder / "best.c").unlink(missing_ok=True)
+
     # ------------------------------------------------------------ telling
 
     def tell(self, kind: Literal["started", "phase", "candidate", "best", "finished"], **more: Any) -> None:
         """A listener that fails must not stop a search that costs money."""
         if self._listener is None:
             return
-        s, elapsed = self.settings, time.monotonic() - self._began
+        s, now = self.settings, time.monotonic()
+        limited = s.timeout_s is not None and self.searched is None  # confirming has time of its own
         root = self.candidates.get("0")
         cost_left = None if s.max_cost_usd is None else max(0.0, s.max_cost_usd - (self.cost_usd or 0.0))
         event = SearchEvent(
@@ -124,8 +177,8 @@ class RunRecord:
             model_calls=self.model_calls,
             cost_usd=self.cost_usd,
             cost_left_usd=cost_left,
-            elapsed_s=elapsed,
-            time_left_s=None if s.timeout_s is None else max(0.0, s.timeout_s - elapsed),
+            elapsed_s=now - self._began,
+            time_left_s=max(0.0, (s.timeout_s or 0.0) - (now - self._search_began)) if limited else None,
             **more,
         )
         try:
@@ -135,7 +188,7 @@ class RunRecord:
 
     def write_best(self) -> None:
         """`best.c` in the run's folder, replaced as a whole: a reader never sees half a kernel."""
-        best, root = self.best, self.candidates.get("0")
+        best, root = self.best, self.candidates.get(ROOT)
         if best is None or best.evaluation is None or best.evaluation.latency is None:
             return
         result, latency = best.evaluation, best.evaluation.latency
@@ -145,6 +198,7 @@ class RunRecord:
             f" * latency:  {latency.value:.10g} {latency.unit} ({result.source}; {latency.statistic})\n"
             f" * engine:   {result.engine} {result.engine_version}\n"
             f" * speed-up: {speedup}\n"
+            f"{self._confirmed_line()}"
             f" * run:      {self.run_id}, candidate {best.id}\n"
             " */\n"
         )
@@ -159,6 +213,10 @@ class RunRecord:
         finally:
             with contextlib.suppress(FileNotFoundError):
                 fresh.unlink()
+
+    def _confirmed_line(self) -> str:
+        found = self.confirming(self.best) if self.best else None
+        return f" * confirmed: {found.figure}\n" if found else ""
 
 
 def mark(candidate: Candidate | None, path: Path | None = None) -> Mark | None:

@@ -41,6 +41,13 @@ class SearchSettings(BaseModel):
     max_parallel_model: int = Field(default=8, ge=1, le=64)
     max_parallel_engine: int = Field(default=2, ge=1, le=256)
     engine: str | None = Field(default=None, description="Engine to judge by; the target's default when not given")
+    confirm: str | None = Field(
+        default=None, description="Engine that judges the fastest kernels once more, after the search"
+    )
+    confirm_top: int = Field(default=3, ge=1, le=32, description="Kernels that `confirm` judges, from the fastest down")
+    confirm_timeout_s: float = Field(
+        3600.0, gt=0, le=7200, description="Wall clock of each of these; not part of `timeout_s`"
+    )
 
     @classmethod
     def offline(cls, **changes: object) -> Self:

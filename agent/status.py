@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import Field
 
 from ..hardware_adapters.base import Evaluation, Record
 from .candidate import ROOT, place
+from .confirmation import Confirmation, confirmation, ranked
 from .errors import LimitType
 
 RunState = Literal["running", "interrupted", "finished", "cancelled", "failed"]
@@ -42,6 +44,13 @@ class Step(Record):
     latency: float | None = None
 
 
+class Searched(Record):
+    """Why a search ended whose kernels are then confirmed."""
+
+    reason: str
+    limit: LimitType | None = None
+
+
 class RunStatus(Record):
     run_id: str
     problem: str
@@ -57,8 +66,14 @@ class RunStatus(Record):
     cost_usd: float | None = Field(description="None: the model's price is not known")
     wall_s: float
     baseline: Mark | None = Field(default=None, description="The kernel the search started from")
-    best: Mark | None = None
+    best: Mark | None = Field(
+        default=None,
+        description="Latency by the search's engine; once kernels were confirmed, the best of those, or none",
+    )
     speedup: float | None = Field(default=None, description="Baseline latency / best latency")
+    confirmations: tuple[Confirmation, ...] = Field(
+        default=(), description="What the engine `confirm` said of the fastest kernels, the best first"
+    )
     stop_reason: str | None = None
     limit: LimitType | None = Field(
         default=None, description="Which limit ended it; resumed with more of it, it goes on"
@@ -78,6 +93,8 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
     calls = duplicates = iteration = 0
     evaluations: dict[str, Evaluation] = {}
     candidates: dict[str, dict[str, Any]] = {}
+    confirmed: list[Confirmation] = []
+    searched = False
     state: str = "running"
     reason: str | None = None
     limit: LimitType | None = None
@@ -95,6 +112,10 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
                 duplicates += 1
             elif data.get("evaluation"):
                 evaluations[data["id"]] = Evaluation.model_validate(data["evaluation"])
+        elif kind == "confirm":
+            confirmed.append(confirmation(data, evaluations[data["candidate"]]))
+        elif kind in ("searched", "limits"):
+            searched = kind == "searched"  # larger limits open the search again
         elif kind == "phase":
             iteration = max(iteration, data["iteration"])
         elif kind == "state":
@@ -102,7 +123,15 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
     if state == "running" and not alive:
         state = "interrupted"
     marks = {key: mark for key, value in evaluations.items() if (mark := _mark(key, value))}
-    best = min(marks.values(), key=lambda m: (m.latency, place(m.candidate)), default=None)
+    confirmations = ranked(confirmed)
+    if searched and confirmations:
+        best = marks[confirmations[0].candidate] if confirmations[0].best else None
+    else:
+        refused = {c.candidate for c in confirmations if not c.passed}
+        eligible = [m for m in marks.values() if m.candidate not in refused]
+        best = min(eligible, key=lambda m: (m.latency, place(m.candidate)), default=None)
+        chosen = best and best.candidate
+        confirmations = tuple(c.model_copy(update={"best": c.candidate == chosen}) for c in confirmations)
     baseline = marks.get(ROOT)
     first = evaluations.get(ROOT)
     return RunStatus(
@@ -122,16 +151,19 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
         baseline=baseline,
         best=best,
         speedup=baseline.latency / best.latency if baseline and best else None,
+        confirmations=confirmations,
         stop_reason=reason,
         limit=limit,
         lineage=_lineage(best.candidate if best else None, candidates, evaluations),
     )
 
 
-def wall_seconds(events: list[dict[str, Any]], now: float | None) -> float:
+def wall_seconds(events: Iterable[dict[str, Any]], now: float | None) -> float:
     """Time in which a process drove the run: each session from its start to its last event (or to now)."""
     total, start, last = 0.0, None, 0.0
     for event in events:
+        if event["kind"] == "limits":  # given before the session begins that goes on with them
+            continue
         if event["kind"] == "session":
             total += last - start if start is not None else 0.0
             start = event["at"]
@@ -139,6 +171,19 @@ def wall_seconds(events: list[dict[str, Any]], now: float | None) -> float:
     if start is None:
         return 0.0
     return max(0.0, total + (max(now, last) if now is not None else last) - start)
+
+
+def search_seconds(events: Iterable[dict[str, Any]]) -> float:
+    """Of `wall_seconds` those that count for the time limit: confirming does not."""
+    searching: list[dict[str, Any]] = []
+    over = False
+    for event in events:
+        if event["kind"] == "limits":
+            over = False
+        elif not over:
+            searching.append(event)
+            over = event["kind"] == "searched"
+    return wall_seconds(searching, None)
 
 
 def _mark(identity: str, evaluation: Evaluation) -> Mark | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 from pydantic import Field, ValidationError
 
-from ..hardware_adapters.base import Evaluation, Problem, Profile, Record, Rewrite
+from ..hardware_adapters.base import Evaluation, Problem, Profile, Record, Rewrite, TargetStatus
 from ..menus.option import Option
 from .errors import InfrastructureError, ToolUsageError
 
@@ -121,7 +121,18 @@ class Toolbox:
         arguments = {"problem": problem, "source": source, "engine": engine, "seed": seed}
         if timeout_s is not None:
             arguments["timeout_s"] = timeout_s
-        return _parsed(Evaluation, await self._call("simulate_kernel", arguments), "simulate_kernel")
+        data = await self._call("simulate_kernel", arguments, longer_s=timeout_s or 0.0)
+        return _parsed(Evaluation, data, "simulate_kernel")
+
+    async def check_engine(self, target: str, engine: str) -> None:
+        """Raises ToolUsageError for an engine unknown to the server, InfrastructureError for one that it lacks."""
+        data = await self._call("list_targets", {})
+        targets = [_parsed(TargetStatus, entry, "list_targets") for entry in data.get("targets", ())]
+        engines = {status.name: status for found in targets if found.name == target for status in found.engines}
+        if engine not in engines:
+            raise ToolUsageError(f"unknown engine {engine!r}: {target} has {', '.join(engines) or 'none'}")
+        if not engines[engine].available:
+            raise InfrastructureError(f"engine {engine!r} is not available: {engines[engine].reason}")
 
     async def profile(self, problem: str, source: str, *, engine: str | None = None) -> ProfileOutcome:
         data = await self._call("profile_kernel", {"problem": problem, "source": source, "engine": engine})
@@ -148,11 +159,11 @@ class Toolbox:
             following = part.get("next_offset")
         raise InfrastructureError(f"{tool} keeps returning further pages of {field!r}")
 
-    async def _call(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def _call(self, tool: str, arguments: Mapping[str, Any], *, longer_s: float = 0.0) -> dict[str, Any]:
+        """`longer_s`: time that the call may take besides what any call may."""
         given = {name: value for name, value in arguments.items() if value is not None}
-        result = await self._guarded(
-            tool, lambda: self._client.call_tool(tool, given, read_timeout_seconds=self._call_timeout_s)
-        )
+        allowed_s = self._call_timeout_s + longer_s
+        result = await self._guarded(tool, lambda: self._client.call_tool(tool, given, read_timeout_seconds=allowed_s))
         if isinstance(result.structured_content, dict):
             return dict(result.structured_content)
         try:

@@ -188,7 +188,7 @@ class Compilation(Record):
 
 class Latency(Record):
     value: float
-    unit: str = Field(description="cycles, ns or us")
+    unit: str = Field(description="cycles, ns, us, or instructions: never compared with one another")
     statistic: str = Field(description="What was timed, e.g. 'first call, cold memory'")
     spread: float | None = Field(
         default=None, description="Interquartile range in the same unit; None for one deterministic run"
@@ -236,6 +236,7 @@ class Evaluation(Record):
     seed: int
     counters: dict[str, int | None] = Field(default_factory=dict)
     seconds: dict[str, float] = Field(default_factory=dict, description="Wall clock of compile, simulate, check")
+    log: str | None = Field(default=None, description="File with what the engine printed, where it is kept")
     cached: bool = False
 
     @property
@@ -312,6 +313,7 @@ class EngineStatus(Record):
     source: LatencySource
     trust: str = Field(description="How far its numbers were verified, and against what")
     default: bool = False
+    patience_s: float = Field(default=60.0, description="Wall clock that suits one evaluation")
 
 
 class TargetStatus(Record):
@@ -337,6 +339,14 @@ class HardwareAdapter(ABC):
     @abstractmethod
     def engines(self) -> list[EngineStatus]:
         """Every engine of this target, available or not; exactly one is the default."""
+
+    def engine(self, name: str | None = None) -> EngineStatus:
+        """The engine of this name, the default one without a name. Raises UnknownEngineError."""
+        engines = self.engines()
+        chosen = next((e for e in engines if (e.default if name is None else e.name == name)), None)
+        if chosen is None:
+            raise UnknownEngineError(str(name), [e.name for e in engines])
+        return chosen
 
     def configuration(self, engine: str) -> str:
         """Digest of whatever else decides this engine's results (compiler, flags, settings): part of the cache key."""

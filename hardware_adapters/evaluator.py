@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import anyio.to_thread
 
-from .base import Evaluation, HardwareAdapter, Problem, UnknownEngineError, check_source, kernel_identity
+from .base import Evaluation, HardwareAdapter, Problem, check_source, kernel_identity
 from .registry import adapter_for
 from .store import EvaluationCache, Home
 
@@ -22,12 +22,12 @@ async def evaluate(
     *,
     engine: str | None = None,
     seed: int = 0,
-    timeout_s: float = 60.0,
+    timeout_s: float | None = None,
     home: Home | None = None,
     use_cache: bool = True,
     adapter: HardwareAdapter | None = None,
 ) -> Evaluation:
-    """As HardwareAdapter.evaluate; an answer from the cache has `cached=True`.
+    """As HardwareAdapter.evaluate; an answer from the cache has `cached=True`. timeout_s=None: what suits the engine.
 
     Timeouts are not remembered, nor are failures of the infrastructure (they are exceptions): both may pass next time.
     Raises UsageError, EnvironmentLackError, EngineFailure.
@@ -36,6 +36,8 @@ async def evaluate(
     adapter = adapter or adapter_for(problem_id, home)
     problem = adapter.problem(problem_id)
     check_source(source)
+    if timeout_s is None:
+        timeout_s = (await anyio.to_thread.run_sync(adapter.engine, engine)).patience_s
     if not use_cache:
         return await adapter.evaluate(problem, source, engine=engine, seed=seed, timeout_s=timeout_s)
     keys = await anyio.to_thread.run_sync(_keys, adapter, problem, source, engine, seed)
@@ -76,10 +78,7 @@ class _Keys(NamedTuple):
 
 def _keys(adapter: HardwareAdapter, problem: Problem, source: str, engine: str | None, seed: int) -> _Keys:
     """Digests of everything an evaluation depends on. Raises UnknownEngineError."""
-    engines = adapter.engines()
-    chosen = next((e for e in engines if (e.default if engine is None else e.name == engine)), None)
-    if chosen is None:
-        raise UnknownEngineError(str(engine), [e.name for e in engines])
+    chosen = adapter.engine(engine)
     parts = [
         problem.digest,
         kernel_identity(source),

@@ -27,6 +27,7 @@ class Limits(NamedTuple):
     file_bytes: int = 128 << 20
     memory_bytes: int | None = 4 << 30
     output_bytes: int = 1 << 20
+    processors: int = 1  # that the program may keep busy
 
 
 class Finished(NamedTuple):
@@ -45,7 +46,7 @@ async def run(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str
     stdin is empty; no descriptor but stdout and stderr is inherited. Raises OSError when there is no shell.
     """
     script = _LIMITED.format(
-        cpu=math.ceil(limits.wall_s) + 1,
+        cpu=math.ceil(limits.wall_s * limits.processors) + 1,
         file=max(1, limits.file_bytes // 512),
         memory=f"ulimit -v {limits.memory_bytes // 1024} 2>/dev/null;" if limits.memory_bytes else "",
     )

@@ -78,6 +78,10 @@ def optimize(
     max_cost: MaxCost = None,
     max_evaluations: MaxEvaluations = None,
     timeout: Timeout = None,
+    confirm: Annotated[
+        str | None, typer.Option("--confirm", metavar="ENGINE", help="judge the fastest kernels with this engine too")
+    ] = None,
+    confirm_top: Annotated[int | None, typer.Option("--confirm-top", min=1, help="how many of them; 3")] = None,
     json: Json = False,
 ) -> None:
     """Search for a faster kernel: plan, generate, simulate, select, again."""
@@ -86,6 +90,7 @@ def optimize(
     changes = {
         "engine": engine, "iterations": iterations, "plans": plans, "codes": codes, "beam": beam, "seed": seed,
         "max_cost_usd": max_cost, "max_evaluations": max_evaluations, "timeout_s": timeout,
+        "confirm": confirm, "confirm_top": confirm_top,
     }  # fmt: skip
     changes = {key: value for key, value in changes.items() if value is not None}
     sys.exit(searching.optimize(problem, source, model, server or [], changes, json))

@@ -81,7 +81,9 @@ class Display:
         self._seen_at = self._clock()
         self._event = event
         if not self._live and (
-            event.kind in ("started", "best", "finished") or self._clock() - self._last_line > LINE_EVERY_S
+            event.kind in ("started", "best", "finished")
+            or event.phase == "confirm"
+            or self._clock() - self._last_line > LINE_EVERY_S
         ):
             self._last_line = self._clock()
             self._console.print(_line(event), soft_wrap=True)
@@ -145,6 +147,8 @@ def _line(event: SearchEvent) -> str:
     best = ""
     if event.best and event.baseline:
         best = f"best {event.best.latency:,.0f} {event.best.unit} ({event.baseline.latency / event.best.latency:.2f}x)"
+    if event.phase == "confirm":
+        return f"[{event.elapsed_s:6.1f} s] confirm: {event.message}"
     option = f" by {event.option}" if event.kind == "best" and event.option else ""
     return (
         f"[{event.elapsed_s:6.1f} s] {event.kind}: iteration {event.iteration}/{event.iterations}, "

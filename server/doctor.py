@@ -76,7 +76,8 @@ def _engines() -> list[Check]:
     checks = []
     for target, adapter in adapters().items():
         for engine in adapter.engines():
-            found = f"{engine.version or ''} {engine.source}: {engine.trust}".strip()
+            here = f"{engine.version or ''} ({engine.reason})" if engine.available else "not available"
+            found = f"{here}. {engine.trust}".strip()
             checks.append(
                 Check(f"engine {target}/{engine.name}", engine.available, found, engine.reason, engine.default)
             )

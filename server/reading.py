@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 from ..agent.errors import AgentUsageError, UnknownRunError
@@ -15,6 +16,7 @@ from .shell import DONE, emit, guarded
 NO_TERMINAL_COLUMNS = 120
 MIN_COLUMNS = 40
 LABEL = 11  # columns that the names of the figures take
+MAX_MESSAGE = 120
 
 
 def find_run(journal: Journal, name: str) -> str:
@@ -82,6 +84,7 @@ def status_json(status: RunStatus, home: Home | None) -> dict[str, Any]:
         "evaluations": status.evaluations, "model_calls": status.model_calls,
         "tokens": status.tokens.model_dump(), "cost_usd": status.cost_usd, "wall_s": status.wall_s,
         "stop_reason": status.stop_reason, "limit": status.limit,
+        "confirmations": [found.model_dump() for found in status.confirmations],
     }  # fmt: skip
 
 
@@ -94,14 +97,17 @@ def summary_lines(status: RunStatus, home: Home) -> list[str]:
 
     lines = _wrapped(f"{status.problem}  run {status.run_id}", width)
     lines += _wrapped(f"{status.state}: {status.stop_reason or 'still running'}", width)
-    if status.baseline is None or status.best is None:
+    if status.baseline is None or (status.best is None and not status.confirmations):
         return [*lines, "no kernel passed its evaluation"]
-    lines += ["", *lineage_lines(status, width), ""]
+    lines += ["", *lineage_lines(status, width), ""] if status.lineage else [""]
     lines += entry("baseline", _mark(status.baseline))
-    lines += entry("best", _mark(status.best))
-    if trust := _trust(status):
+    lines += entry("best", _mark(status.best) if status.best else "none")
+    if status.best and (trust := _trust(status)):
         lines += entry("", trust)
-    lines += entry("speed-up", f"{status.speedup:.2f}x")
+    if status.speedup is not None:
+        lines += entry("speed-up", f"{status.speedup:.2f}x")
+    for label, text in _confirmations(status):
+        lines += entry(label, text)
     cost = "price not known" if status.cost_usd is None else f"{status.cost_usd:.2f} USD"
     lines += entry(
         "spent", f"{status.evaluations} evaluations, {status.model_calls} model calls, {cost}, {status.wall_s:.0f} s"
@@ -134,6 +140,15 @@ def lineage_lines(status: RunStatus, width: int) -> list[str]:
             lines.append(f"{start}{step.option}" + (f": {plan.lstrip()}" if plan.strip(" …") else ""))
         before = step.latency or before
     return lines
+
+
+def _confirmations(status: RunStatus) -> Iterator[tuple[str, str]]:
+    """Each kernel that another engine judged too: what the search's engine said, and what that one says."""
+    for found in status.confirmations:
+        before = f"{found.candidate:<12} {found.searched_latency:,.0f} {found.searched_unit} on {status.engine}"
+        message = textwrap.shorten(found.message, MAX_MESSAGE, placeholder=" …")
+        said = found.figure if found.passed else f"{found.verdict} on {found.engine}: {message}"
+        yield "confirmed" if found.passed else "refused", f"{before}; {said}{'  <- best' if found.best else ''}"
 
 
 def _trust(status: RunStatus) -> str | None:

@@ -17,7 +17,6 @@ from ..agent.models.base import make_models
 from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
 from ..agent.toolbox import Toolbox
-from ..hardware_adapters.base import UnknownEngineError
 from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
 from ..tools.search import default_model
@@ -35,7 +34,7 @@ def optimize(
 ) -> int:
     def command() -> int:
         if not servers:
-            _check(problem, changes.get("engine"))
+            _check(problem, changes.get("engine"), changes.get("confirm"))
         spec = model or default_model()
         if model is None and spec == "offline":
             say("model: offline, the rule-based tuner (no ANTHROPIC_API_KEY set; --model chooses another)")
@@ -90,14 +89,12 @@ def _settings(make: Callable[[], SearchSettings]) -> SearchSettings:
         raise AgentUsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
-def _check(problem: str, engine: str | None) -> None:
+def _check(problem: str, *engines: str | None) -> None:
     """Typos are refused before anything starts. Raises UnknownProblemError, UnknownEngineError."""
     adapter = adapter_for(problem)
     adapter.problem(problem)
-    if engine is not None:
-        names = [status.name for status in adapter.engines()]
-        if engine not in names:
-            raise UnknownEngineError(engine, names)
+    for engine in filter(None, engines):
+        adapter.engine(engine)
 
 
 def _run(run_id: str, problem: str, servers: list[str], engine: str | None, as_json: bool, drive: Drive) -> int:
@@ -136,6 +133,9 @@ def _run(run_id: str, problem: str, servers: list[str], engine: str | None, as_j
         return ENVIRONMENT
     if status.limit is not None:
         say(f"go on with: autocomp-mcp resume {run_id} {LIMIT_OPTIONS[status.limit]}")
+    if status.best is None and status.confirmations:
+        say(f"autocomp-mcp: {status.stop_reason}")
+        return KERNEL_FAILED
     return DONE if status.best is not None else LIMIT
 
 

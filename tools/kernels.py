@@ -9,13 +9,15 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
-from ..hardware_adapters.base import Compilation, Evaluation, Profile, UnknownEngineError, UsageError
-from .bench import Bench, heartbeat, reported
+from ..hardware_adapters.base import Compilation, Evaluation, Profile, UsageError
+from .bench import Bench, heartbeat, in_thread, reported
 from .problems import ProblemId
 from .results import ProfileResult, answer, short_compilation, short_evaluation, short_profile
 
 Source = Annotated[str, Field(description="The kernel's full text, at most 512 KiB")]
 Engine = Annotated[str | None, Field(description="Engine name from list_targets; default: the target's simulator")]
+HOST_PATIENCE_S = 45.0  # hosts commonly give a call up after a minute
+MAX_TIMEOUT_S = 7200.0  # RTL simulation of a large kernel
 # Kernels run inside a simulated machine: nothing outside the cache of results changes.
 RUNS_HERE = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
@@ -45,7 +47,10 @@ def register(server: MCPServer, bench: Bench) -> None:
         ctx: Context,
         engine: Engine = None,
         seed: Annotated[int, Field(ge=0, description="Varies the input data")] = 0,
-        timeout_s: Annotated[float, Field(gt=0, le=45, description="Give up after so many seconds")] = 45.0,
+        timeout_s: Annotated[
+            float | None,
+            Field(gt=0, le=MAX_TIMEOUT_S, description="Give up after so many seconds; default: what suits the engine"),
+        ] = None,
     ) -> Annotated[CallToolResult, Evaluation]:
         """Is this kernel correct, and how fast? Compiles it, runs it on several input sets in the simulator, compares
         every output element, and estimates the latency.
@@ -53,13 +58,15 @@ def register(server: MCPServer, bench: Bench) -> None:
         The main tool: call it after every change. `verdict` is passed, compile_error, wrong_result, crashed, timed_out
         or rejected; anything but passed is a normal result whose `message`, `fault`, `mismatches` and diagnostics say
         what to mend. Latency is an estimate with a stated error, and comes with utilisation against the roofline bound.
-        To learn *why* it is slow, use profile_kernel. About 0.2 to 2 s; large problems up to `timeout_s`. Same kernel
-        again: answered from the cache.
+        To learn *why* it is slow, use profile_kernel. About 0.2 to 2 s; large problems up to 45 s, RTL engines
+        minutes to an hour. Same kernel again: answered from the cache.
         """
         with reported():
-            _check_simulator(bench, problem, engine)
+            allowed_s = await in_thread(_patience_s, bench, problem, engine)
+            if timeout_s is not None:
+                allowed_s = timeout_s
             async with heartbeat(ctx, "compiling and simulating"):
-                evaluation = await bench.evaluate(problem, source, engine=engine, seed=seed, timeout_s=timeout_s)
+                evaluation = await bench.evaluate(problem, source, engine=engine, seed=seed, timeout_s=allowed_s)
         return answer(short_evaluation(evaluation))
 
     @server.tool(title="Profile a kernel", annotations=RUNS_HERE)
@@ -83,13 +90,12 @@ def register(server: MCPServer, bench: Bench) -> None:
         return answer(ProfileResult(evaluation=short_evaluation(result)))
 
 
-def _check_simulator(bench: Bench, problem: str, engine: str | None) -> None:
-    """simulate_kernel runs simulators only: a host may allow it freely, unlike time on a device."""
-    if engine is None:
-        return
-    simulators = [status.name for status in bench.adapter_for(problem).engines() if status.kind == "simulator"]
-    names = [status.name for status in bench.adapter_for(problem).engines()]
-    if engine not in names:
-        raise UnknownEngineError(engine, names)
-    if engine not in simulators:
-        raise UsageError(f"engine {engine!r} is hardware, not a simulator; simulators here: {', '.join(simulators)}")
+def _patience_s(bench: Bench, problem: str, engine: str | None) -> float:
+    """How long an evaluation may take where the caller does not say. simulate_kernel runs simulators only: a host may
+    allow it freely, unlike time on a device. Raises UnknownEngineError, UsageError."""
+    adapter = bench.adapter_for(problem)
+    chosen = adapter.engine(engine)
+    if chosen.kind != "simulator":
+        simulators = ", ".join(status.name for status in adapter.engines() if status.kind == "simulator")
+        raise UsageError(f"engine {engine!r} is hardware, not a simulator; simulators here: {simulators}")
+    return HOST_PATIENCE_S if chosen.default else chosen.patience_s

@@ -20,7 +20,7 @@ from ..agent.errors import AgentError, AgentUsageError, InfrastructureError, Unk
 from ..agent.journal import Journal
 from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
-from ..hardware_adapters.base import AdapterError, UnknownEngineError, check_source
+from ..hardware_adapters.base import AdapterError, check_source
 from .bench import MAX_ERROR, Bench, in_thread, reported
 from .problems import ProblemId
 from .results import answer, clip, page
@@ -35,6 +35,7 @@ DEFAULT_ANTHROPIC_MODEL = "claude-sonnet-5-5"
 MAX_WAIT_S = 45.0
 POLL_S = 0.25
 MAX_LINEAGE_TEXT = 300
+MAX_CONFIRMATIONS = 8
 
 RunId = Annotated[str, Field(description="As returned by start_search", min_length=1, max_length=64)]
 
@@ -187,9 +188,8 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
             where = clip(".".join(map(str, first["loc"])) or "settings")
             raise ToolError(f"settings: {where}: {first['msg']}; known settings: {known}") from error
         with reported():
-            engines = [status.name for status in await in_thread(adapter.engines)]
-            if chosen.engine not in (None, *engines):
-                raise UnknownEngineError(str(chosen.engine), engines)
+            for engine in filter(None, (chosen.engine, chosen.confirm)):
+                await in_thread(adapter.engine, engine)
         run_id = await jobs.start(server, problem, spec, chosen, source)
         return answer(await _status(jobs, run_id, 0))
 
@@ -236,7 +236,7 @@ def _jobs(ctx: Context) -> Jobs:
 
 
 def _news(status: RunStatus) -> tuple[object, ...]:
-    return status.state, status.best and status.best.candidate
+    return status.state, status.best and status.best.candidate, len(status.confirmations)
 
 
 async def _status(jobs: Jobs, run_id: str, offset: int) -> SearchStatus:
@@ -248,5 +248,9 @@ async def _status(jobs: Jobs, run_id: str, offset: int) -> SearchStatus:
         raise ToolError(str(error)) from error
     source, more = page(status.best_source, offset) if status.best_source else (None, None)
     steps = tuple(s.model_copy(update={"plan": s.plan and s.plan[:MAX_LINEAGE_TEXT]}) for s in status.lineage[-24:])
-    short = status.model_copy(update={"best_source": source, "lineage": steps})
+    found = tuple(
+        c.model_copy(update={"message": clip(c.message, MAX_LINEAGE_TEXT // 2)})
+        for c in status.confirmations[:MAX_CONFIRMATIONS]
+    )
+    short = status.model_copy(update={"best_source": source, "lineage": steps, "confirmations": found})
     return SearchStatus(**short.model_dump(), next_offset=more)

@@ -11,6 +11,7 @@ from ..checking import Check, compare_exact
 from .calibration import calibration
 from .gemsim import POISON, Case, JobCase, Results, SimulatedFault
 from .problems import Gemm
+from .toolchain import Compiled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,25 +46,31 @@ def judge(
     """Every call of every case counts: a fault or a wrong element anywhere fails the kernel."""
     for case in results.answer.cases:
         if case.fault is not None:
-            return _faulted(case, case.fault, kernel, source, source_name)
+            return faulted(case.name, case.fault, kernel, source, source_name)
+    return compared(gemm, sets, expected, results.outputs) or _timed(problem, results.answer.cases[0])
+
+
+def compared(
+    gemm: Gemm, sets: Sequence[InputSet], expected: Sequence[np.ndarray], outputs: Sequence[Sequence[np.ndarray]]
+) -> Judgement | None:
+    """What is wrong with the outputs (per set, of every call), or None."""
     wrong: list[tuple[InputSet, int, np.ndarray, np.ndarray, Check]] = []
-    for chosen, outputs, right in zip(sets, results.outputs, expected, strict=True):
-        for call, got in enumerate(outputs):
+    for chosen, of_calls, right in zip(sets, outputs, expected, strict=True):
+        for call, got in enumerate(of_calls):
             check = compare_exact("C", got, right, POISON[call % 2], TILE)
             if not check.passed:
                 wrong.append((chosen, call, got, right, check))
-    if wrong:
-        return _wrong_result(gemm, wrong, len(sets))
-    return _timed(problem, results.answer.cases[0])
+    return _wrong_result(gemm, wrong, len(sets)) if wrong else None
 
 
-def _faulted(case: Case, said: SimulatedFault, kernel: Path, source: str, source_name: str) -> Judgement:
+def faulted(case: str, said: SimulatedFault, kernel: Path, source: str, source_name: str) -> Judgement:
+    """The kernel was stopped in this case for this reason."""
     from .debug_info import LineTable
 
     line = LineTable(kernel, source_name).line(said.pc)
     instruction = said.instruction or None
     fault = Fault(kind=said.kind, message=said.message, instruction=instruction, line=line, call=said.call)
-    place = f"; call {said.call} with the {case.name!r} inputs"
+    place = f"; call {said.call} with the {case!r} inputs"
     if line is not None:
         text = source.split("\n")[line - 1].strip() if line <= source.count("\n") + 1 else ""
         place += f", line {line}: {text[:120]}"
@@ -104,3 +111,14 @@ def _timed(problem: Problem, case: Case) -> Judgement:
     utilisation = bound.value / cold
     message = f"correct on all input sets; {cold} cycles (estimated), {100 * utilisation:.1f} % of the array's peak"
     return Judgement("passed", message, latency=latency, warm_latency=warm_latency, utilisation=utilisation)
+
+
+def not_compiled(compiled: Compiled) -> Judgement:
+    """Of a kernel that gave no program."""
+    if compiled.refused:
+        return Judgement("rejected", compiled.refused)
+    errors = [d for d in compiled.compilation.diagnostics if d.severity == "error"]
+    first = f": line {errors[0].line}: {errors[0].message}" if errors and errors[0].line else ""
+    if errors and not first:
+        first = f": {errors[0].message}"
+    return Judgement("compile_error", f"the kernel does not compile ({len(errors)} errors){first}")

@@ -30,7 +30,10 @@ ZIG_FLAGS = (
 )
 # Without it clang has already assembled `asm` statements when the assembly text comes out: nothing left to screen.
 ZIG_ASSEMBLY_FLAGS = ("-fno-integrated-as",)
-LINK_FLAGS = ("-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,-e,solution", f"-Wl,-T,{HERE / 'kernel.ld'}")
+LINKER_SCRIPT = HERE / "kernel.ld"
+ORIGIN = 0x8000_0000  # of the kernel in the emulated machine
+_MEMORY = re.compile(r"ORIGIN = 0x[0-9a-f]+, LENGTH = \w+")
+LINK_FLAGS = ("-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,-e,solution")
 SOURCE_NAME = "kernel.c"
 COMPILE_LIMITS = Limits(wall_s=20.0, file_bytes=64 << 20, memory_bytes=4 << 30, output_bytes=256 << 10)
 _UNDEFINED = re.compile(r"undefined (?:reference to|symbol:?) [`'\"]?([\w.$]+)")
@@ -63,20 +66,22 @@ def compiler_identity(compiler: Compiler) -> str:
     """Digest of all that decides which machine code comes out of a source: compiler, flags, header, linker script."""
     files = [HERE / name for name in ("gemmini_api.h", "string.h", "runtime.c", "kernel.ld")]
     return source_digest(
-        files, compiler.title, " ".join(_assembly_flags(compiler)), " ".join(LINK_FLAGS).replace(str(HERE), "")
-    )
+        files, compiler.title, " ".join(_assembly_flags(compiler)), " ".join(LINK_FLAGS)
+    )  # fmt: skip
 
 
-def _flags(compiler: Compiler) -> tuple[str, ...]:
+def target_flags(compiler: Compiler) -> tuple[str, ...]:
     return (*FLAGS, *(ZIG_FLAGS if compiler.kind == "zig cc" else GCC_FLAGS))
 
 
 def _assembly_flags(compiler: Compiler) -> tuple[str, ...]:
-    return (*_flags(compiler), *(ZIG_ASSEMBLY_FLAGS if compiler.kind == "zig cc" else ("-fstack-usage",)))
+    return (*target_flags(compiler), *(ZIG_ASSEMBLY_FLAGS if compiler.kind == "zig cc" else ("-fstack-usage",)))
 
 
-async def compile_kernel(home: Home, compiler: Compiler, source: str) -> Compiled:
+async def compile_kernel(home: Home, compiler: Compiler, source: str, *, origin: int = ORIGIN) -> Compiled:
     """Compile and link in a private folder; the program is kept among the home's artefacts.
+
+    origin: where the kernel's 64 MiB begin, for machines that have something else at the usual place.
 
     What is wrong with the source is in the result. Raises InvalidSourceError, EnvironmentLackError, EngineFailure (the
     compiler itself died).
@@ -93,7 +98,7 @@ async def compile_kernel(home: Home, compiler: Compiler, source: str) -> Compile
         return failed(_error(refused), refused=refused)
     runtime = await _runtime(home, compiler)
     with tempfile.TemporaryDirectory(prefix="autocomp-compile-", ignore_cleanup_errors=True) as scratch:
-        build = _Build(compiler, Path(scratch), _environment(home, Path(scratch)))
+        build = Build(compiler, Path(scratch), build_environment(home, Path(scratch)))
         (build.folder / SOURCE_NAME).write_bytes(source.encode())
         first = await build.step(*_assembly_flags(compiler), "-I", HERE, "-Wall", "-S", SOURCE_NAME, "-o", "kernel.s")
         said = parse_diagnostics(first.stderr, SOURCE_NAME)
@@ -102,7 +107,11 @@ async def compile_kernel(home: Home, compiler: Compiler, source: str) -> Compile
         assembly = (build.folder / "kernel.s").read_text(errors="replace")
         if refused := refused_assembly(assembly):
             return failed(_error(refused), refused=refused)
-        second = await build.step(*_flags(compiler), "kernel.s", runtime, *LINK_FLAGS, "-o", "kernel.elf")
+        script = build.folder / "kernel.ld"
+        script.write_text(linker_script(origin))
+        second = await build.step(
+            *target_flags(compiler), "kernel.s", runtime, *LINK_FLAGS, f"-Wl,-T,{script}", "-o", "kernel.elf"
+        )
         if second.returncode != 0:
             return failed(*said, *(_link_errors(second, assembly) or _unexplained(second)))
         program = (build.folder / "kernel.elf").read_bytes()
@@ -119,7 +128,15 @@ async def compile_kernel(home: Home, compiler: Compiler, source: str) -> Compile
     return Compiled(compilation, home.artifact(digest, ".elf"))
 
 
-class _Build(NamedTuple):
+def linker_script(origin: int) -> str:
+    """kernel.ld for another place."""
+    text, found = _MEMORY.subn(f"ORIGIN = {origin:#x}, LENGTH = 64M", LINKER_SCRIPT.read_text())
+    if found != 1:
+        raise ValueError(f"{LINKER_SCRIPT} does not say where the memory begins")
+    return text
+
+
+class Build(NamedTuple):
     compiler: Compiler
     folder: Path
     environment: Mapping[str, str]
@@ -134,7 +151,7 @@ class _Build(NamedTuple):
             raise EnvironmentLackError(f"{self.compiler.title} cannot be started: {error}") from error
 
 
-def _environment(home: Home, folder: Path) -> dict[str, str]:
+def build_environment(home: Home, folder: Path) -> dict[str, str]:
     # Zig keeps what it compiles for ever: its cache of kernels is thrown away with the folder.
     caches = {"ZIG_GLOBAL_CACHE_DIR": str(home.cache / "zig"), "ZIG_LOCAL_CACHE_DIR": str(folder / "zig")}
     return minimal_environment(folder, **caches)
@@ -151,9 +168,9 @@ async def _runtime(home: Home, compiler: Compiler) -> Path:
         with tempfile.TemporaryDirectory(
             prefix="build-runtime-", dir=home.cache, ignore_cleanup_errors=True
         ) as scratch:
-            build = _Build(compiler, Path(scratch), _environment(home, Path(scratch)))
+            build = Build(compiler, Path(scratch), build_environment(home, Path(scratch)))
             result = await build.step(
-                *_flags(compiler), "-ffunction-sections", "-c", HERE / "runtime.c", "-o", "runtime.o"
+                *target_flags(compiler), "-ffunction-sections", "-c", HERE / "runtime.c", "-o", "runtime.o"
             )
             if result.returncode != 0:
                 raise EnvironmentLackError(f"{compiler.title} does not work: {result.stderr.strip()[-1000:]}")

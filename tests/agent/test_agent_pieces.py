@@ -18,7 +18,7 @@ from autocomp_mcp.agent.models.offline import learned
 from autocomp_mcp.agent.models.prompting import fenced_source
 from autocomp_mcp.agent.prices import price_of
 from autocomp_mcp.agent.settings import SearchSettings
-from autocomp_mcp.agent.status import Tokens
+from autocomp_mcp.agent.status import Tokens, search_seconds, wall_seconds
 from autocomp_mcp.agent.toolbox import Toolbox
 from autocomp_mcp.hardware_adapters.base import Evaluation
 from landscape import PROBLEM, Landscape, evaluation, kernel
@@ -217,3 +217,12 @@ async def test_a_server_that_is_not_there() -> None:
     with pytest.raises(InfrastructureError, match="cannot connect"):
         async with Toolbox.connect("http://127.0.0.1:9/mcp"):
             pass
+
+
+def test_seconds_between_sessions_count_for_nothing_and_confirming_not_for_the_limit() -> None:
+    written = [("session", 0), ("model", 4), ("searched", 6), ("confirm", 10), ("limits", 1000), ("session", 1001)]
+    events = [{"kind": kind, "at": float(at)} for kind, at in [*written, ("model", 1005)]]
+    assert wall_seconds(events, None) == 10 + 4
+    assert search_seconds(events) == 6 + 4
+    again = [{"kind": kind, "at": float(at)} for kind, at in [*written[:4], ("session", 100), ("confirm", 300)]]
+    assert (wall_seconds(again, None), search_seconds(again)) == (210, 6)

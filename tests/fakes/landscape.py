@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -106,6 +107,11 @@ class Landscape:
         self.defect: Exception | None = None  # what simulate_kernel raises without having meant to
         self.log: list[str] = []
         self.profiled = 0
+        # A second engine, "toyrtl": what it makes of a kernel that toysim passes, and what it was asked.
+        self.rtl: Callable[[dict[str, int]], dict[str, Any]] = lambda values: {}
+        self.rtl_failures = 0
+        self.rtl_log: list[tuple[str, float | None]] = []
+        self.rtl_here = True
         self.page = 10_000  # characters of a baseline per page
         self.server: MCPServer[Any] = MCPServer(name="toy", log_level="ERROR")
         self._register()
@@ -159,7 +165,25 @@ class Landscape:
             )
 
         @tool()
-        async def simulate_kernel(problem: str, source: str, engine: str | None = None, seed: int = 0) -> Result:
+        async def list_targets() -> Result:
+            engines = [
+                {"name": name, "kind": "simulator", "available": here, "reason": "as made up", "source": source,
+                 "trust": "none", "default": name == "toysim"}
+                for name, source, here in (("toysim", "estimated", True), ("toyrtl", "measured", self.rtl_here))
+            ]  # fmt: skip
+            return answer({"targets": [{"name": "toy", "title": "Toy", "engines": engines, "families": ["sum"]}]})
+
+        @tool()
+        async def simulate_kernel(
+            problem: str, source: str, engine: str | None = None, seed: int = 0, timeout_s: float | None = None
+        ) -> Result:
+            if engine == "toyrtl":
+                if self.rtl_failures and self.rtl_log:
+                    self.rtl_failures -= 1
+                    raise ToolError("environment: the licence server is down")
+                self.rtl_log.append((kernel_digest(source), timeout_s))
+                result = {**evaluation(source, seed), "engine": "toyrtl", "source": "measured"}
+                return answer(result | self.rtl(values_of(source) or {}))
             if self.failures:
                 self.failures -= 1
                 raise ToolError("environment: the engine failed, the kernel is not at fault")

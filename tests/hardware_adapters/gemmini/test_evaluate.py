@@ -7,7 +7,7 @@ import anyio
 import pytest
 from autocomp_mcp.hardware_adapters.base import EngineFailure, Evaluation, InvalidSourceError, UnknownEngineError
 from autocomp_mcp.hardware_adapters.evaluator import evaluate
-from autocomp_mcp.hardware_adapters.gemmini import adapter as adapter_module
+from autocomp_mcp.hardware_adapters.gemmini import embedded
 from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
 from autocomp_mcp.hardware_adapters.store import Home
 
@@ -243,7 +243,7 @@ def test_an_endless_loop_is_diagnosed(gemmini: GemminiAdapter) -> None:
 
 
 def test_the_callers_time_limit_holds(gemmini: GemminiAdapter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter_module, "instruction_limit", lambda gemm: 10**15)
+    monkeypatch.setattr(embedded, "instruction_limit", lambda gemm: 10**15)
     result = judged(gemmini, "void solution(volatile int *a) { for (;;) a[0]; }\n", timeout_s=2.0)
     assert result.verdict == "timed_out"
     assert result.fault is None
@@ -264,7 +264,7 @@ def test_reading_host_files_is_rejected(gemmini: GemminiAdapter) -> None:
 
 def test_usage_errors_are_raised(gemmini: GemminiAdapter) -> None:
     with pytest.raises(UnknownEngineError, match="gemsim"):
-        judged(gemmini, KERNEL, engine="verilator")
+        judged(gemmini, KERNEL, engine="vcs")
     with pytest.raises(InvalidSourceError):
         judged(gemmini, "")
     with pytest.raises(InvalidSourceError):
@@ -282,7 +282,7 @@ def test_a_simulator_that_dies_is_nobodys_kernel(
         async def simulator(_: Home, fake: Path = fake) -> Path:
             return fake
 
-        monkeypatch.setattr(adapter_module.gemsim, "simulator", simulator)
+        monkeypatch.setattr(embedded.gemsim, "simulator", simulator)
         with pytest.raises(EngineFailure, match=reason):
             judged(gemmini, KERNEL)
 
@@ -308,7 +308,7 @@ def test_a_broken_cache_costs_no_result(home: Home) -> None:
 def test_cancellation_leaves_no_process_and_no_folder(
     gemmini: GemminiAdapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter_module, "instruction_limit", lambda gemm: 10**15)
+    monkeypatch.setattr(embedded, "instruction_limit", lambda gemm: 10**15)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
     source = "void solution(volatile int *a) { for (;;) a[0]; }\n"

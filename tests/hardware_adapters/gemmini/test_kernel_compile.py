@@ -217,6 +217,6 @@ def test_no_compiler_is_said(home: Home, tmp_path: Path, monkeypatch: pytest.Mon
     adapter = GemminiAdapter(home, path=str(tmp_path))
     with pytest.raises(EnvironmentLackError, match="pip install ziglang"):
         compiled(adapter, EMPTY)
-    (status,) = adapter.engines()
+    status = adapter.engine()
     assert not status.available
     assert "ziglang" in status.reason

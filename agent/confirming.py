@@ -1,0 +1,52 @@
+"""After the search: its fastest kernels on a slower engine, through the same tools."""
+
+from __future__ import annotations
+
+import anyio
+
+from ..hardware_adapters.base import Problem
+from .candidate import Candidate
+from .confirmation import fastest
+from .each import each
+from .record import RunRecord
+from .status import Searched
+from .toolbox import Toolbox
+
+
+async def confirm(
+    record: RunRecord,
+    toolbox: Toolbox,
+    problem: Problem,
+    engine: str,
+    ended: Searched,
+    slots: anyio.CapacityLimiter,
+) -> str:
+    """Have those confirmed that were not confirmed yet, and settle which kernel is best. Returns why the run ended.
+
+    Raises what `resume` may get over; what was confirmed before that is kept.
+    """
+    settings = record.settings
+    record.end_search(ended)
+    chosen = fastest(record.settled(), settings.confirm_top)
+    if not chosen:
+        return ended.reason
+    record.tell("phase", phase="confirm", message=f"{len(chosen)} kernels on {engine}")
+
+    async def one(candidate: Candidate) -> None:
+        if record.confirming(candidate) is not None:
+            return
+        async with slots:
+            said = await toolbox.simulate(
+                problem.id, candidate.source, engine=engine, seed=settings.seed, timeout_s=settings.confirm_timeout_s
+            )
+        record.put_confirmation(candidate, said)
+        record.tell("phase", phase="confirm", message=f"{candidate.id} on {engine}: {said.message}")
+
+    try:
+        await each(chosen, one)
+    finally:
+        record.settle_best()
+    found = record.confirmations()
+    if record.best is None:
+        return f"{ended.reason}; {engine} confirmed none of the {len(found)} fastest kernels"
+    return f"{ended.reason}; best of {len(found)} confirmed on {engine}"

@@ -1,0 +1,31 @@
+"""Work done at once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import anyio
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+async def each(items: Sequence[S], work: Callable[[S], Awaitable[T]]) -> list[T]:
+    """All at once; results in the order of the items. When some fail, the others still end (they are paid for),
+    then the failure of the first item that has one is raised, without a group around it."""
+    results: dict[int, T] = {}
+    failures: dict[int, Exception] = {}
+
+    async def one(index: int, item: S) -> None:
+        try:
+            results[index] = await work(item)
+        except Exception as error:
+            failures[index] = error
+
+    async with anyio.create_task_group() as tasks:
+        for index, item in enumerate(items):
+            tasks.start_soon(one, index, item)
+    if failures:
+        raise failures[min(failures)]
+    return [results[index] for index in range(len(items))]

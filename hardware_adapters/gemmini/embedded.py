@@ -1,0 +1,158 @@
+"""One evaluation on the embedded simulator: compile, simulate beside the reference, judge."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from ..base import EnvironmentLackError, Evaluation, Problem, kernel_digest
+from ..store import Home
+from . import gemsim
+from .judge import Judgement, judge, not_compiled
+from .problems import Gemm
+from .toolchain import SOURCE_NAME, compile_kernel, cross_compiler
+
+if TYPE_CHECKING:
+    from .inputs import InputSet
+
+ENGINE = "gemsim"
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Run(NamedTuple):
+    evaluation: Evaluation
+    raw: gemsim.RawProfile | None = None
+    program: Path | None = None
+
+
+async def evaluate_on_gemsim(
+    home: Home,
+    path: str | None,
+    problem: Problem,
+    source: str,
+    seed: int,
+    timeout_s: float,
+    *,
+    profile: bool,
+    timeline: Path | None,
+) -> Run:
+    """`path` replaces PATH in the search for a compiler; `timeline` is a file to write.
+
+    Raises EngineFailure, EnvironmentLackError.
+    """
+    gemm = Gemm.of(problem.id)
+    digest = kernel_digest(source)
+    compiler = await anyio.to_thread.run_sync(cross_compiler, path)
+    program = await gemsim.simulator(home)
+    deadline = time.monotonic() + timeout_s  # the time in which others, or we, build the simulator is no kernel's
+
+    def draw() -> tuple[tuple[InputSet, ...], tuple[gemsim.JobCase, ...]]:
+        from .inputs import generator, input_sets  # NumPy loads while the compiler runs
+
+        rng = generator(problem.digest, digest, seed)
+        sets = input_sets(gemm, rng)
+        return sets, gemsim.job_cases(gemm.tensors, sets, rng)
+
+    (sets, cases), compiled = await _together(draw, compile_kernel(home, compiler, source))
+
+    def concluded(judged: Judgement, answer: gemsim.Answer | None = None, **seconds: float) -> Evaluation:
+        return Evaluation(
+            problem=problem.id,
+            kernel=digest,
+            engine=ENGINE,
+            engine_version=gemsim.engine_version(),
+            source="estimated",
+            compilation=compiled.compilation,
+            input_sets=tuple(chosen.name for chosen in sets),
+            seed=seed,
+            counters=_counters(answer),
+            seconds={"compile": compiled.compilation.seconds, **seconds},
+            **judged._asdict(),
+        )
+
+    if compiled.program is None:
+        return Run(concluded(not_compiled(compiled)))
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="autocomp-gemsim-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch)
+        simulation = gemsim.simulate(
+            program,
+            compiled.program,
+            gemm.tensors,
+            cases,
+            sets,
+            folder=folder,
+            limit=instruction_limit(gemm),
+            timeout_s=max(0.1, deadline - time.monotonic()),
+            profile=profile,
+            timeline=timeline is not None,
+        )
+        try:
+            expected, results = await _together(lambda: [gemm.reference(s.inputs) for s in sets], simulation)
+        except gemsim.TimedOut:
+            stopped = Judgement(
+                "timed_out", f"stopped after {timeout_s:.0f} s of simulating: the kernel is far too slow"
+            )
+            return Run(concluded(stopped, simulate=time.monotonic() - started))
+        if timeline is not None and results.profile is not None:
+            await anyio.to_thread.run_sync(_deliver, folder / "timeline.json", timeline)
+    simulated = time.monotonic()
+    judged = await anyio.to_thread.run_sync(
+        judge, problem, gemm, sets, cases, expected, results, compiled.program, source, SOURCE_NAME
+    )
+    seconds = {"simulate": simulated - started, "check": time.monotonic() - simulated}
+    return Run(concluded(judged, results.answer, **seconds), results.profile, compiled.program)
+
+
+def instruction_limit(gemm: Gemm) -> int:
+    """Instructions a call may take before it counts as an endless loop.
+
+    A scalar kernel without the accelerator needs about 6 per multiplication; more than 16 is no attempt at speed.
+    """
+    return min(2_000_000_000, max(20_000_000, 16 * gemm.macs))
+
+
+def _counters(answer: gemsim.Answer | None) -> dict[str, int | None]:
+    """Of the timed, cold call."""
+    if answer is None or not answer.cases or not answer.cases[0].calls:
+        return {}
+    call = answer.cases[0].calls[0]
+    return {"instret": call.instret, "commands": call.commands, **call.counters}
+
+
+def _deliver(made: Path, wanted: Path) -> None:
+    try:
+        wanted.write_bytes(made.read_bytes())
+    except OSError as error:
+        raise EnvironmentLackError(f"the timeline cannot be written to {wanted}: {error.strerror}") from error
+
+
+async def _together(work: Callable[[], T], other: Awaitable[U]) -> tuple[T, U]:
+    """`work` in a thread beside `other`. The error of either is raised as it is, not in a group."""
+    results: list[T] = []
+    others: list[U] = []
+    errors: list[Exception] = []
+
+    async def in_thread() -> None:
+        try:
+            results.append(await anyio.to_thread.run_sync(work, abandon_on_cancel=True))
+        except Exception as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(in_thread)
+        try:
+            others.append(await other)
+        except Exception as error:
+            errors.insert(0, error)
+            tasks.cancel_scope.cancel()
+    if errors:
+        raise errors[0]
+    return results[0], others[0]

@@ -55,7 +55,10 @@ void store_step(Timing *t) {
     uint32_t row = op->reads[0].first + u->block * op->block_stride + u->row;
     uint32_t bank = 1u << bank_of(t, row);
     int acc = op->reads[0].first >= ACC_BASE;
-    if (acc ? t->accumulated & bank : (t->written | t->read) & bank) return;
+    if (acc ? t->accumulated & bank : (t->written | t->read) & bank) {
+        t->bank_wait[UNIT_STORE]++;
+        return;
+    }
 
     unsigned depth = acc ? c->scale_cycles : c->spad_read_cycles;
     uint64_t scaled = t->now + 2;

@@ -6,7 +6,7 @@
 
 static const char *const CAUSE_NAMES[CAUSES] = {
     "array_busy_cycles", "stall_wait_load", "stall_wait_store", "stall_wait_issue", "stall_bank_conflict_spad",
-    "stall_bank_conflict_acc", "stall_dependency", "stall_config_ex", "stall_fence"};
+    "stall_weights_alone", "stall_array_full", "stall_dependency", "stall_config_ex", "stall_fence"};
 
 enum { MAX_SLICES = 200000 };
 
@@ -49,6 +49,7 @@ static void cycle(Timing *t, int all) {
     execute_write(t);
     load_write(t);
     t->causes[execute_step(t)]++;
+    all |= t->changed; // a config_ex is complete in the cycle in which it starts
     if (all) store_step(t);
     load_step(t);
     if (all) station_step(t);
@@ -158,6 +159,7 @@ void timing_mark(Timing *t, uint64_t cycle) {
     advance(t, cycle);
     memset(t->causes, 0, sizeof t->causes);
     memset(t->busy, 0, sizeof t->busy);
+    memset(t->bank_wait, 0, sizeof t->bank_wait);
     t->start = t->now;
     t->array_cycles = t->queue_full = t->fences = t->bytes_in = t->bytes_out = 0;
 }
@@ -166,6 +168,8 @@ void timing_counters(Timing *t, void (*emit)(void *ctx, const char *name, int64_
     for (int i = 0; i < CAUSES; i++) emit(ctx, CAUSE_NAMES[i], (int64_t)t->causes[i]);
     emit(ctx, "load_busy_cycles", (int64_t)t->busy[UNIT_LOAD]);
     emit(ctx, "store_busy_cycles", (int64_t)t->busy[UNIT_STORE]);
+    emit(ctx, "load_bank_wait_cycles", (int64_t)t->bank_wait[UNIT_LOAD]);
+    emit(ctx, "store_bank_wait_cycles", (int64_t)t->bank_wait[UNIT_STORE]);
     emit(ctx, "array_rows", (int64_t)t->array_cycles);
     emit(ctx, "rocc_queue_full_cycles", (int64_t)t->queue_full);
     emit(ctx, "fence", (int64_t)t->fences);

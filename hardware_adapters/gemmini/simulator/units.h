@@ -12,7 +12,7 @@ enum { MAX_STATION = 32, MAX_WAITING = 16, MAX_TAGS = 8, MAX_REQUESTS = 16, SLOT
 static const uint64_t NEVER = UINT64_MAX;
 
 // What the array did in a cycle. Exclusive; they sum to the cycles of a call.
-enum Cause { ARRAY_BUSY, WAIT_LOAD, WAIT_STORE, WAIT_ISSUE, CONFLICT_SPAD, CONFLICT_ACC, DEPENDENCY, CONFIG_EX, FENCE, CAUSES };
+enum Cause { ARRAY_BUSY, WAIT_LOAD, WAIT_STORE, WAIT_ISSUE, CONFLICT_SPAD, WEIGHTS_ALONE, ARRAY_FULL, DEPENDENCY, CONFIG_EX, FENCE, CAUSES };
 
 // --- reservation station: commands wait here for the hazards between units, and inside a unit for their turn
 
@@ -153,6 +153,7 @@ typedef struct ExecuteUnit {
     unsigned rows;                     // of the operation
     Operand operand[OPERANDS];
     int target;                        // preload whose result the next compute makes, or -1
+    enum Cause alone;                  // why the next weights will move in without a compute beside them
     uint64_t began;
     uint64_t tags[MAX_TAGS];           // end of each matmul in the array; NEVER until it is known
     unsigned tags_head, tags_count;
@@ -182,6 +183,7 @@ struct Timing {
     uint32_t written, accumulated, read; // banks that are written, read and written, read in this cycle
 
     uint64_t causes[CAUSES], start, busy[UNITS], array_cycles, queue_full, fences, bytes_in, bytes_out;
+    uint64_t bank_wait[UNITS]; // cycles in which the unit's next row is ready, but another unit uses its bank
     int recording;
     unsigned slices, slices_lost;
     Slice *slice;

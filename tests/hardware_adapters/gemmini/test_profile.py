@@ -14,6 +14,7 @@ PROBLEM = "gemmini/gemm-64x64x64"
 KNOWN = {
     "load_bound", "store_bound", "issue_bound", "dependency", "bank_conflict_spad", "bank_conflict_acc", "config_drain",
     "fence", "dram_bound", "reload_traffic", "array_bound", "startup", "accumulator_zero_fill",
+    "weights_alone",
 }  # fmt: skip
 
 
@@ -92,7 +93,10 @@ def counters(**shares: int) -> dict[str, int]:
         (counters(stall_wait_issue=40_000), "issue_bound"),
         (counters(stall_dependency=40_000), "dependency"),
         (counters(stall_bank_conflict_spad=20_000), "bank_conflict_spad"),
-        (counters(stall_bank_conflict_acc=20_000), "bank_conflict_acc"),
+        (counters(stall_weights_alone=20_000, stall_wait_load=10_000), "weights_alone"),
+        (counters(stall_dependency=10_000, stall_array_full=20_000, stall_wait_load=25_000), "dependency"),
+        (counters(stall_wait_store=20_000, store_bank_wait_cycles=30_000), "bank_conflict_acc"),
+        (counters(stall_wait_load=20_000, load_bank_wait_cycles=20_000), "bank_conflict_acc"),
         (counters(stall_config_ex=20_000), "config_drain"),
         (counters(stall_fence=20_000), "fence"),
         (counters(stall_wait_load=10_000), "array_bound"),
@@ -105,6 +109,11 @@ def test_the_largest_cause_comes_first(given: dict[str, int], first: str) -> Non
     assert len({bottleneck.id for bottleneck in found}) == len(found)
     assert {bottleneck.id for bottleneck in found} <= KNOWN
     assert all(bottleneck.explanation for bottleneck in found)
+
+
+def test_a_store_that_waits_for_a_bank_costs_what_the_array_waits_for_it() -> None:
+    free = counters(stall_wait_load=50_000, store_bank_wait_cycles=40_000)
+    assert "bank_conflict_acc" not in {bottleneck.id for bottleneck in find_bottlenecks(free, 100_000, None, 1_000, ())}
 
 
 def test_special_causes_need_their_evidence() -> None:

@@ -143,12 +143,14 @@ static void finish(Timing *t) {
         if (u->target >= 0) {
             station_done(t, u->target, DONE_RESULTS, out);
             u->drained = out;
+            timing_result(t, &t->station.op[u->target], out);
         }
         u->target = -1;
     }
     if (u->preload >= 0) {
         fifo_pop(&t->station.issued[UNIT_EXECUTE]);
         const Op *p = &t->station.op[u->preload];
+        timing_slice(t, u->preload, u->began, t->now + 1);
         if (empty(p->writes)) station_done(t, u->preload, UNIT_EXECUTE, t->now + 1);
         else u->target = u->preload;
     }

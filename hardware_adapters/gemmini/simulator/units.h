@@ -6,6 +6,7 @@
 #ifndef GEMSIM_UNITS_H
 #define GEMSIM_UNITS_H
 
+#include "occupancy.h"
 #include "timing.h"
 
 enum { MAX_STATION = 32, MAX_WAITING = 16, MAX_TAGS = 8, MAX_REQUESTS = 16, SLOTS = 512, ROWS_RING = 256 };
@@ -162,6 +163,9 @@ typedef struct ExecuteUnit {
     unsigned results_head, results_count;
 } ExecuteUnit;
 
+// Kinds of slices that are no commands: what the CPU waits for.
+enum { WAIT_QUEUE = KINDS, WAIT_FENCE, SLICE_KINDS, CPU = UNITS };
+
 typedef struct Slice { // of the timeline
     uint64_t start, end, pc;
     uint8_t unit, kind;
@@ -187,6 +191,8 @@ struct Timing {
     int recording;
     unsigned slices, slices_lost;
     Slice *slice;
+    uint64_t busy_until[UNITS]; // of the slices so far: commands of a unit overlap
+    Occupancy *occupancy;
 };
 
 static inline uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
@@ -252,5 +258,6 @@ enum Cause execute_idle_cause(const Timing *);
 uint64_t execute_wake(const Timing *);
 
 void timing_slice(Timing *, int slot, uint64_t start, uint64_t end);
+void timing_result(Timing *, const Op *, uint64_t at); // the last row of a preload's C is written
 
 #endif

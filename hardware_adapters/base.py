@@ -280,6 +280,29 @@ class Traffic(Record):
     bytes_moved: int
     bytes_needed: int
     reloads: float = Field(description="bytes_moved / bytes_needed")
+    reuse: float | None = Field(default=None, description="Multiply-accumulates per element moved; for matmul operands")
+
+
+class Occupancy(Record):
+    """How much of a local memory holds rows that were written and are still to be read, over the call."""
+
+    memory: str
+    capacity: int = Field(description="Rows")
+    peak: int = Field(description="Largest of the averages below")
+    interval: int = Field(description="Cycles that each average covers, from the call's start; the last may be shorter")
+    live: tuple[int, ...] = Field(description="Average rows live in each interval")
+
+
+class Roofline(Record):
+    """What memory traffic alone would allow. Units of work are multiply-accumulates (MACs)."""
+
+    intensity: float = Field(description="MACs per byte moved between memory and accelerator")
+    ridge: float = Field(description="Intensity from which on the array is the limit, not its memory port")
+    dram_intensity: float | None = Field(default=None, description="MACs per byte fetched from DRAM")
+    dram_ridge: float | None = Field(default=None, description="The same for DRAM bandwidth")
+    attainable: float = Field(description="MACs per cycle that the traffic allows, at most the array's peak")
+    achieved: float = Field(description="MACs per cycle")
+    bound: Literal["array", "port", "dram"] = Field(description="Which of the three limits at this traffic")
 
 
 class Profile(Record):
@@ -294,7 +317,10 @@ class Profile(Record):
     units: tuple[UnitTime, ...]
     stalls: tuple[Stall, ...]
     bottlenecks: tuple[Bottleneck, ...] = Field(description="Most costly first")
+    commands: dict[str, int] = Field(default_factory=dict, description="Commands issued, by type; none: left out")
     traffic: tuple[Traffic, ...] = ()
+    roofline: Roofline | None = None
+    occupancy: tuple[Occupancy, ...] = ()
     lines: tuple[LineCost, ...] = Field(default=(), description="Most costly source lines first")
     timeline: str | None = Field(
         default=None, description="File with the timeline (Chrome/Perfetto JSON), if asked for"

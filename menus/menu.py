@@ -85,6 +85,15 @@ class Menu(BaseModel):
         chosen = [option for option in self.options if family is None or family in option.families]
         return sorted(chosen, key=lambda option: _rank(option, wanted))
 
+    def addressing(self, bottlenecks: Sequence[str], family: str | None = None) -> dict[str, tuple[str, ...]]:
+        """For each bottleneck, ids of the options that name it as a trigger: those that name it earlier come first."""
+        fitting = self.select(family)
+        found: dict[str, tuple[str, ...]] = {}
+        for name in bottlenecks:
+            options = sorted((o for o in fitting if name in o.triggers), key=lambda o: o.triggers.index(name))
+            found[name] = tuple(option.id for option in options)
+        return found
+
     def sample(self, rng: Random, drop: float, options: Sequence[Option] | None = None) -> list[Option]:
         """Leave each option out with probability `drop`, keeping the order: plans then differ from call to call.
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..hardware_adapters.base import Compilation, Evaluation, Latency, Profile
+from ..hardware_adapters.base import Compilation, Evaluation, Latency, Occupancy, Problem, Profile
 from .shell import DONE, KERNEL_FAILED, emit, guarded, read_source, run, say
+
+MAX_OPTIONS_NAMED = 4  # of each bottleneck
 
 
 def evaluate(problem: str, file: Path, engine: str | None, seed: int, as_json: bool) -> int:
@@ -64,8 +67,7 @@ def profile(problem: str, file: Path, engine: str | None, timeline: Path | None,
         if as_json:
             emit(result.model_dump(mode="json"))
         else:
-            lines = profile_lines(result) if isinstance(result, Profile) else evaluation_lines(result)
-            print("\n".join(lines))
+            print("\n".join(_profiled(result, found) if isinstance(result, Profile) else evaluation_lines(result)))
         if timeline is not None and isinstance(result, Profile):
             say(f"timeline: {timeline} (open it at https://ui.perfetto.dev)")
         return DONE if isinstance(result, Profile) else KERNEL_FAILED
@@ -117,18 +119,50 @@ def compilation_lines(c: Compilation) -> list[str]:
     return lines
 
 
-def profile_lines(p: Profile) -> list[str]:
+def profile_lines(p: Profile, options: Mapping[str, Sequence[str]]) -> list[str]:
+    """`options`: those that address each bottleneck."""
     lines = [f"{p.problem}: {latency_text(p.latency, p.source)}, {p.utilisation:.1%} of the bound", "", "units"]
     lines += [f"  {u.unit:<12}{_bar(u.share)} {u.share:6.1%}  {u.busy:,} cycles" for u in p.units]
     lines += ["", "the array waits for"]
     lines += [f"  {s.cause:<26}{_bar(s.share)} {s.share:6.1%}" for s in p.stalls if s.cycles]
     lines += ["", "bottlenecks"]
-    lines += [f"  {b.id}: {b.explanation}" for b in p.bottlenecks]
+    for b in p.bottlenecks:
+        lines += [f"  {b.id}: {b.explanation}"]
+        lines += [f"      options: {', '.join(options[b.id][:MAX_OPTIONS_NAMED])}"] if options.get(b.id) else []
     lines += ["", "traffic"]
-    lines += [f"  {t.tensor:<12}{t.bytes_moved:,} bytes, {t.reloads:.2f} x what is needed" for t in p.traffic]
+    for t in p.traffic:
+        reuse = "" if t.reuse is None else f", {t.reuse:.0f} MACs per element moved"
+        lines += [f"  {t.tensor:<12}{t.bytes_moved:,} bytes, {t.reloads:.2f} x what is needed{reuse}"]
+    if p.roofline:
+        r = p.roofline
+        lines += [
+            "",
+            "roofline",
+            f"  {r.achieved:g} of {r.attainable:g} MACs per cycle that the traffic allows ({r.bound} bound)",
+        ]
+        lines += [f"  {r.intensity:g} MACs per byte moved, array bound from {r.ridge:g}"]
+        if r.dram_intensity is not None:
+            lines += [f"  {r.dram_intensity:g} MACs per byte from DRAM, array bound from {r.dram_ridge:g}"]
+    if p.occupancy:
+        lines += ["", f"rows live over time ({p.occupancy[0].interval:,} cycles each)"]
+        lines += [f"  {o.memory:<12}{_levels(o)} peak {o.peak:,} of {o.capacity:,}" for o in p.occupancy]
+    lines += ["", "commands", "  " + ", ".join(f"{name} {count:,}" for name, count in p.commands.items())]
     lines += ["", "costly lines"]
     lines += [f"  {c.line:>5}  {c.cycles:>10,}  {c.text.strip()[:90]}" for c in p.lines[:10]]
     return lines
+
+
+def _profiled(result: Profile, problem: Problem) -> list[str]:
+    from ..menus.menu import load_menu
+
+    menu = load_menu(problem.target)
+    return profile_lines(result, menu.addressing([found.id for found in result.bottlenecks], problem.family))
+
+
+def _levels(occupancy: Occupancy) -> str:
+    """One block character per interval, of nine heights up to the memory's capacity."""
+    heights = " ▁▂▃▄▅▆▇█"
+    return "".join(heights[-(-live * (len(heights) - 1) // occupancy.capacity)] for live in occupancy.live)
 
 
 def _bar(share: float, width: int = 24) -> str:

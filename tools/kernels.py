@@ -10,9 +10,10 @@ from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
 from ..hardware_adapters.base import Compilation, Evaluation, Profile, UsageError
+from ..menus.menu import load_menu
 from .bench import Bench, heartbeat, in_thread, reported
 from .problems import ProblemId
-from .results import ProfileResult, answer, short_compilation, short_evaluation, short_profile
+from .results import MAX_OPTIONS_NAMED, ProfileResult, answer, short_compilation, short_evaluation, short_profile
 
 Source = Annotated[str, Field(description="The kernel's full text, at most 512 KiB")]
 Engine = Annotated[str | None, Field(description="Engine name from list_targets; default: the target's simulator")]
@@ -73,8 +74,9 @@ def register(server: MCPServer, bench: Bench) -> None:
     async def profile_kernel(
         problem: ProblemId, source: Source, ctx: Context, engine: Engine = None
     ) -> Annotated[CallToolResult, ProfileResult]:
-        """Why is this kernel as slow as it is? Busy time per unit, stall cycles by cause, traffic per tensor, the most
-        costly source lines, and the bottleneck, computed by fixed rules.
+        """Why is this kernel as slow as it is? Busy time per unit, stall cycles by cause, traffic and reuse per tensor,
+        place on the roofline, occupancy of the local memories over time, the most costly source lines, and the
+        bottlenecks, computed by fixed rules, each with the options that address it.
 
         Use it on a kernel that passes, then give the bottleneck ids to list_optimizations. A kernel that does not pass
         comes back as `evaluation` instead of `profile`. Counters that are not known are null, never 0. About 0.3 to
@@ -86,7 +88,10 @@ def register(server: MCPServer, bench: Bench) -> None:
             async with heartbeat(ctx, "profiling"), bench.slots:
                 result = await adapter.profile(found, source, engine=engine, timeout_s=45.0)
         if isinstance(result, Profile):
-            return answer(ProfileResult(profile=short_profile(result)))
+            menu = load_menu(adapter.target)
+            options = menu.addressing([found.id for found in result.bottlenecks], found.family)
+            named = {bottleneck: ids[:MAX_OPTIONS_NAMED] for bottleneck, ids in options.items()}
+            return answer(ProfileResult(profile=short_profile(result), options=named))
         return answer(ProfileResult(evaluation=short_evaluation(result)))
 
 

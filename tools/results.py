@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from ..hardware_adapters.base import (
     Compilation,
     Evaluation,
+    Occupancy,
     Problem,
     ProblemSummary,
     Profile,
@@ -30,7 +31,9 @@ MAX_PAGE_BYTES = 15_000
 MAX_TEXT = 400
 MAX_DIAGNOSTICS = 12
 MAX_MISMATCHES = 8
-MAX_PROFILE_LINES = 16
+MAX_PROFILE_LINES = 6
+MAX_SAMPLES = 16
+MAX_OPTIONS_NAMED = 4
 
 
 class TargetList(Record):
@@ -82,6 +85,9 @@ class ProfileResult(Record):
     """Exactly one of the two is set."""
 
     profile: Profile | None = None
+    options: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Bottleneck id -> options of the menu that address it, best first"
+    )
     evaluation: Evaluation | None = Field(
         default=None, description="Why the kernel cannot be profiled: it does not pass"
     )
@@ -137,4 +143,14 @@ def short_evaluation(evaluation: Evaluation) -> Evaluation:
 
 def short_profile(profile: Profile) -> Profile:
     lines = [line.model_copy(update={"text": clip(line.text, 120)}) for line in profile.lines[:MAX_PROFILE_LINES]]
-    return profile.model_copy(update={"lines": tuple(lines)})
+    occupancy = tuple(_coarser(entry) for entry in profile.occupancy)
+    return profile.model_copy(update={"lines": tuple(lines), "occupancy": occupancy})
+
+
+def _coarser(occupancy: Occupancy) -> Occupancy:
+    """With at most MAX_SAMPLES intervals; the last, shorter one counts as if it were whole."""
+    live, interval = occupancy.live, occupancy.interval
+    while len(live) > MAX_SAMPLES:
+        live = tuple(round(sum(pair) / len(pair)) for pair in (live[i : i + 2] for i in range(0, len(live), 2)))
+        interval *= 2
+    return occupancy.model_copy(update={"live": live, "interval": interval})

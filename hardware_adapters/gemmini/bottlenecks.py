@@ -34,18 +34,14 @@ _STALLS = {
         "the array has nothing to do because the CPU has not issued commands yet: fewer instructions per command, "
         "unrolling, cheaper addresses",
     ),
-    "stall_dependency": (
-        "dependency",
-        "commands wait for their own predecessors: rotate over several tiles or buffers, so that neighbours do not "
-        "depend on each other",
+    "stall_weights_alone": (
+        "weights_alone",
+        "weights move into the array with no compute beside them, 32 cycles a pair instead of 16, because the next "
+        "preload and compute were not both queued when the last compute began: keep two pairs ahead of the array",
     ),
     "stall_bank_conflict_spad": (
         "bank_conflict_spad",
         "loads write the scratchpad bank that the array is reading: put operands and their prefetch in different banks",
-    ),
-    "stall_bank_conflict_acc": (
-        "bank_conflict_acc",
-        "stores or fills use the accumulator bank that the array is writing: alternate between the two banks",
     ),
     "stall_config_ex": ("config_drain", "config_ex drains the array each time: set it once, outside the loops"),
     "stall_fence": (
@@ -65,6 +61,8 @@ def find_bottlenecks(
     """Most costly first; never empty, for something always limits a kernel."""
     rules = (
         *_stall_rules(counters, cycles),
+        *_dependency_rule(counters, cycles),
+        *_bank_wait_rule(counters, cycles),
         *_reload_rule(counters, cycles, traffic),
         *_dram_rule(counters, cycles),
         *_zero_fill_rule(counters, cycles),
@@ -90,6 +88,35 @@ def _stall_rules(counters: Mapping[str, int], cycles: int) -> Iterator[Costed]:
         if unit in counters:
             evidence["unit_busy_share"] = round(counters[unit] / cycles, 3)
         yield share, Bottleneck(id=name, explanation=explanation, evidence=evidence)
+
+
+def _dependency_rule(counters: Mapping[str, int], cycles: int) -> Iterator[Costed]:
+    full = counters.get("stall_array_full", 0)
+    share = (counters.get("stall_dependency", 0) + full) / cycles
+    if full / cycles >= NOTABLE:
+        explanation = (
+            "the array holds as many products as it can: computes of a few rows take as long to leave as those of 16, "
+            "so give each compute 16 rows"
+        )
+    else:
+        explanation = (
+            "commands wait for their own predecessors: rotate over several tiles or buffers, so that neighbours do not "
+            "depend on each other"
+        )
+    evidence = {"stall_share": round(share, 3), "array_full_share": round(full / cycles, 3)}
+    yield share, Bottleneck(id="dependency", explanation=explanation, evidence=evidence)
+
+
+def _bank_wait_rule(counters: Mapping[str, int], cycles: int) -> Iterator[Costed]:
+    """The array's results always win a bank; others' rows wait, which costs only what the array then waits for them."""
+    stores, loads = counters.get("store_bank_wait_cycles", 0), counters.get("load_bank_wait_cycles", 0)
+    cost = min(stores, counters.get("stall_wait_store", 0)) + min(loads, counters.get("stall_wait_load", 0))
+    explanation = (
+        "stores or fills wait for the accumulator bank that the array is writing, and the array then waits for them: "
+        "alternate between the two banks"
+    )
+    evidence = {"store_wait_share": round(stores / cycles, 3), "load_wait_share": round(loads / cycles, 3)}
+    yield cost / cycles, Bottleneck(id="bank_conflict_acc", explanation=explanation, evidence=evidence)
 
 
 def _reload_rule(counters: Mapping[str, int], cycles: int, traffic: Sequence[Traffic]) -> Iterator[Costed]:

@@ -79,11 +79,31 @@ class BufferTraffic(_Answer):
     bytes_out: int
 
 
+class Machine(_Answer):
+    """Sizes and rates that figures are to be seen against."""
+
+    spad_rows: int
+    acc_rows: int
+    macs_per_cycle: int
+    port_bytes_per_cycle: int
+    dram_bytes_per_cycle: float
+
+
+class RowsLive(_Answer):
+    """Average rows live in each interval of the call."""
+
+    interval_cycles: int
+    spad: tuple[int, ...]
+    acc: tuple[int, ...]
+
+
 class RawProfile(_Answer):
     """What the simulator writes about the first timed call."""
 
     cycles: int
     counters: dict[str, int]
+    machine: Machine
+    occupancy: RowsLive | None = None
     pc_cycles: tuple[tuple[int, int, int], ...] = ()
     buffers: tuple[BufferTraffic, ...] = ()
     commands: dict[str, int] = Field(default_factory=dict)

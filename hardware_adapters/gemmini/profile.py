@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 
-from ..base import Evaluation, LineCost, Problem, Profile, Stall, Traffic, UnitTime
+from ..base import Evaluation, LineCost, Occupancy, Problem, Profile, Roofline, Stall, Traffic, UnitTime
 from .bottlenecks import find_bottlenecks
 from .debug_info import LineTable
 from .gemsim import RawProfile
@@ -13,6 +14,8 @@ from .problems import tensor_bytes
 
 MAX_LINES = 12
 MAX_LINE_CHARS = 100
+LINE_BYTES = 64  # of the L2
+MATMUL_OPERANDS = ("A", "B", "C")
 # Counters by unit; the array's own time and its stalls are exclusive and add up to all cycles.
 _BUSY = {"array": "array_busy_cycles", "load": "load_busy_cycles", "store": "store_busy_cycles"}
 _STALL = "stall_"
@@ -38,7 +41,10 @@ def make_profile(
         units=_units(raw.counters, evaluation, cycles),
         stalls=_stalls(raw.counters, cycles),
         bottlenecks=find_bottlenecks(raw.counters, cycles, warm, problem.bound.value, traffic),
+        commands={name: count for name, count in raw.commands.items() if count},
         traffic=traffic,
+        roofline=_roofline(problem, raw),
+        occupancy=_occupancy(raw),
         lines=_line_costs(raw, lines, source),
         timeline=timeline,
     )
@@ -81,9 +87,52 @@ def _traffic(problem: Problem, raw: RawProfile) -> tuple[Traffic, ...]:
             continue
         count = buffer.bytes_in if tensor.role == "input" else buffer.bytes_out
         needed = tensor_bytes(tensor)
-        entry = Traffic(tensor=tensor.name, bytes_moved=count, bytes_needed=needed, reloads=round(count / needed, 3))
+        elements = count * math.prod(tensor.shape) / needed
+        reuse = round(problem.work.macs / elements, 1) if elements and tensor.name in MATMUL_OPERANDS else None
+        entry = Traffic(
+            tensor=tensor.name,
+            bytes_moved=count,
+            bytes_needed=needed,
+            reloads=round(count / needed, 3),
+            reuse=reuse,
+        )
         traffic.append(entry)
     return tuple(traffic)
+
+
+def _roofline(problem: Problem, raw: RawProfile) -> Roofline | None:
+    """Bytes are those that really moved, so that a kernel's reloads show as a lower ceiling."""
+    moved = raw.counters.get("dma_bytes_in", 0) + raw.counters.get("dma_bytes_out", 0)
+    if not moved:
+        return None
+    macs, machine = problem.work.macs, raw.machine
+    fetched = raw.counters.get("l2_misses", 0) * LINE_BYTES
+    ceilings = {"array": float(machine.macs_per_cycle), "port": macs / moved * machine.port_bytes_per_cycle}
+    if fetched:
+        ceilings["dram"] = macs / fetched * machine.dram_bytes_per_cycle
+    bound = min(ceilings, key=lambda name: ceilings[name])
+    return Roofline(
+        intensity=round(macs / moved, 2),
+        ridge=round(machine.macs_per_cycle / machine.port_bytes_per_cycle, 2),
+        dram_intensity=round(macs / fetched, 2) if fetched else None,
+        dram_ridge=round(machine.macs_per_cycle / machine.dram_bytes_per_cycle, 2),
+        attainable=round(ceilings[bound], 1),
+        achieved=round(macs / max(1, raw.cycles), 1),
+        bound=bound,  # type: ignore[arg-type]
+    )
+
+
+def _occupancy(raw: RawProfile) -> tuple[Occupancy, ...]:
+    if raw.occupancy is None:
+        return ()
+    interval, machine = raw.occupancy.interval_cycles, raw.machine
+    return tuple(
+        Occupancy(memory=memory, capacity=rows, peak=max(live, default=0), interval=interval, live=live)
+        for memory, rows, live in (
+            ("scratchpad", machine.spad_rows, raw.occupancy.spad),
+            ("accumulator", machine.acc_rows, raw.occupancy.acc),
+        )
+    )
 
 
 def _line_costs(raw: RawProfile, table: LineTable, source: str) -> tuple[LineCost, ...]:

@@ -236,6 +236,7 @@ BOTTLENECKS = [
     "issue_bound",
     "dependency",
     "bank_conflict_spad",
+    "weights_alone",
     "bank_conflict_acc",
     "config_drain",
     "fence",

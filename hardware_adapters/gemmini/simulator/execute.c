@@ -11,6 +11,7 @@ enum { LEAST_ROWS = 4 }; // RTL: fewer would let two results of the same row mee
 void execute_reset(ExecuteUnit *u) {
     memset(u, 0, sizeof *u);
     u->compute = u->preload = u->target = -1;
+    u->alone = WEIGHTS_ALONE;
 }
 
 // --- results
@@ -103,28 +104,33 @@ static void begin(Timing *t, int compute, int preload) {
     u->tags[(u->tags_head + u->tags_count++) % MAX_TAGS] = NEVER;
 }
 
-// Starts what the head of the queue allows. 0: nothing can start in this cycle.
-static int start(Timing *t) {
+// Starts what the head of the queue allows. ARRAY_BUSY: something has started; else why not.
+static enum Cause start(Timing *t) {
     ExecuteUnit *u = &t->execute;
     Fifo *queue = &t->station.issued[UNIT_EXECUTE];
     int first = fifo_at(queue, 0, t->now), second = fifo_at(queue, 1, t->now), third = fifo_at(queue, 2, t->now);
-    if (first < 0) return 0;
+    if (first < 0) return execute_idle_cause(t);
     const Op *op = &t->station.op[first];
     if (op->kind == KIND_CONFIG_EX) {
-        if (t->now < u->drained + t->config->config_ex_drain_cycles) return 0;
+        if (t->now < u->drained + t->config->config_ex_drain_cycles) return CONFIG_EX;
         station_done(t, first, UNIT_EXECUTE, t->now);
         fifo_pop(queue);
         fifo_hold(queue, t->now + 1);
-        return 0;
+        u->alone = CONFIG_EX;
+        return execute_idle_cause(t);
     }
-    if (tags_full(t)) return 0;
+    if (op->kind == KIND_PRELOAD && second < 0) return execute_idle_cause(t);
+    if (tags_full(t)) return ARRAY_FULL;
     if (op->kind == KIND_PRELOAD) {
-        if (second < 0 || hazard(t, op, &t->station.op[second])) return 0;
+        if (hazard(t, op, &t->station.op[second])) return DEPENDENCY;
         begin(t, -1, first);
-    } else if (second >= 0 && third >= 0 && t->station.op[second].kind == KIND_PRELOAD && !hazard(t, &t->station.op[second], &t->station.op[third]))
-        begin(t, first, second);
-    else begin(t, first, -1);
-    return 1;
+        return ARRAY_BUSY;
+    }
+    int queued = second >= 0 && third >= 0 && t->station.op[second].kind == KIND_PRELOAD;
+    int together = queued && !hazard(t, &t->station.op[second], &t->station.op[third]);
+    begin(t, first, together ? second : -1);
+    u->alone = queued ? DEPENDENCY : WEIGHTS_ALONE;
+    return ARRAY_BUSY;
 }
 
 static void finish(Timing *t) {
@@ -139,12 +145,14 @@ static void finish(Timing *t) {
         if (u->target >= 0) {
             station_done(t, u->target, DONE_RESULTS, out);
             u->drained = out;
+            timing_result(t, &t->station.op[u->target], out);
         }
         u->target = -1;
     }
     if (u->preload >= 0) {
         fifo_pop(&t->station.issued[UNIT_EXECUTE]);
         const Op *p = &t->station.op[u->preload];
+        timing_slice(t, u->preload, u->began, t->now + 1);
         if (empty(p->writes)) station_done(t, u->preload, UNIT_EXECUTE, t->now + 1);
         else u->target = u->preload;
     }
@@ -184,7 +192,8 @@ static enum Cause feed(Timing *t) {
         if (before < target->rows) push_result(t, target, before);
     }
     if (least(u->operand) == u->rows) finish(t);
-    return busy ? ARRAY_BUSY : conflict ? CONFLICT_SPAD : DEPENDENCY;
+    if (busy) return ARRAY_BUSY;
+    return conflict || u->compute >= 0 ? CONFLICT_SPAD : u->alone; // beside a compute, the others catch up after a conflict
 }
 
 unsigned execute_steady(const Timing *t) {
@@ -214,8 +223,10 @@ enum Cause execute_idle_cause(const Timing *t) {
         if (mask & s->slots[UNIT_LOAD]) return WAIT_LOAD;
         if (mask & s->slots[UNIT_STORE]) return WAIT_STORE;
     }
-    if (issued->count || unissued->count) return DEPENDENCY;
-    // No execute command in the station: it is behind another unit's full queue, behind a fence, or not issued yet.
+    int lone = issued->count == 1 && s->op[issued->slot[issued->head]].kind == KIND_PRELOAD;
+    if (unissued->count || (issued->count && !lone)) return DEPENDENCY;
+    // No execute command in the station, or a preload without its compute: it is behind another unit's full queue, behind a
+    // fence, or not issued yet.
     if (s->queue_count && s->queue[s->queue_head].ready <= t->now) {
         if (s->queue[s->queue_head].op.unit == UNIT_LOAD) return WAIT_LOAD;
         if (s->queue[s->queue_head].op.unit == UNIT_STORE) return WAIT_STORE;
@@ -223,7 +234,10 @@ enum Cause execute_idle_cause(const Timing *t) {
     return t->fencing ? FENCE : WAIT_ISSUE;
 }
 
-enum Cause execute_step(Timing *t) { return t->execute.active || start(t) ? feed(t) : execute_idle_cause(t); }
+enum Cause execute_step(Timing *t) {
+    enum Cause cause = t->execute.active ? ARRAY_BUSY : start(t);
+    return cause == ARRAY_BUSY ? feed(t) : cause;
+}
 
 uint64_t execute_wake(const Timing *t) {
     const ExecuteUnit *u = &t->execute;

@@ -138,10 +138,16 @@ void gemmini_counters(const Gemmini *g, void (*emit)(void *ctx, const char *name
 
 void gemmini_profile_start(Gemmini *g) { timing_record(g->timing, 1); }
 
-void gemmini_profile_write(Gemmini *g, FILE *fields, FILE *timeline) {
+void gemmini_profile_write(Gemmini *g, uint64_t cycle, FILE *fields, FILE *timeline) {
     fprintf(fields, "\"commands\":{");
     for (size_t i = 0; i < COUNTS; i++) fprintf(fields, "%s\"%s\":%" PRIu64, i ? "," : "", COUNT_NAMES[i], g->kinds[i]);
     fprintf(fields, "},\"spad_rows_used\":%u,\"acc_rows_used\":%u", g->spad_high, g->acc_high);
+    const Config *c = g->config;
+    fprintf(fields, ",\"machine\":{\"spad_rows\":%u,\"acc_rows\":%u,\"macs_per_cycle\":%u,\"port_bytes_per_cycle\":%u,\"dram_bytes_per_cycle\":%.3f}",
+            c->spad_rows, c->acc_rows, c->dim * c->dim, c->beat_bytes, c->line_bytes * 8.0 / c->dram_line_eighths);
+    timing_record_end(g->timing, cycle);
+    fprintf(fields, ",\"occupancy\":");
+    timing_write_occupancy(g->timing, fields);
     if (timeline) timing_write_timeline(g->timing, timeline);
     timing_record(g->timing, 0);
 }

@@ -22,7 +22,7 @@ uint64_t gemmini_fence(Gemmini *, uint64_t cycle); // cycle at which Gemmini is 
 void gemmini_mark(Gemmini *, uint64_t cycle);      // start of a timed call: zero the counters
 void gemmini_counters(const Gemmini *, void (*emit)(void *ctx, const char *name, int64_t value), void *ctx);
 void gemmini_profile_start(Gemmini *);
-void gemmini_profile_write(Gemmini *, FILE *json_fields, FILE *timeline_or_null);
+void gemmini_profile_write(Gemmini *, uint64_t cycle, FILE *json_fields, FILE *timeline_or_null); // cycle: the end of the call
 void gemmini_describe(unsigned funct, uint64_t rs1, uint64_t rs2, char *text, size_t n);
 uint64_t gemmini_command_count(const Gemmini *);
 

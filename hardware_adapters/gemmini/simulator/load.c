@@ -152,7 +152,11 @@ void load_write(Timing *t) {
     LoadUnit *u = &t->load;
     if (!u->writes_count) return;
     Write w = u->writes[u->writes_head];
-    if (w.at > t->now || t->written >> w.bank & 1) return; // the array's results come first
+    if (w.at > t->now) return;
+    if (t->written >> w.bank & 1) { // the array's results come first
+        t->bank_wait[UNIT_LOAD]++;
+        return;
+    }
     u->writes_head = (u->writes_head + 1) % ROWS_RING;
     u->writes_count--;
     u->last_write = t->now;

@@ -101,7 +101,7 @@ int profile_write(const Machine *m, const char *path, const char *timeline_path,
         write_buffers(&j, m->memory);
         fputc(',', out);
         if (timeline) fputs(TIMELINE_HEAD, timeline);
-        gemmini_profile_write(m->gemmini, out, timeline); // further fields, without a comma at either end
+        gemmini_profile_write(m->gemmini, m->rocket->now, out, timeline); // further fields, without a comma at either end
         if (timeline) end_timeline(timeline);
         json_end_object(&j);
         fputc('\n', out);

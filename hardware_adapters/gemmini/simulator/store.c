@@ -62,7 +62,10 @@ void store_step(Timing *t) {
     if (u->next_read > t->now) return;
     uint32_t bank = 1u << bank_of(t, bank_row(op, u));
     int acc = op->reads[0].first >= ACC_BASE;
-    if (acc ? t->accumulated & bank : (t->written | t->read) & bank) return;
+    if (acc ? t->accumulated & bank : (t->written | t->read) & bank) {
+        t->bank_wait[UNIT_STORE]++;
+        return;
+    }
 
     unsigned depth = acc ? c->scale_cycles : c->spad_read_cycles;
     uint64_t scaled = t->now + 2;

@@ -6,9 +6,9 @@
 
 static const char *const CAUSE_NAMES[CAUSES] = {
     "array_busy_cycles", "stall_wait_load", "stall_wait_store", "stall_wait_issue", "stall_bank_conflict_spad",
-    "stall_bank_conflict_acc", "stall_dependency", "stall_config_ex", "stall_fence"};
+    "stall_weights_alone", "stall_array_full", "stall_dependency", "stall_config_ex", "stall_fence"};
 
-enum { MAX_SLICES = 200000 };
+enum { MAX_SLICES = 400000 };
 
 Timing *timing_new(const Config *c, L2 *l2) {
     Timing *t = calloc(1, sizeof *t);
@@ -22,6 +22,7 @@ Timing *timing_new(const Config *c, L2 *l2) {
 void timing_reset(Timing *t) {
     const Config *c = t->config;
     Slice *slice = t->slice;
+    Occupancy *occupancy = t->occupancy;
     L2 *l2 = t->l2;
     Loops loops = t->loops;
     int recording = t->recording;
@@ -29,6 +30,7 @@ void timing_reset(Timing *t) {
     t->config = c;
     t->l2 = l2;
     t->slice = slice;
+    t->occupancy = occupancy;
     t->recording = recording;
     t->loops = loops;
     t->loops.count = 0;
@@ -49,6 +51,7 @@ static void cycle(Timing *t, int all) {
     execute_write(t);
     load_write(t);
     t->causes[execute_step(t)]++;
+    all |= t->changed; // a config_ex is complete in the cycle in which it starts
     if (all) store_step(t);
     load_step(t);
     if (all) station_step(t);
@@ -122,13 +125,17 @@ static void advance(Timing *t, uint64_t cycle) {
     }
 }
 
+static void record(Timing *t, unsigned unit, unsigned kind, uint64_t pc, uint64_t start, uint64_t end) {
+    if (t->slices == MAX_SLICES) t->slices_lost++;
+    else t->slice[t->slices++] = (Slice){start, end, pc, (uint8_t)unit, (uint8_t)kind};
+}
+
 uint64_t timing_command(Timing *t, uint64_t cycle, const Op *op) {
     advance(t, cycle);
-    while (station_full(t) || t->loops.count) { // behind a loop, commands wait until it has been sent
-        uint64_t before = t->now;
-        step_until(t, NEVER);
-        t->queue_full += t->now - before;
-    }
+    uint64_t before = t->now;
+    while (station_full(t) || t->loops.count) step_until(t, NEVER); // behind a loop, commands wait until it has been sent
+    t->queue_full += t->now - before;
+    if (t->recording && t->now > before) record(t, CPU, WAIT_QUEUE, op->pc, before, t->now);
     station_push(t, op, t->config->enter_cycles);
     t->array_cycles += op->kind == KIND_COMPUTE ? op->rows : 0;
     return t->now + 1;
@@ -136,11 +143,10 @@ uint64_t timing_command(Timing *t, uint64_t cycle, const Op *op) {
 
 uint64_t timing_loop(Timing *t, uint64_t cycle, const LoopOp *ops, size_t count) {
     advance(t, cycle);
-    while (loops_full(t)) {
-        uint64_t before = t->now;
-        step_until(t, NEVER);
-        t->queue_full += t->now - before;
-    }
+    uint64_t before = t->now;
+    while (loops_full(t)) step_until(t, NEVER);
+    t->queue_full += t->now - before;
+    if (t->recording && t->now > before) record(t, CPU, WAIT_QUEUE, count ? ops->op.pc : 0, before, t->now);
     return loops_add(t, ops, count) ? t->now + 1 : 0;
 }
 
@@ -148,6 +154,7 @@ uint64_t timing_fence(Timing *t, uint64_t cycle) {
     advance(t, cycle);
     t->fencing = 1;
     t->fences++;
+    uint64_t before = t->now;
     int waited = !idle(t);
     while (!idle(t)) {
         if (t->loops.count || !station_empty(t)) step_until(t, NEVER);
@@ -157,6 +164,7 @@ uint64_t timing_fence(Timing *t, uint64_t cycle) {
         }
     }
     t->fencing = 0;
+    if (t->recording && t->now > before) record(t, CPU, WAIT_FENCE, 0, before, t->now);
     return t->now + (waited ? t->config->fence_cycles : 1);
 }
 
@@ -166,14 +174,20 @@ void timing_mark(Timing *t, uint64_t cycle) {
     advance(t, cycle);
     memset(t->causes, 0, sizeof t->causes);
     memset(t->busy, 0, sizeof t->busy);
+    memset(t->bank_wait, 0, sizeof t->bank_wait);
     t->start = t->now;
     t->array_cycles = t->queue_full = t->fences = t->bytes_in = t->bytes_out = 0;
+    if (!t->recording) return;
+    t->slices = t->slices_lost = 0;
+    occupancy_start(t->occupancy, t->now);
 }
 
 void timing_counters(Timing *t, void (*emit)(void *ctx, const char *name, int64_t value), void *ctx) {
     for (int i = 0; i < CAUSES; i++) emit(ctx, CAUSE_NAMES[i], (int64_t)t->causes[i]);
     emit(ctx, "load_busy_cycles", (int64_t)t->busy[UNIT_LOAD]);
     emit(ctx, "store_busy_cycles", (int64_t)t->busy[UNIT_STORE]);
+    emit(ctx, "load_bank_wait_cycles", (int64_t)t->bank_wait[UNIT_LOAD]);
+    emit(ctx, "store_bank_wait_cycles", (int64_t)t->bank_wait[UNIT_STORE]);
     emit(ctx, "array_rows", (int64_t)t->array_cycles);
     emit(ctx, "rocc_queue_full_cycles", (int64_t)t->queue_full);
     emit(ctx, "fence", (int64_t)t->fences);
@@ -183,25 +197,45 @@ void timing_counters(Timing *t, void (*emit)(void *ctx, const char *name, int64_
 
 void timing_slice(Timing *t, int slot, uint64_t start, uint64_t end) {
     const Op *op = &t->station.op[slot];
-    if (end > start) t->busy[op->unit] += end - start;
+    uint64_t alone = earlier(later(start, t->busy_until[op->unit]), end);
+    t->busy[op->unit] += end - alone;
+    t->busy_until[op->unit] = later(t->busy_until[op->unit], end);
     if (!t->recording) return;
-    if (t->slices == MAX_SLICES) t->slices_lost++;
-    else t->slice[t->slices++] = (Slice){start, end, op->pc, op->unit, op->kind};
+    // Two loads are under way at a time, but slices of one track must not overlap; weights move in beside a compute.
+    record(t, op->unit, op->kind, op->pc, op->unit == UNIT_EXECUTE ? start : alone, end);
+    for (int i = 0; i < 2; i++) occupancy_read(t->occupancy, op->reads[i], end);
+    if (op->unit == UNIT_LOAD) occupancy_write(t->occupancy, op, end);
+}
+
+void timing_result(Timing *t, const Op *preload, uint64_t at) {
+    if (t->recording) occupancy_write(t->occupancy, preload, at);
 }
 
 void timing_record(Timing *t, int on) {
     if (on && !t->slice) t->slice = malloc(MAX_SLICES * sizeof *t->slice);
-    t->recording = on && t->slice;
-    if (on) t->slices = t->slices_lost = 0;
+    if (on && !t->occupancy) t->occupancy = occupancy_new(t->config);
+    t->recording = on && t->slice && t->occupancy;
+    t->slices = t->slices_lost = 0;
+}
+
+void timing_record_end(Timing *t, uint64_t cycle) {
+    if (t->recording) occupancy_end(t->occupancy, cycle);
+}
+
+void timing_write_occupancy(const Timing *t, FILE *out) {
+    if (t->recording) occupancy_json(t->occupancy, out);
+    else fputs("null", out);
 }
 
 void timing_write_timeline(const Timing *t, FILE *out) {
-    static const char *const KIND_NAMES[KINDS] = {"config", "config_ex", "mvin", "mvout", "preload", "compute"};
+    static const char *const KIND_NAMES[SLICE_KINDS] = {"config", "config_ex", "mvin", "mvout", "preload", "compute", "queue full", "fence"};
+    static const int TRACKS[UNITS + 1] = {[CPU] = 1, [UNIT_LOAD] = 2, [UNIT_STORE] = 3, [UNIT_EXECUTE] = 4};
     for (unsigned i = 0; i < t->slices; i++) {
         const Slice *s = &t->slice[i];
         fprintf(out, "%s{\"name\":\"%s\",\"ph\":\"X\",\"pid\":1,\"tid\":%d,\"ts\":%" PRIu64 ",\"dur\":%" PRIu64 ",\"args\":{\"pc\":%" PRIu64 "}}", i ? ",\n" : "",
-                KIND_NAMES[s->kind], s->unit + 2, s->start - t->start, s->end - s->start, s->pc);
+                KIND_NAMES[s->kind], TRACKS[s->unit], s->start - t->start, s->end - s->start, s->pc);
     }
     if (t->slices_lost)
         fprintf(out, ",\n{\"name\":\"%u later events left out\",\"ph\":\"i\",\"pid\":1,\"tid\":2,\"ts\":%" PRIu64 "}", t->slices_lost, t->now - t->start);
+    if (t->recording) occupancy_events(t->occupancy, out);
 }

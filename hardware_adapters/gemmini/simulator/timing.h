@@ -60,7 +60,9 @@ uint64_t timing_command(Timing *, uint64_t cycle, const Op *);   // cycle at whi
 uint64_t timing_loop(Timing *, uint64_t cycle, const LoopOp *ops, size_t count); // the same for a whole hardware loop; 0: out of memory
 uint64_t timing_fence(Timing *, uint64_t cycle);                 // cycle at which everything is done
 void timing_counters(Timing *, void (*emit)(void *ctx, const char *name, int64_t value), void *ctx);
-void timing_record(Timing *, int on);                            // keep unit activity for the timeline
+void timing_record(Timing *, int on);                            // keep unit activity and occupancy of the call that follows
+void timing_record_end(Timing *, uint64_t cycle);
+void timing_write_occupancy(const Timing *, FILE *);             // a JSON object
 void timing_write_timeline(const Timing *, FILE *);              // Chrome trace events, comma separated
 
 #endif

@@ -6,13 +6,14 @@
 #ifndef GEMSIM_UNITS_H
 #define GEMSIM_UNITS_H
 
+#include "occupancy.h"
 #include "timing.h"
 
 enum { MAX_STATION = 32, MAX_WAITING = 16, MAX_TAGS = 8, MAX_REQUESTS = 16, SLOTS = 512, ROWS_RING = 256 };
 static const uint64_t NEVER = UINT64_MAX;
 
 // What the array did in a cycle. Exclusive; they sum to the cycles of a call.
-enum Cause { ARRAY_BUSY, WAIT_LOAD, WAIT_STORE, WAIT_ISSUE, CONFLICT_SPAD, CONFLICT_ACC, DEPENDENCY, CONFIG_EX, FENCE, CAUSES };
+enum Cause { ARRAY_BUSY, WAIT_LOAD, WAIT_STORE, WAIT_ISSUE, CONFLICT_SPAD, WEIGHTS_ALONE, ARRAY_FULL, DEPENDENCY, CONFIG_EX, FENCE, CAUSES };
 
 // --- reservation station: commands wait here for the hazards between units, and inside a unit for their turn
 
@@ -153,6 +154,7 @@ typedef struct ExecuteUnit {
     unsigned rows;                     // of the operation
     Operand operand[OPERANDS];
     int target;                        // preload whose result the next compute makes, or -1
+    enum Cause alone;                  // why the next weights will move in without a compute beside them
     uint64_t began;
     uint64_t tags[MAX_TAGS];           // end of each matmul in the array; NEVER until it is known
     unsigned tags_head, tags_count;
@@ -160,6 +162,9 @@ typedef struct ExecuteUnit {
     Result results[ROWS_RING];
     unsigned results_head, results_count, spad_results;
 } ExecuteUnit;
+
+// Kinds of slices that are no commands: what the CPU waits for.
+enum { WAIT_QUEUE = KINDS, WAIT_FENCE, SLICE_KINDS, CPU = UNITS };
 
 typedef struct Slice { // of the timeline
     uint64_t start, end, pc;
@@ -182,9 +187,12 @@ struct Timing {
     uint32_t written, accumulated, read; // banks that are written, read and written, read in this cycle
 
     uint64_t causes[CAUSES], start, busy[UNITS], array_cycles, queue_full, fences, bytes_in, bytes_out;
+    uint64_t bank_wait[UNITS]; // cycles in which the unit's next row is ready, but another unit uses its bank
     int recording;
     unsigned slices, slices_lost;
     Slice *slice;
+    uint64_t busy_until[UNITS]; // of the slices so far: commands of a unit overlap
+    Occupancy *occupancy;
 };
 
 static inline uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
@@ -252,5 +260,6 @@ enum Cause execute_burst(Timing *, unsigned cycles); // so many of them at once
 uint64_t execute_wake(const Timing *);
 
 void timing_slice(Timing *, int slot, uint64_t start, uint64_t end);
+void timing_result(Timing *, const Op *, uint64_t at); // the last row of a preload's C is written
 
 #endif

@@ -1,6 +1,7 @@
 """Profiles: consistent counters, traffic, lines, and bottlenecks by rule."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import anyio
@@ -14,6 +15,7 @@ PROBLEM = "gemmini/gemm-64x64x64"
 KNOWN = {
     "load_bound", "store_bound", "issue_bound", "dependency", "bank_conflict_spad", "bank_conflict_acc", "config_drain",
     "fence", "dram_bound", "reload_traffic", "array_bound", "startup", "accumulator_zero_fill",
+    "weights_alone",
 }  # fmt: skip
 
 
@@ -41,11 +43,65 @@ def test_traffic_counts_reloads(gemmini: GemminiAdapter) -> None:
     """16x16 blocks: A and B are loaded once per block column and row of C, C is stored once."""
     profile = profiled(gemmini)
     assert isinstance(profile, Profile)
-    assert {t.tensor: (t.bytes_moved, t.bytes_needed, t.reloads) for t in profile.traffic} == {
-        "A": (4 * 4096, 4096, 4.0),
-        "B": (4 * 4096, 4096, 4.0),
-        "C": (4096, 4096, 1.0),
+    assert {t.tensor: (t.bytes_moved, t.bytes_needed, t.reloads, t.reuse) for t in profile.traffic} == {
+        "A": (4 * 4096, 4096, 4.0, 16.0),
+        "B": (4 * 4096, 4096, 4.0, 16.0),
+        "C": (4096, 4096, 1.0, 64.0),
     }
+
+
+def test_the_roofline_sees_the_bytes_that_moved(gemmini: GemminiAdapter) -> None:
+    """9 x 4096 bytes for 64^3 MACs, through a port of 16 bytes a cycle to an array of 256 MACs a cycle."""
+    profile = profiled(gemmini)
+    assert isinstance(profile, Profile) and profile.roofline
+    roofline = profile.roofline
+    assert roofline.intensity == round(64**3 / (9 * 4096), 2)
+    assert roofline.ridge == 16
+    assert roofline.bound == "port"
+    assert roofline.attainable == pytest.approx(16 * roofline.intensity, abs=0.1)
+    assert roofline.achieved == pytest.approx(64**3 / profile.latency.value, abs=0.1)
+    assert roofline.achieved < roofline.attainable
+    assert roofline.dram_intensity and roofline.dram_ridge and roofline.dram_ridge > 32
+
+
+ALL_LOADED_FIRST = """#include "gemmini_api.h"
+void solution(const int8_t *A, const int8_t *B, int8_t *C) {
+  config_ex(WS, NOACT, 1, 0, 0);
+  config_ld(64, 1.0f, 16, 0);
+  config_st(64);
+  for (int r = 0; r < 4; r++) mvin(A + r * 16 * 64, r * 64, 64, 16);
+  for (int r = 0; r < 4; r++) mvin(B + r * 16 * 64, 8192 + r * 64, 64, 16);
+  fence();
+  for (int i = 0; i < 4; i++)
+    for (int j = 0; j < 4; j++)
+      for (int k = 0; k < 4; k++) {
+        preload(8192 + k * 64 + j * 16, (k ? ACCADD : ACC) + i * 64 + j * 16, 16, 16, 16, 16);
+        compute_preloaded(i * 64 + k * 16, NONE, 16, 16, 16, 16);
+      }
+  fence();
+  for (int i = 0; i < 4; i++) mvout(C + i * 16 * 64, ACC + i * 64, 64, 16);
+  fence();
+}
+"""
+
+
+def test_rows_are_live_from_their_write_to_their_last_use(gemmini: GemminiAdapter) -> None:
+    profile = profiled(gemmini, ALL_LOADED_FIRST)
+    assert isinstance(profile, Profile), profile.message
+    scratchpad, accumulator = profile.occupancy
+    assert (scratchpad.capacity, accumulator.capacity) == (16384, 1024)
+    assert (scratchpad.peak, accumulator.peak) == (512, 256)
+    assert 32 < len(scratchpad.live) == len(accumulator.live) <= 64
+    assert 0 <= len(scratchpad.live) * scratchpad.interval - profile.latency.value < scratchpad.interval
+    full = scratchpad.live.index(512)
+    assert list(scratchpad.live[:full]) == sorted(scratchpad.live[:full]), "loads fill it"
+    assert scratchpad.live[accumulator.live.index(256)] == 0, "results are complete when no operand is needed any more"
+    assert scratchpad.live[-1] == accumulator.live[-1] == 0
+    used = sum(scratchpad.live) * scratchpad.interval
+    baseline = profiled(gemmini)
+    assert isinstance(baseline, Profile)
+    assert baseline.occupancy[0].peak <= 32 and baseline.occupancy[1].peak <= 16
+    assert used > 512 * 1024, "512 rows wait for at least the 1,024 cycles of the computes, on average for half"
 
 
 def test_lines_are_lines_of_the_source(gemmini: GemminiAdapter) -> None:
@@ -72,8 +128,21 @@ def test_a_timeline_is_written_where_asked(gemmini: GemminiAdapter, tmp_path: Pa
     assert isinstance(profile, Profile)
     assert profile.timeline == str(target)
     events = json.loads(target.read_text())
-    assert {event["args"]["name"] for event in events if event["ph"] == "M"} == {"rocket", "load", "store", "execute"}
-    assert sum(event["name"] == "mvin" for event in events) == profile.counters["mvin"]
+    tracks = {event["tid"]: event["args"]["name"] for event in events if event["ph"] == "M"}
+    assert set(tracks.values()) == {"rocket", "load", "store", "execute"}
+    for name in ("mvin", "mvout", "preload", "compute"):
+        assert sum(event["name"] == name for event in events) == profile.commands[name]
+    for tid in tracks:  # a track shows slices that nest or follow each other
+        spans = sorted({(e["ts"], e["ts"] + e["dur"]) for e in events if e["ph"] == "X" and e["tid"] == tid})
+        assert spans
+        assert all(end <= start for (_, end), (start, _) in pairwise(spans)), tracks[tid]
+    waits = [e["dur"] for e in events if e["name"] == "fence"]
+    assert sum(waits) > profile.counters["stall_fence"]
+    live = {e["name"]: [] for e in events if e["ph"] == "C"}
+    for event in events:
+        if event["ph"] == "C":
+            live[event["name"]].append(event["args"]["rows"])
+    assert [tuple(rows) for rows in live.values()] == [occupancy.live for occupancy in profile.occupancy]
     assert max(event["ts"] + event["dur"] for event in events if event["ph"] == "X") <= profile.latency.value
     with pytest.raises(EnvironmentLackError, match="cannot be written"):
         profiled(gemmini, timeline=tmp_path / "nowhere" / "t.json")
@@ -92,7 +161,10 @@ def counters(**shares: int) -> dict[str, int]:
         (counters(stall_wait_issue=40_000), "issue_bound"),
         (counters(stall_dependency=40_000), "dependency"),
         (counters(stall_bank_conflict_spad=20_000), "bank_conflict_spad"),
-        (counters(stall_bank_conflict_acc=20_000), "bank_conflict_acc"),
+        (counters(stall_weights_alone=20_000, stall_wait_load=10_000), "weights_alone"),
+        (counters(stall_dependency=10_000, stall_array_full=20_000, stall_wait_load=25_000), "dependency"),
+        (counters(stall_wait_store=20_000, store_bank_wait_cycles=30_000), "bank_conflict_acc"),
+        (counters(stall_wait_load=20_000, load_bank_wait_cycles=20_000), "bank_conflict_acc"),
         (counters(stall_config_ex=20_000), "config_drain"),
         (counters(stall_fence=20_000), "fence"),
         (counters(stall_wait_load=10_000), "array_bound"),
@@ -105,6 +177,11 @@ def test_the_largest_cause_comes_first(given: dict[str, int], first: str) -> Non
     assert len({bottleneck.id for bottleneck in found}) == len(found)
     assert {bottleneck.id for bottleneck in found} <= KNOWN
     assert all(bottleneck.explanation for bottleneck in found)
+
+
+def test_a_store_that_waits_for_a_bank_costs_what_the_array_waits_for_it() -> None:
+    free = counters(stall_wait_load=50_000, store_bank_wait_cycles=40_000)
+    assert "bank_conflict_acc" not in {bottleneck.id for bottleneck in find_bottlenecks(free, 100_000, None, 1_000, ())}
 
 
 def test_special_causes_need_their_evidence() -> None:

@@ -100,3 +100,106 @@ def test_the_hardware_loop_computes_every_kind_of_gemm(gemmini: GemminiAdapter, 
     described = gemmini.problem(gemm.id)
     result = anyio.run(lambda: gemmini.evaluate(described, hardware_loop_kernel(gemm)))
     assert result.passed, result.message
+
+
+# --- causes: small kernels in which one thing happens
+
+PAIR = "preload({b}, {c}, 16, 16, 16, {rows}); compute_preloaded({a}, NONE, 16, {rows}, 16, 16);"
+FRAME = """#include "gemmini_api.h"
+void solution(const int8_t *A, const int8_t *B, int8_t *C) {{
+  config_ex(WS, NOACT, 1, 0, 0);
+  config_ld(64, 1.0f, 16, 0);
+  config_st(64);
+  for (int r = 0; r < 4; r++) mvin(A + r * 16 * 64, r * 64, 64, 16);
+  for (int r = 0; r < 4; r++) mvin(B + r * 16 * 64, 8192 + r * 64, 64, 16);
+  for (int p = 0; p < 4; p++) {{ mvin(0, ACC + p * 16, 16, 16); mvin(0, ACC + 512 + p * 16, 16, 16); }}
+  fence();
+  {body}
+  fence();
+}}
+"""
+
+
+def causes(program: Path, home: Home, tmp_path: Path, body: str) -> dict[str, int]:
+    """Counters of a call, the same whether or not idle cycles are skipped."""
+    gemm, source = Gemm(64, 64, 64), FRAME.format(body=body)
+    folder = tmp_path / str(len(list(tmp_path.iterdir())))
+    folder.mkdir()
+    said = timed(program, home, source, gemm, folder / "skipping")
+    assert said == timed(program, home, source, gemm, folder / "stepping", "constant every_cycle 1")
+    [case] = json.loads(said)["cases"]
+    assert case["status"] == "ok", case["fault"]
+    counters = case["calls"][0]["counters"]
+    stalls = sum(count for name, count in counters.items() if name.startswith("stall_"))
+    assert counters["array_busy_cycles"] + stalls == pytest.approx(counters["cycles"], abs=1)
+    return counters
+
+
+def pairs(count: int, between: str = "", rows: int = 16, weights: str = "8192 + (p & 3) * 16", c: str = "ACC") -> str:
+    pair = PAIR.format(b=weights, c=f"{c} + (p & 3) * 16", a="(p & 3) * 16", rows=rows)
+    return f"#pragma GCC unroll 64\n  for (int p = 0; p < {count}; p++) {{ {between} {pair} }}"
+
+
+def test_stores_wait_for_the_bank_that_the_array_accumulates_in(
+    gemsim_program: Path, compiler_home: Home, tmp_path: Path
+) -> None:
+    store = "if (p % 4 == 0) mvout(C + p * 64, ACC + {bank} * 512 + 64, 16, 16);"
+    body = "for (int r = 0; r < 2; r++) mvin(0, ACC + r * 512 + 64, 16, 16);\n  fence();\n  "
+    same, other = (
+        causes(
+            gemsim_program,
+            compiler_home,
+            tmp_path,
+            body + pairs(48, store.format(bank=bank), c="ACCADD").replace("C + p * 64", "C + p / 4 * 64"),
+        )
+        for bank in (0, 1)
+    )
+    assert same["store_bank_wait_cycles"] > 50
+    assert other["store_bank_wait_cycles"] == 0
+    assert same["load_bank_wait_cycles"] == other["load_bank_wait_cycles"] == 0
+
+
+@pytest.mark.parametrize(("target", "other"), [("ACC", "ACC + 512"), ("0x3000", "0x2100")])
+def test_loads_wait_for_the_bank_that_results_are_written_to(
+    gemsim_program: Path, compiler_home: Home, tmp_path: Path, target: str, other: str
+) -> None:
+    waits = [
+        causes(
+            gemsim_program,
+            compiler_home,
+            tmp_path,
+            pairs(48, f"if (p % 4 == 0) mvin(0, {to} + 128, 16, 16);", c=target),
+        )["load_bank_wait_cycles"]
+        for to in (target, other)
+    ]
+    assert waits[0] > 50
+    assert waits[1] == 0
+
+
+def test_weights_move_in_alone_when_the_next_pair_is_late(
+    gemsim_program: Path, compiler_home: Home, tmp_path: Path
+) -> None:
+    queued = causes(gemsim_program, compiler_home, tmp_path, pairs(48))
+    waiting = causes(gemsim_program, compiler_home, tmp_path, pairs(48, "mvin(A, 0, 64, 16);"))
+    draining = causes(gemsim_program, compiler_home, tmp_path, pairs(48, "config_ex(WS, NOACT, 1, 0, 0);"))
+    assert queued["stall_weights_alone"] <= 2 * 16, "those of the first pairs only"
+    assert waiting["stall_weights_alone"] == pytest.approx(48 * 16, abs=2 * 16)
+    assert draining["stall_weights_alone"] == 0, "these weights are alone because the array was drained"
+    assert draining["stall_config_ex"] > 48 * 32
+
+
+def test_the_array_holds_few_matmuls_at_a_time(gemsim_program: Path, compiler_home: Home, tmp_path: Path) -> None:
+    start = PAIR.format(b="8192", c="ACC", a="0", rows=16)
+    short = "preload(NONE, ACC + (p & 3) * 16, 16, 16, 16, 4); compute_accumulated((p & 3) * 16, NONE, 16, 4, 16, 4);"
+    loop = f"#pragma GCC unroll 64\n  for (int p = 0; p < 48; p++) {{ {short} }}"
+    assert causes(gemsim_program, compiler_home, tmp_path, f"{start}\n  {loop}")["stall_array_full"] > 48
+    assert causes(gemsim_program, compiler_home, tmp_path, pairs(48))["stall_array_full"] == 0
+
+
+def test_operands_of_one_bank_take_turns(gemsim_program: Path, compiler_home: Home, tmp_path: Path) -> None:
+    """Every row of A costs a cycle more for the row of weights beside it."""
+    apart = causes(gemsim_program, compiler_home, tmp_path, pairs(48))
+    together = causes(gemsim_program, compiler_home, tmp_path, pairs(48, weights="(p & 3) * 16"))
+    assert apart["stall_bank_conflict_spad"] == 0
+    assert together["stall_bank_conflict_spad"] == pytest.approx(47 * 16, abs=16)
+    assert together["stall_dependency"] - apart["stall_dependency"] < 16

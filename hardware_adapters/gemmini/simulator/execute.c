@@ -211,7 +211,7 @@ enum Cause execute_burst(Timing *t, unsigned cycles) {
         if (target && u->operand[A].fed < target->rows) push_result(t, target, u->operand[A].fed);
         for (int k = 0; k < OPERANDS; k++) u->operand[k].fed++;
     }
-    return u->compute >= 0 ? ARRAY_BUSY : DEPENDENCY;
+    return u->compute >= 0 ? ARRAY_BUSY : u->alone;
 }
 
 enum Cause execute_idle_cause(const Timing *t) {

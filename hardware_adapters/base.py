@@ -362,6 +362,10 @@ class HardwareAdapter(ABC):
     def baseline(self, problem: Problem) -> str:
         """Source of a straightforward, correct kernel."""
 
+    def reference_kernel(self, problem: Problem) -> str | None:
+        """Source of a kernel as the vendor's own library would do it, to compare with; None where there is none."""
+        return None
+
     async def prepare(self, engine: str | None, announce: Callable[[str], None]) -> None:
         """Build what the engine needs and this machine has not built yet; `announce` is told what ('the simulator')
         before a build begins. The other methods need no such call: they build too.

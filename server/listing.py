@@ -5,16 +5,22 @@ from __future__ import annotations
 from .shell import DONE, emit, guarded
 
 
-def problems(target: str | None, baseline: str | None, as_json: bool) -> int:
+def problems(target: str | None, baseline: str | None, reference: str | None, as_json: bool) -> int:
     def command() -> int:
+        from ..hardware_adapters.base import UsageError
         from ..hardware_adapters.registry import adapter_for, adapters
         from ..menus.menu import UnknownNameError
 
-        if baseline is not None:
-            adapter = adapter_for(baseline)
-            source = adapter.baseline(adapter.problem(baseline))
+        if baseline is not None and reference is not None:
+            raise UsageError("--baseline and --reference exclude each other: print one kernel at a time")
+        if wanted := baseline or reference:
+            adapter = adapter_for(wanted)
+            make = adapter.baseline if baseline else adapter.reference_kernel
+            source = make(adapter.problem(wanted))
+            if source is None:
+                raise UsageError(f"{wanted} has no reference kernel; --baseline prints a simple one")
             if as_json:
-                emit({"problem": baseline, "baseline": source})
+                emit({"problem": wanted, "baseline" if baseline else "reference": source})
             else:
                 print(source, end="")
             return DONE

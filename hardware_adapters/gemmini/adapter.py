@@ -100,7 +100,7 @@ class GemminiAdapter(HardwareAdapter):
     def baseline(self, problem: Problem) -> str:
         return operator_of(problem.id).baseline()
 
-    def hardware_loop(self, problem: Problem) -> str | None:
+    def reference_kernel(self, problem: Problem) -> str | None:
         return operator_of(problem.id).hardware_loop()
 
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:

@@ -350,6 +350,14 @@ class HardwareAdapter(ABC):
     def problems(self) -> list[ProblemSummary]:
         """Named example problems; families take other dimensions in the id."""
 
+    def suites(self) -> Mapping[str, str]:
+        """Named sets of problems, e.g. those of a publication: name -> what they are."""
+        return {}
+
+    def suite(self, name: str) -> list[ProblemSummary]:
+        """The problems of a suite. Raises UsageError for a name that `suites` does not have."""
+        raise UsageError(f"{self.target} has no suite {name!r}; it has: {', '.join(self.suites()) or 'none'}")
+
     @abstractmethod
     def problem(self, problem_id: str) -> Problem:
         """Raises UnknownProblemError, with the `nearest` id in its text."""

@@ -97,6 +97,20 @@ def test_the_reference_kernel_is_the_vendors_loop_and_passes(run, tmp_path: Path
     assert said == {"problem": problem, "reference": printed.stdout}
 
 
+def test_suites_are_listed_by_name(run) -> None:
+    everything = run("problems")
+    suites = json.loads(run("problems", "--json").stdout)["suites"]
+    assert {"autocomp-gemm", "resnet50-conv", "examples"} <= set(suites)
+    assert all(name in everything.stdout and what in everything.stdout for name, what in suites.items())
+    listed = json.loads(run("problems", "--suite", "resnet50-conv", "--json").stdout)["problems"]
+    assert {problem["family"] for problem in listed} == {"conv"}
+    shown = run("problems", "--suite", "resnet50-conv").stdout
+    assert [line.split()[0] for line in shown.splitlines()] == [problem["id"] for problem in listed]
+    unknown = run("problems", "--suite", "resnet")
+    assert unknown.returncode == 2
+    assert "resnet50-conv" in unknown.stderr
+
+
 def test_one_kernel_is_printed_at_a_time(run) -> None:
     both = run("problems", "--reference", PROBLEM, "--baseline", PROBLEM)
     assert both.returncode == 2

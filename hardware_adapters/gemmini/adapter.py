@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -21,12 +21,10 @@ from ..base import (
     Profile,
     Rewrite,
     UnknownEngineError,
-    UnknownProblemError,
     UsageError,
     check_source,
     kernel_digest,
 )
-from ..problems import unknown_problem
 from ..store import Home
 from ..toolchain import host_compiler
 from . import gemsim
@@ -34,8 +32,10 @@ from .calibration import FILE as CALIBRATION_FILE
 from .calibration import calibration
 from .embedded import ENGINE, Run, evaluate_on_gemsim
 from .engines import Spike, Verilator, WholeMachine
+from .families import FAMILIES, nearest, operator_of
 from .firesim import FireSim
-from .problems import EXAMPLES, FAMILY, PATTERN, TARGET, Gemm, describe, summary
+from .operators import TARGET, describe, summary
+from .suites import SUITES
 from .toolchain import SOURCE_NAME, compile_kernel, compiler_identity, cross_compiler
 
 # Raised whenever judging changes, so that remembered evaluations are worked out again.
@@ -99,28 +99,30 @@ class GemminiAdapter(HardwareAdapter):
         return f"{compiler} {gemsim.source_digest([CALIBRATION_FILE])} {RULES_VERSION}"
 
     def families(self) -> Mapping[str, str]:
-        return {FAMILY: PATTERN.text}
+        return {name: family.pattern.text for name, family in FAMILIES.items()}
 
     def problems(self) -> list[ProblemSummary]:
-        return [summary(problem_id) for problem_id in EXAMPLES]
+        return self.suite("examples")
+
+    def suites(self) -> Mapping[str, str]:
+        return {name: suite.title for name, suite in SUITES.items()}
+
+    def suite(self, name: str) -> list[ProblemSummary]:
+        if name not in SUITES:
+            return super().suite(name)
+        return [summary(operator_of(problem_id)) for problem_id in SUITES[name].problems]
 
     def problem(self, problem_id: str) -> Problem:
-        if not problem_id.startswith(f"{TARGET}/{FAMILY}-"):
-            raise unknown_problem(problem_id, self.nearest(problem_id), [PATTERN.text])
-        return describe(Gemm.of(problem_id))
+        return describe(operator_of(problem_id))
 
     def nearest(self, problem_id: str) -> str | None:
-        near = PATTERN.nearest(problem_id)
-        with suppress(UnknownProblemError):
-            return near and Gemm.of(near).id
-        return None
+        return nearest(problem_id)
 
     def baseline(self, problem: Problem) -> str:
-        from .emit import emit
-        from .schedule import baseline_schedule
+        return operator_of(problem.id).baseline()
 
-        gemm = Gemm.of(problem.id)
-        return emit(gemm, baseline_schedule(gemm))
+    def reference_kernel(self, problem: Problem) -> str | None:
+        return operator_of(problem.id).hardware_loop()
 
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:
         from .rewrites import rewrites
@@ -165,11 +167,11 @@ class GemminiAdapter(HardwareAdapter):
         found = await anyio.to_thread.run_sync(machine.availability)
         if not found.available or found.version is None:
             raise EnvironmentLackError(f"engine {machine.name!r} is not available: {found.reason}")
-        gemm, digest = Gemm.of(problem.id), kernel_digest(source)
+        operator, digest = operator_of(problem.id), kernel_digest(source)
         rng = generator(problem.digest, digest, seed)
         compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
         outcome = await evaluate_on(
-            machine, self.home, compiler, problem, gemm, lambda: input_sets(gemm, rng), source, rng, timeout_s
+            machine, self.home, compiler, problem, operator, lambda: input_sets(operator, rng), source, rng, timeout_s
         )
         return Evaluation(
             problem=problem.id,

@@ -14,8 +14,9 @@ import anyio.to_thread
 from ..base import EnvironmentLackError, Evaluation, Problem, kernel_digest
 from ..store import Home
 from . import gemsim
+from .families import operator_of
 from .judge import Judgement, judge, not_compiled
-from .problems import Gemm
+from .operators import Operator
 from .toolchain import SOURCE_NAME, compile_kernel, cross_compiler
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ async def evaluate_on_gemsim(
 
     Raises EngineFailure, EnvironmentLackError.
     """
-    gemm = Gemm.of(problem.id)
+    operator = operator_of(problem.id)
     digest = kernel_digest(source)
     compiler = await anyio.to_thread.run_sync(cross_compiler, path)
     program = await gemsim.simulator(home)
@@ -57,8 +58,8 @@ async def evaluate_on_gemsim(
         from .inputs import generator, input_sets  # NumPy loads while the compiler runs
 
         rng = generator(problem.digest, digest, seed)
-        sets = input_sets(gemm, rng)
-        return sets, gemsim.job_cases(gemm.tensors, sets, rng)
+        sets = input_sets(operator, rng)
+        return sets, gemsim.job_cases(operator.tensors, sets, rng)
 
     (sets, cases), compiled = await _together(draw, compile_kernel(home, compiler, source))
 
@@ -85,17 +86,17 @@ async def evaluate_on_gemsim(
         simulation = gemsim.simulate(
             program,
             compiled.program,
-            gemm.tensors,
+            operator.tensors,
             cases,
             sets,
             folder=folder,
-            limit=instruction_limit(gemm),
+            limit=instruction_limit(operator),
             timeout_s=max(0.1, deadline - time.monotonic()),
             profile=profile,
             timeline=timeline is not None,
         )
         try:
-            expected, results = await _together(lambda: [gemm.reference(s.inputs) for s in sets], simulation)
+            expected, results = await _together(lambda: [operator.expected(s.inputs) for s in sets], simulation)
         except gemsim.TimedOut:
             stopped = Judgement(
                 "timed_out", f"stopped after {timeout_s:.0f} s of simulating: the kernel is far too slow"
@@ -105,18 +106,18 @@ async def evaluate_on_gemsim(
             await anyio.to_thread.run_sync(_deliver, folder / "timeline.json", timeline)
     simulated = time.monotonic()
     judged = await anyio.to_thread.run_sync(
-        judge, problem, gemm, sets, cases, expected, results, compiled.program, source, SOURCE_NAME
+        judge, problem, operator, sets, cases, expected, results, compiled.program, source, SOURCE_NAME
     )
     seconds = {"simulate": simulated - started, "check": time.monotonic() - simulated}
     return Run(concluded(judged, results.answer, **seconds), results.profile, compiled.program)
 
 
-def instruction_limit(gemm: Gemm) -> int:
+def instruction_limit(operator: Operator) -> int:
     """Instructions a call may take before it counts as an endless loop.
 
     A scalar kernel without the accelerator needs about 6 per multiplication; more than 16 is no attempt at speed.
     """
-    return min(2_000_000_000, max(20_000_000, 16 * gemm.macs))
+    return min(2_000_000_000, max(20_000_000, 16 * operator.macs))
 
 
 def _counters(answer: gemsim.Answer | None) -> dict[str, int | None]:

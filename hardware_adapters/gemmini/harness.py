@@ -21,6 +21,7 @@ from ..store import Home, locked
 from ..toolchain import Compiler, source_digest
 from .elf_file import Image, Segment, read_image, write_program
 from .gemsim import POISON, layout
+from .operators import tensor_bytes
 from .toolchain import HERE, Build, build_environment, compiler_identity, target_flags
 
 SOURCES = (HERE / "harness_start.S", HERE / "harness.c")
@@ -182,8 +183,8 @@ def _kernel_ends(kernel: Image) -> tuple[int, int]:
 # ---------------------------------------------------------------- reports
 
 
-def read_dump(path: Path, placed: Placed, console: str) -> tuple[Report, tuple[np.ndarray, ...]]:
-    """Report and the output of every finished call, from lines of 16 hex digits (8 bytes each, the highest first).
+def read_dump(path: Path, placed: Placed, console: str) -> tuple[Report, tuple[dict[str, np.ndarray], ...]]:
+    """Report, and the output of every finished call by its name, from lines of 16 hex digits (8 bytes, highest first).
 
     Raises NoReport; ValueError for a file of any other form.
     """
@@ -193,12 +194,13 @@ def read_dump(path: Path, placed: Placed, console: str) -> tuple[Report, tuple[n
     data = np.frombuffer(bytes.fromhex(path.read_text()), np.uint8).reshape(-1, 8)[:, ::-1]
     words = np.ascontiguousarray(data).view("<u8").ravel()
     report = _report([int(w) for w in words[:REPORT_WORDS]], placed, begun)
-    room = -(-int(np.prod(placed.output.shape)) // 8)
+    output = placed.output
+    room = -(-tensor_bytes(output) // 8)
     outputs = []
     for call in range(len(report.calls)):
         at = REPORT_WORDS + call * room
-        flat = np.ascontiguousarray(words[at : at + room]).view(np.uint8)
-        outputs.append(flat.view(placed.output.dtype)[: int(np.prod(placed.output.shape))].reshape(placed.output.shape))
+        flat = np.ascontiguousarray(words[at : at + room]).view(np.uint8)[: tensor_bytes(output)]
+        outputs.append({output.name: flat.view(output.dtype).reshape(output.shape)})
     return report, tuple(outputs)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ from .harness import (
 )
 from .inputs import InputSet
 from .judge import Judgement, compared, faulted, not_compiled
-from .problems import Gemm
+from .operators import Operator
 from .toolchain import SOURCE_NAME, Compiled, compile_kernel
 
 LOG_HEAD, LOG_TAIL = 16 << 10, 48 << 10
@@ -67,7 +67,7 @@ class _Case(NamedTuple):
     placed: Placed
     executed: Executed
     report: Report
-    outputs: tuple[np.ndarray, ...]  # of every finished call, where memory was read
+    outputs: tuple[dict[str, np.ndarray], ...]  # of every finished call, where memory was read
 
 
 async def evaluate_on(
@@ -75,7 +75,7 @@ async def evaluate_on(
     home: Home,
     compiler: Compiler,
     problem: Problem,
-    gemm: Gemm,
+    operator: Operator,
     draw: Callable[[], tuple[InputSet, ...]],
     source: str,
     rng: np.random.Generator,
@@ -103,7 +103,9 @@ async def evaluate_on(
             folder = Path(scratch)
             # Only the first set lies as every kernel's data does: built-in addresses fail with the others.
             shift = 0 if not cases else LINE_BYTES * int(rng.integers(1, MAX_SHIFT_LINES))
-            placed = await anyio.to_thread.run_sync(_prepare, engine, harness, kernel, gemm, chosen, rng, shift, folder)
+            placed = await anyio.to_thread.run_sync(
+                _prepare, engine, harness, kernel, operator, chosen, rng, shift, folder
+            )
             executed = await engine.execute(folder, max(0.1, deadline - time.monotonic()))
             logs.append(f"==== {engine.name}, {chosen.name!r} inputs, status {executed.returncode}\n{executed.console}")
             found = await anyio.to_thread.run_sync(_read, engine, placed, chosen, executed, folder, timeout_s)
@@ -117,7 +119,7 @@ async def evaluate_on(
             break
     ran = time.monotonic()
     if judged is None:
-        judged = await anyio.to_thread.run_sync(_judged, engine, problem, gemm, cases)
+        judged = await anyio.to_thread.run_sync(_judged, engine, problem, operator, cases)
     log = home.keep(_shortened("\n".join(logs)).encode(errors="replace"), ".log")
     return Outcome(
         compiled, judged, sets, _counters(engine, cases),
@@ -126,16 +128,16 @@ async def evaluate_on(
 
 
 def _prepare(
-    engine: WholeMachine, harness: Image, kernel: Image, gemm: Gemm, chosen: InputSet, rng: np.random.Generator,
+    engine: WholeMachine, harness: Image, kernel: Image, operator: Operator, chosen: InputSet, rng: np.random.Generator,
     shift: int, folder: Path,
 ) -> Placed:  # fmt: skip
     try:
         placed = place(
-            harness, kernel, gemm.tensors, chosen.inputs, nonce=secrets.randbits(64), calls=engine.calls,
+            harness, kernel, operator.tensors, chosen.inputs, nonce=secrets.randbits(64), calls=engine.calls,
             dump=engine.dumps_memory, unisolated_is_fine=engine.unisolated_is_fine, rng=rng, shift=shift,
         )  # fmt: skip
     except ValueError as error:
-        raise UsageError(f"{gemm.id} cannot be evaluated by {engine.name}: {error}") from error
+        raise UsageError(f"{operator.id} cannot be evaluated by {engine.name}: {error}") from error
     (folder / PROGRAM).write_bytes(placed.program)
     return placed
 
@@ -144,7 +146,7 @@ def _read(
     engine: WholeMachine, placed: Placed, chosen: InputSet, executed: Executed, folder: Path, timeout_s: float
 ) -> _Case | Judgement:
     """What the machine left; a Judgement where it left nothing because of the kernel."""
-    outputs: tuple[np.ndarray, ...] = ()
+    outputs: tuple[dict[str, np.ndarray], ...] = ()
     try:
         if engine.dumps_memory:
             report, outputs = read_dump(folder / DUMP, placed, executed.console)
@@ -203,26 +205,28 @@ def _fault(report: Report) -> SimulatedFault:
     return SimulatedFault(kind=kind, message=message, pc=report.pc, call=len(report.calls) + 1)
 
 
-def _judged(engine: WholeMachine, problem: Problem, gemm: Gemm, cases: Sequence[_Case]) -> Judgement:
+def _judged(engine: WholeMachine, problem: Problem, operator: Operator, cases: Sequence[_Case]) -> Judgement:
     sets = [case.chosen for case in cases]
-    expected = [gemm.reference(chosen.inputs) for chosen in sets]
+    expected = [operator.expected(chosen.inputs) for chosen in sets]
     if engine.dumps_memory:
-        wrong = compared(gemm, sets, expected, [case.outputs for case in cases])
+        wrong = compared(operator, sets, expected, [case.outputs for case in cases])
     else:
         wrong = _summaries_compared(cases, expected)
     return wrong or _timed(engine, problem, cases)
 
 
-def _summaries_compared(cases: Sequence[_Case], expected: Sequence[np.ndarray]) -> Judgement | None:
-    for case, right in zip(cases, expected, strict=True):
+def _summaries_compared(cases: Sequence[_Case], expected: Sequence[Mapping[str, np.ndarray]]) -> Judgement | None:
+    for case, outputs in zip(cases, expected, strict=True):
+        right = outputs[case.placed.output.name]
         groups = expected_groups(right, case.placed.nonce)
         flat = right.ravel()
         for number, call in enumerate(case.report.calls):
             bad = int((call.groups != groups).sum())
             if bad:
                 return Judgement(
-                    "wrong_result", f"{bad} of {GROUPS} stretches of C are wrong with the {case.chosen.name!r} inputs "
-                    f"(call {number + 1}; of the output only hashes and samples are read back: gemsim tells more)",
+                    "wrong_result", f"{bad} of {GROUPS} stretches of {case.placed.output.name} are wrong with the "
+                    f"{case.chosen.name!r} inputs (call {number + 1}; of the output only hashes and samples are read "
+                    "back: gemsim tells more)",
                     mismatches=_sampled(case.placed, call, flat, right.shape),
                 )  # fmt: skip
     return None
@@ -234,7 +238,7 @@ def _sampled(placed: Placed, call: CallReport, flat: np.ndarray, shape: tuple[in
     for at, value in zip(placed.samples, got, strict=True):
         if value != flat[at]:
             index = tuple(int(i) for i in np.unravel_index(at, shape))
-            found.append(Mismatch(output="C", index=index, got=float(value), expected=float(flat[at])))
+            found.append(Mismatch(output=placed.output.name, index=index, got=float(value), expected=float(flat[at])))
     return tuple(found[:8])
 
 

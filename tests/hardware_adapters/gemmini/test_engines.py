@@ -23,6 +23,8 @@ from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
 from autocomp_mcp.hardware_adapters.store import Home
 from engine_stand_ins import PROBLEM, Installed, install, left_over
 
+# The same product as PROBLEM, under the names and in the shapes of a convolution.
+CONVOLUTION = "gemmini/conv-6x8x80x64-k1-s1-p0"
 KERNEL = "#include <stdint.h>\nvoid solution(const int8_t *A, const int8_t *B, int8_t *C) {\n  C[0] = A[0] * B[0];\n}\n"
 ENGINES = ("spike", "verilator", "firesim")
 Judge = Callable[..., Evaluation]
@@ -36,13 +38,15 @@ class Machine:
         self.engine, self.home, self.folder = engine, home, folder
         self.adapter = GemminiAdapter(home, environment=self.installed.environment)
 
-    async def evaluate(self, source: str = KERNEL, timeout_s: float = 30.0, **more: object) -> Evaluation:
-        problem = self.adapter.problem(PROBLEM)
+    async def evaluate(
+        self, source: str = KERNEL, timeout_s: float = 30.0, problem_id: str = PROBLEM, **more: object
+    ) -> Evaluation:
+        problem = self.adapter.problem(problem_id)
         return await self.adapter.evaluate(problem, source, engine=self.engine, timeout_s=timeout_s, **more)  # type: ignore[arg-type]
 
-    def judged(self, timeout_s: float = 30.0) -> Evaluation:
+    def judged(self, timeout_s: float = 30.0, problem_id: str = PROBLEM) -> Evaluation:
         async def main() -> Evaluation:
-            return await self.evaluate(timeout_s=timeout_s)
+            return await self.evaluate(timeout_s=timeout_s, problem_id=problem_id)
 
         return anyio.run(main)
 
@@ -118,7 +122,19 @@ def test_one_wrong_element_is_found(machine: Make, engine: str) -> None:
     if engine == "spike":
         assert result.wrong_elements == 1 and result.mismatches[0].index == (24, 21)
     else:
-        assert "of 64 stretches" in result.message
+        assert "of 64 stretches of C" in result.message
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_convolutions_are_judged_too(machine: Make, engine: str, home: Home, tmp_path: Path) -> None:
+    result = machine(engine).judged(problem_id=CONVOLUTION)
+    assert result.passed and result.problem == CONVOLUTION, result.message
+    wrong = Machine(home, tmp_path / "wrong", engine, "wrong").judged(problem_id=CONVOLUTION)
+    assert wrong.verdict == "wrong_result", wrong.message
+    if engine == "spike":  # row 24 of the product is the image's row 3, column 0
+        assert [m.index for m in wrong.mismatches] == [(0, 3, 0, 21)] and "of output are wrong" in wrong.message
+    else:
+        assert "of 64 stretches of output" in wrong.message
 
 
 @pytest.mark.parametrize("engine", ENGINES)

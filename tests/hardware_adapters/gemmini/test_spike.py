@@ -77,7 +77,8 @@ def test_a_right_kernel_passes_and_instructions_are_not_called_cycles(home: Home
 
 @pytest.mark.parametrize("problem", [
     "gemmini/gemm-1x1x1", "gemmini/gemm-17x33x5", "gemmini/gemm-64x48x32-biasmat-relu-shift6",
-    "gemmini/gemm-20x20x20-bias-shift3",
+    "gemmini/gemm-20x20x20-bias-shift3", "gemmini/conv-9x7x20x18-k3-s2-p1",
+    "gemmini/conv-6x5x16x16-k1-s1-p0-bias-relu-shift5",
 ])  # fmt: skip
 def test_baselines_pass_on_an_independent_gemmini(home: Home, problem: str) -> None:
     adapter = GemminiAdapter(home)

@@ -74,9 +74,10 @@ class ConvSlots(ConvMoves):
         """Before the pairs of a step: when the first of each kind of move is due."""
         for o in self.interleaved:
             first, _, _ = self.load_spacing(o)
-            self.put(f"int load_{o.local}s = {self.needed(o)} ? 0 : {o.moves}, due_{o.local} = {first};")
+            self.put(f"int load_{o.local}s = {self.needed(o)} ? 0 : {o.moves};")
+            self.put(f"int due_{o.local} = load_{o.local}s ? -1 : {first};")
         if self.stores_interleaved:
-            self.put(f"int due_c = {self.store_spacing()[0]};")
+            self.put(f"int due_c = stored < {self.stores} ? {self.store_spacing()[0]} : -1;")
         if self.interleaved or self.stores_interleaved:
             self.put("int slot = 0;")
 
@@ -95,7 +96,7 @@ class ConvSlots(ConvMoves):
         if at_once > 1:
             self.put(f"for (int m = 0; m < {at_once} && {count} < {moves}; m++) {{ {do} }}")
         else:
-            self.put(f"if (slot == {due} && {count} < {moves}) {{ {do} {due} += {every}; }}")
+            self.put(f"if (slot == {due}) {{ {do} {due} = {count} < {moves} ? slot + {every} : -1; }}")
 
     @property
     def do_store(self) -> str:

@@ -31,7 +31,8 @@ class _Emitter(ConvProducts):
             self.zero_columns()
             self.buffers()
             for o in self.ahead:
-                self.all_loads(o, tuple("0" for _ in o.position), self.local_at(o, o.local, "0", "0"))
+                moves = self.tap_moves if o.local == "b" and self.s.start == "taps" else o.moves
+                self.all_loads(o, tuple("0" for _ in o.position), self.local_at(o, o.local, "0", "0"), moves)
             self.outer(0)
             if self.stores_interleaved:
                 self.rest_of_stores()
@@ -116,7 +117,7 @@ class _Emitter(ConvProducts):
             if o not in self.interleaved:
                 with self.block(f"if ({self.needed(o)})"):
                     at, local = self.next_at(o)
-                    self.all_loads(o, at, local)
+                    self.all_loads(o, at, local, o.moves)
         if s.fences == "all":
             self.put("fence();")
         self.plan_slots()

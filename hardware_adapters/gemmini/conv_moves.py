@@ -150,6 +150,11 @@ class ConvMoves(Writer):
         self.put("")
 
     @property
+    def tap_moves(self) -> int:
+        """mvins of a step's weights for one tap."""
+        return self.s.tk // DIM * self.b_pieces
+
+    @property
     def of_tap(self) -> str:
         return "" if self.band_taps else ", of tap q"
 
@@ -247,14 +252,14 @@ class ConvMoves(Writer):
         if self.toggles(o):
             change = f"{o.local} = {2 * o.base + o.step} - {o.local};"
             self.put(f"if (k == 0) {change}" if o.keep != "tile" and self.k.looped else change)
-        self.all_loads(o, tuple(d.var for d in o.position), self.local_at(o, o.local, self.k.var, self.j.var), tap)
+        self.all_loads(o, tuple(d.var for d in o.position), self.local_at(o, o.local, self.k.var, self.j.var), o.moves, tap)
         if condition:
             self.depth -= 1
             self.put("}")
 
-    def all_loads(self, o: Operand, at: tuple[str, ...], local: str, tap: bool = False) -> None:
+    def all_loads(self, o: Operand, at: tuple[str, ...], local: str, moves: int, tap: bool = False) -> None:
         q = ", q" if tap else ""
-        with self.block(f"for (int i = 0; i < {o.moves}; i++)"):
+        with self.block(f"for (int i = 0; i < {moves}; i++)"):
             self.put(f"load_{o.local}({o.tensor}, i, {', '.join(at)}{q}, {local});")
 
     # ------------------------------------------------------------ sums

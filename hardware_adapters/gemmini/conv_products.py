@@ -27,6 +27,7 @@ class ConvProducts(ConvSlots):
                 if not self.band_taps:
                     for o in self.operands:
                         self.load_now(o, tap=True)
+                self.next_tap()
                 self.reached()
         self.slot()
         with self.block("if (r0 < r1 && x0 < x1)") if self.may_miss else self.scope():
@@ -34,6 +35,17 @@ class ConvProducts(ConvSlots):
         while self.depth > depth:
             self.depth -= 1
             self.put("}")
+
+    def next_tap(self) -> None:
+        """In the first step of all: the next tap's weights."""
+        _, b = self.operands
+        if self.s.start == "whole" or not b.ahead:
+            return
+        first = [f"{d.name} == 0" for d in self.steps]
+        with self.block(f"if ({' && '.join([*first, f'q < {self.taps - 1}'])})"):
+            with self.block(f"for (int i = 0; i < {self.tap_moves}; i++)"):
+                local = self.local_at(b, b.local, "0", "0")
+                self.put(f"load_b(weights, (q + 1) * {self.tap_moves} + i, 0, 0, {local});")
 
     @property
     def may_miss(self) -> bool:

@@ -58,6 +58,9 @@ class ConvSchedule(BaseModel):
     a_width: Literal[16, 32, 48, 64] = Field(default=16, description="Channels per mvin of the input")
     b_width: Literal[16, 32, 48, 64] = Field(default=16, description="Channels per mvin of the weights")
     loads: Literal["before", "prefetch", "interleave"] = "before"
+    start: Literal["whole", "taps"] = Field(
+        default="whole", description="taps: the first step's weights are loaded a tap ahead of their use, not all before"
+    )
     stores: Literal["after", "interleave"] = "after"
     init: Literal["zero", "overwrite"] = "zero"
     weight_reuse: bool = Field(default=False, description="One preload of a weight block serves all pixels of the tile")
@@ -176,6 +179,8 @@ def _check_choices(conv: Conv, s: ConvSchedule) -> None:
     kept = s.b_keep == "all" or (s.a_keep == "panel" or s.b_keep == "panel")
     if s.loads != "before" and not (kept or 2 in (s.a_buffers, s.b_buffers)):
         raise ScheduleError("loads", f"{s.loads!r} needs a second buffer for input or weights to load ahead into")
+    if s.start == "taps" and (s.loads == "before" or s.inner != "qkj"):
+        raise ScheduleError("start", "'taps' needs loads ahead, and the taps outermost in a step (inner 'qkj')")
     if s.stores == "interleave" and s.c_buffers == 1:
         raise ScheduleError("stores", "'interleave' needs c_buffers 2: a C tile is stored while the next is computed")
     if s.merge > 1 and (conv.stride > 1 or conv.out_width > conv.width + conv.padding):

@@ -18,21 +18,24 @@ _MISSPELT = re.compile(
 
 
 class IdPattern(NamedTuple):
-    """How the ids of one operator family look: `TARGET/NAME-DxDxD[-option…]`.
+    """How the ids of one operator family look: `TARGET/NAME-DxDxD-needed…[-option…]`.
 
     `options` are in the order in which an id has them; one that ends in a capital letter takes a number there, e.g.
-    `shiftS`. Options joined by `|` exclude each other.
+    `shiftS`. Options joined by `|` exclude each other. `needed` come before them in every id and take a number, which
+    may be 0: name, and the number proposed where it is missing, e.g. `("strideS", 1)`.
     """
 
     target: str
     name: str
     dims: tuple[str, ...]
     options: tuple[str, ...] = ()
+    needed: tuple[tuple[str, int], ...] = ()
 
     @property
     def text(self) -> str:
         """For people: gemmini/gemm-MxNxK[-bias|-biasmat][-relu][-shiftS]."""
-        tail = "".join("[-" + option.replace("|", "|-") + "]" for option in self.options)
+        tail = "".join(f"-{option}" for option, _ in self.needed)
+        tail += "".join("[-" + option.replace("|", "|-") + "]" for option in self.options)
         return f"{self.target}/{self.name}-{'x'.join(self.dims)}{tail}"
 
     def parse(self, problem_id: str) -> tuple[dict[str, int], dict[str, int]]:
@@ -52,6 +55,10 @@ class IdPattern(NamedTuple):
             hint = f"; did you mean {near!r}?" if near else ""
             raise UnknownProblemError(problem_id, f"{self.name} takes {wanted}, not {len(numbers)}{hint}")
         found = self._options(problem_id, tail)
+        if missing := [option for option, _ in self.needed if option.rstrip(ascii_uppercase) not in found]:
+            raise UnknownProblemError(
+                problem_id, f"-{missing[0]} is missing; did you mean {self.nearest(problem_id)!r}?"
+            )
         values = dict(zip(self.dims, map(int, numbers), strict=True))
         canonical = self.format(values, found)
         if canonical != problem_id:
@@ -76,11 +83,15 @@ class IdPattern(NamedTuple):
                 if not any(rival in options for rival in rivals):
                     number = word[len(stem) :]
                     options[known] = 1 if not self._stems()[known] else int(number) if _is_number(number) else 0
-        return self.format(dict(zip(self.dims, numbers, strict=True)), options)
+        usual = {option.rstrip(ascii_uppercase): number for option, number in self.needed}
+        return self.format(dict(zip(self.dims, numbers, strict=True)), {**usual, **options})
 
     def format(self, dims: Mapping[str, int], options: Mapping[str, int]) -> str:
         """The one id of a problem; options with number 0 are left out."""
         text = f"{self.target}/{self.name}-{'x'.join(str(dims[name]) for name in self.dims)}"
+        for option, _ in self.needed:
+            stem = option.rstrip(ascii_uppercase)
+            text += f"-{stem}{options[stem]}"
         for group in self.options:
             for option in group.split("|"):
                 stem = option.rstrip(ascii_uppercase)
@@ -108,11 +119,13 @@ class IdPattern(NamedTuple):
 
     def _rivals(self) -> list[list[str]]:
         """Per group of options that exclude each other, their names without the place of a number."""
-        return [[option.rstrip(ascii_uppercase) for option in group.split("|")] for group in self.options]
+        groups = (*(option for option, _ in self.needed), *self.options)
+        return [[option.rstrip(ascii_uppercase) for option in group.split("|")] for group in groups]
 
     def _stems(self) -> dict[str, bool]:
         """Every option's name, and whether a number follows it."""
-        options = [option for group in self.options for option in group.split("|")]
+        options = [option for option, _ in self.needed]
+        options += [option for group in self.options for option in group.split("|")]
         return {option.rstrip(ascii_uppercase): option[-1] in ascii_uppercase for option in options}
 
 

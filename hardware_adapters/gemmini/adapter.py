@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -24,18 +24,18 @@ from ..base import (
     Profile,
     Rewrite,
     UnknownEngineError,
-    UnknownProblemError,
     check_source,
     kernel_digest,
 )
-from ..problems import unknown_problem
 from ..store import Home
 from ..toolchain import host_compiler
 from . import gemsim
 from .calibration import FILE as CALIBRATION_FILE
 from .calibration import calibration
+from .families import FAMILIES, nearest, operator_of
 from .judge import Judgement, judge
-from .problems import EXAMPLES, FAMILY, PATTERN, TARGET, Gemm, describe, summary
+from .operators import TARGET, Operator, describe, summary
+from .problems import EXAMPLES
 from .toolchain import SOURCE_NAME, Compiled, compile_kernel, compiler_identity, cross_compiler
 
 if TYPE_CHECKING:
@@ -86,28 +86,22 @@ class GemminiAdapter(HardwareAdapter):
         return f"{compiler} {gemsim.source_digest([CALIBRATION_FILE])} {RULES_VERSION}"
 
     def families(self) -> Mapping[str, str]:
-        return {FAMILY: PATTERN.text}
+        return {name: family.pattern.text for name, family in FAMILIES.items()}
 
     def problems(self) -> list[ProblemSummary]:
-        return [summary(problem_id) for problem_id in EXAMPLES]
+        return [summary(operator_of(problem_id)) for problem_id in EXAMPLES]
 
     def problem(self, problem_id: str) -> Problem:
-        if not problem_id.startswith(f"{TARGET}/{FAMILY}-"):
-            raise unknown_problem(problem_id, self.nearest(problem_id), [PATTERN.text])
-        return describe(Gemm.of(problem_id))
+        return describe(operator_of(problem_id))
 
     def nearest(self, problem_id: str) -> str | None:
-        near = PATTERN.nearest(problem_id)
-        with suppress(UnknownProblemError):
-            return near and Gemm.of(near).id
-        return None
+        return nearest(problem_id)
 
     def baseline(self, problem: Problem) -> str:
-        from .emit import emit
-        from .schedule import baseline_schedule
+        return operator_of(problem.id).baseline()
 
-        gemm = Gemm.of(problem.id)
-        return emit(gemm, baseline_schedule(gemm))
+    def hardware_loop(self, problem: Problem) -> str | None:
+        return operator_of(problem.id).hardware_loop()
 
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:
         from .rewrites import rewrites
@@ -171,7 +165,7 @@ class GemminiAdapter(HardwareAdapter):
         check_source(source)
         if engine not in (None, ENGINE):
             raise UnknownEngineError(str(engine), [ENGINE])
-        gemm = Gemm.of(problem.id)
+        operator = operator_of(problem.id)
         digest = kernel_digest(source)
         compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
         program = await gemsim.simulator(self.home)
@@ -181,8 +175,8 @@ class GemminiAdapter(HardwareAdapter):
             from .inputs import generator, input_sets  # NumPy loads while the compiler runs
 
             rng = generator(problem.digest, digest, seed)
-            sets = input_sets(gemm, rng)
-            return sets, gemsim.job_cases(gemm.tensors, sets, rng)
+            sets = input_sets(operator, rng)
+            return sets, gemsim.job_cases(operator.tensors, sets, rng)
 
         (sets, cases), compiled = await _together(draw, compile_kernel(self.home, compiler, source))
 
@@ -209,17 +203,17 @@ class GemminiAdapter(HardwareAdapter):
             simulation = gemsim.simulate(
                 program,
                 compiled.program,
-                gemm.tensors,
+                operator.tensors,
                 cases,
                 sets,
                 folder=folder,
-                limit=instruction_limit(gemm),
+                limit=instruction_limit(operator),
                 timeout_s=max(0.1, deadline - time.monotonic()),
                 profile=profile,
                 timeline=timeline is not None,
             )
             try:
-                expected, results = await _together(lambda: [gemm.reference(s.inputs) for s in sets], simulation)
+                expected, results = await _together(lambda: [operator.expected(s.inputs) for s in sets], simulation)
             except gemsim.TimedOut:
                 stopped = Judgement(
                     "timed_out", f"stopped after {timeout_s:.0f} s of simulating: the kernel is far too slow"
@@ -229,7 +223,7 @@ class GemminiAdapter(HardwareAdapter):
                 await anyio.to_thread.run_sync(_deliver, folder / "timeline.json", timeline)
         simulated = time.monotonic()
         judged = await anyio.to_thread.run_sync(
-            judge, problem, gemm, sets, cases, expected, results, compiled.program, source, SOURCE_NAME
+            judge, problem, operator, sets, cases, expected, results, compiled.program, source, SOURCE_NAME
         )
         seconds = {"simulate": simulated - started, "check": time.monotonic() - simulated}
         return _Run(concluded(judged, results.answer, **seconds), results.profile, compiled.program)
@@ -250,12 +244,12 @@ class _Run(NamedTuple):
     program: Path | None = None
 
 
-def instruction_limit(gemm: Gemm) -> int:
+def instruction_limit(operator: Operator) -> int:
     """Instructions a call may take before it counts as an endless loop.
 
     A scalar kernel without the accelerator needs about 6 per multiplication; more than 16 is no attempt at speed.
     """
-    return min(2_000_000_000, max(20_000_000, 16 * gemm.macs))
+    return min(2_000_000_000, max(20_000_000, 16 * operator.macs))
 
 
 def _not_compiled(compiled: Compiled) -> Judgement:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from .inputs import InputSet
+from .operators import Operator
 from .problems import Gemm
 
 # A supposed mistake must explain nearly all of the wrong elements; a few may be spoilt by something else.
@@ -15,19 +16,20 @@ MAX_MACS = 1 << 28
 TILE = 16
 
 
-def explain_mistake(gemm: Gemm, chosen: InputSet, got: np.ndarray, expected: np.ndarray) -> str:
-    """One clause naming the mistake that would give exactly these values, or an empty string."""
+def explain_mistake(operator: Operator, chosen: InputSet, output: str, got: np.ndarray, expected: np.ndarray) -> str:
+    """One clause naming the mistake that would give exactly these values of an output, or an empty string."""
     wrong = got != expected
-    if not wrong.any() or gemm.macs > MAX_MACS:
+    if not wrong.any() or operator.macs > MAX_MACS:
         return ""
-    for clause, result in _mistakes(gemm, chosen.inputs):
+    for clause, results in operator.mistakes(chosen.inputs):
+        result = results[output]
         same = result == got
         if (result != expected).any() and same[wrong].mean() >= EXPLAINED and same.mean() >= EXPLAINED:
             return clause
     return ""
 
 
-def _mistakes(gemm: Gemm, inputs: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+def gemm_mistakes(gemm: Gemm, inputs: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
     a, b = inputs["A"], inputs["B"]
     yield "values wrap around instead of saturating to -128..127", _wrapped(gemm, inputs)
     if gemm.relu:
@@ -60,7 +62,7 @@ def _mistakes(gemm: Gemm, inputs: dict[str, np.ndarray]) -> Iterator[tuple[str, 
         yield "A is used transposed", gemm.reference({**inputs, "A": np.ascontiguousarray(a.T)})
 
 
-def _wrapped(gemm: Gemm, inputs: dict[str, np.ndarray]) -> np.ndarray:
+def _wrapped(gemm: Gemm, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
     """The result without saturation: the low 8 bits of the (shifted, activated) sum."""
     total = np.matmul(inputs["A"].astype(np.float64), inputs["B"].astype(np.float64)).astype(np.int64)
     if gemm.bias:

@@ -14,7 +14,7 @@ from ..base import EngineFailure, Tensor
 from ..process import Finished, Limits, minimal_environment, run
 from ..store import Home
 from ..toolchain import build_host_program, source_digest
-from .problems import tensor_bytes
+from .operators import tensor_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,10 +110,10 @@ class JobCase(NamedTuple):
 
 
 class Results(NamedTuple):
-    """The answer, and per case what every finished call left in the output, in its tensor's shape."""
+    """The answer, and per case and finished call what was left in the outputs, by name, in their tensors' shapes."""
 
     answer: Answer
-    outputs: tuple[tuple[np.ndarray, ...], ...]
+    outputs: tuple[tuple[dict[str, np.ndarray], ...], ...]
     profile: RawProfile | None
 
 
@@ -265,13 +265,19 @@ def read_profile(path: Path) -> RawProfile:
         raise EngineFailure(f"gemsim's profile cannot be read: {str(error)[:400]}") from error
 
 
-def _outputs(folder: Path, case: JobCase, tensors: Sequence[Tensor], calls: int) -> tuple[np.ndarray, ...]:
-    """Per finished call, the output tensor."""
+def _outputs(folder: Path, case: JobCase, tensors: Sequence[Tensor], calls: int) -> tuple[dict[str, np.ndarray], ...]:
+    """Per finished call, the output tensors."""
     import numpy as np
 
-    [(buffer, tensor)] = [(b, t) for b, t in zip(case.buffers, tensors, strict=True) if b.role == "output"]
-    try:
-        data = np.fromfile(folder / buffer.file, tensor.dtype) if calls else np.empty(0, tensor.dtype)
-        return tuple(data.reshape(calls, *tensor.shape))
-    except (OSError, ValueError) as error:
-        raise EngineFailure(f"gemsim left no complete output for {calls} calls of case {case.name!r}") from error
+    found: dict[str, np.ndarray] = {}
+    for buffer, tensor in zip(case.buffers, tensors, strict=True):
+        if buffer.role != "output":
+            continue
+        try:
+            data = np.fromfile(folder / buffer.file, tensor.dtype) if calls else np.empty(0, tensor.dtype)
+            found[tensor.name] = data.reshape(calls, *tensor.shape)
+        except (OSError, ValueError) as error:
+            raise EngineFailure(
+                f"gemsim left no complete {tensor.name} for {calls} calls of case {case.name!r}"
+            ) from error
+    return tuple({name: data[call] for name, data in found.items()} for call in range(calls))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +10,7 @@ from ..base import Fault, Latency, Mismatch, Problem, Verdict
 from ..checking import Check, compare_exact
 from .calibration import calibration
 from .gemsim import POISON, Case, JobCase, Results, SimulatedFault
-from .problems import Gemm
+from .operators import Operator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,10 +33,10 @@ class Judgement(NamedTuple):
 
 def judge(
     problem: Problem,
-    gemm: Gemm,
+    operator: Operator,
     sets: Sequence[InputSet],
     cases: Sequence[JobCase],
-    expected: Sequence[np.ndarray],
+    expected: Sequence[Mapping[str, np.ndarray]],
     results: Results,
     kernel: Path,
     source: str,
@@ -46,15 +46,25 @@ def judge(
     for case in results.answer.cases:
         if case.fault is not None:
             return _faulted(case, case.fault, kernel, source, source_name)
-    wrong: list[tuple[InputSet, int, np.ndarray, np.ndarray, Check]] = []
-    for chosen, outputs, right in zip(sets, results.outputs, expected, strict=True):
-        for call, got in enumerate(outputs):
-            check = compare_exact("C", got, right, POISON[call % 2], TILE)
-            if not check.passed:
-                wrong.append((chosen, call, got, right, check))
+    wrong: list[_Wrong] = []
+    for chosen, calls, right in zip(sets, results.outputs, expected, strict=True):
+        for call, outputs in enumerate(calls):
+            for name, got in outputs.items():
+                check = compare_exact(name, got, right[name], POISON[call % 2], TILE)
+                if not check.passed:
+                    wrong.append(_Wrong(chosen, call, name, got, right[name], check))
     if wrong:
-        return _wrong_result(gemm, wrong, len(sets))
+        return _wrong_result(operator, wrong, len(sets))
     return _timed(problem, results.answer.cases[0])
+
+
+class _Wrong(NamedTuple):
+    chosen: InputSet
+    call: int
+    output: str
+    got: np.ndarray
+    expected: np.ndarray
+    check: Check
 
 
 def _faulted(case: Case, said: SimulatedFault, kernel: Path, source: str, source_name: str) -> Judgement:
@@ -72,18 +82,19 @@ def _faulted(case: Case, said: SimulatedFault, kernel: Path, source: str, source
     return Judgement("crashed", f"{said.kind.replace('_', ' ')}: {said.message}{place}", fault)
 
 
-def _wrong_result(gemm: Gemm, wrong: list[tuple[InputSet, int, np.ndarray, np.ndarray, Check]], sets: int) -> Judgement:
+def _wrong_result(operator: Operator, wrong: list[_Wrong], sets: int) -> Judgement:
     """The last failing set explains best: its outputs stay in range, so that wrong sums show as themselves."""
     from .diagnosis import explain_mistake
 
-    chosen, _, got, expected, check = wrong[-1]
-    failing = {entry[0].name for entry in wrong}
-    message = f"{check.wrong} of {check.total} elements of C are wrong with the {chosen.name!r} inputs"
-    if all(entry[1] > 0 for entry in wrong):
+    last = wrong[-1]
+    check = last.check
+    failing = {entry.chosen.name for entry in wrong}
+    message = f"{check.wrong} of {check.total} elements of {last.output} are wrong with the {last.chosen.name!r} inputs"
+    if all(entry.call > 0 for entry in wrong):
         message += " in the second call only: the kernel relies on what an earlier call left"
     elif len(failing) < sets:
         message += f" (right with {sets - len(failing)} of {sets} input sets)"
-    reason = explain_mistake(gemm, chosen, got, expected) or check.hint
+    reason = explain_mistake(operator, last.chosen, last.output, last.got, last.expected) or check.hint
     if reason:
         message += f"; {reason}"
     return Judgement("wrong_result", message, mismatches=check.mismatches, wrong_elements=check.wrong)

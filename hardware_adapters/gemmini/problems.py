@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..base import Bound, Problem, ProblemSummary, Tensor, UnknownProblemError, Work
+from ..base import Tensor, UnknownProblemError
 from ..problems import IdPattern
+from .operators import CALL_RULES, GENERAL_RULES, INT8_RULES, TARGET, describe, operand_bytes, tensor_bytes, too_large
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from .inputs import InputSet
+
     Array = np.ndarray
 
-TARGET = "gemmini"
+__all__ = ["EXAMPLES", "PATTERN", "PUBLISHED", "Gemm", "describe", "tensor_bytes"]
+
 FAMILY = "gemm"
+CONFIGURATION = "gemmini16-int8"
 PATTERN = IdPattern(TARGET, FAMILY, ("M", "N", "K"), ("bias|biasmat", "relu", "shiftS"))
 
 MACS_PER_CYCLE = 256  # 16 x 16 array, one MAC per element and cycle
 MAX_DIM = 65_536
-MAX_OPERAND_BYTES = 64 << 20
-MAX_MACS = 1 << 33
 # Up to here float32(acc) * 2^-S and exact arithmetic give the same int8: whatever float32 rounds, saturates.
 MAX_SHIFT = 16
 FULL_RANGE_VARIANCE = 5461.0  # of uniform int8, and so the standard deviation of one product of two
@@ -45,19 +48,7 @@ EXAMPLES = (
     "gemmini/gemm-128x256x128-biasmat-relu-shift6",
 )
 
-RULES = (
-    "Write one C file that defines `solution` and may include gemmini_api.h, stdint.h, stddef.h, stdbool.h, limits.h, "
-    "float.h and string.h (memcpy, memmove, memset, memcmp only); there is no C library and no host.",
-    "Inputs are read-only and outputs hold garbage before the call: every element of C must be written.",
-    "solution may return without a fence: the timing includes a final one.",
-    "Local addresses: scratchpad rows 0..16383 of 16 int8 (4 banks of 4096), accumulator ACC + 0..1023 of 16 int32 "
-    "(2 banks of 512); ACCADD + row accumulates. Nothing in them survives from one call to the next reliably: "
-    "rows must be written before they are read.",
-    "rows <= 16; cols <= 64 for mvin and mvout, <= 16 for preload and compute; configure with config_ex, config_ld, "
-    "config_st before use.",
-    "Stack: 64 KiB. Buffers start at multiples of 64 bytes, anywhere: do not assume addresses or contents.",
-    "The kernel is called more than once, with different data, and every call is checked.",
-)
+RULES = (*(rule.format(outputs="C") for rule in GENERAL_RULES), *INT8_RULES, *CALL_RULES)
 
 
 class Gemm(NamedTuple):
@@ -89,16 +80,32 @@ class Gemm(NamedTuple):
             return f"shift {self.shift} is not in 1..{MAX_SHIFT}"
         if FULL_RANGE_VARIANCE * self.k**0.5 < 4 << self.shift:
             return f"a shift of {self.shift} leaves next to nothing of sums of {self.k} products: take a smaller one"
-        if self.operand_bytes > MAX_OPERAND_BYTES:
-            return f"the operands take {self.operand_bytes} bytes; at most {MAX_OPERAND_BYTES} fit the emulated memory"
-        if self.macs > MAX_MACS:
-            return f"{self.macs} multiplications; at most {MAX_MACS} are simulated in reasonable time"
-        return None
+        return too_large(self)
 
     @property
     def id(self) -> str:
         options = {self.bias or "": 1, "relu": int(self.relu), "shift": self.shift}
-        return PATTERN.format({"M": self.m, "N": self.n, "K": self.k}, options)
+        return PATTERN.format(self.dims, options)
+
+    @property
+    def family(self) -> str:
+        return FAMILY
+
+    @property
+    def configuration(self) -> str:
+        return CONFIGURATION
+
+    @property
+    def dims(self) -> dict[str, int]:
+        return {"M": self.m, "N": self.n, "K": self.k}
+
+    @property
+    def macs_per_cycle(self) -> int:
+        return MACS_PER_CYCLE
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        return RULES
 
     @property
     def macs(self) -> int:
@@ -117,7 +124,7 @@ class Gemm(NamedTuple):
 
     @property
     def operand_bytes(self) -> int:
-        return sum(tensor_bytes(tensor) for tensor in self.tensors)
+        return operand_bytes(self)
 
     @property
     def title(self) -> str:
@@ -136,48 +143,51 @@ class Gemm(NamedTuple):
         scaled = np.rint(total / 2.0**self.shift) if self.shift else total
         return np.clip(scaled, 0 if self.relu else -128, 127).astype(np.int8)
 
+    @property
+    def semantics(self) -> str:
+        added = {None: "", "bias": " + D (D[N], added to every row)", "biasmat": " + D"}[self.bias]
+        steps = [f"sum over k in int32: A x B{added}", *finishing_steps(self.relu, self.shift)]
+        return f"C[M][N] = {'; '.join(steps)}. All arrays row-major without padding."
 
-def tensor_bytes(tensor: Tensor) -> int:
-    """Size of a tensor in memory."""
-    count = {"int8": 1, "int32": 4}[tensor.dtype]
-    for extent in tensor.shape:
-        count *= extent
-    return count
+    @property
+    def input_sets_text(self) -> str:
+        return (
+            "Three sets, different for every kernel and seed: 'full' (int8 over -128..127, nearly every output "
+            "saturates), 'sparse' (B with two or three small entries per column) and 'dense' (small values everywhere, "
+            "outputs stay in range)."
+        )
+
+    @property
+    def tolerance(self) -> str:
+        return "exact: every element of C must be equal"
+
+    def expected(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return {"C": self.reference(inputs)}
+
+    def draw(self, rng: np.random.Generator) -> tuple[InputSet, ...]:
+        from .inputs import draw_gemm
+
+        return draw_gemm(self, rng)
+
+    def mistakes(self, inputs: Mapping[str, Array]) -> Iterator[tuple[str, dict[str, Array]]]:
+        from .diagnosis import gemm_mistakes
+
+        return ((clause, {"C": result}) for clause, result in gemm_mistakes(self, inputs))
+
+    def baseline(self) -> str:
+        from .emit import emit
+        from .schedule import baseline_schedule
+
+        return emit(self, baseline_schedule(self))
+
+    def hardware_loop(self) -> str:
+        from .hardware_loop import hardware_loop_kernel
+
+        return hardware_loop_kernel(self)
 
 
-def describe(gemm: Gemm) -> Problem:
-    """The problem as tools show it."""
-    parameters = ", ".join(
-        f"{'const ' if t.role == 'input' else ''}{t.dtype}_t *{t.name}" for t in gemm.tensors
-    )  # fmt: skip
-    added = {None: "", "bias": " + D (D[N], added to every row)", "biasmat": " + D"}[gemm.bias]
-    steps = [f"sum over k in int32: A x B{added}"]
-    steps += [f"divided by 2^{gemm.shift}, rounded half to even (accumulator scale)"] if gemm.shift else []
-    steps += ["ReLU: negative values become 0"] if gemm.relu else []
-    steps += ["saturated to -128..127"]
-    inputs = [t for t in gemm.tensors if t.role == "input"]
-    moved = sum(map(tensor_bytes, inputs))
-    return Problem(
-        id=gemm.id,
-        target=TARGET,
-        family=FAMILY,
-        title=gemm.title,
-        dims={"M": gemm.m, "N": gemm.n, "K": gemm.k},
-        tensors=gemm.tensors,
-        signature=f"void solution({parameters})",
-        semantics=f"C[M][N] = {'; '.join(steps)}. All arrays row-major without padding.",
-        inputs="Three sets, different for every kernel and seed: 'full' (int8 over -128..127, nearly every output "
-        "saturates), 'sparse' (B with two or three small entries per column) and 'dense' (small values everywhere, "
-        "outputs stay in range).",
-        tolerance="exact: every element of C must be equal",
-        work=Work(macs=gemm.macs, bytes_in=moved, bytes_out=gemm.m * gemm.n),
-        bound=Bound(
-            value=gemm.macs / MACS_PER_CYCLE, unit="cycles", reason=f"{gemm.macs} MACs / {MACS_PER_CYCLE} per cycle"
-        ),
-        rules=RULES,
-    )
-
-
-def summary(problem_id: str) -> ProblemSummary:
-    gemm = Gemm.of(problem_id)
-    return ProblemSummary(id=gemm.id, target=TARGET, family=FAMILY, title=gemm.title)
+def finishing_steps(relu: bool, shift: int) -> list[str]:
+    """What becomes of an int32 sum on its way to int8."""
+    steps = [f"divided by 2^{shift}, rounded half to even (accumulator scale)"] if shift else []
+    steps += ["ReLU: negative values become 0"] if relu else []
+    return [*steps, "saturated to -128..127"]

@@ -9,7 +9,7 @@ from ..base import Evaluation, LineCost, Problem, Profile, Stall, Traffic, UnitT
 from .bottlenecks import find_bottlenecks
 from .debug_info import LineTable
 from .gemsim import RawProfile
-from .problems import tensor_bytes
+from .operators import tensor_bytes
 
 MAX_LINES = 12
 MAX_LINE_CHARS = 100

@@ -1,0 +1,164 @@
+"""What the target asks of an operator, whatever its family: the contract, and what follows from it for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from ..base import Bound, Problem, ProblemSummary, Tensor, Work
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .inputs import InputSet
+
+    Array = np.ndarray
+
+TARGET = "gemmini"
+MAX_OPERAND_BYTES = 64 << 20
+MAX_MACS = 1 << 33
+_BYTES = {"int8": 1, "int32": 4, "float32": 4}
+_C_TYPES = {"int8": "int8_t", "int32": "int32_t", "float32": "float"}
+
+GENERAL_RULES = (
+    "Write one C file that defines `solution` and may include gemmini_api.h, stdint.h, stddef.h, stdbool.h, limits.h, "
+    "float.h and string.h (memcpy, memmove, memset, memcmp only); there is no C library and no host.",
+    "Inputs are read-only and outputs hold garbage before the call: every element of {outputs} must be written.",
+    "solution may return without a fence: the timing includes a final one.",
+)
+INT8_RULES = (
+    "Local addresses: scratchpad rows 0..16383 of 16 int8 (4 banks of 4096), accumulator ACC + 0..1023 of 16 int32 "
+    "(2 banks of 512); ACCADD + row accumulates. Nothing in them survives from one call to the next reliably: "
+    "rows must be written before they are read.",
+    "rows <= 16; cols <= 64 for mvin and mvout, <= 16 for preload and compute; configure with config_ex, config_ld, "
+    "config_st before use.",
+)
+CALL_RULES = (
+    "Stack: 64 KiB. Buffers start at multiples of 64 bytes, anywhere: do not assume addresses or contents.",
+    "The kernel is called more than once, with different data, and every call is checked.",
+)
+
+
+class Operator(Protocol):
+    """One problem of one family: immutable, its id its identity."""
+
+    @property
+    def family(self) -> str: ...
+
+    @property
+    def configuration(self) -> str:
+        """The simulator's configuration it is for, e.g. gemmini16-int8."""
+        ...
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def dims(self) -> dict[str, int]: ...
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """In the order of the kernel's parameters: inputs, then outputs."""
+        ...
+
+    @property
+    def macs(self) -> int:
+        """Multiplications that no kernel can do without."""
+        ...
+
+    @property
+    def semantics(self) -> str: ...
+
+    @property
+    def input_sets_text(self) -> str: ...
+
+    @property
+    def tolerance(self) -> str: ...
+
+    @property
+    def rules(self) -> tuple[str, ...]: ...
+
+    @property
+    def macs_per_cycle(self) -> int: ...
+
+    def refused(self) -> str | None:
+        """Why this problem is not offered, or None."""
+        ...
+
+    def expected(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Every output by its name."""
+        ...
+
+    def draw(self, rng: np.random.Generator) -> tuple[InputSet, ...]:
+        """One draw of the input sets, the first of them timed."""
+        ...
+
+    def mistakes(self, inputs: Mapping[str, Array]) -> Iterator[tuple[str, dict[str, Array]]]:
+        """Well-known mistakes: a clause that names one, and the outputs that it leads to."""
+        ...
+
+    def baseline(self) -> str:
+        """A simple, correct kernel."""
+        ...
+
+    def hardware_loop(self) -> str | None:
+        """A kernel that leaves the work to Gemmini's loop commands, as its vendor's library does; None without one."""
+        ...
+
+
+def tensor_bytes(tensor: Tensor) -> int:
+    """Size of a tensor in memory."""
+    count = _BYTES[tensor.dtype]
+    for extent in tensor.shape:
+        count *= extent
+    return count
+
+
+def operand_bytes(operator: Operator) -> int:
+    return sum(map(tensor_bytes, operator.tensors))
+
+
+def too_large(operator: Operator) -> str | None:
+    """Why an operator is beyond what is simulated, or None."""
+    if (size := operand_bytes(operator)) > MAX_OPERAND_BYTES:
+        return f"the operands take {size} bytes; at most {MAX_OPERAND_BYTES} fit the emulated memory"
+    if operator.macs > MAX_MACS:
+        return f"{operator.macs} multiplications; at most {MAX_MACS} are simulated in reasonable time"
+    return None
+
+
+def output_tensors(operator: Operator) -> tuple[Tensor, ...]:
+    return tuple(t for t in operator.tensors if t.role == "output")
+
+
+def describe(operator: Operator) -> Problem:
+    """The problem as tools show it."""
+    parameters = ", ".join(
+        f"{'const ' if t.role == 'input' else ''}{_C_TYPES[t.dtype]} *{t.name}" for t in operator.tensors
+    )  # fmt: skip
+    sizes = {role: sum(tensor_bytes(t) for t in operator.tensors if t.role == role) for role in ("input", "output")}
+    per_cycle = operator.macs_per_cycle
+    return Problem(
+        id=operator.id,
+        target=TARGET,
+        family=operator.family,
+        title=operator.title,
+        dims=operator.dims,
+        tensors=operator.tensors,
+        signature=f"void solution({parameters})",
+        semantics=operator.semantics,
+        inputs=operator.input_sets_text,
+        tolerance=operator.tolerance,
+        work=Work(macs=operator.macs, bytes_in=sizes["input"], bytes_out=sizes["output"]),
+        bound=Bound(
+            value=operator.macs / per_cycle, unit="cycles", reason=f"{operator.macs} MACs / {per_cycle} per cycle"
+        ),
+        rules=operator.rules,
+    )
+
+
+def summary(operator: Operator) -> ProblemSummary:
+    return ProblemSummary(id=operator.id, target=TARGET, family=operator.family, title=operator.title)

@@ -6,8 +6,8 @@ See `ConvMoves` for the names in the emitted code.
 from __future__ import annotations
 
 from .conv import Conv
-from .conv_schedule import ConvSchedule, format_line, layout
 from .conv_products import ConvProducts
+from .conv_schedule import ConvSchedule, format_line, layout
 from .schedule import DIM
 
 _MIN = "#define MIN(a, b) ((a) < (b) ? (a) : (b))\n"

@@ -1,4 +1,4 @@
-"""The moves of an emitted convolution: mvins of input, weights and bias, mvouts of results, one at a time or in loops."""
+"""The moves of an emitted convolution: mvins of input, weights and bias, mvouts of results."""
 
 from __future__ import annotations
 
@@ -128,7 +128,9 @@ class ConvMoves(Writer):
             (x, z) = o.position
             self.put(f"// the n-th mvin of the {o.tensor} at {x.name}, {z.name}" + self.of_tap)
             taps = "" if self.band_taps else ", int q"
-            head = f"load_{o.local}(const int8_t *{o.tensor}, int i, int {x.name}, int {z.name}{taps}, uint32_t {o.local})"
+            head = (
+                f"load_{o.local}(const int8_t *{o.tensor}, int i, int {x.name}, int {z.name}{taps}, uint32_t {o.local})"
+            )
             with self.block(INLINE + head):
                 self.put(f"(void){x.name};")
                 self.load_input() if o.local == "a" else self.load_weights()
@@ -168,9 +170,7 @@ class ConvMoves(Writer):
     def load_input(self) -> None:
         c, s, w = self.conv, self.s, self.where
         self.band_start()
-        self.digits(
-            "i", ("piece", self.a_pieces), ("x", self.a_chunks), ("row", w.band), ("image", s.images)
-        )
+        self.digits("i", ("piece", self.a_pieces), ("x", self.a_chunks), ("row", w.band), ("image", s.images))
         local = f"a + (image * {w.band} + row) * {w.pitch} + x * {DIM} + piece * {self.a_width // DIM * w.plane}"
         if self.band_taps:
             self.put(f"const int from = y * {c.stride} - {c.padding} + row;")
@@ -185,7 +185,9 @@ class ConvMoves(Writer):
             self.put(f"const int pixels = MIN({DIM}, x1 - x0 - x * {DIM});\nif (pixels <= 0) return;")
             pixels, column = "pixels", f"(x0 + x * {DIM}) * {c.stride} + kx - {c.padding}"
             local += " + x0"
-        dram = f"input + ((n + image) * {c.height} + from) * {c.width * c.channels_in} + ({column}) * {c.channels_in} + k"
+        dram = (
+            f"input + ((n + image) * {c.height} + from) * {c.width * c.channels_in} + ({column}) * {c.channels_in} + k"
+        )
         if s.config == "each":
             self.put(f"config_ld({self.a_stride}, 1.0f, {w.plane}, 0);")
         channels = self.piece(c.channels_in, s.tk, self.a_width, "k")
@@ -216,7 +218,9 @@ class ConvMoves(Writer):
         channels, depth = self.piece(c.channels_out, s.tj, self.b_width, "j"), self.deep("k", "kb")
         dram = f"weights + ((ky * {c.kernel} + kx) * {c.channels_in} + k + kb * {DIM}) * {c.channels_out}"
         mvin = "mvin" if s.config == "each" else "mvin2"
-        self.put(f"{mvin}({dram} + j + piece * {self.b_width}, b + {block} + piece * {self.b_width}, {channels}, {depth});")
+        self.put(
+            f"{mvin}({dram} + j + piece * {self.b_width}, b + {block} + piece * {self.b_width}, {channels}, {depth});"
+        )
 
     @property
     def b_id(self) -> int:
@@ -252,7 +256,9 @@ class ConvMoves(Writer):
         if self.toggles(o):
             change = f"{o.local} = {2 * o.base + o.step} - {o.local};"
             self.put(f"if (k == 0) {change}" if o.keep != "tile" and self.k.looped else change)
-        self.all_loads(o, tuple(d.var for d in o.position), self.local_at(o, o.local, self.k.var, self.j.var), o.moves, tap)
+        self.all_loads(
+            o, tuple(d.var for d in o.position), self.local_at(o, o.local, self.k.var, self.j.var), o.moves, tap
+        )
         if condition:
             self.depth -= 1
             self.put("}")
@@ -276,7 +282,11 @@ class ConvMoves(Writer):
         dram, columns = "0", str(wide) if s.tj % wide == 0 else f"MIN({wide}, {s.tj} - jb)"
         if c.bias:
             dram = self.total("D", self.j.var, "jb")
-            columns = f"MIN({columns}, {c.channels_out} - {self.total(self.j.var, 'jb')})" if c.channels_out % DIM else columns
+            columns = (
+                f"MIN({columns}, {c.channels_out} - {self.total(self.j.var, 'jb')})"
+                if c.channels_out % DIM
+                else columns
+            )
         with self.block(f"for (int jb = 0; jb < {s.tj}; jb += {wide})"):
             with self.block(f"for (int p = 0; p < {w.outputs}; p += {DIM})"):
                 local = self.total("ACC", self.c_at, f"jb / {DIM} * {w.outputs}", "p")

@@ -1,7 +1,7 @@
 """The products of an emitted convolution: groups of pairs that share a block of weights, and the loops around them.
 
 In the emitted code r counts rows of a tile's outputs; pa and pc are local addresses of input and sums, or the operands of
-compute and preload with these addresses in their low half.
+compute and preload with these addresses in their lower half.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class ConvProducts(ConvSlots):
         if self.s.start == "whole" or not b.ahead:
             return
         first = [f"{d.name} == 0" for d in self.steps]
+        moves, local = self.tap_moves, self.local_at(b, b.local, "0", "0")
+        loop = f"for (int i = 0; i < {moves}; i++) load_b(weights, (q + 1) * {moves} + i, 0, 0, {local});"
         with self.block(f"if ({' && '.join([*first, f'q < {self.taps - 1}'])})"):
-            with self.block(f"for (int i = 0; i < {self.tap_moves}; i++)"):
-                local = self.local_at(b, b.local, "0", "0")
-                self.put(f"load_b(weights, (q + 1) * {self.tap_moves} + i, 0, 0, {local});")
+            self.put(loop)
 
     @property
     def may_miss(self) -> bool:
@@ -70,7 +70,9 @@ class ConvProducts(ConvSlots):
         overwrites = not (c.bias or s.init == "zero")
         start = f"({' && '.join(first)} ? ACC : ACCADD)" if overwrites else "ACCADD"
         tap_a = f"ky * {w.pitch} + kx + {w.lead - c.padding}" if self.band_taps else "0"
-        weights = f"(q * {self.kb_step} + kb) * {self.jb_step * DIM}" if self.band_taps else f"kb * {self.jb_step * DIM}"
+        weights = (
+            f"(q * {self.kb_step} + kb) * {self.jb_step * DIM}" if self.band_taps else f"kb * {self.jb_step * DIM}"
+        )
         if c.channels_in % DIM:
             self.put(f"const int deep = {self.deep(self.k.var, 'kb')};")
         if c.channels_out % DIM:
@@ -129,7 +131,9 @@ class ConvProducts(ConvSlots):
             self.put(f"const {kind} pa0 = pa{self.back(self.reach * w.pitch)}, pc0 = pc{self.back(w.c_pitch)};")
             self.put(f"for (int image = 0; image < {s.images}; image++) {{")
             self.depth += 1
-            self.put(f"if (image > 0) {{ pa = pa0 + image * {w.band * w.pitch}; pc = pc0 + image * {s.ty * w.c_pitch}; }}")
+            self.put(
+                f"if (image > 0) {{ pa = pa0 + image * {w.band * w.pitch}; pc = pc0 + image * {s.ty * w.c_pitch}; }}"
+            )
         begin = "r0" if not s.weight_reuse else f"image == 0 ? r0 + {step} : r0" if images else f"r0 + {step}"
         weights, fresh = ("NONE", False) if s.weight_reuse else ("w", True)
         self.put(f"int r = {begin};")
@@ -163,23 +167,29 @@ class ConvProducts(ConvSlots):
         for x in range(self.chunks):
             again = fresh and (x == 0 or not s.weight_reuse)
             which = weights if x == 0 or not s.weight_reuse else "NONE"
-            last = x == self.chunks - 1
-            varies = last and self.last_varies
-            known = self.conv.out_width - x * DIM if last else DIM
-            pixels, size = ("last", "size") if varies else (str(known), f"{known}ull << 48")
-            with self.block("if (last > 0)") if varies and x > 0 and self.may_vanish else self.scope():
+            pixels, size = self.pixels(x)
+            with self.block(f"if ({pixels} > 0)") if x > 0 and self.fewest <= x * DIM else self.scope():
                 self.pair(which, again, x * DIM, pixels, size)
 
+    def pixels(self, x: int) -> tuple[str, str]:
+        """Pixels in the x-th compute of a row, as a C expression and as an operand's upper bits."""
+        left = f"x1 - x0 - {x * DIM}"
+        if x == self.chunks - 1 and self.last_varies:
+            return "last", "size"
+        if self.last_varies and self.fewest < (x + 1) * DIM:
+            return f"MIN({DIM}, {left})", f"(uint64_t)MIN({DIM}, {left}) << 48"
+        known = min(DIM, self.conv.out_width - x * DIM)
+        return str(known), f"{known}ull << 48"
+
     @property
-    def may_vanish(self) -> bool:
-        """A tap may leave the last compute of a row without pixels."""
+    def fewest(self) -> int:
+        """Pixels of a row that the tap with the least reach has."""
         c = self.conv
-        reached = [
+        return min(
             min(c.out_width, (c.width + c.padding + c.stride - 1 - kx) // c.stride)
             - (max(0, c.padding - kx) + c.stride - 1) // c.stride
             for kx in range(c.kernel)
-        ]
-        return min(reached) <= (self.chunks - 1) * DIM
+        )
 
     def pair(self, weights: str, fresh: bool, x: int, pixels: str, size: str) -> None:
         """`pixels` in a pair from column `x` on; `size` is the same as an operand's upper bits."""

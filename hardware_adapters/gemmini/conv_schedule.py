@@ -59,7 +59,8 @@ class ConvSchedule(BaseModel):
     b_width: Literal[16, 32, 48, 64] = Field(default=16, description="Channels per mvin of the weights")
     loads: Literal["before", "prefetch", "interleave"] = "before"
     start: Literal["whole", "taps"] = Field(
-        default="whole", description="taps: the first step's weights are loaded a tap ahead of their use, not all before"
+        default="whole",
+        description="taps: the first step's weights are loaded a tap ahead of their use, not all before",
     )
     stores: Literal["after", "interleave"] = "after"
     init: Literal["zero", "overwrite"] = "zero"
@@ -167,7 +168,9 @@ def _check_choices(conv: Conv, s: ConvSchedule) -> None:
     if s.taps == "each":
         for name, plain in (("loads", "before"), ("a_keep", "tile"), ("b_keep", "tile"), ("merge", 1)):
             if getattr(s, name) != plain:
-                raise ScheduleError(name, f"needs taps 'band': a tap's own tile is loaded where it is used, not {plain!r}")
+                raise ScheduleError(
+                    name, f"needs taps 'band': a tap's own tile is loaded where it is used, not {plain!r}"
+                )
     if s.images > 1 and s.ty < conv.out_height:
         raise ScheduleError("images", "more than one needs ty to be the height of the output")
     if s.a_keep == "panel" and s.order != "yj":

@@ -89,7 +89,7 @@ class ConvMoves(Writer):
         return self.total(buffer if self.toggles(o) else str(o.base), self.kept_at(o, k, j))
 
     def band_start(self) -> None:
-        """n, y: the first image and output row of band t. The last band of an image may repeat rows of the one before."""
+        """n, y: the first image and output row of band t. An image's last band may repeat rows of the one before."""
         s, t = self.s, self.t.looped
         image = f"t / {self.bands}" if self.bands > 1 else "t"
         self.put(f"const int n = {self.times(image, s.images) if t and self.conv.batch > s.images else '0'};")
@@ -145,10 +145,11 @@ class ConvMoves(Writer):
             if self.chunks > 1:
                 at, local = f"{at} + x * {DIM}", f"{local} + x * {DIM}"
             pixels = self.rest(c.out_width, f"x * {DIM}")
-            self.put(
-                f"mvout(output + ({at}) * {c.channels_out} + j + jb * {DIM}, ACC + c + jb * {self.where.outputs} + {local}, "
-                f"{self.rest(c.channels_out, f'j - jb * {DIM}', DIM)}, {pixels});"
+            channels, sums = (
+                self.rest(c.channels_out, f"j - jb * {DIM}"),
+                f"ACC + c + jb * {self.where.outputs} + {local}",
             )
+            self.put(f"mvout(output + ({at}) * {c.channels_out} + j + jb * {DIM}, {sums}, {channels}, {pixels});")
         self.put("")
 
     @property
@@ -282,15 +283,14 @@ class ConvMoves(Writer):
         dram, columns = "0", str(wide) if s.tj % wide == 0 else f"MIN({wide}, {s.tj} - jb)"
         if c.bias:
             dram = self.total("D", self.j.var, "jb")
-            columns = (
-                f"MIN({columns}, {c.channels_out} - {self.total(self.j.var, 'jb')})"
-                if c.channels_out % DIM
-                else columns
-            )
-        with self.block(f"for (int jb = 0; jb < {s.tj}; jb += {wide})"):
-            with self.block(f"for (int p = 0; p < {w.outputs}; p += {DIM})"):
-                local = self.total("ACC", self.c_at, f"jb / {DIM} * {w.outputs}", "p")
-                self.put(f"{mvin}({dram}, {local}, {columns}, {self.rest(w.outputs, 'p')});")
+        if c.bias and c.channels_out % DIM:
+            columns = f"MIN({columns}, {c.channels_out} - {self.total(self.j.var, 'jb')})"
+        local = self.total("ACC", self.c_at, f"jb / {DIM} * {w.outputs}", "p")
+        with (
+            self.block(f"for (int jb = 0; jb < {s.tj}; jb += {wide})"),
+            self.block(f"for (int p = 0; p < {w.outputs}; p += {DIM})"),
+        ):
+            self.put(f"{mvin}({dram}, {local}, {columns}, {self.rest(w.outputs, 'p')});")
 
     def all_stores(self) -> None:
         with self.block(f"for (int i = 0; i < {self.stores}; i++)"):

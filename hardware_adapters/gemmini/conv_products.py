@@ -1,7 +1,7 @@
 """The products of an emitted convolution: groups of pairs that share a block of weights, and the loops around them.
 
-In the emitted code r counts rows of a tile's outputs; pa and pc are local addresses of input and sums, or the operands of
-compute and preload with these addresses in their lower half.
+In the emitted code r counts rows of a tile's outputs; pa and pc are local addresses of input and sums, or the operands
+of compute and preload with these addresses in their lower half.
 """
 
 from __future__ import annotations

@@ -350,6 +350,14 @@ class HardwareAdapter(ABC):
     def problems(self) -> list[ProblemSummary]:
         """Named example problems; families take other dimensions in the id."""
 
+    def suites(self) -> Mapping[str, str]:
+        """Named sets of problems, e.g. those of a publication: name -> what they are."""
+        return {}
+
+    def suite(self, name: str) -> list[ProblemSummary]:
+        """The problems of a suite. Raises UsageError for a name that `suites` does not have."""
+        raise UsageError(f"{self.target} has no suite {name!r}; it has: {', '.join(self.suites()) or 'none'}")
+
     @abstractmethod
     def problem(self, problem_id: str) -> Problem:
         """Raises UnknownProblemError, with the `nearest` id in its text."""
@@ -361,6 +369,10 @@ class HardwareAdapter(ABC):
     @abstractmethod
     def baseline(self, problem: Problem) -> str:
         """Source of a straightforward, correct kernel."""
+
+    def reference_kernel(self, problem: Problem) -> str | None:
+        """Source of a kernel as the vendor's own library would do it, to compare with; None where there is none."""
+        return None
 
     async def prepare(self, engine: str | None, announce: Callable[[str], None]) -> None:
         """Build what the engine needs and this machine has not built yet; `announce` is told what ('the simulator')

@@ -130,8 +130,8 @@ class IdPattern(NamedTuple):
 
 
 def _alike(given: str | None, known: str) -> bool:
-    """Whether `given` is left out, or near to `known`."""
-    return not given or difflib.SequenceMatcher(None, given, known).ratio() >= ALIKE
+    """Whether `given` is left out, near to `known`, or a longer form of it."""
+    return not given or given.startswith(known) or difflib.SequenceMatcher(None, given, known).ratio() >= ALIKE
 
 
 def _is_number(text: str) -> bool:

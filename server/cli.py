@@ -178,12 +178,17 @@ def problems(
     baseline: Annotated[
         str | None, typer.Option("--baseline", metavar="PROBLEM", help="print this problem's baseline kernel")
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option("--reference", metavar="PROBLEM", help="print the vendor's way: a kernel of hardware loops"),
+    ] = None,
+    suite: Annotated[str | None, typer.Option("--suite", help="list this suite; by default examples")] = None,
     json: Json = False,
 ) -> None:
-    """List problems and the pattern of each family's ids."""
+    """List problems, suites of them, and the pattern of each family's ids."""
     from . import listing
 
-    sys.exit(listing.problems(target, baseline, json))
+    sys.exit(listing.problems(target, baseline, reference, suite, json))
 
 
 @app.command()

@@ -5,16 +5,22 @@ from __future__ import annotations
 from .shell import DONE, emit, guarded
 
 
-def problems(target: str | None, baseline: str | None, as_json: bool) -> int:
+def problems(target: str | None, baseline: str | None, reference: str | None, suite: str | None, as_json: bool) -> int:
     def command() -> int:
+        from ..hardware_adapters.base import UsageError
         from ..hardware_adapters.registry import adapter_for, adapters
         from ..menus.menu import UnknownNameError
 
-        if baseline is not None:
-            adapter = adapter_for(baseline)
-            source = adapter.baseline(adapter.problem(baseline))
+        if baseline is not None and reference is not None:
+            raise UsageError("--baseline and --reference exclude each other: print one kernel at a time")
+        if wanted := baseline or reference:
+            adapter = adapter_for(wanted)
+            make = adapter.baseline if baseline else adapter.reference_kernel
+            source = make(adapter.problem(wanted))
+            if source is None:
+                raise UsageError(f"{wanted} has no reference kernel; --baseline prints a simple one")
             if as_json:
-                emit({"problem": baseline, "baseline": source})
+                emit({"problem": wanted, "baseline" if baseline else "reference": source})
             else:
                 print(source, end="")
             return DONE
@@ -22,17 +28,30 @@ def problems(target: str | None, baseline: str | None, as_json: bool) -> int:
         if target is not None and target not in known:
             raise UnknownNameError("target", target, known)
         chosen = {name: adapter for name, adapter in known.items() if target in (None, name)}
-        listed = [problem for adapter in chosen.values() for problem in adapter.problems()]
+        suites = {name: what for adapter in chosen.values() for name, what in adapter.suites().items()}
+        if suite is not None and suite not in suites:
+            raise UnknownNameError("suite", suite, suites)
+        listed = [
+            problem
+            for adapter in chosen.values()
+            for problem in (
+                adapter.problems() if suite is None else adapter.suite(suite) if suite in adapter.suites() else ()
+            )
+        ]
         families = {f"{t}/{f}": p for t, adapter in chosen.items() for f, p in adapter.families().items()}
         if as_json:
-            emit({"problems": [p.model_dump(mode="json") for p in listed], "families": families})
+            emit({"problems": [p.model_dump(mode="json") for p in listed], "suites": suites, "families": families})
             return DONE
         width = max(len(p.id) for p in listed)
         for p in listed:
             print(f"{p.id:<{width}}  {p.title}")
-        print("\nAny dimensions:")
-        for pattern in families.values():
-            print(f"  {pattern}")
+        if suite is None:
+            print("\nSuites (problems --suite NAME):")
+            for name, what in suites.items():
+                print(f"  {name:<16}{what}")
+            print("\nAny dimensions:")
+            for pattern in families.values():
+                print(f"  {pattern}")
         return DONE
 
     return guarded(command, as_json)

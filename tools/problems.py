@@ -9,6 +9,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from ..menus.menu import UnknownNameError
 from .bench import Bench, in_thread, reported
 from .results import ProblemDetail, ProblemList, answer, page
 from .targets import LOOKS_ONLY
@@ -20,21 +21,28 @@ Offset = Annotated[int, Field(ge=0, description="Where to go on in a long source
 
 def register(server: MCPServer, bench: Bench) -> None:
     @server.tool(title="Problems", annotations=LOOKS_ONLY)
-    async def list_problems(target: Target = None) -> Annotated[CallToolResult, ProblemList]:
-        """Problems that kernels can be written for, and the patterns of their ids.
+    async def list_problems(
+        target: Target = None,
+        suite: Annotated[str | None, Field(description="Only this suite, one of those that `suites` names")] = None,
+    ) -> Annotated[CallToolResult, ProblemList]:
+        """Problems that kernels can be written for, suites of them, and the patterns of their ids.
 
-        Use it to find a problem id. The problems listed are examples: a family takes any dimensions in the id, so
-        for sizes of your own fill in the pattern instead of searching this list. Immediate.
+        Use it to find a problem id. The problems listed are examples, or those of one suite: a family takes any
+        dimensions in the id, so for sizes of your own fill in the pattern instead of searching this list. Immediate.
         """
         with reported():
             chosen = [bench.adapter(target)] if target else list(bench.adapters().values())
-            problems = [problem for adapter in chosen for problem in adapter.problems()]
+            suites = {name: what for adapter in chosen for name, what in adapter.suites().items()}
+            having = [adapter for adapter in chosen if suite in (None, *adapter.suites())]
+            if not having:
+                raise UnknownNameError("suite", str(suite), suites)
+            problems = [p for adapter in having for p in (adapter.suite(suite) if suite else adapter.problems())]
             families = {
                 f"{adapter.target}/{name}": pattern
                 for adapter in chosen
                 for name, pattern in adapter.families().items()
             }
-        return answer(ProblemList(problems=tuple(problems), families=families))
+        return answer(ProblemList(problems=tuple(problems), suites=suites, families=families))
 
     @server.tool(title="Problem", annotations=LOOKS_ONLY)
     async def get_problem(

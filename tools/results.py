@@ -38,7 +38,8 @@ class TargetList(Record):
 
 
 class ProblemList(Record):
-    problems: tuple[ProblemSummary, ...] = Field(description="Named examples; any dimensions can be asked for")
+    problems: tuple[ProblemSummary, ...] = Field(description="Examples, or a suite; any dimensions can be asked for")
+    suites: dict[str, str] = Field(default={}, description="Named sets of problems and what they are")
     families: dict[str, str] = Field(description="target/family -> pattern of its problem ids")
 
 

@@ -35,7 +35,7 @@ from .calibration import calibration
 from .families import FAMILIES, nearest, operator_of
 from .judge import Judgement, judge
 from .operators import TARGET, Operator, describe, summary
-from .problems import EXAMPLES
+from .suites import SUITES
 from .toolchain import SOURCE_NAME, Compiled, compile_kernel, compiler_identity, cross_compiler
 
 if TYPE_CHECKING:
@@ -89,7 +89,15 @@ class GemminiAdapter(HardwareAdapter):
         return {name: family.pattern.text for name, family in FAMILIES.items()}
 
     def problems(self) -> list[ProblemSummary]:
-        return [summary(operator_of(problem_id)) for problem_id in EXAMPLES]
+        return self.suite("examples")
+
+    def suites(self) -> Mapping[str, str]:
+        return {name: suite.title for name, suite in SUITES.items()}
+
+    def suite(self, name: str) -> list[ProblemSummary]:
+        if name not in SUITES:
+            return super().suite(name)
+        return [summary(operator_of(problem_id)) for problem_id in SUITES[name].problems]
 
     def problem(self, problem_id: str) -> Problem:
         return describe(operator_of(problem_id))
@@ -100,7 +108,7 @@ class GemminiAdapter(HardwareAdapter):
     def baseline(self, problem: Problem) -> str:
         return operator_of(problem.id).baseline()
 
-    def hardware_loop(self, problem: Problem) -> str | None:
+    def reference_kernel(self, problem: Problem) -> str | None:
         return operator_of(problem.id).hardware_loop()
 
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:

@@ -221,8 +221,10 @@ class Conv(NamedTuple):
 
         return emit(self, baseline_schedule(self))
 
-    def hardware_loop(self) -> str | None:
-        return None
+    def hardware_loop(self) -> str:
+        from .conv_loop import loop_kernel
+
+        return loop_kernel(self)
 
     def _taps(self, side: int) -> int:
         """Pairs of an output and a kernel position along one side that meet inside the image."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .conv import Conv
 
-_HEAD = """\
+HEAD = """\
 // {title}
 #include "gemmini_api.h"
 
@@ -17,7 +17,7 @@ enum {{ N = {batch}, H = {height}, W = {width}, CI = {channels_in}, CO = {channe
 P = {padding}, OH = {out_height}, OW = {out_width} }};
 
 void solution(const int8_t *input, const int8_t *weights, {d_parameter}int8_t *output) {{
-    config_ex(WS, NOACT, 1, 0, 0);
+    config_ex(WS, NOACT, {a_stride}, 0, 0);
     config_st_ext(CO, {activation}, {scale});
 """
 _NAIVE = """\
@@ -63,9 +63,10 @@ _PADDED_LOAD = """\
 
 def naive_kernel(conv: Conv) -> str:
     """One tile of 16 output pixels of a row and 16 channels after the other; every product's operands are loaded."""
-    text = _HEAD.replace("\n\nenum", "\n#define IMAGE 0      // rows of the scratchpad\n#define FILTER 4096\n\nenum")
+    text = HEAD.replace("\n\nenum", "\n#define IMAGE 0      // rows of the scratchpad\n#define FILTER 4096\n\nenum")
     return (text + _NAIVE).format(
         **parameters(conv),
+        a_stride="1",
         title=f"{conv.id}: 16 pixels x 16 channels at a time, everything loaded where it is used.",
         d_config="    config_ld(0, 1.0f, 16, 2);\n" if conv.bias else "",
         d_load="                    mvin3(D + co, ACC, channels, pixels);\n" if conv.bias else "",

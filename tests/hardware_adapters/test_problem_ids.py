@@ -8,11 +8,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 PATTERN = IdPattern("toy", "gemm", ("M", "N"), ("bias|biasmat", "relu", "shiftS"))
+NEEDING = IdPattern("toy", "conv", ("H", "W"), ("nN", "relu"), (("kK", 3), ("pP", 0)))
 NUMBER = st.integers(1, 99_999)
 
 
 def test_the_pattern_reads_as_documented() -> None:
     assert PATTERN.text == "toy/gemm-MxN[-bias|-biasmat][-relu][-shiftS]"
+
+
+@given(h=NUMBER, w=NUMBER, k=st.integers(0, 9), p=st.integers(0, 9), n=st.integers(0, 9))
+def test_needed_options_are_always_there_even_when_they_are_0(h: int, w: int, k: int, p: int, n: int) -> None:
+    assert NEEDING.text == "toy/conv-HxW-kK-pP[-nN][-relu]"
+    written = NEEDING.format({"H": h, "W": w}, {"k": k, "p": p, "n": n})
+    assert written.startswith(f"toy/conv-{h}x{w}-k{k}-p{p}")
+    options = {"k": k, "p": p} | ({"n": n} if n else {})
+    assert NEEDING.parse(written) == ({"H": h, "W": w}, options)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("toy/conv-2x3", "-kK is missing; did you mean 'toy/conv-2x3-k3-p0'?"),
+        ("toy/conv-2x3-k5", "-pP is missing; did you mean 'toy/conv-2x3-k5-p0'?"),
+        ("toy/conv-2x3-p1-k5", "did you mean 'toy/conv-2x3-k5-p1'?"),
+        ("toy/conv-2x3-k5-p01", "did you mean 'toy/conv-2x3-k5-p1'?"),
+        ("toy/conv-2x3-k-p1", "'k' is no option of"),
+    ],
+)
+def test_a_missing_needed_option_is_proposed(text: str, hint: str) -> None:
+    with pytest.raises(UnknownProblemError) as caught:
+        NEEDING.parse(text)
+    assert hint in str(caught.value)
 
 
 @given(m=NUMBER, n=NUMBER, bias=st.sampled_from(["", "bias", "biasmat"]), relu=st.booleans(), shift=st.integers(0, 40))
@@ -74,7 +100,9 @@ def test_what_is_wrong_is_said(text: str, hint: str) -> None:
         ("gemmini/gem-0x33x65", None),
         ("gemmini/gem-70000x33x65", None),
         ("elsewhere/gemm-17x33x65", None),
-        ("gemmini/conv-17x33x65", None),
+        ("gemmini/conv-17x33x65", "gemmini/conv-17x33x65x65-k3-s1-p1"),
+        ("gemmini/56x56x64x64-k3-s1-p1", "gemmini/conv-56x56x64x64-k3-s1-p1"),
+        ("gemmini/pool-17x33x65", None),
         ("gemmini", None),
         ("", None),
     ],

@@ -85,6 +85,39 @@ def test_an_unknown_problem_is_a_usage_error_with_a_hint(run, verb: list[str], n
     assert "gemmini/gemm-" in result.stderr and "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("problem", [PROBLEM, "gemmini/conv-8x8x16x16-k3-s1-p1"])
+def test_the_reference_kernel_is_the_vendors_loop_and_passes(run, tmp_path: Path, problem: str) -> None:
+    printed = run("problems", "--reference", problem)
+    assert printed.returncode == 0, printed.stderr
+    assert "gemmini_loop_" in printed.stdout
+    file = tmp_path / "reference.c"
+    file.write_text(printed.stdout)
+    assert run("evaluate", problem, str(file)).returncode == 0
+    said = json.loads(run("problems", "--reference", problem, "--json").stdout)
+    assert said == {"problem": problem, "reference": printed.stdout}
+
+
+def test_suites_are_listed_by_name(run) -> None:
+    everything = run("problems")
+    suites = json.loads(run("problems", "--json").stdout)["suites"]
+    assert {"autocomp-gemm", "resnet50-conv", "examples"} <= set(suites)
+    assert all(name in everything.stdout and what in everything.stdout for name, what in suites.items())
+    listed = json.loads(run("problems", "--suite", "resnet50-conv", "--json").stdout)["problems"]
+    assert {problem["family"] for problem in listed} == {"conv"}
+    shown = run("problems", "--suite", "resnet50-conv").stdout
+    assert [line.split()[0] for line in shown.splitlines()] == [problem["id"] for problem in listed]
+    unknown = run("problems", "--suite", "resnet")
+    assert unknown.returncode == 2
+    assert "resnet50-conv" in unknown.stderr
+
+
+def test_one_kernel_is_printed_at_a_time(run) -> None:
+    both = run("problems", "--reference", PROBLEM, "--baseline", PROBLEM)
+    assert both.returncode == 2
+    assert "exclude each other" in both.stderr
+    assert run("problems", "--reference", "gemmini/gem-32x32x32").returncode == 2
+
+
 def test_a_missing_file_and_an_unknown_run_and_engine_are_usage_errors(run, baseline: Path) -> None:
     for args in (["evaluate", PROBLEM, "absent.c"], ["show", "never"], ["resume", "never"],
                  ["evaluate", PROBLEM, str(baseline), "--engine", "fpga"]):  # fmt: skip

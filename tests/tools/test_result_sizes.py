@@ -51,7 +51,8 @@ async def test_default_answers_are_short(make_home: Callable[[Path], Path], tmp_
             return data
 
         await ask("list_targets")
-        await ask("list_problems")
+        for suite in (await ask("list_problems"))["suites"]:
+            await ask("list_problems", suite=suite)
         source = (await ask("get_problem", problem=PROBLEM))["baseline"]
         await ask("list_optimizations")
         await ask("list_optimizations", problem=PROBLEM, source=source)
@@ -89,6 +90,7 @@ async def test_no_answer_is_ever_long(make_home: Callable[[Path], Path], tmp_pat
         much = "é" * 100_000
         await ask("get_problem", problem="gemmini/" + much)
         await ask("list_problems", target=much)
+        await ask("list_problems", suite=much)
         await ask("list_optimizations", problem=SMALL, bottlenecks=[much])
         await ask("get_optimization", option=much)
         await ask("get_optimization", option=IDS[0], problem=SMALL, source=source, variant=much)

@@ -85,7 +85,15 @@ async def test_every_tool_works(
         assert all(tool.output_schema and tool.annotations and tool.description for tool in tools.values())
         targets = await call(client, "list_targets")
         assert targets["targets"][0]["name"] == "gemmini"
-        assert (await call(client, "list_problems"))["families"]
+        listed = await call(client, "list_problems")
+        assert listed["families"]
+        assert "autocomp-gemm" in listed["suites"]
+        published = (await call(client, "list_problems", suite="autocomp-gemm"))["problems"]
+        assert len(published) == 6
+        assert {problem["family"] for problem in published} == {"gemm"}
+        unknown = await client.call_tool("list_problems", {"suite": "autocomp-gem"})
+        assert unknown.is_error
+        assert "autocomp-gemm" in unknown.content[0].text
         detail = await call(client, "get_problem", problem=PROBLEM)
         baseline = detail["baseline"]
         assert (await call(client, "compile_kernel", problem=PROBLEM, source=baseline))["ok"]

@@ -24,12 +24,18 @@ def _outputs(c: Conv, s: ConvSchedule) -> int:
 
 
 def _band(c: Conv, s: ConvSchedule) -> Iterator[Change]:
-    if s.taps == "each":
-        for ty in dict.fromkeys((divisor(c.out_height, 2), divisor(c.out_height, 4), s.ty)):
-            yield Change(
-                f"band-{ty}", f"Input rows of {ty} output rows are loaded once; all taps read them, shifted",
-                {"taps": "band", **_tile(c, s, ty, s.tj)},
-            )  # fmt: skip
+    if s.taps == "band":
+        return
+    channels = [max(s.tj, divisor(blocks(c.channels_out), n) * DIM) for n in (2, 4, 1)]
+    for tj in dict.fromkeys(channels):
+        ty = divisor(c.out_height, max(1, ACC_BANK_ROWS // (c.out_width * tj // DIM)))
+        tk = max(s.tk, divisor(blocks(c.channels_in), 4) * DIM)
+        yield Change(
+            f"band-{ty}x{tj}",
+            f"Input rows of {ty} output rows are loaded once, {tk} channels at a time; all taps read them, for "
+            f"{tj} output channels",
+            {"taps": "band", "tk": tk, **_tile(c, s, ty, tj)},
+        )
 
 
 def _larger_tile(c: Conv, s: ConvSchedule) -> Iterator[Change]:
@@ -62,7 +68,7 @@ def _other_tile(c: Conv, s: ConvSchedule) -> Iterator[Change]:
 
 def _k_depth(c: Conv, s: ConvSchedule) -> Iterator[Change]:
     whole = blocks(c.channels_in)
-    for tk in dict.fromkeys(divisor(whole, n) * DIM for n in (4, 2, 8, 1, whole)):
+    for tk in dict.fromkeys(divisor(whole, n) * DIM for n in (4, 8, whole)):
         if tk != s.tk:
             yield Change(f"tk{tk}", f"Steps of {tk} input channels: {whole * DIM // tk} per C tile", {"tk": tk})
 
@@ -91,7 +97,7 @@ def _output_pixels(c: Conv, s: ConvSchedule) -> Iterator[Change]:
 
 
 def _wide_loads(c: Conv, s: ConvSchedule) -> Iterator[Change]:
-    for width in (64, 32):
+    for width in (64, 32) if min(c.channels_in, c.channels_out) < 64 else (64,):
         tk, tj = max(s.tk, divisor(blocks(c.channels_in), width // DIM) * DIM), s.tj
         for name, a, b in (("both", True, True), ("a", True, False), ("b", False, True)):
             fields: dict[str, object] = {}
@@ -130,8 +136,6 @@ def _double_buffer(x: str) -> ConvVariants:
             what = {"a": "the input", "b": "the weights"}[x]
             ahead = {"loads": "prefetch"} if s.loads == "before" else {}
             yield Change("two", f"Two buffers for {what}, the next tile loaded ahead", {f"{x}_buffers": 2, **ahead})
-        elif getattr(s, f"{x}_buffers") == 2:
-            yield Change("one", "One buffer: room for something else", {f"{x}_buffers": 1})
 
     return variants
 
@@ -140,8 +144,10 @@ def _ahead(loads: str, what: str) -> ConvVariants:
     def variants(c: Conv, s: ConvSchedule) -> Iterator[Change]:
         if s.loads == loads:
             return
-        yield Change("both", f"{what} (second buffers where nothing else is kept)", {**_double(s), "loads": loads})
-        yield Change("as-is", what, {"loads": loads})
+        free: dict[str, object] = {"loads": loads, "config": "once", "fences": "none"}
+        note = "configuration before the loops and no fences, which would undo it"
+        yield Change("both", f"{what} (second buffers where nothing is kept; {note})", {**_double(s), **free})
+        yield Change("as-is", f"{what} ({note})", free)
 
     return variants
 
@@ -156,12 +162,12 @@ def _ping_pong(c: Conv, s: ConvSchedule) -> Iterator[Change]:
 def _interleave_stores(c: Conv, s: ConvSchedule) -> Iterator[Change]:
     if s.stores == "interleave":
         return
-    fields: dict[str, object] = {"stores": "interleave", "c_buffers": 2}
+    fields: dict[str, object] = {"stores": "interleave", "c_buffers": 2, "fences": "none"}
     if s.c_buffers == 1 and _outputs(c, s) > ACC_BANK_ROWS:
         room = ACC_BANK_ROWS // (c.out_width * s.tj // DIM)
         if room:
             fields |= _tile(c, s, divisor(c.out_height, room), s.tj)
-    yield Change("spread", "The previous C tile's mvouts are spread between the computes", fields)
+    yield Change("spread", "The previous C tile's mvouts are spread between the computes (no fences)", fields)
 
 
 def _first_taps(c: Conv, s: ConvSchedule) -> Iterator[Change]:
@@ -214,7 +220,12 @@ def _overwrite(c: Conv, s: ConvSchedule) -> Iterator[Change]:
 
 def _weight_reuse(c: Conv, s: ConvSchedule) -> Iterator[Change]:
     if not s.weight_reuse:
-        yield Change("reuse", "One preload of a weight block serves all pixels of the tile", {"weight_reuse": True})
+        words = "One preload of a weight block serves all pixels of the tile"
+        if s.inner != "qkj":
+            yield Change(
+                "reuse-qkj", f"{words}; taps are the outermost loop of a step", {"weight_reuse": True, "inner": "qkj"}
+            )
+        yield Change("reuse", words, {"weight_reuse": True})
 
 
 # ---------------------------------------------------------------- commands and scalar code
@@ -236,8 +247,8 @@ def _hoist_config(c: Conv, s: ConvSchedule) -> Iterator[Change]:
 
 
 def _unroll(c: Conv, s: ConvSchedule) -> Iterator[Change]:
-    for factor in (2, 4):
-        if factor <= s.ty and factor != s.unroll:
+    for factor in (4, 2):
+        if factor < s.ty and factor > s.unroll:
             yield Change(f"by-{factor}", f"The loop over rows of pixels unrolled by {factor}", {"unroll": factor})
 
 

@@ -216,9 +216,10 @@ class Conv(NamedTuple):
         return ((clause, {"output": result}) for clause, result in conv_mistakes(self, inputs))
 
     def baseline(self) -> str:
-        from .conv_kernels import naive_kernel
+        from .conv_emit import emit
+        from .conv_schedule import baseline_schedule
 
-        return naive_kernel(self)
+        return emit(self, baseline_schedule(self))
 
     def hardware_loop(self) -> str:
         from .conv_loop import loop_kernel

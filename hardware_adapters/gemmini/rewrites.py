@@ -6,18 +6,36 @@ its summary then says so. Variants come most promising first and depend on nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Generic, NamedTuple, TypeVar
 
 from ..base import Problem, Rewrite, UsageError, kernel_digest
-from .emit import emit
+from . import conv_emit, conv_schedule, conv_variants, emit, schedule, variants
+from .conv import Conv
+from .conv_schedule import ConvSchedule
+from .families import operator_of
 from .problems import Gemm
-from .schedule import CapacityError, Schedule, ScheduleError, layout, parse_line
-from .variants import OPTIONS, Change, even_tile
+from .schedule import CapacityError, Schedule, ScheduleError
+from .variants import Change, even_tile
+
+P = TypeVar("P", Gemm, Conv)
+S = TypeVar("S", Schedule, ConvSchedule)
+
+
+class Kernels(NamedTuple, Generic[P, S]):
+    """One family's kernels that are made from schedules."""
+
+    options: Mapping[str, Callable[[P, S], Iterator[Change]]]
+    parse: Callable[[P, str], S]
+    changed: Callable[[P, S, dict[str, object]], S]
+    emit: Callable[[P, S], str]
+    layout: Callable[[P, S], object]
+    concessions: Callable[[P, S, dict[str, object]], Iterator[tuple[S, str]]]
 
 
 def options() -> tuple[str, ...]:
-    """Ids of the menu options that have rewrites."""
-    return tuple(OPTIONS)
+    """Ids of the menu options that have rewrites for some family."""
+    return tuple(dict.fromkeys((*variants.OPTIONS, *conv_variants.OPTIONS)))
 
 
 def rewrites(problem: Problem | str, source: str, option: str) -> list[Rewrite]:
@@ -36,24 +54,35 @@ def rewrite(problem: Problem | str, source: str, option: str, variant: str) -> s
 
 def _variants(problem: Problem | str, source: str, option: str) -> dict[str, tuple[str, str]]:
     """name -> (summary, new source)."""
-    if option not in OPTIONS:
+    try:
+        operator = operator_of(problem if isinstance(problem, str) else problem.id)
+    except UsageError:
+        return {}
+    if isinstance(operator, Gemm):
+        return _of_family(GEMM, operator, source, option)
+    if isinstance(operator, Conv):
+        return _of_family(CONV, operator, source, option)
+    return {}
+
+
+def _of_family(kernels: Kernels[P, S], problem: P, source: str, option: str) -> dict[str, tuple[str, str]]:
+    if option not in kernels.options:
         return {}
     try:
-        gemm = Gemm.of(problem if isinstance(problem, str) else problem.id)
-        schedule = parse_line(source).fitted(gemm)
-        before = kernel_digest(emit(gemm, schedule))
-    except UsageError:  # another operator, no schedule, or a line that was edited into nonsense
+        now = kernels.parse(problem, source)
+        before = kernel_digest(kernels.emit(problem, now))
+    except UsageError:  # no schedule, or a line that was edited into nonsense
         return {}
     if kernel_digest(source) != before:
         return {}  # edited by hand or by a model: the schedule no longer describes it
     found: dict[str, tuple[str, str]] = {}
     seen = {before}
-    for change in OPTIONS[option](gemm, schedule):
-        made = _legal(gemm, schedule, change)
+    for change in kernels.options[option](problem, now):
+        made = _legal(kernels, problem, now, change)
         if made is None or change.name in found:
             continue
         changed, note = made
-        new = emit(gemm, changed)
+        new = kernels.emit(problem, changed)
         digest = kernel_digest(new)
         if digest not in seen:
             seen.add(digest)
@@ -64,15 +93,15 @@ def _variants(problem: Problem | str, source: str, option: str) -> dict[str, tup
 # ---------------------------------------------------------------- legality
 
 
-def _legal(gemm: Gemm, schedule: Schedule, change: Change) -> tuple[Schedule, str] | None:
+def _legal(kernels: Kernels[P, S], problem: P, now: S, change: Change) -> tuple[S, str] | None:
     """The changed schedule, with whatever else had to give way for it to fit, and the words for that."""
     try:
-        wanted = schedule.with_(**change.fields).fitted(gemm)
+        wanted = kernels.changed(problem, now, change.fields)
     except ScheduleError:
         return None
-    for candidate, note in _concessions(gemm, wanted, change.fields):
+    for candidate, note in kernels.concessions(problem, wanted, change.fields):
         try:
-            layout(gemm, candidate)
+            kernels.layout(problem, candidate)
         except CapacityError:
             continue
         except ScheduleError:
@@ -96,3 +125,39 @@ def _concessions(gemm: Gemm, s: Schedule, asked: dict[str, object]) -> Iterator[
                 yield s.with_(**{side: size}), f" (tile reduced to {side}={size} to fit)"
     if s.placement == "banked" and "placement" not in asked:
         yield s.with_(placement="split"), " (buffers of one operand now share banks, to fit)"
+
+
+def _conv_concessions(conv: Conv, s: ConvSchedule, asked: dict[str, object]) -> Iterator[tuple[ConvSchedule, str]]:
+    """As for a GEMM: banks shared, then steps of fewer channels, then fewer output channels or rows."""
+    yield s, ""
+    packed = s if "placement" in asked else s.with_(placement="packed")
+    yield packed, " (buffers share banks, to fit)"
+    for divide in (2, 4, 8):
+        if "tk" not in asked:
+            smaller = packed.with_(tk=max(schedule.DIM, s.tk // divide // schedule.DIM * schedule.DIM)).fitted(conv)
+            yield smaller, f" (steps of {smaller.tk} channels to fit)"
+    for divide in (2, 4, 8):
+        if "tj" not in asked:
+            smaller = packed.with_(tj=max(schedule.DIM, s.tj // divide // schedule.DIM * schedule.DIM)).fitted(conv)
+            yield smaller, f" (C tiles of {smaller.tj} channels to fit)"
+        if "ty" not in asked:
+            smaller = packed.with_(ty=conv_schedule.divisor(conv.out_height, max(1, s.ty // divide)), images=1)
+            yield smaller, f" (C tiles of {smaller.ty} rows to fit)"
+
+
+GEMM = Kernels[Gemm, Schedule](
+    options=variants.OPTIONS,
+    parse=lambda gemm, source: schedule.parse_line(source).fitted(gemm),
+    changed=lambda gemm, s, fields: s.with_(**fields).fitted(gemm),
+    emit=emit.emit,
+    layout=schedule.layout,
+    concessions=_concessions,
+)
+CONV = Kernels[Conv, ConvSchedule](
+    options=conv_variants.OPTIONS,
+    parse=lambda conv, source: conv_schedule.parse_line(source).fitted(conv),
+    changed=lambda conv, s, fields: s.with_(**fields).fitted(conv),
+    emit=conv_emit.emit,
+    layout=conv_schedule.layout,
+    concessions=_conv_concessions,
+)

@@ -69,6 +69,11 @@ class Writer:
         self.put("}")
 
     @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Where a block would stand if there were a condition for it."""
+        yield
+
+    @contextmanager
     def over_blocks(self, dim: Dim, full: bool, unroll: int = 1, start: int = 0) -> Iterator[str]:
         """A loop over the blocks of a tile in one dimension; yields the block number's name, '0' for a single block."""
         name = f"{dim.name}b"

@@ -1,0 +1,106 @@
+"""Moves between the computes of a convolution: when each is due, so that loads, stores and products overlap.
+
+A slot stands before each group of pairs that share a block of weights. The moves of a step are spread over its slots.
+"""
+
+from __future__ import annotations
+
+from .conv_moves import ConvMoves, Operand
+from .schedule import DIM
+from .slots import PAIRS_IN_FLIGHT
+
+
+class ConvSlots(ConvMoves):
+    """The part of an emitted kernel that runs ahead of, or behind, the tile being computed."""
+
+    @property
+    def slots(self) -> int:
+        """Groups of pairs in a step."""
+        return self.s.tj // DIM * self.taps * (self.s.tk // DIM)
+
+    @property
+    def group(self) -> int:
+        """Pairs in a group, where no tap is cut short."""
+        return self.s.images * -(-self.s.ty // self.s.merge) * self.chunks
+
+    def next_tile(self) -> None:
+        """nt, nj, nk: the tile after this one; past the last one the outermost of them reaches its end."""
+        first = self.steps[-1]
+        names = ", ".join(f"n{d.name} = {d.name}" + (f" + {d.tile}" if d is first else "") for d in self.steps)
+        carry = ""
+        for d, above in zip(reversed(self.steps[1:]), reversed(self.steps[:-1]), strict=True):
+            carry += f"if (n{d.name} >= {d.size}) {{ n{d.name} = 0; n{above.name} += {above.tile}; "
+        self.put(f"int {names};  // the next tile")
+        if carry:
+            self.put(carry + "}" * (len(self.steps) - 1))
+        for o in self.ahead:
+            if self.toggles(o):
+                switch = f"{2 * o.base + o.step} - {o.local}"
+                kept = [d for d in (o.reuse, self.k) if d.looped] if o.keep != "tile" else []
+                if kept:
+                    switch = f"{' && '.join(f'n{d.name} == 0' for d in kept)} ? {switch} : {o.local}"
+                self.put(f"const uint32_t n{o.local} = {switch};")
+
+    def needed(self, o: Operand) -> str:
+        """Whether the next tile needs a load of this operand."""
+        last = self.steps[0]
+        conditions = [f"n{last.name} < {last.size}"]
+        if o.keep != "tile" and o.reuse.looped:
+            conditions.append(f"n{o.reuse.name} == 0")
+        return " && ".join(conditions)
+
+    def next_at(self, o: Operand) -> tuple[tuple[str, ...], str]:
+        return tuple(d.next for d in o.position), self.local_at(o, f"n{o.local}", self.k.next, self.j.next)
+
+    def call_load(self, o: Operand) -> str:
+        at, local = self.next_at(o)
+        return f"load_{o.local}({o.tensor}, load_{o.local}s, {', '.join(at)}, {local}); load_{o.local}s++;"
+
+    def spacing(self, moves: int, phase: int) -> tuple[int, int, int]:
+        """(first slot, slots from one to the next, moves at once) that spread `moves` over the slots of a step.
+
+        The first slot leaves the previous step's pairs time to finish with their buffers."""
+        behind = -(-PAIRS_IN_FLIGHT // self.group)
+        first = min(behind + phase, max(0, self.slots - moves))
+        return first, max(1, (self.slots - first) // moves), -(-moves // self.slots)
+
+    def load_spacing(self, o: Operand) -> tuple[int, int, int]:
+        return self.spacing(o.moves, self.interleaved.index(o))
+
+    def store_spacing(self) -> tuple[int, int, int]:
+        return self.spacing(-(-self.stores // self.k.tiles), len(self.interleaved))
+
+    def plan_slots(self) -> None:
+        """Before the pairs of a step: when the first of each kind of move is due."""
+        for o in self.interleaved:
+            first, _, _ = self.load_spacing(o)
+            self.put(f"int load_{o.local}s = {self.needed(o)} ? 0 : {o.moves};")
+            self.put(f"int due_{o.local} = load_{o.local}s ? -1 : {first};")
+        if self.stores_interleaved:
+            self.put(f"int due_c = stored < {self.stores} ? {self.store_spacing()[0]} : -1;")
+        if self.interleaved or self.stores_interleaved:
+            self.put("int slot = 0;")
+
+    def slot(self) -> None:
+        """Issue the moves that are due between two groups of pairs."""
+        for o in self.interleaved:
+            _, every, at_once = self.load_spacing(o)
+            self._due(f"load_{o.local}s", o.moves, f"due_{o.local}", every, at_once, self.call_load(o))
+        if self.stores_interleaved:
+            _, every, at_once = self.store_spacing()
+            self._due("stored", self.stores, "due_c", every, at_once, self.do_store)
+        if self.interleaved or self.stores_interleaved:
+            self.put("slot++;")
+
+    def _due(self, count: str, moves: int, due: str, every: int, at_once: int, do: str) -> None:
+        if at_once > 1:
+            self.put(f"for (int m = 0; m < {at_once} && {count} < {moves}; m++) {{ {do} }}")
+        else:
+            self.put(f"if (slot == {due}) {{ {do} {due} = {count} < {moves} ? slot + {every} : -1; }}")
+
+    @property
+    def do_store(self) -> str:
+        return f"store(output, stored, pt, pj, {self.other_c}); stored++;"
+
+    def rest_of_stores(self) -> None:
+        self.put(f"while (stored < {self.stores}) {{ {self.do_store} }}")

@@ -1,4 +1,4 @@
-"""The offline tuner against the vendor's hardware loop: `python tests/benchmarks/offline_tuner.py [SUITE] [--timeout S]`.
+"""The offline tuner against Gemmini's hardware loop: `python tests/benchmarks/offline_tuner.py [SUITE] [--timeout S]`.
 
 For every problem of the suite: cycles of the hardware loop (LOOP_WS, LOOP_CONV_WS) and of the best kernel that
 `autocomp-mcp optimize --model offline` finds in the time given, both by gemsim's model, and their ratio.

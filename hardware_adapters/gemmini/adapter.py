@@ -34,7 +34,7 @@ from .calibration import FILE as CALIBRATION_FILE
 from .calibration import calibration
 from .families import FAMILIES, nearest, operator_of
 from .judge import Judgement, judge
-from .operators import TARGET, Operator, describe, summary
+from .operators import ARRAY_EDGE, DEFINES, TARGET, Operator, describe, summary
 from .suites import SUITES
 from .toolchain import SOURCE_NAME, Compiled, compile_kernel, compiler_identity, cross_compiler
 
@@ -49,10 +49,10 @@ U = TypeVar("U")
 
 
 class GemminiAdapter(HardwareAdapter):
-    """Gemmini, 16x16 int8, weights stationary; one engine, `gemsim`."""
+    """Gemmini, 16x16 int8 or, for TinyMPC, 4x4 float32; one engine, `gemsim`."""
 
     target = TARGET
-    title = "Gemmini (16x16 int8 systolic array beside a Rocket core)"
+    title = "Gemmini (systolic array beside a Rocket core: 16x16 int8; TinyMPC on 4x4 float32)"
 
     def __init__(self, home: Home | None = None, *, path: str | None = None) -> None:
         """`path` replaces PATH in the search for a RISC-V compiler."""
@@ -73,7 +73,7 @@ class GemminiAdapter(HardwareAdapter):
             reason=reason,
             version=gemsim.engine_version(),
             source="estimated",
-            trust=calibration().trust,
+            trust=" ".join(calibration(name).trust for name in ARRAY_EDGE),
             default=True,
         )
         return [status]
@@ -86,7 +86,7 @@ class GemminiAdapter(HardwareAdapter):
         return f"{compiler} {gemsim.source_digest([CALIBRATION_FILE])} {RULES_VERSION}"
 
     def families(self) -> Mapping[str, str]:
-        return {name: family.pattern.text for name, family in FAMILIES.items()}
+        return {name: family.text for name, family in FAMILIES.items()}
 
     def problems(self) -> list[ProblemSummary]:
         return self.suite("examples")
@@ -131,7 +131,7 @@ class GemminiAdapter(HardwareAdapter):
         check_source(source)
         with _disk_is_infrastructure():
             compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
-            return (await compile_kernel(self.home, compiler, source)).compilation
+            return (await compile_kernel(self.home, compiler, source, _defines(operator_of(problem.id)))).compilation
 
     async def evaluate(
         self, problem: Problem, source: str, *, engine: str | None = None, seed: int = 0, timeout_s: float = 60.0
@@ -186,7 +186,7 @@ class GemminiAdapter(HardwareAdapter):
             sets = input_sets(operator, rng)
             return sets, gemsim.job_cases(operator.tensors, sets, rng)
 
-        (sets, cases), compiled = await _together(draw, compile_kernel(self.home, compiler, source))
+        (sets, cases), compiled = await _together(draw, compile_kernel(self.home, compiler, source, _defines(operator)))
 
         def concluded(judged: Judgement, answer: gemsim.Answer | None = None, **seconds: float) -> Evaluation:
             return Evaluation(
@@ -219,6 +219,7 @@ class GemminiAdapter(HardwareAdapter):
                 timeout_s=max(0.1, deadline - time.monotonic()),
                 profile=profile,
                 timeline=timeline is not None,
+                configuration=operator.configuration,
             )
             try:
                 expected, results = await _together(lambda: [operator.expected(s.inputs) for s in sets], simulation)
@@ -258,6 +259,10 @@ def instruction_limit(operator: Operator) -> int:
     A scalar kernel without the accelerator needs about 6 per multiplication; more than 16 is no attempt at speed.
     """
     return min(2_000_000_000, max(20_000_000, 16 * operator.macs))
+
+
+def _defines(operator: Operator) -> tuple[str, ...]:
+    return DEFINES.get(operator.configuration, ())
 
 
 def _not_compiled(compiled: Compiled) -> Judgement:

@@ -52,7 +52,7 @@ def failure(evaluation: Evaluation) -> str:
         fault = evaluation.fault
         where = f" at line {fault.line}" if fault.line else ""
         lines.append(f"{fault.kind}{where}: {fault.message} ({fault.instruction or 'no instruction known'})")
-    lines += [f"{m.output}{list(m.index)}: got {m.got:g}, expected {m.expected:g}" for m in evaluation.mismatches[:8]]
+    lines += [m.text for m in evaluation.mismatches[:8]]
     if evaluation.wrong_elements is not None:
         lines.append(f"{evaluation.wrong_elements} elements are wrong")
     return block("failure", "\n".join(lines))

@@ -211,8 +211,13 @@ class Fault(Record):
 class Mismatch(Record):
     output: str
     index: tuple[int, ...]
-    got: float
+    got: float | None = Field(description="None: infinite, or not a number")
     expected: float
+
+    @property
+    def text(self) -> str:
+        found = "no finite number" if self.got is None else f"{self.got:g}"
+        return f"{self.output}{list(self.index)}: got {found}, expected {self.expected:g}"
 
 
 class Evaluation(Record):

@@ -27,10 +27,34 @@ class Check(NamedTuple):
         return self.wrong == 0
 
 
+def agreeing(got: Array, expected: Array, closeness: float | None) -> Array:
+    """Which elements are right: equal, or, with a closeness, at most that share of the largest magnitude expected
+    away. No value agrees with what is not a number."""
+    import numpy as np
+
+    if closeness is None:
+        return got == expected
+    reach = closeness * float(np.abs(expected).max(initial=0))
+    with np.errstate(invalid="ignore"):
+        return np.abs(got.astype(np.float64) - expected.astype(np.float64)) <= reach
+
+
 def compare_exact(
     output: str, got: Array, expected: Array, poison: int | None = None, tile: int | None = None
 ) -> Check:
-    """Compare element by element.
+    """Compare element by element; see `compare`."""
+    return compare(output, got, expected, poison, tile)
+
+
+def compare(
+    output: str,
+    got: Array,
+    expected: Array,
+    poison: int | None = None,
+    tile: int | None = None,
+    closeness: float | None = None,
+) -> Check:
+    """Compare element by element, as `agreeing` does.
 
     poison: the byte that filled the output before the call; recognises elements that were never written.
     tile: edge of the machine's tiles; recognises errors confined to partial tiles.
@@ -40,7 +64,7 @@ def compare_exact(
 
     if got.shape != expected.shape or got.dtype != expected.dtype:
         raise ValueError(f"{output}: got {got.dtype}{got.shape}, expected {expected.dtype}{expected.shape}")
-    bad = got != expected
+    bad = ~agreeing(got, expected, closeness)
     wrong = int(bad.sum())
     if not wrong:
         return Check(expected.size, 0)
@@ -48,7 +72,9 @@ def compare_exact(
     mismatches = []
     for flat in first:
         index = tuple(int(i) for i in np.unravel_index(flat, expected.shape))
-        mismatches.append(Mismatch(output=output, index=index, got=float(got[index]), expected=float(expected[index])))
+        value = float(got[index])
+        found = value if np.isfinite(value) else None
+        mismatches.append(Mismatch(output=output, index=index, got=found, expected=float(expected[index])))
     return Check(expected.size, wrong, tuple(mismatches), _hint(bad, got, poison, tile))
 
 
@@ -66,6 +92,8 @@ def _hint(bad: Array, got: Array, poison: int | None, tile: int | None) -> str:
             return f"the wrong elements were never written ({_where(bad)})" + (f"; {pattern}" if pattern else "")
         if untouched[bad].mean() > 0.5:
             return f"{int(untouched[bad].sum())} of the wrong elements were never written ({_where(bad & untouched)})"
+    if np.issubdtype(got.dtype, np.floating) and not np.isfinite(got).all():
+        return f"{int((~np.isfinite(got)).sum())} elements are infinite or not a number ({_where(~np.isfinite(got))})"
     if bad.all():
         return "every element is wrong"
     return (_tile_hint(bad, tile) if tile else "") or f"all wrong elements lie in {_where(bad)}"

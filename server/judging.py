@@ -98,7 +98,7 @@ def evaluation_lines(e: Evaluation) -> list[str]:
         if e.fault.instruction:
             lines.append(f"               {e.fault.instruction}")
     for m in e.mismatches[:5]:
-        lines.append(f"  wrong        {m.output}{list(m.index)}: got {m.got:g}, expected {m.expected:g}")
+        lines.append(f"  wrong        {m.text}")
     if e.compilation:
         lines += [f"  {line}" for line in compilation_lines(e.compilation)[1:]]
     lines.append(f"  engine       {e.engine} {e.engine_version}; input sets: {', '.join(e.input_sets) or 'none'}")

@@ -34,7 +34,7 @@ from .embedded import ENGINE, Run, evaluate_on_gemsim
 from .engines import Spike, Verilator, WholeMachine
 from .families import FAMILIES, nearest, operator_of
 from .firesim import FireSim
-from .operators import TARGET, describe, summary
+from .operators import ARRAY_EDGE, DEFAULT_CONFIGURATION, TARGET, defines, describe, summary
 from .suites import SUITES
 from .toolchain import SOURCE_NAME, compile_kernel, compiler_identity, cross_compiler
 
@@ -43,11 +43,11 @@ RULES_VERSION = "1"
 
 
 class GemminiAdapter(HardwareAdapter):
-    """Gemmini, 16x16 int8. Embedded: `gemsim`; beside it, where the user has them, `spike`, `verilator` and
-    `firesim`."""
+    """Gemmini, 16x16 int8 or, for TinyMPC, 4x4 float32. Embedded: `gemsim`; beside it, for int8 and where the user has
+    them, `spike`, `verilator` and `firesim`."""
 
     target = TARGET
-    title = "Gemmini (16x16 int8 systolic array beside a Rocket core)"
+    title = "Gemmini (systolic array beside a Rocket core: 16x16 int8; TinyMPC on 4x4 float32)"
 
     def __init__(
         self, home: Home | None = None, *, path: str | None = None, environment: Mapping[str, str] | None = None
@@ -82,7 +82,7 @@ class GemminiAdapter(HardwareAdapter):
             reason=reason,
             version=gemsim.engine_version(),
             source="estimated",
-            trust=calibration().trust,
+            trust=" ".join(calibration(name).trust for name in ARRAY_EDGE),
             default=True,
         )
 
@@ -99,7 +99,7 @@ class GemminiAdapter(HardwareAdapter):
         return f"{compiler} {gemsim.source_digest([CALIBRATION_FILE])} {RULES_VERSION}"
 
     def families(self) -> Mapping[str, str]:
-        return {name: family.pattern.text for name, family in FAMILIES.items()}
+        return {name: family.text for name, family in FAMILIES.items()}
 
     def problems(self) -> list[ProblemSummary]:
         return self.suite("examples")
@@ -146,7 +146,7 @@ class GemminiAdapter(HardwareAdapter):
         check_source(source)
         with _disk_is_infrastructure():
             compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
-            return (await compile_kernel(self.home, compiler, source)).compilation
+            return (await compile_kernel(self.home, compiler, source, defines(operator_of(problem.id)))).compilation
 
     async def evaluate(
         self, problem: Problem, source: str, *, engine: str | None = None, seed: int = 0, timeout_s: float = 60.0
@@ -168,6 +168,11 @@ class GemminiAdapter(HardwareAdapter):
         if not found.available or found.version is None:
             raise EnvironmentLackError(f"engine {machine.name!r} is not available: {found.reason}")
         operator, digest = operator_of(problem.id), kernel_digest(source)
+        if operator.configuration != DEFAULT_CONFIGURATION:
+            raise UsageError(
+                f"{problem.id} is for {operator.configuration}, engine {machine.name!r} for {DEFAULT_CONFIGURATION} "
+                f"only; {ENGINE} has both"
+            )
         rng = generator(problem.digest, digest, seed)
         compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
         outcome = await evaluate_on(

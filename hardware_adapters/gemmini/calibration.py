@@ -8,6 +8,8 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .operators import DEFAULT_CONFIGURATION
+
 FILE = Path(__file__).with_name("calibration.yaml")
 
 
@@ -16,6 +18,7 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    configuration: str = DEFAULT_CONFIGURATION
     median_error_percent: float | None = Field(ge=0)
     worst_error_percent: float | None = Field(ge=0)
     spearman: float | None = Field(ge=-1, le=1, description="Rank correlation of utilisation")
@@ -25,6 +28,11 @@ class Calibration(BaseModel):
     @property
     def trust(self) -> str:
         """For people: what was compared, and how well it agreed."""
+        if self.configuration != DEFAULT_CONFIGURATION:
+            return (
+                f"{self.configuration}: uncalibrated; its cycles are those of the 16x16 system's timing with other "
+                "sizes, never compared with a measurement."
+            )
         if self.median_error_percent is None:
             return (
                 "Functionally bit-exact in tests; cycle counts are estimates of a model that was built from RTL "
@@ -42,8 +50,20 @@ class Calibration(BaseModel):
 
 
 @functools.cache
-def calibration() -> Calibration:
-    """Raises ValueError that names the file, when someone edited it wrongly."""
+def calibration(configuration: str = DEFAULT_CONFIGURATION) -> Calibration:
+    """Of one configuration of the simulator: only the default one was measured.
+
+    Raises ValueError that names the file, when someone edited it wrongly.
+    """
+    if configuration != DEFAULT_CONFIGURATION:
+        return Calibration(
+            configuration=configuration,
+            median_error_percent=None,
+            worst_error_percent=None,
+            spearman=None,
+            kernels=0,
+            against="nothing",
+        )
     try:
         return Calibration.model_validate(yaml.safe_load(FILE.read_text()))
     except (yaml.YAMLError, ValidationError) as error:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..base import Tensor, UnknownProblemError
 from ..problems import IdPattern
-from .operators import CALL_RULES, GENERAL_RULES, INT8_RULES, TARGET, too_large
+from .operators import CALL_RULES, DEFAULT_CONFIGURATION, GENERAL_RULES, INT8_RULES, TARGET, too_large
 from .problems import (
-    CONFIGURATION,
     FULL_RANGE_VARIANCE,
     MACS_PER_CYCLE,
     MAX_SHIFT,
@@ -102,7 +101,7 @@ class Conv(NamedTuple):
 
     @property
     def configuration(self) -> str:
-        return CONFIGURATION
+        return DEFAULT_CONFIGURATION
 
     @property
     def out_height(self) -> int:
@@ -175,6 +174,10 @@ class Conv(NamedTuple):
     @property
     def tolerance(self) -> str:
         return "exact: every element of output must be equal"
+
+    @property
+    def closeness(self) -> None:
+        return None
 
     def sums(self, inputs: Mapping[str, Array]) -> Array:
         """What the accumulator holds in the end, int64[N][OH][OW][Co]. Exact: float32 holds integers up to 2^24."""

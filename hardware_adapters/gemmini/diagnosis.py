@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from ..checking import agreeing
 from .inputs import InputSet
 from .operators import Operator
 from .problems import Gemm
@@ -18,13 +19,17 @@ TILE = 16
 
 def explain_mistake(operator: Operator, chosen: InputSet, output: str, got: np.ndarray, expected: np.ndarray) -> str:
     """One clause naming the mistake that would give exactly these values of an output, or an empty string."""
-    wrong = got != expected
+    wrong = ~agreeing(got, expected, operator.closeness)
     if not wrong.any() or operator.macs > MAX_MACS:
         return ""
     for clause, results in operator.mistakes(chosen.inputs):
         result = results[output]
-        same = result == got
-        if (result != expected).any() and same[wrong].mean() >= EXPLAINED and same.mean() >= EXPLAINED:
+        same = agreeing(got, result, operator.closeness)
+        if (
+            not agreeing(result, expected, operator.closeness).all()
+            and same[wrong].mean() >= EXPLAINED
+            and same.mean() >= EXPLAINED
+        ):
             return clause
     return ""
 

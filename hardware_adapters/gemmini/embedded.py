@@ -16,7 +16,7 @@ from ..store import Home
 from . import gemsim
 from .families import operator_of
 from .judge import Judgement, judge, not_compiled
-from .operators import Operator
+from .operators import Operator, defines
 from .toolchain import SOURCE_NAME, compile_kernel, cross_compiler
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ async def evaluate_on_gemsim(
         sets = input_sets(operator, rng)
         return sets, gemsim.job_cases(operator.tensors, sets, rng)
 
-    (sets, cases), compiled = await _together(draw, compile_kernel(home, compiler, source))
+    (sets, cases), compiled = await _together(draw, compile_kernel(home, compiler, source, defines(operator)))
 
     def concluded(judged: Judgement, answer: gemsim.Answer | None = None, **seconds: float) -> Evaluation:
         return Evaluation(
@@ -94,6 +94,7 @@ async def evaluate_on_gemsim(
             timeout_s=max(0.1, deadline - time.monotonic()),
             profile=profile,
             timeline=timeline is not None,
+            configuration=operator.configuration,
         )
         try:
             expected, results = await _together(lambda: [operator.expected(s.inputs) for s in sets], simulation)

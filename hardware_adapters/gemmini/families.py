@@ -9,27 +9,33 @@ from typing import NamedTuple
 
 from ..base import UnknownProblemError
 from ..problems import IdPattern, unknown_problem
-from . import conv, problems
+from . import conv, problems, tinympc
 from .operators import TARGET, Operator
 
 
 class Family(NamedTuple):
-    pattern: IdPattern
+    patterns: tuple[IdPattern, ...]
     of: Callable[[str], Operator]  # raises UnknownProblemError
+
+    @property
+    def text(self) -> str:
+        """How its ids look, for people."""
+        return " or ".join(pattern.text for pattern in self.patterns)
 
 
 FAMILIES = {
-    problems.FAMILY: Family(problems.PATTERN, problems.Gemm.of),
-    conv.FAMILY: Family(conv.PATTERN, conv.Conv.of),
+    problems.FAMILY: Family((problems.PATTERN,), problems.Gemm.of),
+    conv.FAMILY: Family((conv.PATTERN,), conv.Conv.of),
+    tinympc.FAMILY: Family(tuple(tinympc.PATTERNS.values()), tinympc.TinyMpc.of),
 }
 
 
 def operator_of(problem_id: str) -> Operator:
     """Raises UnknownProblemError, with the nearest id of any family in its text."""
-    for name, family in FAMILIES.items():
-        if problem_id.startswith(f"{TARGET}/{name}-"):
+    for family in FAMILIES.values():
+        if any(problem_id.startswith(f"{TARGET}/{pattern.name}-") for pattern in family.patterns):
             return family.of(problem_id)
-    raise unknown_problem(problem_id, nearest(problem_id), [family.pattern.text for family in FAMILIES.values()])
+    raise unknown_problem(problem_id, nearest(problem_id), [family.text for family in FAMILIES.values()])
 
 
 def nearest(problem_id: str) -> str | None:
@@ -39,9 +45,10 @@ def nearest(problem_id: str) -> str | None:
 
 def _proposals(problem_id: str) -> Iterator[str]:
     for family in FAMILIES.values():
-        with suppress(UnknownProblemError):
-            if near := family.pattern.nearest(problem_id):
-                yield family.of(near).id
+        for pattern in family.patterns:
+            with suppress(UnknownProblemError):
+                if near := pattern.nearest(problem_id):
+                    yield family.of(near).id
 
 
 def _likeness(given: str, near: str) -> float:

@@ -14,7 +14,7 @@ from ..base import EngineFailure, Tensor
 from ..process import Finished, Limits, minimal_environment, run
 from ..store import Home
 from ..toolchain import build_host_program, source_digest
-from .operators import tensor_bytes
+from .operators import DEFAULT_CONFIGURATION, tensor_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -179,9 +179,16 @@ def job_cases(tensors: Sequence[Tensor], sets: Sequence[InputSet], rng: np.rando
     return tuple(cases)
 
 
-def job_text(cases: Sequence[JobCase], limit: int, profile: bool, timeline: bool) -> str:
+def job_text(
+    cases: Sequence[JobCase],
+    limit: int,
+    profile: bool,
+    timeline: bool,
+    configuration: str = DEFAULT_CONFIGURATION,
+) -> str:
     """The job in the simulator's language; all paths are names in the job's own folder."""
     lines = ["elf kernel.elf", "entry solution"]
+    lines += [f"config {configuration}"] if configuration != DEFAULT_CONFIGURATION else []
     lines += [f"limit-instructions {limit}", f"limit-cycles {limit * CYCLES_PER_INSTRUCTION}"]
     lines += ["profile profile.json"] if profile else []
     lines += ["timeline timeline.json"] if timeline else []
@@ -204,6 +211,7 @@ async def simulate(
     timeout_s: float,
     profile: bool = False,
     timeline: bool = False,
+    configuration: str = DEFAULT_CONFIGURATION,
 ) -> Results:
     """Run the cases of one evaluation in `folder` (empty, the caller's): the timed ones in one process, the others in
     another beside it, since the timed ones take most of the time.
@@ -222,7 +230,8 @@ async def simulate(
                     (folder / buffer.file).write_bytes(np.ascontiguousarray(chosen.inputs[buffer.name]).tobytes())
         for number, group in enumerate(jobs):
             wanted = number == 0
-            (folder / f"job{number}").write_text(job_text(group, limit, profile and wanted, timeline and wanted))
+            text = job_text(group, limit, profile and wanted, timeline and wanted, configuration)
+            (folder / f"job{number}").write_text(text)
 
     await anyio.to_thread.run_sync(write)
     limits = Limits(wall_s=timeout_s, memory_bytes=_MEMORY_BYTES, output_bytes=_MAX_ANSWER_BYTES)

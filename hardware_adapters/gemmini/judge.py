@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..base import Fault, Latency, Mismatch, Problem, Verdict
-from ..checking import Check, compare_exact
+from ..checking import Check, compare
 from .calibration import calibration
 from .gemsim import POISON, Case, JobCase, Results, SimulatedFault
-from .operators import Operator
+from .operators import ARRAY_EDGE, Operator
 from .toolchain import Compiled
 
 if TYPE_CHECKING:
     import numpy as np
 
     from .inputs import InputSet
-
-TILE = 16
 
 
 class Judgement(NamedTuple):
@@ -47,7 +45,8 @@ def judge(
     for case in results.answer.cases:
         if case.fault is not None:
             return faulted(case.name, case.fault, kernel, source, source_name)
-    return compared(operator, sets, expected, results.outputs) or _timed(problem, results.answer.cases[0])
+    wrong = compared(operator, sets, expected, results.outputs)
+    return wrong or _timed(problem, operator.configuration, results.answer.cases[0])
 
 
 class _Wrong(NamedTuple):
@@ -66,11 +65,12 @@ def compared(
     outputs: Sequence[Sequence[Mapping[str, np.ndarray]]],
 ) -> Judgement | None:
     """What is wrong with the outputs (per set, of every call, by name), or None."""
+    edge = ARRAY_EDGE[operator.configuration]
     wrong: list[_Wrong] = []
     for chosen, calls, right in zip(sets, outputs, expected, strict=True):
         for call, left in enumerate(calls):
             for name, got in left.items():
-                check = compare_exact(name, got, right[name], POISON[call % 2], TILE)
+                check = compare(name, got, right[name], POISON[call % 2], edge, operator.closeness)
                 if not check.passed:
                     wrong.append(_Wrong(chosen, call, name, got, right[name], check))
     return _wrong_result(operator, wrong, len(sets)) if wrong else None
@@ -110,7 +110,7 @@ def _wrong_result(operator: Operator, wrong: list[_Wrong], sets: int) -> Judgeme
     return Judgement("wrong_result", message, mismatches=check.mismatches, wrong_elements=check.wrong)
 
 
-def _timed(problem: Problem, case: Case) -> Judgement:
+def _timed(problem: Problem, configuration: str, case: Case) -> Judgement:
     cold, warm = (call.cycles or 0 for call in case.calls)
     bound = problem.bound
     if min(cold, warm) < bound.value:
@@ -119,11 +119,14 @@ def _timed(problem: Problem, case: Case) -> Judgement:
             "in the timed call"
         )
         return Judgement("rejected", message)
-    error = calibration().median_error_percent
+    known = calibration(configuration)
+    error = known.median_error_percent
     latency = Latency(value=cold, unit="cycles", statistic="first call, cold memory system", error_percent=error)
     warm_latency = Latency(value=warm, unit="cycles", statistic="second call, warm caches", error_percent=error)
     utilisation = bound.value / cold
     message = f"correct on all input sets; {cold} cycles (estimated), {100 * utilisation:.1f} % of the array's peak"
+    if error is None:
+        message += f". {known.trust}"
     return Judgement("passed", message, latency=latency, warm_latency=warm_latency, utilisation=utilisation)
 
 

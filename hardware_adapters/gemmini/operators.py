@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Array = np.ndarray
 
 TARGET = "gemmini"
+DEFAULT_CONFIGURATION = "gemmini16-int8"
 MAX_OPERAND_BYTES = 64 << 20
 MAX_MACS = 1 << 33
 _BYTES = {"int8": 1, "int32": 4, "float32": 4}
@@ -26,6 +27,10 @@ GENERAL_RULES = (
     "Inputs are read-only and outputs hold garbage before the call: every element of {outputs} must be written.",
     "solution may return without a fence: the timing includes a final one.",
 )
+# Besides the default: what the compiler is told for them, and the edge of the array.
+DEFINES = {"gemmini4-fp32": ("GEMMINI_4_FP32",)}
+ARRAY_EDGE = {DEFAULT_CONFIGURATION: 16, "gemmini4-fp32": 4}
+
 INT8_RULES = (
     "Local addresses: scratchpad rows 0..16383 of 16 int8 (4 banks of 4096), accumulator ACC + 0..1023 of 16 int32 "
     "(2 banks of 512); ACCADD + row accumulates. Nothing in them survives from one call to the next reliably: "
@@ -84,6 +89,11 @@ class Operator(Protocol):
     @property
     def macs_per_cycle(self) -> int: ...
 
+    @property
+    def closeness(self) -> float | None:
+        """How far an element may be off, as a share of its output's largest magnitude; None: not at all."""
+        ...
+
     def refused(self) -> str | None:
         """Why this problem is not offered, or None."""
         ...
@@ -128,6 +138,11 @@ def too_large(operator: Operator) -> str | None:
     if operator.macs > MAX_MACS:
         return f"{operator.macs} multiplications; at most {MAX_MACS} are simulated in reasonable time"
     return None
+
+
+def defines(operator: Operator) -> tuple[str, ...]:
+    """The macros that choose its configuration."""
+    return DEFINES.get(operator.configuration, ())
 
 
 def output_tensors(operator: Operator) -> tuple[Tensor, ...]:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..base import Tensor, UnknownProblemError
 from ..problems import IdPattern
-from .operators import CALL_RULES, GENERAL_RULES, INT8_RULES, TARGET, describe, operand_bytes, tensor_bytes, too_large
+from .operators import (
+    CALL_RULES,
+    DEFAULT_CONFIGURATION,
+    GENERAL_RULES,
+    INT8_RULES,
+    TARGET,
+    describe,
+    operand_bytes,
+    tensor_bytes,
+    too_large,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["EXAMPLES", "PATTERN", "PUBLISHED", "Gemm", "describe", "tensor_bytes"]
 
 FAMILY = "gemm"
-CONFIGURATION = "gemmini16-int8"
 PATTERN = IdPattern(TARGET, FAMILY, ("M", "N", "K"), ("bias|biasmat", "relu", "shiftS"))
 
 MACS_PER_CYCLE = 256  # 16 x 16 array, one MAC per element and cycle
@@ -93,7 +102,7 @@ class Gemm(NamedTuple):
 
     @property
     def configuration(self) -> str:
-        return CONFIGURATION
+        return DEFAULT_CONFIGURATION
 
     @property
     def dims(self) -> dict[str, int]:
@@ -160,6 +169,10 @@ class Gemm(NamedTuple):
     @property
     def tolerance(self) -> str:
         return "exact: every element of C must be equal"
+
+    @property
+    def closeness(self) -> None:
+        return None
 
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         return {"C": self.reference(inputs)}

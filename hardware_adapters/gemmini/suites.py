@@ -50,11 +50,20 @@ SUITES = {
             ),
         ),
     ),
+    # The published programs: 5 steps forward, and backward over a horizon of 10; with that of the solver, 9 of each.
+    "tinympc": Suite(
+        "TinyMPC's passes for a quadrotor (12 states, 4 inputs), float32 on a 4x4 array; uncalibrated cycles",
+        tuple(
+            f"{TARGET}/tinympc-{which}-12x4x{steps}"
+            for which, steps in (("forward", 5), ("forward", 9), ("backward", 9))
+        ),
+    ),
     "examples": Suite(
         "some of everything",
         (
             *GEMM_EXAMPLES,
             *_convs("14x14x32x32-k3-s1-p1", "28x28x128x128-k3-s1-p1", "56x56x64x256-k1-s2-p0-bias-relu-shift8"),
+            f"{TARGET}/tinympc-forward-12x4x9",
         ),
     ),
 }

@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,8 +78,10 @@ def _assembly_flags(compiler: Compiler) -> tuple[str, ...]:
     return (*target_flags(compiler), *(ZIG_ASSEMBLY_FLAGS if compiler.kind == "zig cc" else ("-fstack-usage",)))
 
 
-async def compile_kernel(home: Home, compiler: Compiler, source: str, *, origin: int = ORIGIN) -> Compiled:
-    """Compile and link in a private folder; the program is kept among the home's artefacts.
+async def compile_kernel(
+    home: Home, compiler: Compiler, source: str, defines: Sequence[str] = (), *, origin: int = ORIGIN
+) -> Compiled:
+    """Compile and link in a private folder, with these macros defined; the program is kept among the home's artefacts.
 
     origin: where the kernel's 64 MiB begin, for machines that have something else at the usual place.
 
@@ -100,7 +102,8 @@ async def compile_kernel(home: Home, compiler: Compiler, source: str, *, origin:
     with tempfile.TemporaryDirectory(prefix="autocomp-compile-", ignore_cleanup_errors=True) as scratch:
         build = Build(compiler, Path(scratch), build_environment(home, Path(scratch)))
         (build.folder / SOURCE_NAME).write_bytes(source.encode())
-        first = await build.step(*_assembly_flags(compiler), "-I", HERE, "-Wall", "-S", SOURCE_NAME, "-o", "kernel.s")
+        flags = (*_assembly_flags(compiler), *(f"-D{name}" for name in defines))
+        first = await build.step(*flags, "-I", HERE, "-Wall", "-S", SOURCE_NAME, "-o", "kernel.s")
         said = parse_diagnostics(first.stderr, SOURCE_NAME)
         if first.returncode != 0:
             return failed(*(said or _unexplained(first)))

@@ -138,6 +138,14 @@ def test_convolutions_are_judged_too(machine: Make, engine: str, home: Home, tmp
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_problems_for_another_configuration_are_refused(machine: Make, engine: str) -> None:
+    made = machine(engine)
+    with pytest.raises(UsageError, match="gemmini4-fp32"):
+        made.judged(problem_id="gemmini/tinympc-forward-4x2x5")
+    assert not made.installed.runs()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_kernel_that_hangs_is_stopped_with_all_its_processes(machine: Make, engine: str) -> None:
     made = machine(engine, "hangs")
     started = time.monotonic()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -36,6 +36,7 @@ from .families import FAMILIES, nearest, operator_of
 from .judge import Judgement, judge
 from .operators import ARRAY_EDGE, DEFINES, TARGET, Operator, describe, summary
 from .suites import SUITES
+from .together import together
 from .toolchain import SOURCE_NAME, Compiled, compile_kernel, compiler_identity, cross_compiler
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 ENGINE = "gemsim"
 # Raised whenever judging changes, so that remembered evaluations are worked out again.
 RULES_VERSION = "1"
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 class GemminiAdapter(HardwareAdapter):
@@ -77,6 +76,10 @@ class GemminiAdapter(HardwareAdapter):
             default=True,
         )
         return [status]
+
+    def trust(self, problem_id: str, engine: str) -> str | None:
+        known = super().trust(problem_id, engine)
+        return calibration(operator_of(problem_id).configuration).trust if engine == ENGINE else known
 
     def configuration(self, engine: str) -> str:
         try:
@@ -186,7 +189,7 @@ class GemminiAdapter(HardwareAdapter):
             sets = input_sets(operator, rng)
             return sets, gemsim.job_cases(operator.tensors, sets, rng)
 
-        (sets, cases), compiled = await _together(draw, compile_kernel(self.home, compiler, source, _defines(operator)))
+        (sets, cases), compiled = await together(draw, compile_kernel(self.home, compiler, source, _defines(operator)))
 
         def concluded(judged: Judgement, answer: gemsim.Answer | None = None, **seconds: float) -> Evaluation:
             return Evaluation(
@@ -222,7 +225,7 @@ class GemminiAdapter(HardwareAdapter):
                 configuration=operator.configuration,
             )
             try:
-                expected, results = await _together(lambda: [operator.expected(s.inputs) for s in sets], simulation)
+                expected, results = await together(lambda: [operator.expected(s.inputs) for s in sets], simulation)
             except gemsim.TimedOut:
                 stopped = Judgement(
                     "timed_out", f"stopped after {timeout_s:.0f} s of simulating: the kernel is far too slow"
@@ -288,27 +291,3 @@ def _deliver(made: Path, wanted: Path) -> None:
         wanted.write_bytes(made.read_bytes())
     except OSError as error:
         raise EnvironmentLackError(f"the timeline cannot be written to {wanted}: {error.strerror}") from error
-
-
-async def _together(work: Callable[[], T], other: Awaitable[U]) -> tuple[T, U]:
-    """`work` in a thread beside `other`. The error of either is raised as it is, not in a group."""
-    results: list[T] = []
-    others: list[U] = []
-    errors: list[Exception] = []
-
-    async def in_thread() -> None:
-        try:
-            results.append(await anyio.to_thread.run_sync(work, abandon_on_cancel=True))
-        except Exception as error:
-            errors.append(error)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(in_thread)
-        try:
-            others.append(await other)
-        except Exception as error:
-            errors.insert(0, error)
-            tasks.cancel_scope.cancel()
-    if errors:
-        raise errors[0]
-    return results[0], others[0]

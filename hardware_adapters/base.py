@@ -381,6 +381,10 @@ class HardwareAdapter(ABC):
             raise UnknownEngineError(str(name), [e.name for e in engines])
         return chosen
 
+    def trust(self, problem_id: str, engine: str) -> str | None:
+        """How far this engine's latencies of this problem can be believed; None for an engine that does not exist."""
+        return next((status.trust for status in self.engines() if status.name == engine), None)
+
     def configuration(self, engine: str) -> str:
         """Digest of whatever else decides this engine's results (compiler, flags, settings): part of the cache key."""
         return ""

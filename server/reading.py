@@ -155,9 +155,8 @@ def _trust(status: RunStatus) -> str | None:
     """How far the latencies can be believed, as their engine states it; None for an engine this machine lacks."""
     from ..hardware_adapters.registry import adapters
 
-    target = status.problem.partition("/")[0]
-    engines = [e for name, adapter in adapters().items() if name == target for e in adapter.engines()]
-    return next((engine.trust for engine in engines if engine.name == status.engine), None)
+    adapter = adapters().get(status.problem.partition("/")[0])
+    return adapter.trust(status.problem, status.engine) if adapter and status.engine else None
 
 
 def _mark(mark: Mark) -> str:

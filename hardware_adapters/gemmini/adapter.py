@@ -86,6 +86,10 @@ class GemminiAdapter(HardwareAdapter):
             default=True,
         )
 
+    def trust(self, problem_id: str, engine: str) -> str | None:
+        known = super().trust(problem_id, engine)
+        return calibration(operator_of(problem_id).configuration).trust if engine == ENGINE else known
+
     def configuration(self, engine: str) -> str:
         try:
             compiler = compiler_identity(cross_compiler(self._path))

@@ -126,3 +126,14 @@ async def test_the_menu_in_pages_is_the_whole_menu(make_home: Callable[[Path], P
             ids += [option["id"] for option in page["options"]]
         assert ids == promised
         assert set(ids) == set(IDS)
+
+
+@pytest.mark.anyio
+async def test_every_family_has_options(make_home: Callable[[Path], Path], tmp_path: Path) -> None:
+    async with connected(make_home(tmp_path / "home")) as client:
+        listed, _ = await sized(client, "list_problems")
+        examples = {problem["family"]: problem["id"] for problem in listed["problems"]}
+        assert {f"gemmini/{family}" for family in examples} == set(listed["families"])
+        for problem in examples.values():
+            options, _ = await sized(client, "list_optimizations", problem=problem)
+            assert options["total"] >= 8, problem

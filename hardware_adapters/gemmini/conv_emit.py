@@ -9,6 +9,7 @@ from .conv import Conv
 from .conv_products import ConvProducts
 from .conv_schedule import ConvSchedule, format_line, layout
 from .schedule import DIM
+from .writer import without_unused
 
 _MIN = "#define MIN(a, b) ((a) < (b) ? (a) : (b))\n"
 _MAX = "#define MAX(a, b) ((a) > (b) ? (a) : (b))\n"
@@ -36,7 +37,7 @@ class _Emitter(ConvProducts):
             self.outer(0)
             if self.stores_interleaved:
                 self.rest_of_stores()
-        body = "\n".join(self.lines) + "\n"
+        body = "\n".join(without_unused(self.lines)) + "\n"
         return head + (_MIN if "MIN(" in body else "") + (_MAX if "MAX(" in body else "") + body
 
     def configuration(self) -> None:
@@ -88,7 +89,6 @@ class _Emitter(ConvProducts):
         if not self.t.looped:
             self.put("const int t = 0;")
         self.band_start()
-        self.put("(void)n;")
         self.initial_values()
         if self.k.looped:
             with self.block(f"for (int k = 0; k < {self.k.size}; k += {self.k.tile})"):

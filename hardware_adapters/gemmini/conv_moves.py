@@ -130,13 +130,13 @@ class ConvMoves(Writer):
         """ky, kx of tap q. Where the first product overwrites, the tap that reaches every output comes first."""
         kernel, middle = self.conv.kernel, self.conv.padding * (self.conv.kernel + 1)
         if self.taps == 1:
-            self.put("const int ky = 0, kx = 0;")
+            self.put("const int ky = 0;\nconst int kx = 0;")
             return
         tap = "q"
         if self.s.init == "overwrite" and middle:
             self.put(f"const int tap = q == 0 ? {middle} : q <= {middle} ? q - 1 : q;")
             tap = "tap"
-        self.put(f"const int ky = {quotient(tap, kernel, self.taps)}, kx = {tap} - ky * {kernel};")
+        self.put(f"const int ky = {quotient(tap, kernel, self.taps)};\nconst int kx = {tap} - ky * {kernel};")
 
     # ------------------------------------------------------------ loads
 
@@ -150,12 +150,10 @@ class ConvMoves(Writer):
                 f"load_{o.local}(const int8_t *{o.tensor}, int i, int {x.name}, int {z.name}{taps}, uint32_t {o.local})"
             )
             with self.block(INLINE + head):
-                self.put(f"(void){x.name};")
                 self.load_input() if o.local == "a" else self.load_weights()
             self.put("")
         self.put("// the n-th mvout of the C tile at t, j")
         with self.block(f"{INLINE}store(int8_t *output, int i, int t, int j, uint32_t c)"):
-            self.put("(void)t;")
             self.band_start()
             rows = self.s.images * self.s.ty
             self.digits("i", ("x", self.chunks), ("row", rows), ("jb", self.s.tj // DIM))
@@ -263,7 +261,7 @@ class ConvMoves(Writer):
         first, end = self.range_of("kx", self.conv.width, self.conv.out_width)
         if self.where.lead:
             first, end = "0", str(self.conv.out_width)
-        self.put(f"const int x0 = {first}, x1 = {end};")
+        self.put(f"const int x0 = {first};\nconst int x1 = {end};")
 
     def load_now(self, o: Operand, tap: bool = False) -> None:
         """Loads that stand right before their computes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -48,6 +49,24 @@ class Dim(NamedTuple):
     @property
     def tiles(self) -> int:
         return -(-self.size // self.tile)
+
+
+_CONSTANT = re.compile(r"\s*const \w+ (\w+) = [^;]*;")
+
+
+def without_unused(lines: list[str]) -> list[str]:
+    """Functions without the constants that nothing reads; one constant per line."""
+    kept = list(lines)
+    while True:
+        unused = []
+        for number, line in enumerate(kept):
+            if found := _CONSTANT.fullmatch(line):
+                end = next((n for n in range(number + 1, len(kept)) if kept[n] == "}"), len(kept))
+                if not any(re.search(rf"\b{found[1]}\b", later) for later in kept[number + 1 : end]):
+                    unused.append(number)
+        if not unused:
+            return kept
+        kept = [line for number, line in enumerate(kept) if number not in unused]
 
 
 class Writer:

@@ -5,6 +5,7 @@ import pytest
 from autocomp_mcp.hardware_adapters.base import Evaluation
 from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
 from autocomp_mcp.hardware_adapters.gemmini.conv import Conv
+from autocomp_mcp.hardware_adapters.gemmini.conv_kernels import naive_kernel
 from autocomp_mcp.hardware_adapters.gemmini.conv_loop import Tiling, downsampled, tiling, whole
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -30,7 +31,8 @@ def judged(gemmini: GemminiAdapter, problem_id: str, source: str) -> Evaluation:
 @pytest.mark.parametrize("sizes", SIZES)
 def test_the_baseline_and_the_hardware_loop_are_right(gemmini: GemminiAdapter, sizes: str) -> None:
     problem = gemmini.problem(f"gemmini/conv-{sizes}")
-    for source in (gemmini.baseline(problem), gemmini.reference_kernel(problem)):
+    simple = naive_kernel(Conv.of(problem.id))
+    for source in (gemmini.baseline(problem), simple, gemmini.reference_kernel(problem)):
         assert source is not None
         result = judged(gemmini, problem.id, source)
         assert result.passed, f"{result.message}\n{source}"
@@ -84,7 +86,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_kernel_is_refused_and_explained(gemmini: GemminiAdapter, name: str) -> None:
     old, new, reason = WRONG[name]
-    source = gemmini.baseline(gemmini.problem(PADDED))
+    source = naive_kernel(Conv.of(PADDED))
     assert old in source
     result = judged(gemmini, PADDED, source.replace(old, new))
     assert result.verdict == "wrong_result", result.message

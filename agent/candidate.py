@@ -19,6 +19,8 @@ class Plan(Record):
     option: str
     text: str = Field(description="What to change and why")
     variant: str | None = Field(default=None, description="Name of a ready-made rewrite, where the plan is to use one")
+    bottleneck: str | None = Field(default=None, description="The parent's costliest, when the plan was made")
+    model: str | None = Field(default=None, description="Who made the plan, where a run has several models")
 
 
 class Candidate(Record):
@@ -29,6 +31,7 @@ class Candidate(Record):
     parent: str | None = None
     plan: Plan | None = None
     source: str
+    model: str | None = Field(default=None, description="Who wrote the code, where a run has several models")
     evaluation: Evaluation | None = Field(default=None, description="None for a duplicate")
     duplicate_of: str | None = None
 
@@ -66,6 +69,9 @@ class Attempt(Record):
     variant: str | None
     verdict: str
     ratio: float | None = Field(description="Latency of the parent over that of the child; above 1 it got faster")
+    bottleneck: str | None = None
+    planner: str | None = None
+    coder: str | None = None
 
 
 def attempts(candidates: Iterable[Candidate]) -> dict[str, list[Attempt]]:
@@ -80,6 +86,14 @@ def attempts(candidates: Iterable[Candidate]) -> dict[str, list[Attempt]]:
         result = by_id.get(child.duplicate_of, child) if child.duplicate_of else child
         ratio = parent.latency / result.latency if parent.passed and result.passed else None
         verdict = "duplicate" if child.duplicate_of else (child.evaluation.verdict if child.evaluation else "unknown")
-        entry = Attempt(option=child.plan.option, variant=child.plan.variant, verdict=verdict, ratio=ratio)
+        entry = Attempt(
+            option=child.plan.option,
+            variant=child.plan.variant,
+            verdict=verdict,
+            ratio=ratio,
+            bottleneck=child.plan.bottleneck,
+            planner=child.plan.model,
+            coder=child.model,
+        )
         found.setdefault(parent.digest, []).append(entry)
     return found

@@ -18,7 +18,7 @@ from .each import each
 from .errors import AgentUsageError, LimitExceeded
 from .events import Listener
 from .journal import Journal, Lease
-from .models.base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest, Reply
+from .models.base import Ancestor, CodeReply, CodeRequest, Models, Offer, PlanReply, PlanRequest, Reply
 from .record import RunRecord
 from .settings import SearchSettings
 from .status import Searched
@@ -119,13 +119,14 @@ class SearchLoop:
         best = self._record.fastest
         assert best is not None
         profiles = await each(beam, self._profile)
+        menus = [await self._menu(parent, profile) for parent, profile in zip(beam, profiles, strict=True)]
         requests = [
             PlanRequest(
                 key=f"{iteration}.{index}.{slot}",
                 slot=slot,
                 slots=self._settings.plans,
                 seed=self._settings.seed,
-                dropout=self._settings.dropout,
+                menu=menus[index],
                 iteration=iteration,
                 iterations=self._settings.iterations,
                 problem=self._problem,
@@ -134,13 +135,21 @@ class SearchLoop:
                 profile=profiles[index],
                 tried=tuple(known.get(parent.digest, ())),
                 history=history,
-                lineage=self._lineage(parent),
+                ancestors=tuple(Ancestor(plan=plan) for plan in self._lineage(parent)),
             )
             for index, parent in enumerate(beam)
             for slot in range(self._settings.plans)
         ]
         replies = await each(requests, self._one_plan)
         return [(request.key, request.parent, reply) for request, reply in zip(requests, replies, strict=True)]
+
+    async def _menu(self, parent: Candidate, profile: Profile | None) -> tuple[Offer, ...]:
+        options = await self._toolbox.list_optimizations(
+            self._problem.id,
+            source=parent.source if self._models.mechanical else None,
+            bottlenecks=tuple(found.id for found in profile.bottlenecks) if profile else (),
+        )
+        return tuple(Offer(**option.model_dump()) for option in options)
 
     async def _one_plan(self, request: PlanRequest) -> PlanReply:
         reply = PlanReply()
@@ -256,7 +265,7 @@ class SearchLoop:
         known = self._record.get(key)
         if known is not None:
             return kind.model_validate(known["reply"])
-        async with self._model_slots, self._budget.call(self._models.most(request)) as spending:
+        async with self._model_slots, self._budget.call(self._models.most(request).usd) as spending:
             reply = await ask(request)
             spending.usd = reply.cost_usd
             self._record.put("model", key, {"reply": reply.model_dump(mode="json")})

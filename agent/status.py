@@ -23,6 +23,10 @@ class Tokens(Record):
     cache_write: int = 0
     cache_read: int = 0
 
+    @property
+    def total(self) -> int:
+        return self.input + self.output + self.cache_write + self.cache_read
+
 
 class Mark(Record):
     """A kernel's result, short."""

@@ -19,8 +19,8 @@ from ..candidate import Plan
 from ..errors import AgentUsageError, ModelUnavailableError, ModelUsageError, ToolUsageError
 from ..prices import DEFAULT, price_of
 from ..status import Tokens
-from ..toolbox import OptionSummary, Toolbox
-from .base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest
+from ..toolbox import Toolbox
+from .base import CodeReply, CodeRequest, Models, Most, Offer, PlanReply, PlanRequest
 from .prompting import code_text, fenced_source, parent_text, plan_text, system_text
 
 # Pages of the target's reference that go into the prompt, in this order; those a target lacks are left out.
@@ -83,6 +83,7 @@ class AnthropicModels(Models):
         from anthropic import AnthropicError, AsyncAnthropic
 
         self.spec = f"anthropic:{name}"
+        self.planners = self.coders = {self.spec: 1.0}
         self._name = name
         self._toolbox = toolbox
         self._options = options
@@ -104,27 +105,21 @@ class AnthropicModels(Models):
     async def aclose(self) -> None:
         await self._client.close()
 
-    def most(self, request: PlanRequest | CodeRequest) -> float:
-        if self._price is None:
-            return 0.0
+    def most(self, request: PlanRequest | CodeRequest) -> Most:
         system = max((len(text) for text in self._system.values()), default=50_000)
         failed = getattr(request, "failed_source", None) or ""
         size = system + len(request.parent.source) + len(failed) + 30_000
         output = self._options.plan_tokens if isinstance(request, PlanRequest) else self._options.max_tokens
         tokens = Tokens(cache_write=round(size / CHARACTERS_PER_TOKEN), output=output)
-        return self._price.cost(tokens, cached_for_an_hour=self._options.cache_ttl == "1h")
+        hour = self._options.cache_ttl == "1h"
+        usd = self._price.cost(tokens, cached_for_an_hour=hour) if self._price else 0.0
+        return Most(usd, tokens.total)
 
     # ------------------------------------------------------------ the two phases
 
     async def plan(self, request: PlanRequest) -> PlanReply:
-        menu = await self._toolbox.list_optimizations(
-            request.problem.id,
-            bottlenecks=tuple(bottleneck.id for bottleneck in request.bottlenecks),
-            drop=request.dropout,
-            seed=request.rng("menu").randrange(2**31),
-        )
-        answer = await self._ask(request, plan_text(request, menu), self._options.plan_tokens, schema=SCHEMA)
-        plan, complaint = read_plan(answer.text, menu)
+        answer = await self._ask(request, plan_text(request), self._options.plan_tokens, schema=SCHEMA)
+        plan, complaint = read_plan(answer.text, request.menu)
         complaint, final = _judged(answer.stop, complaint)
         return PlanReply(
             plan=None if complaint else plan,
@@ -218,7 +213,7 @@ class AnthropicModels(Models):
             return self._system[problem.id]
 
 
-def read_plan(text: str, menu: tuple[OptionSummary, ...]) -> tuple[Plan | None, str | None]:
+def read_plan(text: str, menu: tuple[Offer, ...]) -> tuple[Plan | None, str | None]:
     """(plan, None), or (None, what is wrong with the answer)."""
     start, end = text.find("{"), text.rfind("}")
     try:

@@ -7,18 +7,44 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
 
 from ...hardware_adapters.base import Bottleneck, Evaluation, Problem, Profile, Record
 from ..candidate import Attempt, Candidate, Plan
 from ..errors import AgentUsageError
+from ..settings import FEEDBACK, Feedback
 from ..status import Tokens
+from ..toolbox import OptionSummary
 
 if TYPE_CHECKING:
     from ..toolbox import Toolbox
+
+
+class Offer(OptionSummary):
+    """One option of the menu that a plan may choose from."""
+
+    score: float = Field(default=1.0, description="What the search expects of it, relative to the others")
+
+
+class Ancestor(Record):
+    """A kernel on the way to the parent, and the step that made it."""
+
+    plan: Plan
+    ratio: float | None = Field(default=None, description="Latency before the step over that after it")
+    source: str | None = None
+
+
+class Example(Record):
+    """A step that paid in an earlier run on a problem of the same family: slow code made fast."""
+
+    problem: str
+    plan: Plan
+    ratio: float
+    diff: str = Field(description="From the slow to the fast kernel, unified, clipped")
 
 
 class PlanRequest(Record):
@@ -29,7 +55,8 @@ class PlanRequest(Record):
     complaint: str | None = Field(default=None, description="What was wrong with the reply before, on a second attempt")
     previous: str | None = Field(default=None, description="That reply, clipped")
     seed: int
-    dropout: float
+    model: str | None = Field(default=None, description="Which of several planners is to answer")
+    menu: tuple[Offer, ...] = Field(default=(), description="Options to choose from, the most promising first")
     iteration: int
     iterations: int
     problem: Problem
@@ -38,7 +65,11 @@ class PlanRequest(Record):
     profile: Profile | None = None
     tried: tuple[Attempt, ...] = Field(default=(), description="On this parent, before this iteration")
     history: tuple[Attempt, ...] = Field(default=(), description="In the whole run, before this iteration")
-    lineage: tuple[Plan, ...] = Field(default=(), description="Plans that led to the parent")
+    ancestors: tuple[Ancestor, ...] = Field(default=(), description="Steps that led to the parent, the last one last")
+    examples: tuple[Example, ...] = ()
+    feedback: tuple[Feedback, ...] = FEEDBACK
+    translate: bool = Field(default=False, description="Move work to the accelerator first; speed comes later")
+    follow: Plan | None = Field(default=None, description="A step of an earlier run's schedule, to be taken here too")
 
     @property
     def bottlenecks(self) -> tuple[Bottleneck, ...]:
@@ -60,9 +91,14 @@ class CodeRequest(Record):
     code: int = Field(description="Which of the `codes` implementations of the plan, from 0")
     codes: int
     seed: int
+    model: str | None = Field(default=None, description="Which of several coders is to answer")
+    edits: bool = Field(default=False, description="Answer with edits of the parent instead of the whole kernel")
     problem: Problem
     parent: Candidate
     plan: Plan
+    direct: PlanRequest | None = Field(
+        default=None, description="Set where planning is left out: plan and write at once, from this"
+    )
 
 
 class Reply(Record):
@@ -83,10 +119,23 @@ class CodeReply(Reply):
     source: str | None = None
 
 
+class Most(NamedTuple):
+    """The most that one call can use."""
+
+    usd: float = 0.0
+    tokens: int = 0  # input and output
+
+
 class Models(ABC):
-    """The models of a run: one may plan and another write code."""
+    """The models of a run: one may plan and another write code.
+
+    Where there are several, the search chooses who answers (`request.model`, one of `planners` or `coders`).
+    """
 
     spec: str  # as given by the user, e.g. "anthropic:claude-sonnet-5-5"
+    planners: Mapping[str, float]  # spec of each model -> its weight; of a single one, itself
+    coders: Mapping[str, float]
+    mechanical: bool = False  # applies ready-made rewrites: all slots of a parent share one menu, with their numbers
     priced: bool = True  # whether costs are known
     free: bool = False  # whether calls cost nothing: no budget check needed
 
@@ -98,9 +147,9 @@ class Models(ABC):
     async def generate(self, request: CodeRequest) -> CodeReply:
         """Raises as `plan`."""
 
-    def most(self, request: PlanRequest | CodeRequest) -> float:
-        """The most that this call can cost, USD; reserved while it is in flight."""
-        return 0.0
+    def most(self, request: PlanRequest | CodeRequest) -> Most:
+        """The most that this call can use; reserved while it is in flight."""
+        return Most()
 
     async def aclose(self) -> None:  # noqa: B027 - most models have none
         """Close connections."""

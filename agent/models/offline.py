@@ -8,21 +8,18 @@ what has paid in this run.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from random import Random
 from typing import Any, NamedTuple
 
 import anyio
 
-from ..candidate import Attempt, Plan
+from ..candidate import Plan
 from ..errors import AgentUsageError, ToolUsageError
 from ..toolbox import Toolbox
 from .base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest
 
 TRIGGERED = 3.0  # extra weight of an option that addresses the costliest bottleneck; half for the next, and so on
 VARIANT_DECAY = 0.6  # rewrites come most promising first
-PRIOR_GAIN = 0.05  # of an option not yet tried in this run
-PRIOR_TRIES = 2.0
 KEPT_RANKINGS = 64
 
 
@@ -37,8 +34,10 @@ class _Choice(NamedTuple):
 class OfflineModels(Models):
     spec = "offline"
     free = True
+    mechanical = True
 
     def __init__(self, toolbox: Toolbox) -> None:
+        self.planners = self.coders = {self.spec: 1.0}
         self._toolbox = toolbox
         self._rankings: dict[tuple[str, ...], list[_Choice]] = {}  # follows from the request; kept to save calls
         self._ranking = anyio.Lock()
@@ -74,9 +73,7 @@ class OfflineModels(Models):
         async with self._ranking:
             if key not in self._rankings:
                 rng = Random("/".join(key[:2]))
-                choices = await self._choices(request, request.dropout, rng.randrange(2**31))
-                if len(choices) < request.slots and request.dropout:
-                    choices = await self._choices(request, 0.0, 0)
+                choices = await self._choices(request)
                 # Gumbel noise on log-weights: sorting draws by weight without replacement (Kool et al. 2019).
                 noisy = [(math.log(c.weight) - math.log(-math.log(rng.random() or 1e-12)), c) for c in choices]
                 if len(self._rankings) >= KEPT_RANKINGS:
@@ -84,35 +81,24 @@ class OfflineModels(Models):
                 self._rankings[key] = [choice for _, choice in sorted(noisy, key=lambda pair: -pair[0])]
             return self._rankings[key]
 
-    async def _choices(self, request: PlanRequest, drop: float, seed: int) -> list[_Choice]:
-        """Every rewrite of the parent that was not tried on it, in the menu's order."""
+    async def _choices(self, request: PlanRequest) -> list[_Choice]:
+        """Every rewrite of the parent that the menu offers and that was not tried on it, in the menu's order."""
         bottlenecks = tuple(bottleneck.id for bottleneck in request.bottlenecks)
-        problem, source = request.problem.id, request.parent.source
-        options = await self._toolbox.list_optimizations(
-            problem, source=source, bottlenecks=bottlenecks, drop=drop, seed=seed
-        )
         tried = {(attempt.option, attempt.variant) for attempt in request.tried}
         choices: list[_Choice] = []
-        for option in options:
-            if not option.rewrites:
+        for offer in request.menu:
+            if not offer.rewrites:
                 continue
-            detail = await self._toolbox.get_optimization(option.id, problem, source=source)
+            detail = await self._toolbox.get_optimization(offer.id, request.problem.id, source=request.parent.source)
             cause = next((id for id in bottlenecks if id in detail.option.triggers), None)
             weight = 1.0 + (TRIGGERED / 2 ** bottlenecks.index(cause) if cause else 0.0)
-            weight *= learned(request.history, option.id)
+            weight *= offer.score
             why = f"against {cause}" if cause else "exploring"
             for rank, rewrite in enumerate(detail.rewrites):
-                if (option.id, rewrite.name) not in tried:
+                if (offer.id, rewrite.name) not in tried:
                     scaled = weight * VARIANT_DECAY**rank
-                    choices.append(_Choice(option.id, rewrite.name, rewrite.summary, why, scaled))
+                    choices.append(_Choice(offer.id, rewrite.name, rewrite.summary, why, scaled))
         return choices
-
-
-def learned(history: Iterable[Attempt], option: str) -> float:
-    """Mean gain of the option in this run relative to the prior's, shrunk towards 1 while it was tried little."""
-    gains = [max(0.0, min(a.ratio - 1.0, 1.0)) if a.ratio else 0.0 for a in history if a.option == option]
-    mean = (sum(gains) + PRIOR_GAIN * PRIOR_TRIES) / (len(gains) + PRIOR_TRIES)
-    return max(0.1, min(10.0, mean / PRIOR_GAIN))
 
 
 def make(name: str, toolbox: Toolbox, **options: Any) -> OfflineModels:

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..feedback import MAX_SOURCE, block, diagnosis, failure, tried
-from ..toolbox import OptionDetail, OptionSummary
+from ..toolbox import OptionDetail
 from .base import CodeRequest, PlanRequest
 
 # A block is opened by a line of ``` (and a language) and closed by a line of ``` alone.
@@ -40,13 +40,13 @@ def parent_text(request: PlanRequest | CodeRequest) -> str:
     return _render("parent.j2", parent=request.parent)
 
 
-def plan_text(request: PlanRequest, menu: tuple[OptionSummary, ...]) -> str:
+def plan_text(request: PlanRequest) -> str:
     return _render(
         "plan.j2",
         diagnosis=diagnosis(request.profile, request.parent.evaluation),
-        lineage=[plan.option for plan in request.lineage],
+        lineage=[step.plan.option for step in request.ancestors],
         tried=tried(request.tried),
-        menu=menu,
+        menu=request.menu,
         iteration=request.iteration,
         iterations=request.iterations,
         slot=request.slot,

@@ -10,11 +10,10 @@ import anyio.lowlevel
 import pytest
 from autocomp_mcp.agent.beam import select
 from autocomp_mcp.agent.budget import CostBudget, affordable
-from autocomp_mcp.agent.candidate import Attempt, Candidate, Plan, attempts
+from autocomp_mcp.agent.candidate import Candidate, Plan, attempts
 from autocomp_mcp.agent.errors import AgentUsageError, InfrastructureError, LimitExceeded, ToolUsageError
 from autocomp_mcp.agent.feedback import block, failure
 from autocomp_mcp.agent.models.anthropic import AnthropicOptions
-from autocomp_mcp.agent.models.offline import learned
 from autocomp_mcp.agent.models.prompting import fenced_source
 from autocomp_mcp.agent.prices import price_of
 from autocomp_mcp.agent.settings import SearchSettings
@@ -84,15 +83,6 @@ def test_attempts_count_a_duplicate_by_what_it_duplicates() -> None:
     failed = candidate("1.0.2.0", None)
     found = attempts([failed, twin, child, root])[root.digest]
     assert [(a.verdict, a.ratio) for a in found] == [("passed", 2.0), ("duplicate", 2.0), ("wrong_result", None)]
-
-
-def test_what_worked_gets_more_weight() -> None:
-    def tried(*ratios: float | None) -> list[Attempt]:
-        return [Attempt(option="o", variant=None, verdict="passed", ratio=ratio) for ratio in ratios]
-
-    assert learned(tried(1.5), "o") > learned([], "o") == 1.0 > learned(tried(0.9), "o")
-    assert learned(tried(0.9, 0.9, None), "o") < learned(tried(0.9), "o")
-    assert learned(tried(1.5), "another") == 1.0
 
 
 @pytest.mark.anyio

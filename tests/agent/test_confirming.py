@@ -33,7 +33,7 @@ async def run(
         }  # fmt: skip
         if again:
             return await resume(again, **shared, limits=limits)
-        return await search(PROBLEM, SearchSettings.offline(**(QUICK | settings)), **shared)
+        return await search(PROBLEM, SearchSettings.for_model("offline", **(QUICK | settings)), **shared)
 
 
 def cycles(value: float) -> dict[str, Any]:

@@ -32,7 +32,7 @@ async def run(land: Landscape, home: Path, settings: dict[str, Any], *, again: s
         }
         if again:
             return await resume(again, **shared, **more)
-        return await search(PROBLEM, SearchSettings.offline(**(QUICK | settings)), **shared, **more)
+        return await search(PROBLEM, SearchSettings.for_model("offline", **(QUICK | settings)), **shared, **more)
 
 
 async def test_it_finds_the_best_kernel_and_says_how(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.agent.toolbox import Toolbox
 from landscape import PROBLEM, Landscape
 
-SETTINGS = SearchSettings.offline(iterations=6, plans=3, beam=2, stop_utilisation=1.0, timeout_s=None)
+SETTINGS = SearchSettings.for_model("offline", iterations=6, plans=3, beam=2, stop_utilisation=1.0, timeout_s=None)
 
 
 async def main(home: Path, run_id: str, log: Path, again: bool) -> None:

@@ -62,6 +62,34 @@ def place(identity: str) -> tuple[int, ...]:
     return tuple(int(part) for part in identity.replace("r", ".").split("."))
 
 
+def canonical(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """In order of place; of candidates that are one kernel the first by place has the evaluation, the others are its
+    duplicates: whichever of them happened to be evaluated. `candidates`: in the order they were finished."""
+    standing: dict[str, Candidate] = {}
+    for candidate in candidates:
+        stand(standing, candidate)
+    return sorted(standing.values(), key=lambda c: place(c.id))
+
+
+def stand(standing: dict[str, Candidate], candidate: Candidate) -> Candidate:
+    """Add a candidate to those of a run, which are canonical, and keep them so. Returns the kernel's first by place."""
+    standing[candidate.id] = candidate
+    if candidate.duplicate_of is None:
+        return candidate
+    first = standing[candidate.duplicate_of]
+    if first.duplicate_of is not None:  # it was evaluated, but is not the first by place
+        first = standing[first.duplicate_of]
+    if place(first.id) < place(candidate.id):
+        standing[candidate.id] = candidate.model_copy(update={"duplicate_of": first.id})
+        return first
+    for other in standing.values():
+        if other.duplicate_of == first.id:
+            standing[other.id] = other.model_copy(update={"duplicate_of": candidate.id})
+    standing[first.id] = first.model_copy(update={"duplicate_of": candidate.id, "evaluation": None})
+    standing[candidate.id] = candidate.model_copy(update={"duplicate_of": None, "evaluation": first.evaluation})
+    return standing[candidate.id]
+
+
 class Attempt(Record):
     """What came of one option applied to one kernel: the search's memory."""
 

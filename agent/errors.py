@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-LimitType = Literal["cost", "evaluations", "time"]
+LimitType = Literal["cost", "tokens", "evaluations", "time"]
 
 
 class AgentError(Exception):
@@ -54,7 +54,7 @@ class LimitExceeded(AgentError):
     """A limit of the settings is reached."""
 
     def __init__(self, type: LimitType, value: float, limit: float) -> None:
-        units = {"cost": "USD", "evaluations": "evaluations", "time": "s"}
+        units = {"cost": "USD", "tokens": "tokens", "evaluations": "evaluations", "time": "s"}
         super().__init__(f"{type} limit reached: {value:.6g} of {limit:.6g} {units[type]}")
         self.type: LimitType = type
         self.value = value

@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS leases (
 """
 
 EventKind = Literal[
-    "session", "limits", "phase", "model", "profile", "candidate", "searched", "confirm", "state"
+    "session", "limits", "problem", "lessons", "phase", "model", "profile", "candidate", "searched", "confirm", "state"
 ]  # fmt: skip
 _live_tokens: set[str] = set()  # leases held by this very process: its pid may be that of a dead one
 
@@ -135,6 +135,16 @@ class Journal:
         with self._lock:
             rows = self._db.execute("SELECT run_id FROM runs ORDER BY created DESC, run_id").fetchall()
         return [self.status(row[0], with_source=False) for row in rows]
+
+    def runs_of(self, target: str, family: str, count: int) -> list[str]:
+        """Ids of the newest runs on problems of a family."""
+        query = (
+            "SELECT e.run_id FROM events e JOIN runs r ON r.run_id = e.run_id WHERE e.key = 'problem'"
+            " AND json_extract(e.data, '$.target') = ? AND json_extract(e.data, '$.family') = ?"
+            " ORDER BY r.created DESC, r.run_id LIMIT ?"
+        )
+        with self._lock:
+            return [row[0] for row in self._db.execute(query, (target, family, count)).fetchall()]
 
     def status(self, run_id: str, *, with_source: bool = True) -> RunStatus:
         """Raises UnknownRunError."""

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..hardware_adapters.base import Evaluation
-from .candidate import ROOT, Candidate, place
+from .bandit import ModelUse
+from .candidate import ROOT, Candidate, place, stand
 from .confirmation import Confirmation, confirmation, ranked
 from .events import Listener, SearchEvent
 from .journal import EventKind, Journal, Lease
 from .settings import SearchSettings
-from .status import Mark, Searched, search_seconds, wall_seconds
+from .status import Mark, Searched, Tokens, search_seconds, wall_seconds
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ class RunRecord:
         self.evaluations = 0
         self.model_calls = 0
         self.cost_usd: float | None = 0.0
+        self.tokens = 0
+        self._model_calls: list[tuple[int, str, float]] = []  # iteration, model, USD
         self.fastest: Candidate | None = None  # by the engine of the search, which alone steers the search
         self.best: Candidate | None = None  # what the run reports: never a kernel that was refused when confirming
         self.iteration = 0
@@ -53,7 +56,7 @@ class RunRecord:
         for event in events:
             if event["key"] is not None:
                 self._results[event["key"]] = {**event["data"], "source": event["source"]}
-                self._count(event["kind"], event["data"])
+                self._count(event["kind"], event["key"], event["data"])
 
     def get(self, key: str) -> dict[str, Any] | None:
         return self._results.get(key)
@@ -63,13 +66,25 @@ class RunRecord:
             return
         self._journal.append(self._lease, kind, data, key=key, source=source)
         self._results[key] = {**data, "source": source}
-        self._count(kind, data)
+        self._count(kind, key, data)
 
-    def _count(self, kind: str, data: dict[str, Any]) -> None:
+    def model_uses(self, *, before: int) -> dict[str, ModelUse]:
+        """Calls and cost of each model in the iterations before this one."""
+        uses: dict[str, ModelUse] = {}
+        for iteration, model, usd in self._model_calls:
+            if iteration < before:
+                use = uses.get(model, ModelUse())
+                uses[model] = use.model_copy(update={"calls": use.calls + 1, "usd": use.usd + usd})
+        return uses
+
+    def _count(self, kind: str, key: str, data: dict[str, Any]) -> None:
         if kind == "model":
             self.model_calls += 1
             price = data["reply"]["cost_usd"]
             self.cost_usd = None if price is None or self.cost_usd is None else self.cost_usd + price
+            self.tokens += Tokens.model_validate(data["reply"]["usage"]).total
+            if data.get("model"):
+                self._model_calls.append((place(key.split("/")[1])[0], data["model"], price or 0.0))
         elif kind == "candidate" and not data.get("duplicate_of"):
             self.evaluations += 1
 
@@ -89,27 +104,33 @@ class RunRecord:
     def admit(self, candidate: Candidate) -> Candidate:
         if candidate.id in self.candidates:
             return candidate
-        self.candidates[candidate.id] = candidate
         if candidate.duplicate_of is None:
             self.first_with.setdefault(candidate.digest, candidate.id)
+        else:  # in a resumed run the journal's order is not that of the plans
+            self.restored(candidate.duplicate_of)
+        first = stand(self.candidates, candidate)
+        if first.passed and (self.fastest is None or first.order < self.fastest.order):
+            self.fastest = first
         verdict = "duplicate" if candidate.duplicate_of else (candidate.evaluation and candidate.evaluation.verdict)
         option = candidate.plan.option if candidate.plan else None
         known = {"candidate": candidate.id, "option": option, "verdict": verdict}
         latency = candidate.latency if candidate.passed else None
-        if candidate.passed and (self.fastest is None or candidate.order < self.fastest.order):
-            self.fastest = candidate
-        found = self.confirming(candidate)
-        eligible = candidate.passed and (found is None or found.passed)
-        better = eligible and (self.best is None or candidate.order < self.best.order)
+        found = self.confirming(first)
+        eligible = first.passed and (found is None or found.passed)
+        # A duplicate that comes before its kernel by place takes that one's place as the best, which is no news.
+        better = eligible and (self.best is None or first.order < self.best.order)
+        news = better and (self.best is None or first.latency < self.best.latency)
         if better:
-            self.best = candidate
+            self.best = first
         self.tell("candidate", latency=latency, **known)
         if better:
             self.write_best()
-            self.tell("best", latency=latency, **known)
-        return candidate
+        if news:
+            self.tell("best", latency=first.latency, **known)
+        return self.candidates[candidate.id]
 
     def settled(self) -> list[Candidate]:
+        """All so far, by place."""
         return sorted(self.candidates.values(), key=lambda c: place(c.id))
 
     # ------------------------------------------------------------ confirming

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import Field
 
 from ..hardware_adapters.base import Evaluation, Record
-from .candidate import ROOT, place
+from .candidate import ROOT, Candidate, place, stand
 from .confirmation import Confirmation, confirmation, ranked
 from .errors import LimitType
 
@@ -95,8 +95,8 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
     tokens: dict[str, int] = {}
     cost: float | None = 0.0
     calls = duplicates = iteration = 0
-    evaluations: dict[str, Evaluation] = {}
-    candidates: dict[str, dict[str, Any]] = {}
+    standing: dict[str, Candidate] = {}
+    replayed = 0
     confirmed: list[Confirmation] = []
     searched = False
     state: str = "running"
@@ -111,13 +111,12 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
             price = data["reply"]["cost_usd"]
             cost = None if cost is None or price is None else cost + price
         elif kind == "candidate":
-            candidates[data["id"]] = data
-            if data.get("duplicate_of"):
-                duplicates += 1
-            elif data.get("evaluation"):
-                evaluations[data["id"]] = Evaluation.model_validate(data["evaluation"])
+            duplicates += data.get("duplicate_of") is not None
+            stand(standing, Candidate.model_validate({"source": "", **data}))
+        elif kind == "lessons":
+            replayed = len(data["schedule"]["steps"]) if data["schedule"] else 0
         elif kind == "confirm":
-            confirmed.append(confirmation(data, evaluations[data["candidate"]]))
+            confirmed.append(confirmation(data, _evaluated(standing[data["candidate"]], standing)))
         elif kind in ("searched", "limits"):
             searched = kind == "searched"  # larger limits open the search again
         elif kind == "phase":
@@ -126,6 +125,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
             state, reason, limit = data["state"], data.get("reason"), data.get("limit")
     if state == "running" and not alive:
         state = "interrupted"
+    evaluations = {key: c.evaluation for key, c in standing.items() if c.evaluation is not None}
     marks = {key: mark for key, value in evaluations.items() if (mark := _mark(key, value))}
     confirmations = ranked(confirmed)
     if searched and confirmations:
@@ -145,7 +145,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
         model=run["model"],
         state=state,  # pyright: ignore[reportArgumentType]
         iteration=iteration,
-        iterations=run["settings"]["iterations"],
+        iterations=run["settings"]["iterations"] + replayed,
         evaluations=len(evaluations),
         duplicates=duplicates,
         model_calls=calls,
@@ -158,7 +158,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
         confirmations=confirmations,
         stop_reason=reason,
         limit=limit,
-        lineage=_lineage(best.candidate if best else None, candidates, evaluations),
+        lineage=_lineage(best.candidate if best else None, standing),
     )
 
 
@@ -202,15 +202,20 @@ def _mark(identity: str, evaluation: Evaluation) -> Mark | None:
     )
 
 
-def _lineage(
-    identity: str | None, candidates: dict[str, dict[str, Any]], evaluations: dict[str, Evaluation]
-) -> tuple[Step, ...]:
+def _evaluated(candidate: Candidate, standing: Mapping[str, Candidate]) -> Evaluation:
+    """Of the candidate, or of the one it is a duplicate of."""
+    found = standing[candidate.duplicate_of] if candidate.duplicate_of else candidate
+    assert found.evaluation is not None  # only kernels that passed are confirmed
+    return found.evaluation
+
+
+def _lineage(identity: str | None, standing: Mapping[str, Candidate]) -> tuple[Step, ...]:
     steps: list[Step] = []
     while identity is not None:
-        data = candidates[identity]
-        plan = data.get("plan") or {}
-        evaluation = evaluations.get(identity)
-        latency = evaluation.latency.value if evaluation and evaluation.latency else None
-        steps.append(Step(candidate=identity, option=plan.get("option"), plan=plan.get("text"), latency=latency))
-        identity = data.get("parent")
+        found = standing[identity]
+        plan = found.plan
+        latency = found.latency if found.passed else None
+        option, text = (plan.option, plan.text) if plan else (None, None)
+        steps.append(Step(candidate=identity, option=option, plan=text, latency=latency))
+        identity = found.parent
     return tuple(reversed(steps))

@@ -36,6 +36,7 @@ class OptionSummary(Record):
     title: str
     when: str
     effect: str
+    addresses: int | None = Field(default=None, description="Which of the given bottlenecks it is for, 0 the first")
     rewrites: int = Field(default=0, description="Ready-made rewrites for the given source")
 
 
@@ -100,13 +101,10 @@ class Toolbox:
         *,
         source: str | None = None,
         bottlenecks: tuple[str, ...] = (),
-        drop: float = 0.0,
-        seed: int = 0,
     ) -> tuple[OptionSummary, ...]:
         """All that fit, those that address the bottlenecks first."""
         arguments = {"problem": problem, "source": source, "bottlenecks": list(bottlenecks) or None}
-        arguments |= {"limit": MAX_OPTIONS}
-        data = await self._call("list_optimizations", {**arguments, "drop": drop, "seed": seed})
+        data = await self._call("list_optimizations", {**arguments, "limit": MAX_OPTIONS})
         return tuple(_parsed(OptionSummary, entry, "list_optimizations") for entry in data.get("options", ()))
 
     async def get_optimization(

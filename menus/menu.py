@@ -110,9 +110,8 @@ class Menu(BaseModel):
 
 
 def _rank(option: Option, bottlenecks: Sequence[str]) -> int:
-    return min(
-        (bottlenecks.index(trigger) for trigger in option.triggers if trigger in bottlenecks), default=len(bottlenecks)
-    )
+    found = option.addresses(bottlenecks)
+    return len(bottlenecks) if found is None else found
 
 
 def targets() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,3 +35,7 @@ class Option(BaseModel):
     )
     effect: Sentence = Field(description="Expected effect, with measured figures")
     provenance: Sentence = Field(description="Where idea and figures come from")
+
+    def addresses(self, bottlenecks: Sequence[str]) -> int | None:
+        """Index of the first of these bottlenecks that the option is meant for."""
+        return next((index for index, name in enumerate(bottlenecks) if name in self.triggers), None)

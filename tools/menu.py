@@ -53,7 +53,14 @@ def register(server: MCPServer, bench: Bench) -> None:
             shown, further = drawn[offset : offset + limit], drawn[offset + limit :]
             counts = await in_thread(_count_rewrites, adapter, found, source, [option.id for option in shown])
         options = tuple(
-            OptionSummary(id=o.id, title=o.title, when=o.when, effect=o.effect, rewrites=count)
+            OptionSummary(
+                id=o.id,
+                title=o.title,
+                when=o.when,
+                effect=o.effect,
+                addresses=o.addresses(bottlenecks or ()),
+                rewrites=count,
+            )
             for o, count in zip(shown, counts, strict=True)
         )
         listed = OptionList(

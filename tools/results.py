@@ -59,6 +59,9 @@ class OptionSummary(Record):
     title: str
     when: str = Field(description="The situation in which it pays")
     effect: str
+    addresses: int | None = Field(
+        default=None, description="Which of the given bottlenecks it is meant for: 0 the first; null: none of them"
+    )
     rewrites: int = Field(description="Ready-made rewrites for the given source; 0: apply it by hand")
 
 

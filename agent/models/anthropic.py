@@ -15,12 +15,13 @@ from typing import Any, Literal, NamedTuple
 import anyio
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ..budget import Use
 from ..candidate import Plan
 from ..errors import AgentUsageError, ModelUnavailableError, ModelUsageError, ToolUsageError
 from ..prices import DEFAULT, price_of
 from ..status import Tokens
 from ..toolbox import Toolbox
-from .base import CodeReply, CodeRequest, Models, Most, Offer, PlanReply, PlanRequest
+from .base import CodeReply, CodeRequest, Models, Offer, PlanReply, PlanRequest
 from .prompting import code_text, fenced_source, parent_text, plan_text, system_text
 
 # Pages of the target's reference that go into the prompt, in this order; those a target lacks are left out.
@@ -105,7 +106,7 @@ class AnthropicModels(Models):
     async def aclose(self) -> None:
         await self._client.close()
 
-    def most(self, request: PlanRequest | CodeRequest) -> Most:
+    def most(self, request: PlanRequest | CodeRequest) -> Use:
         system = max((len(text) for text in self._system.values()), default=50_000)
         failed = getattr(request, "failed_source", None) or ""
         size = system + len(request.parent.source) + len(failed) + 30_000
@@ -113,7 +114,7 @@ class AnthropicModels(Models):
         tokens = Tokens(cache_write=round(size / CHARACTERS_PER_TOKEN), output=output)
         hour = self._options.cache_ttl == "1h"
         usd = self._price.cost(tokens, cached_for_an_hour=hour) if self._price else 0.0
-        return Most(usd, tokens.total)
+        return Use(usd, tokens.total)
 
     # ------------------------------------------------------------ the two phases
 

@@ -9,11 +9,12 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from random import Random
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from ...hardware_adapters.base import Bottleneck, Evaluation, Problem, Profile, Record
+from ..budget import Use
 from ..candidate import Attempt, Candidate, Plan
 from ..errors import AgentUsageError
 from ..settings import FEEDBACK, Feedback
@@ -117,13 +118,7 @@ class PlanReply(Reply):
 
 class CodeReply(Reply):
     source: str | None = None
-
-
-class Most(NamedTuple):
-    """The most that one call can use."""
-
-    usd: float = 0.0
-    tokens: int = 0  # input and output
+    option: str | None = Field(default=None, description="Menu option applied, where planning was left out")
 
 
 class Models(ABC):
@@ -147,9 +142,9 @@ class Models(ABC):
     async def generate(self, request: CodeRequest) -> CodeReply:
         """Raises as `plan`."""
 
-    def most(self, request: PlanRequest | CodeRequest) -> Most:
+    def most(self, request: PlanRequest | CodeRequest) -> Use:
         """The most that this call can use; reserved while it is in flight."""
-        return Most()
+        return Use()
 
     async def aclose(self) -> None:  # noqa: B027 - most models have none
         """Close connections."""

@@ -9,12 +9,13 @@ import anyio
 import anyio.lowlevel
 import pytest
 from autocomp_mcp.agent.beam import select
-from autocomp_mcp.agent.budget import CostBudget, affordable
+from autocomp_mcp.agent.budget import Budget, Use
 from autocomp_mcp.agent.candidate import Candidate, Plan, attempts
 from autocomp_mcp.agent.errors import AgentUsageError, InfrastructureError, LimitExceeded, ToolUsageError
 from autocomp_mcp.agent.feedback import block, failure
 from autocomp_mcp.agent.models.anthropic import AnthropicOptions
 from autocomp_mcp.agent.models.prompting import fenced_source
+from autocomp_mcp.agent.permits import Permits
 from autocomp_mcp.agent.prices import price_of
 from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.agent.status import Tokens, search_seconds, wall_seconds
@@ -86,17 +87,22 @@ def test_attempts_count_a_duplicate_by_what_it_duplicates() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_call_waits_while_those_in_flight_may_use_up_the_budget() -> None:
-    budget = CostBudget(1.0)
+@pytest.mark.parametrize(
+    ("limit", "most", "used"),
+    [("cost", Use(usd=0.4), Use(usd=0.125)), ("tokens", Use(tokens=400), Use(usd=9.0, tokens=125))],
+)
+async def test_a_call_waits_while_those_in_flight_may_use_up_the_budget(limit: str, most: Use, used: Use) -> None:
+    budget = Budget(usd=1.0) if limit == "cost" else Budget(tokens=1000)
+    whole = 1.0 if limit == "cost" else 1000
     running = most_running = done = 0
 
     async def one() -> None:
         nonlocal running, most_running, done
-        async with budget.call(0.4) as spending:
+        async with budget.call(most) as spending:
             running += 1
             most_running = max(most_running, running)
             await anyio.lowlevel.checkpoint()
-            spending.usd = 0.125
+            spending.used = used
             running -= 1
             done += 1
 
@@ -105,13 +111,38 @@ async def test_a_call_waits_while_those_in_flight_may_use_up_the_budget() -> Non
             tasks.start_soon(one)
     assert (most_running, done) == (2, 8)
     with pytest.raises(LimitExceeded) as caught:
-        async with budget.call(0.1):
+        async with budget.call(Use()):
             pass
-    assert (caught.value.type, caught.value.limit) == ("cost", 1.0) and caught.value.value == pytest.approx(1.0)
+    assert (caught.value.type, caught.value.limit) == (limit, whole) and caught.value.value == pytest.approx(whole)
 
 
-def test_affordable() -> None:
-    assert [affordable(5, 4, limit) for limit in (None, 20, 7, 5, 3)] == [4, 4, 2, 0, 0]
+@pytest.mark.anyio
+async def test_permits_go_to_the_lowest_places_whoever_asks_first() -> None:
+    permits, granted, refused = Permits(limit=5, done=2, needs=[2, 1, 1, 1]), [], []
+
+    async def take(unit: int) -> None:
+        try:
+            await permits.take(unit)
+        except LimitExceeded:
+            refused.append(unit)
+        else:
+            granted.append(unit)
+
+    async with anyio.create_task_group() as tasks:
+        for unit in (3, 2, 1, 0):
+            tasks.start_soon(take, unit)
+        await anyio.wait_all_tasks_blocked()
+        assert granted == [1, 0], "three are left, of which the first unit may want two"
+        permits.settle(0)  # it needs no second one
+    assert (sorted(granted), refused) == ([0, 1, 2], [3])
+
+
+@pytest.mark.anyio
+async def test_without_scarcity_no_permit_is_waited_for() -> None:
+    for permits in (Permits(limit=None, done=0, needs=[9, 9]), Permits(limit=100, done=81, needs=[9, 9])):
+        with anyio.fail_after(1):
+            await permits.take(1)
+            await permits.take(0)
 
 
 @pytest.mark.parametrize("bad", [{"iterations": 0}, {"beam": 0}, {"dropout": 1.0}, {"max_cost_usd": -1}, {"plan": 3}])

@@ -136,14 +136,9 @@ async def test_resumed_with_a_larger_limit_is_as_if_it_had_had_it(
     tmp_path: Path, name: str, little: float, much: float, why: str | None
 ) -> None:
     def told(status: RunStatus) -> Any:
-        return (
-            status.best,
-            status.lineage,
-            status.evaluations,
-            status.duplicates,
-            status.model_calls,
-            status.stop_reason,
-        )
+        # At a limit of evaluations it depends on time which duplicates and calls were still made, not which kernels.
+        more = () if why == "evaluations" else (status.duplicates, status.model_calls)
+        return status.best, status.lineage, status.evaluations, status.stop_reason, *more
 
     other = Landscape()
     whole = await run(other, tmp_path / "a", {name: much})

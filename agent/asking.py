@@ -1,0 +1,73 @@
+"""What the models say: every call within the budget, journalled, and asked again once when its answer is no good."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from ..hardware_adapters.base import InvalidSourceError, check_source
+from .budget import Budget, Use
+from .candidate import Plan
+from .models.base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest, Reply
+from .record import RunRecord
+from .settings import SearchSettings
+
+ATTEMPTS = 2  # a malformed reply is sent back once with what is wrong with it
+
+R = TypeVar("R", bound=Reply)
+
+
+class Asker:
+    def __init__(self, settings: SearchSettings, record: RunRecord, models: Models) -> None:
+        self._record = record
+        self._models = models
+        spent = Use(record.cost_usd or 0.0, record.tokens)
+        self._budget = Budget(settings.max_cost_usd, settings.max_tokens, spent)
+        self._slots = anyio.CapacityLimiter(settings.max_parallel_model)
+
+    async def plan(self, request: PlanRequest) -> PlanReply:
+        """Raises LimitExceeded, ModelUnavailableError, ModelUsageError, InfrastructureError."""
+        reply = PlanReply()
+        for attempt in range(ATTEMPTS):
+            asked = request.model_copy(
+                update={"attempt": attempt, "complaint": reply.complaint, "previous": reply.text}
+            )
+            reply = await self._call(f"plan/{request.key}/{attempt}", PlanReply, self._models.plan, asked)
+            if reply.plan is not None or reply.final:
+                break
+        if reply.plan is None:
+            return reply
+        costliest = next((found.id for found in request.bottlenecks), None)
+        made: Plan = reply.plan.model_copy(update={"bottleneck": costliest, "model": request.model})
+        return reply.model_copy(update={"plan": made})
+
+    async def code(self, request: CodeRequest) -> CodeReply:
+        """Raises as `plan`."""
+        reply = CodeReply()
+        for attempt in range(ATTEMPTS):
+            asked = request.model_copy(update={"attempt": attempt, "complaint": reply.complaint})
+            reply = await self._call(f"code/{request.key}/{attempt}", CodeReply, self._models.generate, asked)
+            if reply.source is not None:
+                try:
+                    check_source(reply.source)
+                    break
+                except InvalidSourceError as error:
+                    reply = reply.model_copy(update={"source": None, "complaint": str(error)})
+            if reply.final:
+                break
+        return reply
+
+    async def _call(
+        self, key: str, kind: type[R], ask: Callable[..., Awaitable[R]], request: PlanRequest | CodeRequest
+    ) -> R:
+        """One call of a model, or its journalled reply."""
+        known = self._record.get(key)
+        if known is not None:
+            return kind.model_validate(known["reply"])
+        async with self._slots, self._budget.call(self._models.most(request)) as spending:
+            reply = await ask(request)
+            spending.used = Use(reply.cost_usd or 0.0, reply.usage.total)
+            self._record.put("model", key, {"reply": reply.model_dump(mode="json"), "model": request.model})
+        return reply

@@ -1,0 +1,69 @@
+"""What the hardware says: candidates evaluated and profiled through the tools, each kernel once."""
+
+from __future__ import annotations
+
+import anyio
+
+from ..hardware_adapters.base import Problem, Profile
+from .candidate import Candidate
+from .permits import Permits
+from .record import RunRecord
+from .settings import SearchSettings
+from .toolbox import ProfileOutcome, Toolbox
+
+
+class Judge:
+    def __init__(self, problem: Problem, settings: SearchSettings, record: RunRecord, toolbox: Toolbox) -> None:
+        self.slots = anyio.CapacityLimiter(settings.max_parallel_engine)
+        self._problem = problem
+        self._settings = settings
+        self._record = record
+        self._toolbox = toolbox
+        self._in_flight: dict[str, anyio.Event] = {}  # kernel digest -> set when its evaluation ended
+        self._profiles: bool | None = None  # whether the chosen engine does; not known yet
+
+    async def judge(self, candidate: Candidate, permits: Permits, unit: int) -> Candidate:
+        """The candidate with its evaluation, journalled. Of kernels that are the same text one is evaluated, the
+        others wait for it, unless the settings want all evaluated. Raises LimitExceeded, InfrastructureError."""
+        restored = self._record.restored(candidate.id)
+        if restored is not None:
+            return restored
+        once = self._settings.duplicates != "evaluate"
+        while once:
+            first = self._record.first_with.get(candidate.digest)
+            if first is not None:
+                return self._record.finished(candidate.model_copy(update={"duplicate_of": first}))
+            if candidate.digest not in self._in_flight:
+                break
+            await self._in_flight[candidate.digest].wait()
+        ended = self._in_flight[candidate.digest] = anyio.Event()
+        try:
+            await permits.take(unit)
+            async with self.slots:
+                evaluation = await self._toolbox.simulate(
+                    self._problem.id, candidate.source, engine=self._settings.engine, seed=self._settings.seed
+                )
+            return self._record.finished(candidate.model_copy(update={"evaluation": evaluation}))
+        finally:
+            self._in_flight.pop(candidate.digest, None)
+            ended.set()
+
+    async def profile(self, candidate: Candidate) -> Profile | None:
+        key = f"profile/{candidate.digest}"
+        data = self._record.get(key)
+        if data is None:
+            async with self.slots:
+                engine = await self._profiling_engine()
+                outcome = await self._toolbox.profile(self._problem.id, candidate.source, engine=engine)
+            self._record.put("profile", key, outcome.model_dump(mode="json"))
+            return outcome.profile
+        return ProfileOutcome.model_validate(data).profile
+
+    async def _profiling_engine(self) -> str | None:
+        """The search's own engine if it profiles; otherwise the target's default says where the time goes."""
+        chosen = self._settings.engine
+        if chosen is None or self._profiles is False:
+            return None
+        if self._profiles is None:
+            self._profiles = (await self._toolbox.check_engine(self._problem.target, chosen)).profiles
+        return chosen if self._profiles else None

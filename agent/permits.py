@@ -1,0 +1,46 @@
+"""Which kernels are still evaluated when a limit comes near: those of the lowest places, whatever arrives first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+
+from .errors import LimitExceeded
+
+
+class Permits:
+    """Evaluations of one iteration under a limit on the whole run.
+
+    Every unit of work (one implementation of one plan) may need some evaluations and says when it is done. A unit
+    gets a permit once enough are left for all units before it, so plenty means no waiting, and scarcity means order.
+    """
+
+    def __init__(self, limit: int | None, done: int, needs: Sequence[int]) -> None:
+        """`done`: evaluations of the run before these; `needs`: the most that each unit may use."""
+        self._limit = limit
+        self._used = done
+        self._needs = list(needs)
+        self._changed = anyio.Event()
+
+    async def take(self, unit: int) -> None:
+        """Wait for a permit. Raises LimitExceeded when none is left for this unit."""
+        while self._limit is not None:
+            left = self._limit - self._used
+            if left <= 0:
+                raise LimitExceeded("evaluations", self._used, self._limit)
+            if left > sum(self._needs[:unit]):
+                break
+            await self._changed.wait()
+        self._used += 1
+        self._needs[unit] = max(0, self._needs[unit] - 1)
+        self._wake()
+
+    def settle(self, unit: int) -> None:
+        """The unit needs no more."""
+        self._needs[unit] = 0
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()

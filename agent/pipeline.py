@@ -1,0 +1,131 @@
+"""One iteration's work: every plan goes its own way from the model to the hardware, and waits for no other.
+
+A plan's codes are asked for as soon as it exists, each code is judged as soon as it arrives, one that does not pass
+is repaired at once. Only selection waits for all. What a model sees was settled before the iteration, or is the
+plan's own history: so results do not depend on which call came back first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, TypeVar
+
+from ..hardware_adapters.base import Problem
+from .asking import Asker
+from .candidate import Candidate, Plan
+from .each import each
+from .errors import AgentError
+from .judging import Judge
+from .models.base import CodeRequest, PlanReply, PlanRequest
+from .permits import Permits
+from .planning import Planner
+from .record import RunRecord
+from .settings import SearchSettings
+
+DIRECT = "direct"  # option of a plan that was never made: planning is left out
+
+T = TypeVar("T")
+
+
+class Pipeline:
+    def __init__(
+        self,
+        problem: Problem,
+        settings: SearchSettings,
+        record: RunRecord,
+        planner: Planner,
+        asker: Asker,
+        judge: Judge,
+    ) -> None:
+        self._problem = problem
+        self._settings = settings
+        self._record = record
+        self._planner = planner
+        self._asker = asker
+        self._judge = judge
+        self._stopped: AgentError | None = None  # nothing new is begun after the first failure or limit
+        self._told: set[str] = set()
+
+    async def run(self, requests: Sequence[PlanRequest]) -> list[PlanReply]:
+        """Replies in the order of the requests; the kernels are in the record. Raises LimitExceeded and what
+        `resume` may get over, once all that was under way has ended: it is paid for."""
+        self._stopped, self._told = None, set()
+        codes = self._settings.codes
+        needs = [1 + self._settings.repairs] * (len(requests) * codes)
+        # Journalled evaluations of this iteration were counted when the record was read; they take no permit again.
+        permits = Permits(self._settings.max_evaluations, self._record.evaluations, needs)
+
+        async def one(indexed: tuple[int, PlanRequest]) -> PlanReply:
+            index, request = indexed
+            units = range(index * codes, (index + 1) * codes)
+            try:
+                reply = await self._plan(request)
+                plan = reply.plan
+                if plan is not None:
+                    await each(units, lambda unit: self._implement(request, plan, unit, permits))
+                return reply
+            finally:
+                for unit in units:
+                    permits.settle(unit)
+
+        return await each(list(enumerate(requests)), one)
+
+    async def _plan(self, request: PlanRequest) -> PlanReply:
+        if self._settings.one_phase:
+            return PlanReply(plan=Plan(option=DIRECT, text="one option of the menu, chosen and carried out at once"))
+        return await self._step("plan", self._asker.plan, request)
+
+    async def _implement(self, request: PlanRequest, plan: Plan, unit: int, permits: Permits) -> None:
+        """One implementation of a plan, judged; repaired while it does not pass and repairs are left."""
+        code = unit % self._settings.codes
+        above = self._settings.edit_above
+        asked = CodeRequest(
+            key=f"{request.key}.{code}",
+            code=code,
+            codes=self._settings.codes,
+            seed=self._settings.seed,
+            model=self._planner.coder(request, code),
+            edits=above is not None and len(request.parent.source) > above,
+            problem=self._problem,
+            parent=request.parent,
+            plan=plan,
+            direct=request if self._settings.one_phase else None,
+        )
+        for repair in range(self._settings.repairs + 1):
+            reply = await self._step("generate", self._asker.code, asked)
+            if reply.source is None:
+                break
+            made = plan if reply.option is None else plan.model_copy(update={"option": reply.option})
+            candidate = Candidate(
+                id=asked.key,
+                iteration=request.iteration,
+                parent=request.parent.id,
+                plan=made,
+                source=reply.source,
+                model=asked.model,
+            )
+            judged = await self._step("evaluate", lambda c: self._judge.judge(c, permits, unit), candidate)
+            if judged.evaluation is None or judged.passed:
+                break
+            asked = asked.model_copy(
+                update={
+                    "key": f"{request.key}.{code}r{repair + 1}",
+                    "failed_source": judged.source,
+                    "failure": judged.evaluation,
+                }
+            )
+        permits.settle(unit)
+
+    async def _step(
+        self, phase: Literal["plan", "generate", "evaluate"], work: Callable[..., Awaitable[T]], asked: object
+    ) -> T:
+        if self._stopped is not None:
+            raise self._stopped
+        if phase not in self._told:
+            self._told.add(phase)
+            self._record.tell("phase", phase=phase)
+        try:
+            return await work(asked)
+        except AgentError as error:
+            self._stopped = self._stopped or error
+            raise

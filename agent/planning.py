@@ -1,0 +1,159 @@
+"""What a planner is asked: for each kernel of the beam its profile, a menu, how it came about, and what was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from ..hardware_adapters.base import Bottleneck, Problem, Profile
+from .bandit import ModelUse, OptionBandit, choose_model, reward
+from .candidate import Attempt, Candidate, Plan, attempts
+from .each import each
+from .judging import Judge
+from .lessons import Lessons
+from .models.base import Ancestor, Example, Models, Offer, PlanRequest
+from .record import RunRecord
+from .settings import SearchSettings
+from .toolbox import OptionSummary, Toolbox
+
+LEAST_OFFERS = 3  # a menu of one dish is no choice
+DROPPED = 0.05  # what the weight of a dropped option is multiplied by, where rewrites are drawn by weight
+FOLLOWERS = 2  # plans per parent for a step of an earlier run's schedule
+
+
+class Planner:
+    def __init__(
+        self,
+        problem: Problem,
+        settings: SearchSettings,
+        record: RunRecord,
+        toolbox: Toolbox,
+        models: Models,
+        judge: Judge,
+        lessons: Lessons,
+    ) -> None:
+        self._problem = problem
+        self._settings = settings
+        self._record = record
+        self._toolbox = toolbox
+        self._models = models
+        self._judge = judge
+        self._lessons = lessons
+        self._uses: dict[str, ModelUse] = {}  # before the iteration that was planned last
+
+    async def requests(
+        self, iteration: int, iterations: int, beam: Sequence[Candidate], follow: Plan | None = None
+    ) -> list[PlanRequest]:
+        """For every plan of an iteration; all follow from what was settled before it. `follow`: a step to repeat."""
+        known = attempts(self._record.settled())
+        history = [entry for entries in known.values() for entry in entries]
+        bandit = OptionBandit(history, self._lessons.tallies)
+        self._uses = self._model_uses(history, iteration)
+        best = self._record.fastest
+        assert best is not None
+        profiles = await each(beam, self._judge.profile)
+        options = await each(list(zip(beam, profiles, strict=True)), self._options)
+        slots = self._settings.plans if follow is None else min(FOLLOWERS, self._settings.plans)
+        made: list[PlanRequest] = []
+        for index, parent in enumerate(beam):
+            costliest = next((found.id for found in _bottlenecks(profiles[index])), None)
+            for slot in range(slots):
+                request = PlanRequest(
+                    key=f"{iteration}.{index}.{slot}",
+                    slot=slot,
+                    slots=slots,
+                    seed=self._settings.seed,
+                    iteration=iteration,
+                    iterations=iterations,
+                    problem=self._problem,
+                    parent=parent,
+                    best_latency=best.latency,
+                    profile=profiles[index],
+                    tried=tuple(known.get(parent.digest, ())),
+                    ancestors=self._ancestors(parent),
+                    feedback=self._settings.feedback,
+                    translate=iteration <= self._settings.translate_iterations,
+                    follow=follow,
+                )
+                # Rewrites are drawn without repetition over a parent's slots, from one menu.
+                rng = request.rng("menu") if not self._models.mechanical else Random(f"{request.seed}/{index}")
+                menu = self._menu(options[index], bandit, costliest, follow, rng)
+                planner = self._chosen(self._models.planners, request.rng("model"))
+                update = {"menu": menu, "model": planner, "examples": self._examples(menu)}
+                made.append(request.model_copy(update=update))
+        return made
+
+    def coder(self, request: PlanRequest, code: int) -> str:
+        """Which of the models writes this implementation."""
+        return self._chosen(self._models.coders, request.rng("code", code))
+
+    def _chosen(self, weights: Mapping[str, float], rng: Random) -> str:
+        return choose_model(weights, self._uses, rng, adaptive=self._settings.model_choice == "adaptive")
+
+    async def _options(self, place: tuple[Candidate, Profile | None]) -> tuple[OptionSummary, ...]:
+        parent, profile = place
+        return await self._toolbox.list_optimizations(
+            self._problem.id,
+            source=parent.source if self._models.mechanical else None,
+            bottlenecks=tuple(found.id for found in _bottlenecks(profile)),
+        )
+
+    def _menu(
+        self,
+        options: Sequence[OptionSummary],
+        bandit: OptionBandit,
+        bottleneck: str | None,
+        follow: Plan | None,
+        rng: Random,
+    ) -> tuple[Offer, ...]:
+        """The options that stay, each left out with the settings' probability: at random, or those of which the least
+        is expected in a draw of what is believed of them. To repeat a step only its option is offered."""
+        adaptive, drop = self._settings.menu_choice == "adaptive", self._settings.dropout
+        offers = [
+            Offer(
+                **option.model_dump(), score=bandit.score(option.id, bottleneck, option.addresses) if adaptive else 1.0
+            )
+            for option in options
+        ]
+        wanted = [offer for offer in offers if follow is not None and offer.id == follow.option]
+        if wanted:
+            return tuple(wanted)
+        if self._models.mechanical:
+            keeps = [rng.random() >= drop for _ in offers]
+            return tuple(
+                offer if keep else offer.model_copy(update={"score": offer.score * DROPPED})
+                for offer, keep in zip(offers, keeps, strict=True)
+            )
+        if adaptive:
+            drawn = {o.id: bandit.sample(o.id, bottleneck, o.addresses, rng) for o in offers}
+            ordered = sorted(offers, key=lambda offer: -drawn[offer.id])
+            return tuple(ordered[: max(LEAST_OFFERS, round(len(offers) * (1 - drop)))])
+        kept = [offer for offer in offers if rng.random() >= drop]
+        return tuple(kept or rng.sample(offers, min(1, len(offers))))
+
+    def _ancestors(self, candidate: Candidate) -> tuple[Ancestor, ...]:
+        steps: list[Ancestor] = []
+        while candidate.plan is not None and candidate.parent is not None and len(steps) < self._settings.ancestors:
+            parent = self._record.candidates[candidate.parent]
+            ratio = parent.latency / candidate.latency if parent.passed and candidate.passed else None
+            steps.append(Ancestor(plan=candidate.plan, ratio=ratio))
+            candidate = parent
+        return tuple(reversed(steps))
+
+    def _examples(self, menu: Sequence[Offer]) -> tuple[Example, ...]:
+        offered = {offer.id for offer in menu}
+        fitting = [example for example in self._lessons.examples if example.plan.option in offered]
+        return tuple(fitting[: self._settings.examples])
+
+    def _model_uses(self, history: Sequence[Attempt], iteration: int) -> dict[str, ModelUse]:
+        uses = self._record.model_uses(before=iteration)
+        for attempt in history:
+            for name in {attempt.planner, attempt.coder} - {None}:
+                use = uses.get(name or "", ModelUse())
+                more = {"tries": use.tries + 1, "gained": use.gained + reward(attempt)}
+                uses[name or ""] = use.model_copy(update=more)
+        return uses
+
+
+def _bottlenecks(profile: Profile | None) -> tuple[Bottleneck, ...]:
+    return profile.bottlenecks if profile is not None else ()

@@ -54,11 +54,5 @@ def _distinct(pool: Iterable[Candidate], spent: Collection[str]) -> list[Candida
     chosen: dict[str, Candidate] = {}
     for candidate in sorted(pool, key=lambda c: c.order):
         if candidate.digest not in spent:
-            chosen.setdefault(_kernel(candidate), candidate)
+            chosen.setdefault(candidate.code, candidate)
     return list(chosen.values())
-
-
-def _kernel(candidate: Candidate) -> str:
-    """What makes two kernels one: the object code where it is known, else the source."""
-    compiled = candidate.evaluation.compilation if candidate.evaluation else None
-    return (compiled and compiled.artifact) or candidate.digest

@@ -41,6 +41,12 @@ class Candidate(Record):
         return kernel_identity(self.source)
 
     @property
+    def code(self) -> str:
+        """What makes two kernels one for the hardware: the machine code where it is known, else the source."""
+        compiled = self.evaluation.compilation if self.evaluation else None
+        return (compiled and compiled.code) or self.digest
+
+    @property
     def passed(self) -> bool:
         return self.evaluation is not None and self.evaluation.passed and self.evaluation.latency is not None
 

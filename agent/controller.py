@@ -52,6 +52,8 @@ async def search(
         raise AgentUsageError(f"{problem_id} has no baseline kernel: pass a source to start from")
     check_source(start)
     _check_priced(settings, models)
+    if settings.reuse not in ("auto", "none"):
+        journal.run(settings.reuse)
     if settings.confirm is not None:  # hours later would be late to learn that it is not there
         await toolbox.check_engine(detail.problem.target, settings.confirm)
     run_id = run_id or new_run_id()
@@ -106,6 +108,7 @@ def _check_limits(status: RunStatus, searched_s: float, limits: Mapping[str, Any
         "iterations": status.iteration if status.state == "finished" else status.iteration - 1,
         "max_evaluations": status.evaluations,
         "max_cost_usd": status.cost_usd or 0.0,
+        "max_tokens": status.tokens.total,
         "timeout_s": searched_s,
     }
     for name, limit in limits.items():

@@ -43,10 +43,17 @@ class Judge:
                 evaluation = await self._toolbox.simulate(
                     self._problem.id, candidate.source, engine=self._settings.engine, seed=self._settings.seed
                 )
-            return self._record.finished(candidate.model_copy(update={"evaluation": evaluation}))
+            return self._record.finished(self._known_code(candidate.model_copy(update={"evaluation": evaluation})))
         finally:
             self._in_flight.pop(candidate.digest, None)
             ended.set()
+
+    def _known_code(self, candidate: Candidate) -> Candidate:
+        """As a duplicate, where another source of this run compiles to the same machine code."""
+        first = self._record.first_of_code.get(candidate.code) if self._settings.duplicates == "code" else None
+        if first is None or not candidate.passed:
+            return candidate
+        return candidate.model_copy(update={"evaluation": None, "duplicate_of": first})
 
     async def profile(self, candidate: Candidate) -> Profile | None:
         key = f"profile/{candidate.digest}"

@@ -50,6 +50,7 @@ class SearchLoop:
         self._record = RunRecord(lease, journal, settings, runs_dir, listener)
         self._judge = Judge(problem, settings, self._record, toolbox)
         lessons = self._lessons()
+        self._schedule = lessons.schedule
         self._steps: tuple[Plan, ...] = lessons.schedule.steps if lessons.schedule else ()
         self._planner = Planner(problem, settings, self._record, toolbox, models, self._judge, lessons)
         asker = Asker(settings, self._record, models)
@@ -71,19 +72,20 @@ class SearchLoop:
     async def run(self) -> str:
         """Search to the end; returns why it ended. Raises LimitExceeded and what `resume` may get over."""
         record, settings = self._record, self._settings
-        record.tell("started")
+        found = self._schedule
+        record.iterations += len(self._steps)
+        record.tell("started", message=found and f"replaying the {len(found.steps)} steps of run {found.run_id} first")
         root = await self._first()
         beam, barren, idle = [root], 0, 0
         spent: set[str] = set()  # digests of kernels with nothing left to plan
-        last = len(self._steps) + settings.iterations
-        for iteration in range(1, last + 1):
+        for iteration in range(1, record.iterations + 1):
             if self._reached():
                 break
             record.iteration = iteration
             record.put("phase", f"phase/{iteration}", {"iteration": iteration})
             follow = self._steps[iteration - 1] if iteration <= len(self._steps) else None
             before = record.fastest
-            requests = await self._planner.requests(iteration, last, beam, follow)
+            requests = await self._planner.requests(iteration, record.iterations, beam, follow)
             replies = await self._pipeline.run(requests)
             children = [candidate for candidate in record.settled() if candidate.iteration == iteration]
             if follow is None:

@@ -36,6 +36,7 @@ class RunRecord:
         self.settings = settings
         self.candidates: dict[str, Candidate] = {}
         self.first_with: dict[str, str] = {}  # kernel digest -> candidate that was evaluated
+        self.first_of_code: dict[str, str] = {}  # machine code -> candidate that was evaluated and passed
         self.evaluations = 0
         self.model_calls = 0
         self.cost_usd: float | None = 0.0
@@ -44,6 +45,7 @@ class RunRecord:
         self.fastest: Candidate | None = None  # by the engine of the search, which alone steers the search
         self.best: Candidate | None = None  # what the run reports: never a kernel that was refused when confirming
         self.iteration = 0
+        self.iterations = settings.iterations
         self._results: dict[str, dict[str, Any]] = {}
         self._lease = lease
         self._journal = journal
@@ -106,6 +108,8 @@ class RunRecord:
             return candidate
         if candidate.duplicate_of is None:
             self.first_with.setdefault(candidate.digest, candidate.id)
+            if candidate.passed:
+                self.first_of_code.setdefault(candidate.code, candidate.id)
         else:  # in a resumed run the journal's order is not that of the plans
             self.restored(candidate.duplicate_of)
         first = stand(self.candidates, candidate)
@@ -190,7 +194,7 @@ class RunRecord:
             kind=kind,
             run_id=self.run_id,
             iteration=self.iteration,
-            iterations=s.iterations,
+            iterations=self.iterations,
             baseline=mark(root),
             best=mark(self.best, self._folder / "best.c"),
             evaluations=self.evaluations,

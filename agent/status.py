@@ -78,6 +78,7 @@ class RunStatus(Record):
     confirmations: tuple[Confirmation, ...] = Field(
         default=(), description="What the engine `confirm` said of the fastest kernels, the best first"
     )
+    reused: str | None = Field(default=None, description="Run whose schedule was replayed first")
     stop_reason: str | None = None
     limit: LimitType | None = Field(
         default=None, description="Which limit ended it; resumed with more of it, it goes on"
@@ -96,7 +97,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
     cost: float | None = 0.0
     calls = duplicates = iteration = 0
     standing: dict[str, Candidate] = {}
-    replayed = 0
+    schedule: dict[str, Any] = {}
     confirmed: list[Confirmation] = []
     searched = False
     state: str = "running"
@@ -114,7 +115,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
             duplicates += data.get("duplicate_of") is not None
             stand(standing, Candidate.model_validate({"source": "", **data}))
         elif kind == "lessons":
-            replayed = len(data["schedule"]["steps"]) if data["schedule"] else 0
+            schedule = data["schedule"] or {}
         elif kind == "confirm":
             confirmed.append(confirmation(data, _evaluated(standing[data["candidate"]], standing)))
         elif kind in ("searched", "limits"):
@@ -145,7 +146,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
         model=run["model"],
         state=state,  # pyright: ignore[reportArgumentType]
         iteration=iteration,
-        iterations=run["settings"]["iterations"] + replayed,
+        iterations=run["settings"]["iterations"] + len(schedule.get("steps", ())),
         evaluations=len(evaluations),
         duplicates=duplicates,
         model_calls=calls,
@@ -156,6 +157,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
         best=best,
         speedup=baseline.latency / best.latency if baseline and best else None,
         confirmations=confirmations,
+        reused=schedule.get("run_id"),
         stop_reason=reason,
         limit=limit,
         lineage=_lineage(best.candidate if best else None, standing),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -182,6 +182,9 @@ class Compilation(Record):
     compiler: str = Field(description="Name and version")
     diagnostics: tuple[Diagnostic, ...] = ()
     artifact: str | None = Field(default=None, description="Digest of the compiled artefact")
+    code: str | None = Field(
+        default=None, description="Digest of machine code and data alone: equal where sources differ in names or layout"
+    )
     facts: dict[str, int] = Field(default_factory=dict, description="Static facts, e.g. text_bytes, stack_bytes")
     seconds: float
 
@@ -363,6 +366,10 @@ class Rewrite(Record):
     summary: str
 
 
+# What is known of a kernel that compiles to this machine code.
+Recall = Callable[[Compilation], Awaitable[Evaluation | None]]
+
+
 class HardwareAdapter(ABC):
     """One target. Methods that run anything are async and cancel cleanly: no process outlives a cancelled call."""
 
@@ -433,10 +440,18 @@ class HardwareAdapter(ABC):
 
     @abstractmethod
     async def evaluate(
-        self, problem: Problem, source: str, *, engine: str | None = None, seed: int = 0, timeout_s: float = 60.0
+        self,
+        problem: Problem,
+        source: str,
+        *,
+        engine: str | None = None,
+        seed: int = 0,
+        timeout_s: float = 60.0,
+        recall: Recall | None = None,
     ) -> Evaluation:
         """Compile, run on several input sets, check, time. `seed` varies the inputs; they also depend on the kernel's
-        digest, so no two kernels see the same data. Raises UsageError, EnvironmentLackError, EngineFailure."""
+        digest, so no two kernels see the same data. `recall` is asked once the kernel is compiled: an evaluation of the
+        same machine code that it knows is the answer. Raises UsageError, EnvironmentLackError, EngineFailure."""
 
     def search_engine(self, name: str) -> EngineStatus:
         """The engine, if a search can be steered by it. Raises UnknownEngineError, UsageError."""

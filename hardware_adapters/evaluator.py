@@ -11,7 +11,15 @@ from typing import NamedTuple
 
 import anyio.to_thread
 
-from .base import Evaluation, HardwareAdapter, Problem, check_source, kernel_identity
+from .base import (
+    Compilation,
+    Evaluation,
+    HardwareAdapter,
+    Problem,
+    check_source,
+    kernel_digest,
+    kernel_identity,
+)
 from .registry import adapter_for
 from .store import EvaluationCache, Home
 
@@ -41,13 +49,26 @@ async def evaluate(
     if not use_cache:
         return await adapter.evaluate(problem, source, engine=engine, seed=seed, timeout_s=timeout_s)
     keys = await anyio.to_thread.run_sync(_keys, adapter, problem, source, engine, seed)
-    found = await anyio.to_thread.run_sync(_recall, home, keys)
+    found = await anyio.to_thread.run_sync(_recall, home, [keys.kernel, keys.exact])
     if found is not None:
         return found.model_copy(update={"cached": True})
-    evaluation = await adapter.evaluate(problem, source, engine=engine, seed=seed, timeout_s=timeout_s)
+
+    async def same_code(compilation: Compilation) -> Evaluation | None:
+        if compilation.code is None:
+            return None
+        known = await anyio.to_thread.run_sync(_recall, home, [keys.of_code(compilation.code)])
+        about = {"kernel": kernel_digest(source), "compilation": compilation, "cached": True}
+        return known.model_copy(update=about) if known is not None else None
+
+    evaluation = await adapter.evaluate(
+        problem, source, engine=engine, seed=seed, timeout_s=timeout_s, recall=same_code
+    )
     if evaluation.verdict != "timed_out" or evaluation.fault is not None:
-        key = keys.kernel if evaluation.passed else keys.exact
-        await anyio.to_thread.run_sync(_remember, home, key, evaluation)
+        wanted = [keys.kernel if evaluation.passed else keys.exact]
+        if evaluation.passed and evaluation.compilation is not None and evaluation.compilation.code is not None:
+            wanted.append(keys.of_code(evaluation.compilation.code))
+        for key in wanted:
+            await anyio.to_thread.run_sync(_remember, home, key, evaluation.model_copy(update={"cached": False}))
     return evaluation
 
 
@@ -67,28 +88,26 @@ def _remember(home: Home, key: str, evaluation: Evaluation) -> None:
 
 
 class _Keys(NamedTuple):
-    """Two keys of one evaluation: of the kernel, however it is laid out, and of the very text.
+    """Keys of one evaluation: of the kernel, however it is laid out, of the very text, and of the machine code.
 
-    A failure is kept under the exact key, because it names lines.
+    A failure is kept under the exact key only, because it names lines.
     """
 
     kernel: str
     exact: str
+    conditions: tuple[object, ...]  # all that an evaluation depends on besides the kernel
+
+    def of_code(self, code: str) -> str:
+        return _digest([*self.conditions, "code", code])
 
 
 def _keys(adapter: HardwareAdapter, problem: Problem, source: str, engine: str | None, seed: int) -> _Keys:
     """Digests of everything an evaluation depends on. Raises UnknownEngineError."""
     chosen = adapter.engine(engine)
-    parts = [
-        problem.digest,
-        kernel_identity(source),
-        chosen.name,
-        chosen.version,
-        adapter.configuration(chosen.name),
-        seed,
-    ]
+    conditions = (problem.digest, chosen.name, chosen.version, adapter.configuration(chosen.name), seed)
+    kernel = [*conditions, kernel_identity(source)]
     text = hashlib.sha256(source.encode()).hexdigest()
-    return _Keys(_digest(parts), _digest([*parts, text]))
+    return _Keys(_digest(kernel), _digest([*kernel, text]), conditions)
 
 
 def _digest(parts: Sequence[object]) -> str:

@@ -42,6 +42,7 @@ Target = Annotated[str | None, typer.Option("--target", help="only this target")
 Iterations = Annotated[int | None, typer.Option("--iterations", min=1)]
 MaxCost = Annotated[float | None, typer.Option("--max-cost", metavar="USD", help="stop before spending more")]
 MaxEvaluations = Annotated[int | None, typer.Option("--max-evaluations", min=1)]
+MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="stop before using more, in and out")]
 Timeout = Annotated[float | None, typer.Option("--timeout", metavar="S", help="wall clock, in seconds")]
 Servers = Annotated[
     list[str] | None, typer.Option("--server", help="URL of an MCP server to use instead of this process")
@@ -75,7 +76,18 @@ def optimize(
     codes: Annotated[int | None, typer.Option("--codes", min=1, help="implementations per plan")] = None,
     beam: Annotated[int | None, typer.Option("--beam", min=1, help="candidates that go on")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="settings by name, e.g. autocomp-gemmini: as published")
+    ] = None,
+    reuse: Annotated[
+        str | None,
+        typer.Option("--reuse", help="schedule to replay first: auto (default: of the nearest run), RUN, none"),
+    ] = None,
+    changed: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="any other setting, e.g. dropout=0.7")
+    ] = None,
     max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
     max_evaluations: MaxEvaluations = None,
     timeout: Timeout = None,
     confirm: Annotated[
@@ -90,10 +102,10 @@ def optimize(
     changes = {
         "engine": engine, "iterations": iterations, "plans": plans, "codes": codes, "beam": beam, "seed": seed,
         "max_cost_usd": max_cost, "max_evaluations": max_evaluations, "timeout_s": timeout,
-        "confirm": confirm, "confirm_top": confirm_top,
+        "max_tokens": max_tokens, "preset": preset, "reuse": reuse, "confirm": confirm, "confirm_top": confirm_top,
     }  # fmt: skip
     changes = {key: value for key, value in changes.items() if value is not None}
-    sys.exit(searching.optimize(problem, source, model, server or [], changes, json))
+    sys.exit(searching.optimize(problem, source, model, server or [], changes, changed or [], json))
 
 
 @app.command(epilog=EPILOG)
@@ -102,6 +114,7 @@ def resume(
     server: Servers = None,
     iterations: Iterations = None,
     max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
     max_evaluations: MaxEvaluations = None,
     timeout: Timeout = None,
     json: Json = False,
@@ -113,7 +126,8 @@ def resume(
     from . import searching
 
     limits = {
-        "iterations": iterations, "max_cost_usd": max_cost, "max_evaluations": max_evaluations, "timeout_s": timeout,
+        "iterations": iterations, "max_cost_usd": max_cost, "max_tokens": max_tokens,
+        "max_evaluations": max_evaluations, "timeout_s": timeout,
     }  # fmt: skip
     limits = {key: value for key, value in limits.items() if value is not None}
     sys.exit(searching.resume(run, server or [], limits, json))

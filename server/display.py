@@ -41,6 +41,7 @@ class Display:
         self._began = clock()
         self._doing = "preparing"
         self._event: SearchEvent | None = None
+        self._note = ""  # which schedule is replayed first
         self._phase = "first kernel"
         self._seen_at = self._began
         self._recent: list[SearchEvent] = []
@@ -75,6 +76,8 @@ class Display:
     def update(self, event: SearchEvent) -> None:
         if event.kind == "candidate":
             self._recent = [*self._recent, event][-RECENT:]
+        if event.kind == "started" and event.message:
+            self._note = event.message
         if event.kind == "best" and event.best:
             self._bests.append(event.best.latency)
         self._phase = event.phase or self._phase
@@ -100,6 +103,8 @@ class Display:
             table.add_row("time", f"{self._clock() - self._began:.0f} s")
             return Group(table)
         table.add_row("run", event.run_id)
+        if self._note:
+            table.add_row("reuse", self._note)
         table.add_row("iteration", f"{event.iteration} of {event.iterations}, {self._phase}")
         limit = f" of {event.max_evaluations}" if event.max_evaluations else ""
         table.add_row("evaluations", f"{event.evaluations}{limit}, {event.model_calls} model calls")
@@ -149,6 +154,8 @@ def _line(event: SearchEvent) -> str:
         best = f"best {event.best.latency:,.0f} {event.best.unit} ({event.baseline.latency / event.best.latency:.2f}x)"
     if event.phase == "confirm":
         return f"[{event.elapsed_s:6.1f} s] confirm: {event.message}"
+    if event.kind == "started" and event.message:
+        best = event.message
     option = f" by {event.option}" if event.kind == "best" and event.option else ""
     return (
         f"[{event.elapsed_s:6.1f} s] {event.kind}: iteration {event.iteration}/{event.iterations}, "

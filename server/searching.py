@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from ..agent.controller import new_run_id, search
@@ -24,15 +25,24 @@ from .display import Display
 from .reading import find_run, status_json, summary_lines
 from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, read_source, run, say
 
-LIMIT_OPTIONS = {"cost": "--max-cost USD", "evaluations": "--max-evaluations N", "time": "--timeout S"}
+LIMIT_OPTIONS = {
+    "cost": "--max-cost USD", "tokens": "--max-tokens N", "evaluations": "--max-evaluations N", "time": "--timeout S",
+}  # fmt: skip
 
 Drive = Callable[[Toolbox, Display, Journal, Path], Awaitable[RunStatus]]
 
 
 def optimize(
-    problem: str, source: Path | None, model: str | None, servers: list[str], changes: dict[str, Any], as_json: bool
+    problem: str,
+    source: Path | None,
+    model: str | None,
+    servers: list[str],
+    changes: dict[str, Any],
+    pairs: list[str],
+    as_json: bool,
 ) -> int:
     def command() -> int:
+        changes.update(_pairs(pairs))
         if not servers:
             _check(problem, changes.get("engine"), changes.get("confirm"))
         spec = model or default_model()
@@ -41,6 +51,9 @@ def optimize(
         elif model is None:
             say(f"model: {spec} (--model chooses another)")
         settings = _settings(lambda: SearchSettings.for_model(spec, **changes))
+        reuse = settings.reuse
+        if reuse not in ("auto", "none"):
+            settings = settings.model_copy(update={"reuse": find_run(Journal(Home().database), reuse)})
         text = read_source(source) if source is not None else None
         run_id = new_run_id()
 
@@ -78,6 +91,21 @@ def resume(run: str, servers: list[str], limits: dict[str, Any], as_json: bool) 
         return _run(row.run_id, row.problem, servers, row.settings.get("engine"), as_json, drive)
 
     return guarded(command, as_json)
+
+
+def _pairs(pairs: list[str]) -> dict[str, Any]:
+    """`--set NAME=VALUE`; the values as YAML reads them. Raises AgentUsageError."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or name not in SearchSettings.model_fields:
+            known = ", ".join(SearchSettings.model_fields)
+            raise AgentUsageError(f"--set {pair!r}: expected NAME=VALUE with one of: {known}")
+        try:
+            found[name] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise AgentUsageError(f"--set {pair!r}: {error}") from error
+    return found
 
 
 def _settings(make: Callable[[], SearchSettings]) -> SearchSettings:

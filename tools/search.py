@@ -163,7 +163,8 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
         settings: Annotated[
             dict[str, Any] | None,
             Field(
-                description="Changes to the defaults: iterations, plans, codes, beam, seed, timeout_s, max_cost_usd …"
+                description="Changes to the defaults: iterations, plans, codes, beam, seed, timeout_s, max_cost_usd, "
+                "preset (autocomp-gemmini, … : as published), reuse (auto, none or a run id) …"
             ),
         ] = None,
     ) -> Annotated[CallToolResult, SearchStatus]:
@@ -181,7 +182,8 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
             if source is not None:
                 check_source(source)
         try:
-            chosen = SearchSettings.for_model(spec, **(settings or {}))
+            with reported():
+                chosen = SearchSettings.for_model(spec, **(settings or {}))
         except ValidationError as error:
             known = ", ".join(SearchSettings.model_fields)
             first = error.errors()[0]

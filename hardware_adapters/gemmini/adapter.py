@@ -19,6 +19,7 @@ from ..base import (
     Problem,
     ProblemSummary,
     Profile,
+    Recall,
     Rewrite,
     UnknownEngineError,
     UsageError,
@@ -153,16 +154,29 @@ class GemminiAdapter(HardwareAdapter):
             return (await compile_kernel(self.home, compiler, source, defines(operator_of(problem.id)))).compilation
 
     async def evaluate(
-        self, problem: Problem, source: str, *, engine: str | None = None, seed: int = 0, timeout_s: float = 60.0
+        self,
+        problem: Problem,
+        source: str,
+        *,
+        engine: str | None = None,
+        seed: int = 0,
+        timeout_s: float = 60.0,
+        recall: Recall | None = None,
     ) -> Evaluation:
         with _disk_is_infrastructure():
             if engine in self._machines:
-                return await self._on(self._machines[engine], problem, source, seed, timeout_s)
-            run = await self._embedded_run(problem, source, engine, seed, timeout_s)
+                return await self._on(self._machines[engine], problem, source, seed, timeout_s, recall)
+            run = await self._embedded_run(problem, source, engine, seed, timeout_s, recall=recall)
         return run.evaluation
 
     async def _on(
-        self, machine: WholeMachine, problem: Problem, source: str, seed: int, timeout_s: float
+        self,
+        machine: WholeMachine,
+        problem: Problem,
+        source: str,
+        seed: int,
+        timeout_s: float,
+        recall: Recall | None,
     ) -> Evaluation:
         from .inputs import generator, input_sets
         from .whole_machine import evaluate_on
@@ -180,8 +194,11 @@ class GemminiAdapter(HardwareAdapter):
         rng = generator(problem.digest, digest, seed)
         compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
         outcome = await evaluate_on(
-            machine, self.home, compiler, problem, operator, lambda: input_sets(operator, rng), source, rng, timeout_s
-        )
+            machine, self.home, compiler, problem, operator, lambda: input_sets(operator, rng), source, rng, timeout_s,
+            recall,
+        )  # fmt: skip
+        if isinstance(outcome, Evaluation):
+            return outcome
         return Evaluation(
             problem=problem.id,
             kernel=digest,
@@ -228,12 +245,13 @@ class GemminiAdapter(HardwareAdapter):
         *,
         profile: bool = False,
         timeline: Path | None = None,
+        recall: Recall | None = None,
     ) -> Run:
         check_source(source)
         if engine not in (None, ENGINE):
             raise UnknownEngineError(str(engine), [ENGINE, *self._machines])
         return await evaluate_on_gemsim(
-            self.home, self._path, problem, source, seed, timeout_s, profile=profile, timeline=timeline
+            self.home, self._path, problem, source, seed, timeout_s, profile=profile, timeline=timeline, recall=recall
         )
 
 

@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from bisect import bisect_right
 from pathlib import Path
+from typing import NamedTuple
+
+
+class Section(NamedTuple):
+    offset: int  # in the file
+    size: int  # bytes
+
+
+def read_sections(program: bytes) -> dict[str, Section]:
+    """The sections of a linked program by name."""
+    # Read by hand: importing a general ELF library would take as long as the compilation itself.
+    (table,) = struct.unpack_from("<Q", program, 0x28)
+    entry, count, names = struct.unpack_from("<HHH", program, 0x3A)
+    headers = [struct.unpack_from("<I20xQQ", program, table + entry * number) for number in range(count)]
+    found: dict[str, Section] = {}
+    for name, offset, size in headers:
+        start = headers[names][1] + name
+        found[program[start : program.index(b"\0", start)].decode()] = Section(offset, size)
+    return found
+
+
+def code_digest(program: bytes) -> str:
+    """Of machine code, constants and initial values: what the debug information says is left out."""
+    found = read_sections(program)
+    digest = hashlib.sha256()
+    for name in (".text", ".rodata", ".data"):
+        offset, size = found.get(name, Section(0, 0))
+        digest.update(f"{name} {size}\0".encode() + program[offset : offset + size])
+    digest.update(f".bss {found.get('.bss', Section(0, 0)).size}".encode())
+    return digest.hexdigest()
 
 
 def section_bytes(program: bytes) -> dict[str, int]:
     """Bytes of code, constants and variables of a linked program."""
-    # Read by hand: importing a general ELF library would take as long as the compilation itself.
-    (table,) = struct.unpack_from("<Q", program, 0x28)
-    entry, count, names = struct.unpack_from("<HHH", program, 0x3A)
-    sections = [struct.unpack_from("<I20xQQ", program, table + entry * number) for number in range(count)]
-    size = {".text": 0, ".rodata": 0, ".data": 0, ".bss": 0}
-    for name, _, section_bytes in sections:
-        start = sections[names][1] + name
-        size[program[start : program.index(b"\0", start)].decode()] = section_bytes
+    found = read_sections(program)
+    size = {name: found.get(name, Section(0, 0)).size for name in (".text", ".rodata", ".data", ".bss")}
     return {
         "text_bytes": size[".text"],
         "constant_bytes": size[".rodata"],

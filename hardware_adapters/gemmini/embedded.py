@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import anyio
 import anyio.to_thread
 
-from ..base import EnvironmentLackError, Evaluation, Problem, kernel_digest
+from ..base import EnvironmentLackError, Evaluation, Problem, Recall, kernel_digest
 from ..store import Home
 from . import gemsim
 from .families import operator_of
@@ -43,6 +43,7 @@ async def evaluate_on_gemsim(
     *,
     profile: bool,
     timeline: Path | None,
+    recall: Recall | None = None,
 ) -> Run:
     """`path` replaces PATH in the search for a compiler; `timeline` is a file to write.
 
@@ -80,6 +81,8 @@ async def evaluate_on_gemsim(
 
     if compiled.program is None:
         return Run(concluded(not_compiled(compiled)))
+    if recall is not None and (known := await recall(compiled.compilation)) is not None:
+        return Run(known)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="autocomp-gemsim-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)

@@ -14,6 +14,7 @@ from ..base import Compilation, Diagnostic, EngineFailure, EnvironmentLackError,
 from ..process import Finished, Limits, minimal_environment, run
 from ..store import Home, locked
 from ..toolchain import Compiler, parse_diagnostics, source_digest, version_of, zig_binary
+from .debug_info import code_digest, section_bytes
 from .screen import refused_assembly, refused_source
 
 HERE = Path(__file__).parent
@@ -119,12 +120,14 @@ async def compile_kernel(
             return failed(*said, *(_link_errors(second, assembly) or _unexplained(second)))
         program = (build.folder / "kernel.elf").read_bytes()
         facts = _facts(program, assembly, build.folder / "kernel.su")
+        code = code_digest(program)
     digest = home.keep(program, ".elf")
     compilation = Compilation(
         ok=True,
         compiler=compiler.title,
         diagnostics=said,
         artifact=digest,
+        code=code,
         facts=facts,
         seconds=time.monotonic() - started,
     )
@@ -226,8 +229,6 @@ def _link_errors(result: Finished, assembly: str) -> tuple[Diagnostic, ...]:
 
 
 def _facts(program: bytes, assembly: str, stack_use: Path) -> dict[str, int]:
-    from .debug_info import section_bytes
-
     facts = section_bytes(program)
     facts["gemmini_instructions"] = len(re.findall(r"^\s*\.insn\s+r\s+(?:0x7b|123),", assembly, re.MULTILINE))
     if stack_use.exists() and (match := _STACK_USE.search(stack_use.read_text(errors="replace"))):

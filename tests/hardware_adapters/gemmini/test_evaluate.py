@@ -5,7 +5,13 @@ from pathlib import Path
 
 import anyio
 import pytest
-from autocomp_mcp.hardware_adapters.base import EngineFailure, Evaluation, InvalidSourceError, UnknownEngineError
+from autocomp_mcp.hardware_adapters.base import (
+    EngineFailure,
+    Evaluation,
+    InvalidSourceError,
+    UnknownEngineError,
+    kernel_digest,
+)
 from autocomp_mcp.hardware_adapters.evaluator import evaluate
 from autocomp_mcp.hardware_adapters.gemmini import embedded
 from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
@@ -359,6 +365,27 @@ def test_a_result_is_remembered(home: Home) -> None:
     assert again.model_copy(update={"cached": False}) == first
     assert not anyio.run(lambda: ask(KERNEL, seed=1)).cached
     assert not anyio.run(lambda: ask(KERNEL, use_cache=False)).cached
+
+
+def test_sources_with_the_same_machine_code_are_simulated_once(home: Home) -> None:
+    async def ask(source: str) -> Evaluation:
+        return await evaluate(PROBLEM, source, home=home)
+
+    first = anyio.run(ask, KERNEL)
+    assert "config_st(N);" in KERNEL
+    renamed = KERNEL.replace("config_st(N);", "const int stride_of_c = N;\n  config_st(stride_of_c);")
+    twin = anyio.run(ask, renamed)
+    assert twin.cached and twin.passed
+    assert twin.kernel == kernel_digest(renamed) != first.kernel
+    assert twin.compilation is not None and first.compilation is not None
+    assert twin.compilation.code == first.compilation.code
+    assert (twin.latency, twin.verdict) == (first.latency, first.verdict)
+    other = anyio.run(ask, KERNEL.replace("config_st(N);", "config_st(N);\n  config_st(N);"))
+    assert not other.cached and other.compilation is not None
+    assert other.compilation.code != first.compilation.code
+    broken = "int solution(void) { return 0; }\n"
+    assert not anyio.run(ask, broken).cached
+    assert not anyio.run(ask, broken.replace("0", "1 - 1")).cached, "what fails is judged by its own text"
 
 
 def test_a_failure_is_remembered_for_the_very_text_only(home: Home) -> None:

@@ -1,341 +1,98 @@
-"""The contract every target keeps, and the result types that flow through the house.
+"""The contract every target keeps, and in one place all the types and errors that it speaks of.
 
-Nothing here knows a target. Every type is a pydantic model that travels unchanged through
-MCP as structured content, so a field's description is written for the model that reads it.
-`None` always means "not known", never zero.
+Nothing here knows a target. The rooms above import from this module and from no other of its neighbours.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
-
-Verdict = Literal["passed", "compile_error", "wrong_result", "crashed", "timed_out", "rejected"]
-LatencySource = Literal["estimated", "measured"]
-MAX_SOURCE_BYTES = 512 * 1024
-
-
-class Record(BaseModel):
-    """Base of all result types: immutable, and tolerant of fields a newer server adds."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-# ---------------------------------------------------------------- errors
-
-
-class AdapterError(Exception):
-    """Anything an adapter refuses or cannot do; the message says what to do next."""
-
-
-class UsageError(AdapterError):
-    """The caller's mistake: the same call will fail again until its arguments change."""
-
-
-class UnknownProblemError(UsageError):
-    def __init__(self, problem: str, hint: str) -> None:
-        super().__init__(f"unknown problem {problem!r}: {hint}")
-        self.problem = problem
-
-
-class UnknownEngineError(UsageError):
-    def __init__(self, engine: str, known: Sequence[str]) -> None:
-        super().__init__(f"unknown engine {engine!r}; this target has: {', '.join(known)}")
-        self.engine = engine
-
-
-class InvalidSourceError(UsageError):
-    """The source is empty, too long, or not text: refused before anything runs."""
-
-
-class EnvironmentLackError(AdapterError):
-    """This machine lacks what was asked for (a compiler, a tool, a device)."""
-
-
-class EngineFailure(AdapterError):
-    """The infrastructure failed, not the candidate; never recorded against a kernel."""
-
-
-# ---------------------------------------------------------------- problems and kernels
-
-
-class Tensor(Record):
-    """One argument of a kernel, row-major."""
-
-    name: str
-    role: Literal["input", "output"]
-    shape: tuple[int, ...]
-    dtype: str = Field(description="NumPy name of the element type, e.g. int8")
-
-
-class Work(Record):
-    """What must be done whatever the schedule; bytes count every operand once."""
-
-    macs: int
-    bytes_in: int
-    bytes_out: int
-
-
-class Bound(Record):
-    """The least latency the hardware allows (roofline), and where the number comes from."""
-
-    value: float
-    unit: str
-    reason: str = Field(description="e.g. '134217728 MACs / 256 per cycle'")
-
-
-class ProblemSummary(Record):
-    id: str
-    target: str
-    family: str = Field(description="Operator family, e.g. gemm")
-    title: str
-
-
-class Problem(ProblemSummary):
-    """What must be computed, exactly enough to write a kernel for it."""
-
-    dims: dict[str, int]
-    tensors: tuple[Tensor, ...] = Field(description="Arguments of the kernel, in order")
-    signature: str = Field(description="The entry point a kernel must define")
-    semantics: str = Field(description="The result, as a formula with rounding and saturation")
-    inputs: str = Field(description="How input sets are drawn")
-    tolerance: str
-    work: Work
-    bound: Bound
-    rules: tuple[str, ...] = Field(description="What a kernel for this target must keep to")
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def digest(self) -> str:
-        """Identity of the problem: changes whenever an evaluation could come out differently."""
-        text = self.model_dump_json(include={"id", "dims", "tensors", "signature", "semantics", "tolerance"})
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-_COMMENTS = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|//[^\n]*|/\*.*?\*/", re.DOTALL)
-
-
-def _without_comments(source: str) -> str:
-    return _COMMENTS.sub(lambda m: m[0] if m[0][0] in "\"'" else " ", source)
-
-
-def normalise_source(source: str) -> str:
-    """C-like source without comments and insignificant white space: what makes two kernels the same text."""
-    bare = _without_comments(source.replace("\r\n", "\n"))
-    return "\n".join(" ".join(line.split()) for line in bare.split("\n") if line.strip())
-
-
-def kernel_digest(source: str) -> str:
-    """A kernel's name: SHA-256 of its normalised source, 16 hex digits; see `kernel_identity` for comparing."""
-    return hashlib.sha256(normalise_source(source).encode()).hexdigest()[:16]
-
-
-# Lines that are joined, or ended, where `normalise_source` does not see it: a comment may go on, or end earlier.
-_JOINED_LINES = re.compile(r"\\\s*\n|\?\?/|\r(?!\n)")
-# In text without comments: literals, whose white space counts, and what is white space to Python but not to C.
-_COUNTED_LAYOUT = re.compile(r"__LINE__|^(?![ \t]*#[ \t]*include)[^\n]*\"|'|[^\S \t\n\r\f\v]", re.MULTILINE)
-
-
-def kernel_identity(source: str) -> str:
-    """What two sources share when they are one kernel: `kernel_digest`, or the digest of the very text (16 hex digits)
-    where layout can change the meaning. Results of one may be taken for the other."""
-    bare = _without_comments(source)
-    if _JOINED_LINES.search(source) or _COUNTED_LAYOUT.search(bare):
-        return hashlib.sha256(source.encode()).hexdigest()[:16]
-    return kernel_digest(source)
-
-
-def check_source(source: str) -> None:
-    """Refuse what no compiler should see. Raises InvalidSourceError."""
-    if not source.strip():
-        raise InvalidSourceError("the source is empty: pass the kernel's full text")
-    try:
-        size = len(source.encode())
-    except UnicodeEncodeError as error:  # JSON can hold half of a UTF-16 pair, which is no character
-        line = source.count("\n", 0, error.start) + 1
-        found = ascii(source[error.start])
-        raise InvalidSourceError(f"line {line} of the source holds {found}, which is no character") from error
-    if size > MAX_SOURCE_BYTES:
-        raise InvalidSourceError(f"the source has {size} bytes; at most {MAX_SOURCE_BYTES} are taken")
-    if "\x00" in source:
-        raise InvalidSourceError("the source contains a NUL byte")
-
-
-# ---------------------------------------------------------------- compile, evaluate
-
-
-class Diagnostic(Record):
-    severity: Literal["error", "warning", "note"]
-    message: str
-    line: int | None = None
-    column: int | None = None
-
-
-class Compilation(Record):
-    ok: bool
-    compiler: str = Field(description="Name and version")
-    diagnostics: tuple[Diagnostic, ...] = ()
-    artifact: str | None = Field(default=None, description="Digest of the compiled artefact")
-    code: str | None = Field(
-        default=None, description="Digest of machine code and data alone: equal where sources differ in names or layout"
-    )
-    facts: dict[str, int] = Field(default_factory=dict, description="Static facts, e.g. text_bytes, stack_bytes")
-    seconds: float
-
-
-class Latency(Record):
-    value: float
-    unit: str = Field(description="cycles, ns, us, or instructions: never compared with one another")
-    statistic: str = Field(description="What was timed, e.g. 'first call, cold memory'")
-    spread: float | None = Field(
-        default=None, description="Interquartile range in the same unit; None for one deterministic run"
-    )
-    error_percent: float | None = Field(default=None, description="For estimates: the engine's stated median error")
-
-
-class Fault(Record):
-    """Why a kernel was stopped: what it did, where."""
-
-    kind: str = Field(description="e.g. illegal_address, limit_exceeded, uninitialised_read, endless_loop")
-    message: str
-    instruction: str | None = None
-    line: int | None = Field(
-        default=None, description="Line of the kernel's source, where the debug information tells it"
-    )
-    call: int | None = Field(default=None, description="Which call of the kernel, from 1")
-
-
-class Mismatch(Record):
-    output: str
-    index: tuple[int, ...]
-    got: float | None = Field(description="None: infinite, or not a number")
-    expected: float
-
-    @property
-    def text(self) -> str:
-        found = "no finite number" if self.got is None else f"{self.got:g}"
-        return f"{self.output}{list(self.index)}: got {found}, expected {self.expected:g}"
-
-
-class Evaluation(Record):
-    """The verdict on one kernel, and its latency if it passed."""
-
-    problem: str
-    kernel: str = Field(description="Digest of the normalised source")
-    verdict: Verdict
-    message: str = Field(description="One sentence: why, and what to do about it")
-    engine: str
-    engine_version: str
-    source: LatencySource
-    latency: Latency | None = None
-    warm_latency: Latency | None = Field(default=None, description="The second call, caches warm")
-    utilisation: float | None = Field(default=None, description="Bound / latency, 0 to 1")
-    compilation: Compilation | None = None
-    fault: Fault | None = None
-    mismatches: tuple[Mismatch, ...] = Field(default=(), description="The first few wrong elements")
-    wrong_elements: int | None = None
-    input_sets: tuple[str, ...] = ()
-    seed: int
-    counters: dict[str, int | None] = Field(default_factory=dict)
-    seconds: dict[str, float] = Field(default_factory=dict, description="Wall clock of compile, simulate, check")
-    log: str | None = Field(default=None, description="File with what the engine printed, where it is kept")
-    cached: bool = False
-
-    @property
-    def passed(self) -> bool:
-        return self.verdict == "passed"
-
-
-# ---------------------------------------------------------------- profile
-
-
-class UnitTime(Record):
-    unit: str
-    busy: int = Field(description="Cycles this unit worked")
-    share: float = Field(description="busy / total, 0 to 1")
-
-
-class Stall(Record):
-    """Cycles in which the main compute unit did not work, by cause; causes do not overlap."""
-
-    cause: str
-    cycles: int
-    share: float
-
-
-class LineCost(Record):
-    line: int
-    cycles: int = Field(description="CPU cycles spent on this source line, stalls included")
-    text: str
-
-
-class Bottleneck(Record):
-    """Computed from the counters by fixed rules, never asked of a model."""
-
-    id: str = Field(description="Stable id that menu options name as trigger, e.g. bank_conflict")
-    explanation: str
-    evidence: dict[str, float] = Field(default_factory=dict)
-
-
-class Traffic(Record):
-    tensor: str
-    bytes_moved: int
-    bytes_needed: int
-    reloads: float = Field(description="bytes_moved / bytes_needed")
-    reuse: float | None = Field(default=None, description="Multiply-accumulates per element moved; for matmul operands")
-
-
-class Occupancy(Record):
-    """How much of a local memory holds rows that were written and are still to be read, over the call."""
-
-    memory: str
-    capacity: int = Field(description="Rows")
-    peak: int = Field(description="Largest of the averages below")
-    interval: int = Field(description="Cycles that each average covers, from the call's start; the last may be shorter")
-    live: tuple[int, ...] = Field(description="Average rows live in each interval")
-
-
-class Roofline(Record):
-    """What memory traffic alone would allow. Units of work are multiply-accumulates (MACs)."""
-
-    intensity: float = Field(description="MACs per byte moved between memory and accelerator")
-    ridge: float = Field(description="Intensity from which on the array is the limit, not its memory port")
-    dram_intensity: float | None = Field(default=None, description="MACs per byte fetched from DRAM")
-    dram_ridge: float | None = Field(default=None, description="The same for DRAM bandwidth")
-    attainable: float = Field(description="MACs per cycle that the traffic allows, at most the array's peak")
-    achieved: float = Field(description="MACs per cycle")
-    bound: Literal["array", "port", "dram"] = Field(description="Which of the three limits at this traffic")
-
-
-class Profile(Record):
-    problem: str
-    kernel: str
-    engine: str
-    engine_version: str
-    source: LatencySource
-    latency: Latency
-    utilisation: float
-    counters: dict[str, int | None]
-    units: tuple[UnitTime, ...]
-    stalls: tuple[Stall, ...]
-    bottlenecks: tuple[Bottleneck, ...] = Field(description="Most costly first")
-    commands: dict[str, int] = Field(default_factory=dict, description="Commands issued, by type; none: left out")
-    traffic: tuple[Traffic, ...] = ()
-    roofline: Roofline | None = None
-    occupancy: tuple[Occupancy, ...] = ()
-    lines: tuple[LineCost, ...] = Field(default=(), description="Most costly source lines first")
-    timeline: str | None = Field(
-        default=None, description="File with the timeline (Chrome/Perfetto JSON), if asked for"
-    )
-
-
-# ---------------------------------------------------------------- engines and targets
+from pydantic import Field
+
+from .errors import (
+    AdapterError,
+    EngineFailure,
+    EnvironmentLackError,
+    InvalidSourceError,
+    UnknownEngineError,
+    UnknownProblemError,
+    UsageError,
+)
+from .kernel_source import (
+    MAX_SOURCE_BYTES,
+    check_source,
+    kernel_digest,
+    kernel_identity,
+    normalise_source,
+)
+from .results import (
+    Bottleneck,
+    Bound,
+    Compilation,
+    Diagnostic,
+    Evaluation,
+    Fault,
+    Latency,
+    LatencySource,
+    LineCost,
+    Mismatch,
+    Occupancy,
+    Problem,
+    ProblemSummary,
+    Profile,
+    Record,
+    Roofline,
+    Stall,
+    Tensor,
+    Traffic,
+    UnitTime,
+    Verdict,
+    Work,
+)
+
+__all__ = [
+    "MAX_SOURCE_BYTES",
+    "AdapterError",
+    "Bottleneck",
+    "Bound",
+    "Compilation",
+    "Diagnostic",
+    "EngineFailure",
+    "EngineStatus",
+    "EnvironmentLackError",
+    "Evaluation",
+    "Fault",
+    "HardwareAdapter",
+    "InvalidSourceError",
+    "Latency",
+    "LatencySource",
+    "LineCost",
+    "Mismatch",
+    "Occupancy",
+    "Problem",
+    "ProblemSummary",
+    "Profile",
+    "Record",
+    "Rewrite",
+    "Roofline",
+    "Stall",
+    "TargetStatus",
+    "Tensor",
+    "Traffic",
+    "UnitTime",
+    "UnknownEngineError",
+    "UnknownProblemError",
+    "UsageError",
+    "Verdict",
+    "Work",
+    "check_source",
+    "kernel_digest",
+    "kernel_identity",
+    "normalise_source",
+]
 
 
 class EngineStatus(Record):

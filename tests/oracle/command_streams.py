@@ -16,7 +16,7 @@ import numpy as np
 from gemmini_isa import DEFAULT, Array, Buffer, Command
 from gemmini_oracle import GemminiOracle
 from stream_features import FEATURES
-from stream_layout import INPUT, INPUT_BYTES, OUTPUT, OUTPUT_BYTES
+from stream_layout import INPUT, INPUT_BYTES, OUTPUT, OUTPUT_BYTES, POISON
 from stream_maker import Maker
 
 __all__ = ["FEATURES", "INPUT_BYTES", "OUTPUT_BYTES", "Stream", "make_stream"]
@@ -28,22 +28,27 @@ class Stream(NamedTuple):
     prologue: int  # commands of the fixed beginning and end
     epilogue: int
     array: Array
+    output: np.ndarray | None = None  # what making it left in the output buffer
 
     def table(self) -> bytes:
         """What the replaying kernel reads: a count and three words per command."""
         words = [len(self.commands), *(word for command in self.commands for word in command)]
         return struct.pack(f"<{len(words)}Q", *words)
 
-    def expected(self, poison: int) -> np.ndarray:
-        """The output buffer after the stream, if it held `poison` before."""
-        out = np.full(OUTPUT_BYTES, poison, np.uint8)
+    def expected(self) -> np.ndarray:
+        """The output buffer after the stream, if it was full of POISON before."""
+        return self.replayed() if self.output is None else self.output
+
+    def replayed(self) -> np.ndarray:
+        """The same from a new oracle, which sees nothing but the commands."""
+        out = np.full(OUTPUT_BYTES, POISON, np.uint8)
         GemminiOracle([Buffer(INPUT, self.data.copy()), Buffer(OUTPUT, out)], self.array).run(self.commands)
         return out
 
     def prefix(self, length: int) -> Stream:
         """The first commands and the final stores: for finding the command that goes wrong."""
         commands = [*self.commands[: self.prologue + length], *self.commands[-self.epilogue :]]
-        return self._replace(commands=commands)
+        return self._replace(commands=commands, output=None)
 
     @property
     def length(self) -> int:
@@ -57,4 +62,4 @@ def make_stream(seed: int, length: int, features: Collection[str] = (), array: A
     feature that FEATURES lacks.
     """
     maker = Maker(random.Random(seed), features, array)
-    return Stream(*maker.stream(length), array)
+    return Stream(*maker.stream(length), array, maker.output)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gemmini_conv_fields import FIELDS, RUN, decode
@@ -45,6 +45,9 @@ class ConvLoop:
     settings: dict[int, tuple[int, int]] = field(default_factory=dict)
     runs: int = 0
     accumulator_half: int = 0
+
+    def copy(self) -> ConvLoop:
+        return replace(self, settings=self.settings.copy())
 
     def takes(self, funct: int) -> bool:
         return LOOP_CONV <= funct <= CONV_6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -50,15 +51,15 @@ class Array:
     scratchpad_rows: int = 16384
     accumulator_rows: int = 1024
 
-    @property
+    @cached_property
     def element(self) -> np.dtype:
         return np.dtype(np.float32 if self.floating else np.int8)
 
-    @property
+    @cached_property
     def sum(self) -> np.dtype:
         return np.dtype(np.float32 if self.floating else np.int32)
 
-    @property
+    @cached_property
     def blocks(self) -> int:
         """The most blocks of `dim` columns that one mvin or mvout moves."""
         return max(1, DMA_BYTES // (self.dim * self.element.itemsize))
@@ -116,6 +117,6 @@ def signed(word: int) -> int:
     return (word & 0xFFFFFFFF) - ((word & 0x80000000) << 1)
 
 
-def require(condition: bool, message: str) -> None:
+def require(condition: bool, *message: object) -> None:
     if not condition:
-        raise IllegalCommand(message)
+        raise IllegalCommand(" ".join(map(str, message)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gemmini_isa import (
@@ -59,6 +59,9 @@ class MatmulLoop:
     settings: dict[int, tuple[int, int]] = field(default_factory=dict)
     runs: int = 0
     accumulator_half: int = 0
+
+    def copy(self) -> MatmulLoop:
+        return replace(self, settings=self.settings.copy())
 
     def takes(self, funct: int) -> bool:
         return LOOP_WS <= funct <= LOOP_STRIDES_DC

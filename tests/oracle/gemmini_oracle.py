@@ -41,7 +41,7 @@ from gemmini_isa import (
     require,
 )
 from gemmini_loop import MatmulLoop
-from gemmini_memory import Memories
+from gemmini_memory import Memories, Rows
 from gemmini_store import Store
 
 __all__ = ["Buffer", "Command", "GemminiOracle", "IllegalCommand"]
@@ -82,6 +82,12 @@ class GemminiOracle(Memories):
         self.read_out = False  # OS: the partial sums have gone to C
         self.matmul_loop = MatmulLoop(array)
         self.conv_loop = ConvLoop(array)
+
+    def copy(self) -> GemminiOracle:
+        twin = super().copy()
+        twin.loads, twin.store = self.loads.copy(), self.store.copy()
+        twin.matmul_loop, twin.conv_loop = self.matmul_loop.copy(), self.conv_loop.copy()
+        return twin
 
     def run(self, commands: list[Command]) -> None:
         for command in commands:
@@ -151,25 +157,26 @@ class GemminiOracle(Memories):
         if number not in self.loads:
             raise IllegalCommand("mvin before config_ld")
         load = self.loads[number]
-        require(1 <= to.rows <= array.dim and 1 <= to.cols <= array.blocks * array.dim, f"mvin {to}")
+        require(1 <= to.rows <= array.dim and 1 <= to.cols <= array.blocks * array.dim, "mvin", to)
         require(load.block_stride >= to.rows, "block stride below rows")
         require(to.in_accumulator or not to.address >> 26, "flags on a scratchpad address")
         require(load.repeats == 1 or (not to.in_accumulator and load.repeats * to.cols <= array.dim), "pixel repeats")
         wide = to.in_accumulator and not load.shrunk
         kind = array.sum if wide else array.element
-        for r in range(to.rows):
-            if rs1 == 0:
-                values = np.zeros(to.cols, kind)
-            else:
-                values = self.dram(rs1 + r * load.stride, to.cols * kind.itemsize).view(kind)
-                if array.floating or not wide:  # integer accumulator loads have no scaler
-                    values = scaled(values, load.scale, array)
-            values = values.astype(array.sum if to.in_accumulator else array.element)
-            for block in range(0, to.cols, array.dim):
-                row = (to.address & 0x1FFFFFFF) + block // array.dim * load.block_stride + r
-                part = values[block : block + array.dim]
-                self.write(to.in_accumulator, row, part, bool(to.address & ACCUMULATE))
-                self.repeat(row, part, load.repeats)
+        if rs1 == 0:
+            values = np.zeros((to.rows, to.cols), kind)
+        else:
+            values = self.dram_rows(rs1, to.rows, to.cols * kind.itemsize, load.stride).view(kind)
+            if array.floating or not wide:  # integer accumulator loads have no scaler
+                values = scaled(values, load.scale, array)
+        values = values.astype(array.sum if to.in_accumulator else array.element)
+        for block in range(0, to.cols, array.dim):
+            row = (to.address & 0x1FFFFFFF) + block // array.dim * load.block_stride
+            part = values[:, block : block + array.dim]
+            self.write(Rows(to.in_accumulator, row, to.rows), part, bool(to.address & ACCUMULATE))
+            if load.repeats > 1:
+                for r in range(to.rows):
+                    self.repeat(row + r, part[r], load.repeats)
 
     def repeat(self, row: int, values: np.ndarray, repeats: int) -> None:
         """Pixel repeats: copies one row up and one pixel to the right each.
@@ -180,7 +187,7 @@ class GemminiOracle(Memories):
         floor = half if row >= half else 0
         for n in range(1, repeats):
             if row - n >= floor:
-                self.write(False, row - n, values, column=n * len(values))
+                self.write(Rows(False, row - n, 1), values[np.newaxis], column=n * len(values))
 
     def mvout(self, rs1: int, rs2: int) -> None:
         array, source, store = self.array, Operand.of(rs2), self.store
@@ -192,23 +199,20 @@ class GemminiOracle(Memories):
             fits = source.cols <= array.dim and source.norm_command == RESET and plain and not store.pooling.stride
             require(fits, "full-width mvout")
         if store.pooling.stride:
-            require(plain and source.norm_command == RESET and 1 <= source.cols <= array.dim, f"pooling mvout {source}")
+            require(plain and source.norm_command == RESET and 1 <= source.cols <= array.dim, "pooling mvout", source)
             return self.pool(rs1, source)
-        require(1 <= source.rows <= array.dim and 1 <= source.cols <= array.blocks * array.dim, f"mvout {source}")
-        for r in range(source.rows):
-            blocks = [
-                self.read(source.in_accumulator, source.row + block + r, min(array.dim, source.cols - block))
-                for block in range(0, source.cols, array.dim)
-            ]
-            if source.in_accumulator:
-                for n, block in enumerate(blocks):
-                    store.normalise(block, source.norm_command, n == len(blocks) - 1)
-                if source.norm_command != RESET:
-                    continue
-                if not source.full_width:
-                    blocks = [store.outputs(block) for block in blocks]
-            row = np.concatenate(blocks)
-            self.dram(rs1 + r * store.stride, row.nbytes)[:] = row.view(np.uint8)
+        require(1 <= source.rows <= array.dim and 1 <= source.cols <= array.blocks * array.dim, "mvout", source)
+        blocks = [
+            self.read(Rows(source.in_accumulator, source.row + block, source.rows), min(array.dim, source.cols - block))
+            for block in range(0, source.cols, array.dim)
+        ]
+        if source.in_accumulator:
+            store.normalise(blocks, source.norm_command)
+            if source.norm_command != RESET:
+                return None
+            if not source.full_width:
+                blocks = [store.outputs(block) for block in blocks]
+        self.dram_write(rs1, np.concatenate(blocks, axis=1), store.stride)
         return None
 
     def pool(self, rs1: int, source: Operand) -> None:
@@ -216,16 +220,17 @@ class GemminiOracle(Memories):
         require(p.size > 0, "pooling window of 0")
         for porow in range(p.porows):
             for pocol in range(p.pocols):
-                best = np.full(source.cols, -np.inf if self.array.floating else -128, self.array.element)
+                best = np.full((1, source.cols), -np.inf if self.array.floating else -128, self.array.element)
                 for window in range(p.size * p.size):
                     orow = porow * p.stride + window // p.size - p.upad
                     ocol = pocol * p.stride + window % p.size - p.lpad
-                    values = np.zeros(source.cols, self.array.element)  # padding counts as 0
+                    values = np.zeros((1, source.cols), self.array.element)  # padding counts as 0
                     if 0 <= orow < p.orows and 0 <= ocol < p.ocols:
-                        values = self.read(source.in_accumulator, source.row + orow * p.ocols + ocol, source.cols)
+                        row = Rows(source.in_accumulator, source.row + orow * p.ocols + ocol, 1)
+                        values = self.read(row, source.cols)
                         values = self.store.outputs(values) if source.in_accumulator else values
                     best = np.where(values > best, values, best)  # of two zeros the first
-                self.dram(rs1 + (porow * p.out_dim + pocol) * stride, best.nbytes)[:] = best.view(np.uint8)
+                self.dram_write(rs1 + (porow * p.out_dim + pocol) * stride, best, 0)
 
     # ------------------------------------------------------------ products
 
@@ -237,7 +242,7 @@ class GemminiOracle(Memories):
             raise IllegalCommand(_CONFIGURED)
         e = self.execute
         (loaded, c), self.preloaded = self.preloaded, None
-        require(max(c.rows, c.cols) <= self.array.dim, f"C {c}")
+        require(max(c.rows, c.cols) <= self.array.dim, "C", c)
         if fresh:
             self.stationary = self.operand(loaded, 1, e.dataflow == WS and e.b_transpose).astype(self.array.sum)
             self.read_out = False
@@ -275,11 +280,9 @@ class GemminiOracle(Memories):
             result = np.clip(result, -128, 127)  # WS: sys_shift does not apply, in the RTL and in the functional model
         if not c.in_accumulator and e.relu:
             result = rectified(result)
-        for r in range(c.rows):
-            row = (c.address & 0x1FFFFFFF) + r * e.c_stride
-            self.write(
-                c.in_accumulator, row, result[r, : c.cols], bool(c.address & ACCUMULATOR and c.address & ACCUMULATE)
-            )
+        rows = Rows(c.in_accumulator, c.address & 0x1FFFFFFF, c.rows, e.c_stride)
+        accumulate = bool(c.address & ACCUMULATOR and c.address & ACCUMULATE)
+        self.write(rows, result[: c.rows, : c.cols], accumulate)
 
     def operand(self, at: Operand, stride: int, transposed: bool) -> np.ndarray:
         """A DIM x DIM matrix, zero beyond the logical matrix's rows and columns; all zero for the garbage address."""
@@ -288,8 +291,7 @@ class GemminiOracle(Memories):
         if at.address == GARBAGE:
             return matrix
         require(not at.address >> 26, "operands come from the scratchpad")
-        require(max(at.rows, at.cols) <= dim, f"operand {at}")
+        require(max(at.rows, at.cols) <= dim, "operand", at)
         rows, cols = (at.cols, at.rows) if transposed else (at.rows, at.cols)  # as they lie
-        for r in range(rows):
-            matrix[r, :cols] = self.read(False, at.address + r * stride, cols)
+        matrix[:rows, :cols] = self.read(Rows(False, at.address, rows, stride), cols)
         return matrix.T if transposed else matrix

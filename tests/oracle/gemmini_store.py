@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 import numpy as np
@@ -82,6 +82,9 @@ class Store:
     stat_id: int | None = None
     statistics: list[Statistics] = field(default_factory=lambda: [Statistics() for _ in range(STAT_IDS)])
 
+    def copy(self) -> Store:
+        return replace(self, statistics=[Statistics(**vars(s)) for s in self.statistics])
+
     def configure(self, rs1: int, rs2: int) -> None:
         self.stride = rs2 & 0xFFFFFFFF
         activation = bits(rs1, 3, 2)
@@ -145,15 +148,21 @@ class Store:
             raise_unset("qln2, qln2_inv")
         return iexp(wrap32(values.astype(np.int64) - maximum), qb, qc, self.qln2, self.qln2_inv)
 
-    def normalise(self, values: np.ndarray, command: int, last: bool) -> None:
-        """The statistics of one block of one row; only RESET writes the row to DRAM."""
+    def normalise(self, blocks: list[np.ndarray], command: int) -> None:
+        """The statistics of rows, their blocks of columns side by side; only RESET writes the rows to DRAM."""
+        if command == RESET:
+            self.current.reset = True
+            return
+        for r in range(len(blocks[0])):
+            for n, block in enumerate(blocks):
+                self._block(block[r], command, n == len(blocks) - 1)
+
+    def _block(self, values: np.ndarray, command: int, last: bool) -> None:
         command = command if last else UNFINISHED.get(command, command)
         s = self.current
         if s.reset:
             s.sum, s.count, s.running_max = 0, 0, _LOWEST
-        s.reset = command in (RESET, MEAN, INV_STDDEV)
-        if command == RESET:
-            return
+        s.reset = command in (MEAN, INV_STDDEV)
         values = values.astype(np.int64)
         if command in (SUM, MEAN):
             self._add(values)

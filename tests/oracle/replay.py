@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from gemmini_isa import ARRAYS, DEFAULT, Array
 SIMULATED_FEATURES: frozenset[str] = frozenset(FEATURES)
 SIMULATED_ARRAYS: tuple[Array, ...] = ARRAYS
 
-POISON = 0xA5  # what gemsim fills outputs with before the first call
 CASES_PER_JOB = 32
 
 REPLAY = """
@@ -60,38 +60,41 @@ def replay(gemsim: Path, kernel: Path, streams: Sequence[Stream], folder: Path) 
     return [results[n] for n in range(len(streams))]
 
 
-def _job(gemsim: Path, kernel: Path, streams: Sequence[Stream], array: Array, folder: Path) -> list[np.ndarray | str]:
-    job = [f"elf {kernel}", "entry solution"]
-    if array != DEFAULT:
-        job.append(f"config {array.name}")
-    for number, stream in enumerate(streams):
-        table = stream.table()
-        (folder / f"table{number}").write_bytes(table)
-        (folder / f"data{number}").write_bytes(stream.data.tobytes())
-        (folder / f"out{number}").unlink(missing_ok=True)
-        job += [
-            f"case s{number} functional",
-            f"buffer table 0x90000000 {len(table)} input table{number}",
-            f"buffer data 0x90100000 {INPUT_BYTES} input data{number}",
-            f"buffer out 0x90200000 {OUTPUT_BYTES} output out{number}",
-            "calls 1",
-        ]
-    (folder / "job").write_text("\n".join(job) + "\n")
-    done = subprocess.run([gemsim, "job", "job"], cwd=folder, capture_output=True, text=True, check=True, timeout=300)
-    results: list[np.ndarray | str] = []
-    for number, case in enumerate(json.loads(done.stdout)["cases"]):
-        if case["status"] == "fault":
-            results.append(f"{case['fault']['kind']}: {case['fault']['message']}")
-        else:
-            results.append(np.fromfile(folder / f"out{number}", np.uint8))
-    return results
+def _job(gemsim: Path, kernel: Path, streams: Sequence[Stream], array: Array, parent: Path) -> list[np.ndarray | str]:
+    with tempfile.TemporaryDirectory(dir=parent) as name:  # new files: truncating old ones waits for the disk
+        folder = Path(name)
+        job = [f"elf {kernel}", "entry solution"]
+        if array != DEFAULT:
+            job.append(f"config {array.name}")
+        for number, stream in enumerate(streams):
+            table = stream.table()
+            (folder / f"table{number}").write_bytes(table)
+            (folder / f"data{number}").write_bytes(stream.data.tobytes())
+            job += [
+                f"case s{number} functional",
+                f"buffer table 0x90000000 {len(table)} input table{number}",
+                f"buffer data 0x90100000 {INPUT_BYTES} input data{number}",
+                f"buffer out 0x90200000 {OUTPUT_BYTES} output out{number}",
+                "calls 1",
+            ]
+        (folder / "job").write_text("\n".join(job) + "\n")
+        done = subprocess.run(
+            [gemsim, "job", "job"], cwd=folder, capture_output=True, text=True, check=True, timeout=300
+        )
+        results: list[np.ndarray | str] = []
+        for number, case in enumerate(json.loads(done.stdout)["cases"]):
+            if case["status"] == "fault":
+                results.append(f"{case['fault']['kind']}: {case['fault']['message']}")
+            else:
+                results.append(np.fromfile(folder / f"out{number}", np.uint8))
+        return results
 
 
 def difference(stream: Stream, got: np.ndarray | str) -> str | None:
     """What is wrong with gemsim's answer, or None."""
     if isinstance(got, str):
         return got
-    expected = stream.expected(POISON)
+    expected = stream.expected()
     wrong = np.flatnonzero(got != expected)
     return f"{len(wrong)} bytes differ, the first at {wrong[0]:#x}" if len(wrong) else None
 

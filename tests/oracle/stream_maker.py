@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Callable, Collection
 
@@ -38,6 +37,7 @@ from stream_layout import (
     INPUT_BYTES,
     OUTPUT,
     OUTPUT_BYTES,
+    POISON,
     RANDOM_OUTPUT_BYTES,
     REGION_ROWS,
     SCRATCHPAD_REGIONS,
@@ -53,9 +53,8 @@ class Maker:
         self.features = Features(self, features)
         self.scratchpad, self.accumulator = self.places()
         self.data = self.numbers()
-        self.oracle = GemminiOracle(
-            [Buffer(INPUT, self.data.copy()), Buffer(OUTPUT, np.zeros(OUTPUT_BYTES, np.uint8))], array
-        )
+        output = np.full(OUTPUT_BYTES, POISON, np.uint8)
+        self.oracle = GemminiOracle([Buffer(INPUT, self.data.copy()), Buffer(OUTPUT, output)], array)
         self.commands: list[Command] = []
 
     def places(self) -> tuple[list[int], list[int]]:
@@ -75,7 +74,8 @@ class Maker:
         """The input. Half of the time small integers: sums that do not saturate."""
         rng = self.rng
         if self.array.floating:
-            return np.array([rng.gauss(0, 1) for _ in range(INPUT_BYTES // 4)], np.float32).view(np.uint8)
+            normal = np.random.default_rng(rng.getrandbits(64)).standard_normal(INPUT_BYTES // 4, np.float32)
+            return normal.view(np.uint8)
         data = np.frombuffer(rng.randbytes(INPUT_BYTES), np.uint8).copy()
         return (data.view(np.int8) // 24).view(np.uint8) if rng.random() < 0.5 else data
 
@@ -85,7 +85,7 @@ class Maker:
             self.commands.append(command)
 
     def attempt(self, action: Callable[[], None]) -> None:
-        length, oracle = len(self.commands), copy.deepcopy(self.oracle)
+        length, oracle = len(self.commands), self.oracle.copy()
         try:
             action()
             if self.array.floating:  # the sign of a NaN is nobody's contract
@@ -94,6 +94,11 @@ class Maker:
         except IllegalCommand:
             del self.commands[length:]
             self.oracle = oracle
+
+    @property
+    def output(self) -> np.ndarray:
+        """What the commands so far left in the output buffer."""
+        return self.oracle.buffers[1].data
 
     def stream(self, length: int) -> tuple[list[Command], np.ndarray, int, int]:
         """All commands, the input, and how many commands the fixed beginning and end have."""

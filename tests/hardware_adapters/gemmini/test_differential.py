@@ -35,8 +35,9 @@ def compare(gemsim, kernel, folder, streams):
             pytest.fail(first_difference(gemsim, kernel, stream, folder))
 
 
-def test_two_hundred_streams(machine):
-    machine([simulated_stream(seed, 12 + seed % 60) for seed in range(200)])
+@pytest.mark.parametrize("part", range(20))
+def test_ten_thousand_streams(machine, part):
+    machine([simulated_stream(500 * part + n, 12 + n % 60) for n in range(500)])
 
 
 def test_what_the_contract_refuses(runner):
@@ -52,9 +53,3 @@ def test_what_the_contract_refuses(runner):
 @given(st.lists(st.tuples(st.integers(0, 2**40), st.integers(1, 80)), min_size=1, max_size=16))
 def test_drawn_streams(machine, drawn):
     machine([simulated_stream(seed, length) for seed, length in drawn])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("part", range(20))
-def test_ten_thousand_streams(machine, part):
-    machine([simulated_stream(1_000_000 + 500 * part + n, 20 + n % 60) for n in range(500)])

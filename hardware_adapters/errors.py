@@ -1,0 +1,37 @@
+"""What an adapter raises: the caller's mistakes, what this machine lacks, failures of the infrastructure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class AdapterError(Exception):
+    """Anything an adapter refuses or cannot do; the message says what to do next."""
+
+
+class UsageError(AdapterError):
+    """The caller's mistake: the same call will fail again until its arguments change."""
+
+
+class UnknownProblemError(UsageError):
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(f"unknown problem {problem!r}: {hint}")
+        self.problem = problem
+
+
+class UnknownEngineError(UsageError):
+    def __init__(self, engine: str, known: Sequence[str]) -> None:
+        super().__init__(f"unknown engine {engine!r}; this target has: {', '.join(known)}")
+        self.engine = engine
+
+
+class InvalidSourceError(UsageError):
+    """The source is empty, too long, or not text: refused before anything runs."""
+
+
+class EnvironmentLackError(AdapterError):
+    """This machine lacks what was asked for (a compiler, a tool, a device)."""
+
+
+class EngineFailure(AdapterError):
+    """The infrastructure failed, not the candidate; never recorded against a kernel."""

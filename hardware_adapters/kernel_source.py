@@ -1,0 +1,58 @@
+"""Source texts of kernels: which are taken, and which are the same kernel."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from .errors import InvalidSourceError
+
+MAX_SOURCE_BYTES = 512 * 1024
+
+_COMMENTS = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|//[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
+def _without_comments(source: str) -> str:
+    return _COMMENTS.sub(lambda m: m[0] if m[0][0] in "\"'" else " ", source)
+
+
+def normalise_source(source: str) -> str:
+    """C-like source without comments and insignificant white space: what makes two kernels the same text."""
+    bare = _without_comments(source.replace("\r\n", "\n"))
+    return "\n".join(" ".join(line.split()) for line in bare.split("\n") if line.strip())
+
+
+def kernel_digest(source: str) -> str:
+    """A kernel's name: SHA-256 of its normalised source, 16 hex digits; see `kernel_identity` for comparing."""
+    return hashlib.sha256(normalise_source(source).encode()).hexdigest()[:16]
+
+
+# Lines that are joined, or ended, where `normalise_source` does not see it: a comment may go on, or end earlier.
+_JOINED_LINES = re.compile(r"\\\s*\n|\?\?/|\r(?!\n)")
+# In text without comments: literals, whose white space counts, and what is white space to Python but not to C.
+_COUNTED_LAYOUT = re.compile(r"__LINE__|^(?![ \t]*#[ \t]*include)[^\n]*\"|'|[^\S \t\n\r\f\v]", re.MULTILINE)
+
+
+def kernel_identity(source: str) -> str:
+    """What two sources share when they are one kernel: `kernel_digest`, or the digest of the very text (16 hex digits)
+    where layout can change the meaning. Results of one may be taken for the other."""
+    bare = _without_comments(source)
+    if _JOINED_LINES.search(source) or _COUNTED_LAYOUT.search(bare):
+        return hashlib.sha256(source.encode()).hexdigest()[:16]
+    return kernel_digest(source)
+
+
+def check_source(source: str) -> None:
+    """Refuse what no compiler should see. Raises InvalidSourceError."""
+    if not source.strip():
+        raise InvalidSourceError("the source is empty: pass the kernel's full text")
+    try:
+        size = len(source.encode())
+    except UnicodeEncodeError as error:  # JSON can hold half of a UTF-16 pair, which is no character
+        line = source.count("\n", 0, error.start) + 1
+        found = ascii(source[error.start])
+        raise InvalidSourceError(f"line {line} of the source holds {found}, which is no character") from error
+    if size > MAX_SOURCE_BYTES:
+        raise InvalidSourceError(f"the source has {size} bytes; at most {MAX_SOURCE_BYTES} are taken")
+    if "\x00" in source:
+        raise InvalidSourceError("the source contains a NUL byte")

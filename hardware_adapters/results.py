@@ -1,0 +1,246 @@
+"""The types that flow through the house: problems, and what is found out about kernels.
+
+Nothing here knows a target. Every type is a pydantic model that travels unchanged through
+MCP as structured content, so a field's description is written for the model that reads it.
+`None` always means "not known", never zero.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+
+Verdict = Literal["passed", "compile_error", "wrong_result", "crashed", "timed_out", "rejected"]
+LatencySource = Literal["estimated", "measured"]
+
+
+class Record(BaseModel):
+    """Base of all result types: immutable, and tolerant of fields a newer server adds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+# ---------------------------------------------------------------- problems
+
+
+class Tensor(Record):
+    """One argument of a kernel, row-major."""
+
+    name: str
+    role: Literal["input", "output"]
+    shape: tuple[int, ...]
+    dtype: str = Field(description="NumPy name of the element type, e.g. int8")
+
+
+class Work(Record):
+    """What must be done whatever the schedule; bytes count every operand once."""
+
+    macs: int
+    bytes_in: int
+    bytes_out: int
+
+
+class Bound(Record):
+    """The least latency the hardware allows (roofline), and where the number comes from."""
+
+    value: float
+    unit: str
+    reason: str = Field(description="e.g. '134217728 MACs / 256 per cycle'")
+
+
+class ProblemSummary(Record):
+    id: str
+    target: str
+    family: str = Field(description="Operator family, e.g. gemm")
+    title: str
+
+
+class Problem(ProblemSummary):
+    """What must be computed, exactly enough to write a kernel for it."""
+
+    dims: dict[str, int]
+    tensors: tuple[Tensor, ...] = Field(description="Arguments of the kernel, in order")
+    signature: str = Field(description="The entry point a kernel must define")
+    semantics: str = Field(description="The result, as a formula with rounding and saturation")
+    inputs: str = Field(description="How input sets are drawn")
+    tolerance: str
+    work: Work
+    bound: Bound
+    rules: tuple[str, ...] = Field(description="What a kernel for this target must keep to")
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def digest(self) -> str:
+        """Identity of the problem: changes whenever an evaluation could come out differently."""
+        text = self.model_dump_json(include={"id", "dims", "tensors", "signature", "semantics", "tolerance"})
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# ---------------------------------------------------------------- compile, evaluate
+
+
+class Diagnostic(Record):
+    severity: Literal["error", "warning", "note"]
+    message: str
+    line: int | None = None
+    column: int | None = None
+
+
+class Compilation(Record):
+    ok: bool
+    compiler: str = Field(description="Name and version")
+    diagnostics: tuple[Diagnostic, ...] = ()
+    artifact: str | None = Field(default=None, description="Digest of the compiled artefact")
+    code: str | None = Field(
+        default=None, description="Digest of machine code and data alone: equal where sources differ in names or layout"
+    )
+    facts: dict[str, int] = Field(default_factory=dict, description="Static facts, e.g. text_bytes, stack_bytes")
+    seconds: float
+
+
+class Latency(Record):
+    value: float
+    unit: str = Field(description="cycles, ns, us, or instructions: never compared with one another")
+    statistic: str = Field(description="What was timed, e.g. 'first call, cold memory'")
+    spread: float | None = Field(
+        default=None, description="Interquartile range in the same unit; None for one deterministic run"
+    )
+    error_percent: float | None = Field(default=None, description="For estimates: the engine's stated median error")
+
+
+class Fault(Record):
+    """Why a kernel was stopped: what it did, where."""
+
+    kind: str = Field(description="e.g. illegal_address, limit_exceeded, uninitialised_read, endless_loop")
+    message: str
+    instruction: str | None = None
+    line: int | None = Field(
+        default=None, description="Line of the kernel's source, where the debug information tells it"
+    )
+    call: int | None = Field(default=None, description="Which call of the kernel, from 1")
+
+
+class Mismatch(Record):
+    output: str
+    index: tuple[int, ...]
+    got: float | None = Field(description="None: infinite, or not a number")
+    expected: float
+
+    @property
+    def text(self) -> str:
+        found = "no finite number" if self.got is None else f"{self.got:g}"
+        return f"{self.output}{list(self.index)}: got {found}, expected {self.expected:g}"
+
+
+class Evaluation(Record):
+    """The verdict on one kernel, and its latency if it passed."""
+
+    problem: str
+    kernel: str = Field(description="Digest of the normalised source")
+    verdict: Verdict
+    message: str = Field(description="One sentence: why, and what to do about it")
+    engine: str
+    engine_version: str
+    source: LatencySource
+    latency: Latency | None = None
+    warm_latency: Latency | None = Field(default=None, description="The second call, caches warm")
+    utilisation: float | None = Field(default=None, description="Bound / latency, 0 to 1")
+    compilation: Compilation | None = None
+    fault: Fault | None = None
+    mismatches: tuple[Mismatch, ...] = Field(default=(), description="The first few wrong elements")
+    wrong_elements: int | None = None
+    input_sets: tuple[str, ...] = ()
+    seed: int
+    counters: dict[str, int | None] = Field(default_factory=dict)
+    seconds: dict[str, float] = Field(default_factory=dict, description="Wall clock of compile, simulate, check")
+    log: str | None = Field(default=None, description="File with what the engine printed, where it is kept")
+    cached: bool = False
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict == "passed"
+
+
+# ---------------------------------------------------------------- profile
+
+
+class UnitTime(Record):
+    unit: str
+    busy: int = Field(description="Cycles this unit worked")
+    share: float = Field(description="busy / total, 0 to 1")
+
+
+class Stall(Record):
+    """Cycles in which the main compute unit did not work, by cause; causes do not overlap."""
+
+    cause: str
+    cycles: int
+    share: float
+
+
+class LineCost(Record):
+    line: int
+    cycles: int = Field(description="CPU cycles spent on this source line, stalls included")
+    text: str
+
+
+class Bottleneck(Record):
+    """Computed from the counters by fixed rules, never asked of a model."""
+
+    id: str = Field(description="Stable id that menu options name as trigger, e.g. bank_conflict")
+    explanation: str
+    evidence: dict[str, float] = Field(default_factory=dict)
+
+
+class Traffic(Record):
+    tensor: str
+    bytes_moved: int
+    bytes_needed: int
+    reloads: float = Field(description="bytes_moved / bytes_needed")
+    reuse: float | None = Field(default=None, description="Multiply-accumulates per element moved; for matmul operands")
+
+
+class Occupancy(Record):
+    """How much of a local memory holds rows that were written and are still to be read, over the call."""
+
+    memory: str
+    capacity: int = Field(description="Rows")
+    peak: int = Field(description="Largest of the averages below")
+    interval: int = Field(description="Cycles that each average covers, from the call's start; the last may be shorter")
+    live: tuple[int, ...] = Field(description="Average rows live in each interval")
+
+
+class Roofline(Record):
+    """What memory traffic alone would allow. Units of work are multiply-accumulates (MACs)."""
+
+    intensity: float = Field(description="MACs per byte moved between memory and accelerator")
+    ridge: float = Field(description="Intensity from which on the array is the limit, not its memory port")
+    dram_intensity: float | None = Field(default=None, description="MACs per byte fetched from DRAM")
+    dram_ridge: float | None = Field(default=None, description="The same for DRAM bandwidth")
+    attainable: float = Field(description="MACs per cycle that the traffic allows, at most the array's peak")
+    achieved: float = Field(description="MACs per cycle")
+    bound: Literal["array", "port", "dram"] = Field(description="Which of the three limits at this traffic")
+
+
+class Profile(Record):
+    problem: str
+    kernel: str
+    engine: str
+    engine_version: str
+    source: LatencySource
+    latency: Latency
+    utilisation: float
+    counters: dict[str, int | None]
+    units: tuple[UnitTime, ...]
+    stalls: tuple[Stall, ...]
+    bottlenecks: tuple[Bottleneck, ...] = Field(description="Most costly first")
+    commands: dict[str, int] = Field(default_factory=dict, description="Commands issued, by type; none: left out")
+    traffic: tuple[Traffic, ...] = ()
+    roofline: Roofline | None = None
+    occupancy: tuple[Occupancy, ...] = ()
+    lines: tuple[LineCost, ...] = Field(default=(), description="Most costly source lines first")
+    timeline: str | None = Field(
+        default=None, description="File with the timeline (Chrome/Perfetto JSON), if asked for"
+    )

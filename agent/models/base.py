@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -155,7 +156,16 @@ class Models(ABC):
         """Close connections."""
 
 
-PROVIDERS = {"offline": ".offline", "anthropic": ".anthropic"}
+# Where providers are: "module:function", called with what follows `provider:` and the options. Other packages add
+# theirs as entry points of the group, whose names are the providers.
+PROVIDERS = {
+    "offline": ".offline:make",
+    "anthropic": ".anthropic:make",
+    "bedrock": ".anthropic:make_bedrock",
+    "vertex": ".anthropic:make_vertex",
+    "openai": ".openai:make",
+}
+PLUGINS = "autocomp_mcp.models"
 
 
 def make_models(spec: str, toolbox: Toolbox, **options: Any) -> Models:
@@ -164,7 +174,15 @@ def make_models(spec: str, toolbox: Toolbox, **options: Any) -> Models:
     Raises AgentUsageError for a provider that does not exist or a spec it does not understand.
     """
     provider, _, name = spec.partition(":")
-    if provider not in PROVIDERS:
-        raise AgentUsageError(f"unknown model {spec!r}; use offline, or provider:name with {', '.join(PROVIDERS)}")
-    module = importlib.import_module(PROVIDERS[provider], __package__)
-    return module.make(name, toolbox, **options)
+    return _maker(provider, spec)(name, toolbox, **options)
+
+
+def _maker(provider: str, spec: str) -> Callable[..., Models]:
+    if provider in PROVIDERS:
+        module, _, function = PROVIDERS[provider].partition(":")
+        return getattr(importlib.import_module(module, __package__), function)
+    plugins = {found.name: found for found in entry_points(group=PLUGINS)}
+    if provider not in plugins:
+        known = ", ".join([*PROVIDERS, *plugins])
+        raise AgentUsageError(f"unknown model {spec!r}; use offline, or provider:name with {known}")
+    return plugins[provider].load()

@@ -1,8 +1,7 @@
-"""Prompts out of templates, and kernels out of answers; the same for every provider of language models."""
+"""Prompts out of templates; the same for every provider of language models."""
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ..feedback import MAX_SOURCE, block, diagnosis, failure, tried
 from ..toolbox import OptionDetail
 from .base import CodeRequest, PlanRequest
-
-# A block is opened by a line of ``` (and a language) and closed by a line of ``` alone.
-_FENCED = re.compile(r"^```[^\n`]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
-_OPENED = re.compile(r"^```", re.MULTILINE)
 
 
 @lru_cache(maxsize=1)
@@ -67,13 +62,3 @@ def code_text(request: CodeRequest, option: OptionDetail | None) -> str:
         codes=request.codes,
         complaint=request.complaint,
     )
-
-
-def fenced_source(text: str) -> tuple[str | None, str | None]:
-    """(kernel, None), or (None, what is wrong). Of several blocks the longest is the kernel."""
-    blocks = [match[1] for match in _FENCED.finditer(text) if match[1].strip()]
-    if blocks:
-        return max(blocks, key=len), None
-    if _OPENED.search(text):
-        return None, "the code block is not closed: the kernel is cut off"
-    return None, "there is no fenced code block (```c ... ```) in the answer"

@@ -164,17 +164,32 @@ PROVIDERS = {
     "bedrock": ".anthropic:make_bedrock",
     "vertex": ".anthropic:make_vertex",
     "openai": ".openai:make",
+    "replay": ".recording:make",
 }
 PLUGINS = "autocomp_mcp.models"
 
 
 def make_models(spec: str, toolbox: Toolbox, **options: Any) -> Models:
-    """The models for `provider` or `provider:name`. Imports the provider's SDK only when it is asked for.
+    """The models that `spec` names (grammar: spec.py). Imports a provider's SDK only when it is asked for.
 
-    Raises AgentUsageError for a provider that does not exist or a spec it does not understand.
+    Raises AgentUsageError for a provider that does not exist, a spec or option it does
+    not understand; ModelUsageError for a missing key or region; ModelPackageError for a missing package.
     """
-    provider, _, name = spec.partition(":")
-    return _maker(provider, spec)(name, toolbox, **options)
+    from .ensemble import Ensemble
+    from .spec import ModelSpec
+
+    parsed = ModelSpec.parse(spec)
+    providers = {name.partition(":")[0] for name in parsed.models}
+    if len(providers) > 1 and options.get("base_url"):
+        raise AgentUsageError(
+            f"one base URL for several providers ({', '.join(sorted(providers))}): set ANTHROPIC_BASE_URL or "
+            "OPENAI_BASE_URL instead"
+        )
+    members: dict[str, Models] = {}
+    for name in parsed.models:
+        provider, _, model = name.partition(":")
+        members[name] = _maker(provider, name)(model, toolbox, **options)
+    return Ensemble(parsed, members) if len(members) > 1 else next(iter(members.values()))
 
 
 def _maker(provider: str, spec: str) -> Callable[..., Models]:

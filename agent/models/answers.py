@@ -8,11 +8,13 @@ import re
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..candidate import Plan
-from .base import Offer
+from .edits import EditError, apply_edits, read_edits
 from .transport import Stop
 
 # A block is opened by a line of ``` (and a language) and closed by a line of ``` alone.
 _FENCED = re.compile(r"^```[^\n`]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+_OPTION = re.compile(r"^[ \t*`]*option[ \t]*:[ \t*`]*([\w-]+)", re.MULTILINE | re.IGNORECASE)
+_CODE = re.compile(r"^(?:```|<{7} )", re.MULTILINE)
 _OPENED = re.compile(r"^```", re.MULTILINE)
 
 
@@ -23,7 +25,7 @@ class _PlanAnswer(BaseModel):
     plan: str = Field(min_length=10, max_length=8000)
 
 
-def read_plan(text: str, menu: tuple[Offer, ...]) -> tuple[Plan | None, str | None]:
+def read_plan(text: str, choices: tuple[str, ...]) -> tuple[Plan | None, str | None]:
     """(plan, None), or (None, what is wrong with the answer)."""
     start, end = text.find("{"), text.rfind("}")
     try:
@@ -33,13 +35,35 @@ def read_plan(text: str, menu: tuple[Offer, ...]) -> tuple[Plan | None, str | No
         return None, f"the JSON lacks what was asked for ({found})"
     except ValueError as error:
         return None, f"it is not the JSON object asked for ({error})"
-    complaint = not_offered(answer.option, menu)
+    complaint = not_offered(answer.option, choices)
     return (None, complaint) if complaint else (Plan(option=answer.option, text=answer.plan), None)
 
 
-def not_offered(option: str, menu: tuple[Offer, ...]) -> str | None:
-    known = [offer.id for offer in menu]
-    return None if option in known else f"{option[:60]!r} is not an id of this menu; it has: {', '.join(known)}"
+def not_offered(option: str, choices: tuple[str, ...]) -> str | None:
+    if option in choices:
+        return None
+    return f"{option[:60]!r} is not an id of this menu; it has: {', '.join(choices)}"
+
+
+def read_option(text: str, choices: tuple[str, ...]) -> tuple[str | None, str | None]:
+    """The option that an answer without a planning phase names before its code, as (option, complaint)."""
+    match = _OPTION.search(_CODE.split(text, maxsplit=1)[0])
+    if match is None:
+        return None, "there is no line `option: <menu id>` before the code"
+    complaint = not_offered(match[1], choices)
+    return (None, complaint) if complaint else (match[1], None)
+
+
+def edited_source(text: str, source: str) -> tuple[str | None, str | None]:
+    """As fenced_source, of an answer that edits `source`; a whole kernel is taken too."""
+    try:
+        edits = read_edits(text)
+        if not edits:
+            whole, _ = fenced_source(text)
+            return (whole, None) if whole else (None, "there is neither a SEARCH/REPLACE block nor a kernel in it")
+        return apply_edits(source, edits), None
+    except EditError as error:
+        return None, str(error)
 
 
 def fenced_source(text: str) -> tuple[str | None, str | None]:

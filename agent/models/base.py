@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ..toolbox import Toolbox
 
 
+TRANSLATE = "translate"  # what a plan may choose besides the menu while `translate` is set
+
+
 class Offer(OptionSummary):
     """One option of the menu that a plan may choose from."""
 
@@ -73,6 +76,14 @@ class PlanRequest(Record):
     follow: Plan | None = Field(default=None, description="A step of an earlier run's schedule, to be taken here too")
 
     @property
+    def choices(self) -> tuple[str, ...]:
+        """Ids that the answer may name."""
+        more = [TRANSLATE] if self.translate else []
+        if self.follow is not None:
+            more.append(self.follow.option)
+        return tuple(dict.fromkeys([*more, *(offer.id for offer in self.menu)]))
+
+    @property
     def bottlenecks(self) -> tuple[Bottleneck, ...]:
         return self.profile.bottlenecks if self.profile else ()
 
@@ -118,6 +129,7 @@ class PlanReply(Reply):
 
 class CodeReply(Reply):
     source: str | None = None
+    option: str | None = Field(default=None, description="What a direct request's answer chose from the menu")
 
 
 class Most(NamedTuple):

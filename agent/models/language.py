@@ -14,9 +14,9 @@ import anyio
 from ...hardware_adapters.base import Problem
 from ..errors import ToolUsageError
 from ..status import Tokens
-from ..toolbox import Toolbox
-from .answers import fenced_source, judged, read_plan
-from .base import CodeReply, CodeRequest, Models, Most, PlanReply, PlanRequest
+from ..toolbox import OptionDetail, Toolbox
+from .answers import edited_source, fenced_source, judged, read_option, read_plan
+from .base import TRANSLATE, CodeReply, CodeRequest, Models, Most, PlanReply, PlanRequest
 from .prompting import code_text, parent_text, plan_text, system_text
 from .transport import Answer, LanguageOptions, Prompt, Transport
 
@@ -65,7 +65,7 @@ class LanguageModels(Models):
 
     async def plan(self, request: PlanRequest) -> PlanReply:
         answer = await self._ask(request, plan_text(request), self.options.plan_tokens, SCHEMA)
-        plan, complaint = read_plan(answer.text, request.menu)
+        plan, complaint = read_plan(answer.text, request.choices)
         complaint, final = judged(answer.stop, complaint)
         return PlanReply(
             plan=None if complaint else plan,
@@ -77,21 +77,35 @@ class LanguageModels(Models):
         )
 
     async def generate(self, request: CodeRequest) -> CodeReply:
-        try:
-            option = await self._toolbox.get_optimization(request.plan.option, request.problem.id)
-        except ToolUsageError:  # the menu may have changed since the plan was journalled
-            option = None
-        answer = await self._ask(request, code_text(request, option), self.options.max_tokens)
-        source, complaint = fenced_source(answer.text)
+        direct = request.direct if request.failed_source is None else None  # a repair has its option already
+        request = request if direct else request.model_copy(update={"direct": None})
+        question = code_text(request, None if direct else await self._option(request))
+        answer = await self._ask(request, question, self.options.max_tokens)
+        if request.edits:
+            source, complaint = edited_source(answer.text, request.failed_source or request.parent.source)
+        else:
+            source, complaint = fenced_source(answer.text)
+        option: str | None = None
+        if direct and not complaint:
+            option, complaint = read_option(answer.text, direct.choices)
         complaint, final = judged(answer.stop, complaint)
         return CodeReply(
             source=None if complaint else source,
+            option=None if complaint else option,
             complaint=complaint,
             text=answer.text[:2000] if complaint else None,
             final=final,
             usage=answer.usage,
             cost_usd=answer.cost_usd,
         )
+
+    async def _option(self, request: CodeRequest) -> OptionDetail | None:
+        if request.plan.option == TRANSLATE:
+            return None
+        try:
+            return await self._toolbox.get_optimization(request.plan.option, request.problem.id)
+        except ToolUsageError:  # the menu may have changed since the plan was journalled
+            return None
 
     # ------------------------------------------------------------ one call
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..feedback import MAX_SOURCE, block, diagnosis, failure, tried
+from ..feedback import MAX_SOURCE, block, diagnosis, examples, failure, lineage, tried
 from ..toolbox import OptionDetail
 from .base import CodeRequest, PlanRequest
 
@@ -36,29 +36,32 @@ def parent_text(request: PlanRequest | CodeRequest) -> str:
 
 
 def plan_text(request: PlanRequest) -> str:
-    return _render(
-        "plan.j2",
-        diagnosis=diagnosis(request.profile, request.parent.evaluation),
-        lineage=[step.plan.option for step in request.ancestors],
-        tried=tried(request.tried),
-        menu=request.menu,
-        iteration=request.iteration,
-        iterations=request.iterations,
-        slot=request.slot,
-        slots=request.slots,
-        complaint=request.complaint,
-        previous=block("answer", request.previous, 2000) if request.previous else None,
-    )
+    return _render("plan.j2", **_situation(request))
 
 
 def code_text(request: CodeRequest, option: OptionDetail | None) -> str:
+    direct = request.direct
     return _render(
         "generate.j2",
+        **(_situation(direct) if direct else {}),
+        direct=direct,
         plan=request.plan,
         option=option.option if option else None,
         failed_source=request.failed_source,
         failure=failure(request.failure) if request.failure else "",
         code=request.code,
         codes=request.codes,
+        edits=request.edits,
         complaint=request.complaint,
     )
+
+
+def _situation(request: PlanRequest) -> dict[str, Any]:
+    """What a choice from the menu is based on."""
+    return {
+        "request": request,
+        "diagnosis": diagnosis(request.profile, request.parent.evaluation, request.feedback),
+        "lineage": lineage((step.plan, step.ratio) for step in request.ancestors),
+        "examples": examples((known.problem, known.plan, known.ratio, known.diff) for known in request.examples),
+        "tried": tried(request.tried),
+    }

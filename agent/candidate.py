@@ -80,9 +80,9 @@ def canonical(candidates: Iterable[Candidate]) -> list[Candidate]:
 def stand(standing: dict[str, Candidate], candidate: Candidate) -> Candidate:
     """Add a candidate to those of a run, which are canonical, and keep them so. Returns the kernel's first by place."""
     standing[candidate.id] = candidate
-    if candidate.duplicate_of is None:
+    first = standing.get(candidate.duplicate_of) if candidate.duplicate_of is not None else None
+    if first is None:  # journals of versions before this one can have a duplicate of what never finished
         return candidate
-    first = standing[candidate.duplicate_of]
     if first.duplicate_of is not None:  # it was evaluated, but is not the first by place
         first = standing[first.duplicate_of]
     if place(first.id) < place(candidate.id):

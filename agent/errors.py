@@ -31,6 +31,14 @@ class ModelUsageError(AgentUsageError):
     """The model's service refuses the request itself: key, permission, model name, request size."""
 
 
+class ModelPackageError(InfrastructureError):
+    """An optional package that a provider of models needs is not installed."""
+
+    def __init__(self, spec: str, extra: str) -> None:
+        super().__init__(f"{spec} needs a package that is not installed: pip install 'autocomp-mcp[{extra}]'")
+        self.extra = extra
+
+
 class UnknownRunError(AgentUsageError):
     def __init__(self, run_id: str) -> None:
         super().__init__(f"no run {run_id!r} in the journal; `autocomp-mcp runs` lists them")

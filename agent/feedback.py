@@ -7,13 +7,15 @@ and takes away the means to end the block early.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ..hardware_adapters.base import Evaluation, Profile
-from .candidate import Attempt
+from .candidate import Attempt, Plan
+from .settings import FEEDBACK, Feedback
 
 MAX_BLOCK = 4_000
 MAX_SOURCE = 60_000
+MAX_PLAN = 300  # characters of an earlier plan
 
 
 def block(tag: str, text: str, limit: int = MAX_BLOCK) -> str:
@@ -24,21 +26,27 @@ def block(tag: str, text: str, limit: int = MAX_BLOCK) -> str:
     return f"<{tag}>\n{bare}\n</{tag}>"
 
 
-def diagnosis(profile: Profile | None, evaluation: Evaluation | None) -> str:
-    """Why a passing kernel is as slow as it is, from the counters."""
+def diagnosis(profile: Profile | None, evaluation: Evaluation | None, kinds: Collection[Feedback] = FEEDBACK) -> str:
+    """Why a passing kernel is as slow as it is, from the counters; only what `kinds` names."""
     lines: list[str] = []
     if evaluation is not None and evaluation.latency is not None:
         latency = evaluation.latency
-        used = f", {evaluation.utilisation:.1%} of the bound" if evaluation.utilisation is not None else ""
-        lines.append(f"latency: {latency.value:.10g} {latency.unit} ({evaluation.source}){used}")
+        told = [f"latency: {latency.value:.10g} {latency.unit} ({evaluation.source})"] if "latency" in kinds else []
+        if "utilisation" in kinds and evaluation.utilisation is not None:
+            told.append(f"{evaluation.utilisation:.1%} of the bound")
+        lines += [", ".join(told)] if told else []
     if profile is not None:
-        for found in profile.bottlenecks[:4]:
+        for found in profile.bottlenecks[:4] if "bottlenecks" in kinds else ():
             evidence = ", ".join(f"{name}={value:.4g}" for name, value in sorted(found.evidence.items()))
             lines.append(f"bottleneck {found.id}: {found.explanation} [{evidence}]")
-        lines += [f"unit {unit.unit}: busy {unit.share:.0%}" for unit in profile.units]
-        lines += [f"stall {s.cause}: {s.share:.1%} of the time" for s in profile.stalls if s.share >= 0.01]
-        lines += [f"tensor {t.tensor}: moved {t.reloads:.2f} times what is needed" for t in profile.traffic]
-        lines += [f"line {c.line}: {c.cycles} cycles: {c.text.strip()[:100]}" for c in profile.lines[:6]]
+        if "units" in kinds:
+            lines += [f"unit {unit.unit}: busy {unit.share:.0%}" for unit in profile.units]
+        if "stalls" in kinds:
+            lines += [f"stall {s.cause}: {s.share:.1%} of the time" for s in profile.stalls if s.share >= 0.01]
+        if "traffic" in kinds:
+            lines += [f"tensor {t.tensor}: moved {t.reloads:.2f} times what is needed" for t in profile.traffic]
+        if "lines" in kinds:
+            lines += [f"line {c.line}: {c.cycles} cycles: {c.text.strip()[:100]}" for c in profile.lines[:6]]
     return block("diagnosis", "\n".join(lines) or "no profile available")
 
 
@@ -66,3 +74,25 @@ def tried(attempts: Iterable[Attempt], limit: int = 16) -> str:
         result = f"{attempt.ratio:.2f}x" if attempt.ratio is not None else attempt.verdict
         lines.append(f"{what}: {result}")
     return block("tried", "\n".join(lines)) if lines else ""
+
+
+def lineage(steps: Iterable[tuple[Plan, float | None]]) -> str:
+    """The steps that led to a kernel, each with its gain and the beginning of its plan."""
+    lines = [
+        f"{plan.option} ({f'{ratio:.2f}x' if ratio is not None else 'gain not known'}): {_short(plan.text)}"
+        for plan, ratio in steps
+    ]
+    return block("lineage", "\n".join(lines), 8 * MAX_BLOCK) if lines else ""
+
+
+def examples(known: Iterable[tuple[str, Plan, float, str]]) -> str:
+    """(problem, plan, speed-up, diff) of steps in earlier runs; each a block of its own, none swallows another."""
+    return "\n".join(
+        block("example", f"{problem}, {plan.option}: {ratio:.2f}x. {_short(plan.text)}\n{diff}", MAX_BLOCK)
+        for problem, plan, ratio, diff in known
+    )
+
+
+def _short(text: str) -> str:
+    bare = " ".join(text.split())
+    return bare if len(bare) <= MAX_PLAN else bare[:MAX_PLAN].rpartition(" ")[0] + " ..."

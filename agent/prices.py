@@ -40,7 +40,7 @@ class Price(BaseModel):
 
 
 def price_of(model: str, path: Path | str = DEFAULT) -> Price | None:
-    """None for a model that the file does not list. Raises AgentUsageError naming the file and the entry at fault."""
+    """None for a model that neither this file nor the built-in one lists. Raises AgentUsageError naming the entry."""
     path = Path(path)
     try:
         data = yaml.safe_load(path.read_text())
@@ -51,7 +51,7 @@ def price_of(model: str, path: Path | str = DEFAULT) -> Price | None:
         raise AgentUsageError(f"{path}: expected a mapping `models:` from model name to prices")
     entry = models.get(model, models.get(_DATE.sub("", model)))
     if entry is None:
-        return None
+        return None if path == DEFAULT else price_of(model)
     try:
         return Price.model_validate(entry)
     except ValidationError as error:

@@ -110,7 +110,7 @@ class RunRecord:
             self.first_with.setdefault(candidate.digest, candidate.id)
             if candidate.passed:
                 self.first_of_code.setdefault(candidate.code, candidate.id)
-        else:  # in a resumed run the journal's order is not that of the plans
+        else:  # in a resumed run the order is not the journal's
             self.restored(candidate.duplicate_of)
         first = stand(self.candidates, candidate)
         if first.passed and (self.fastest is None or first.order < self.fastest.order):

@@ -44,6 +44,12 @@ MaxCost = Annotated[float | None, typer.Option("--max-cost", metavar="USD", help
 MaxEvaluations = Annotated[int | None, typer.Option("--max-evaluations", min=1)]
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="stop before using more, in and out")]
 Timeout = Annotated[float | None, typer.Option("--timeout", metavar="S", help="wall clock, in seconds")]
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        "--record", metavar="FILE", help="keep every exchange with the model; --model replay:FILE answers from it"
+    ),
+]
 Servers = Annotated[
     list[str] | None, typer.Option("--server", help="URL of an MCP server to use instead of this process")
 ]
@@ -68,7 +74,25 @@ def root(
 def optimize(
     problem: ProblemArg,
     source: Annotated[Path | None, typer.Option("--source", help="kernel to start from; default: the baseline")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="offline, or anthropic:NAME")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            help="offline, or PROVIDER:NAME (anthropic, bedrock, vertex, openai), or replay:FILE; "
+            "given again: several, NAME@2 with twice the weight",
+        ),
+    ] = None,
+    plan_model: Annotated[list[str] | None, typer.Option("--plan-model", help="plans, in place of --model")] = None,
+    code_model: Annotated[
+        list[str] | None, typer.Option("--code-model", help="writes code, in place of --model")
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="of the model's service, e.g. a server of your own")
+    ] = None,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="model calls by the batch service: half the price, later (anthropic only)")
+    ] = False,
+    record: Record = None,
     engine: Engine = None,
     server: Servers = None,
     iterations: Iterations = None,
@@ -103,9 +127,11 @@ def optimize(
         "engine": engine, "iterations": iterations, "plans": plans, "codes": codes, "beam": beam, "seed": seed,
         "max_cost_usd": max_cost, "max_evaluations": max_evaluations, "timeout_s": timeout,
         "max_tokens": max_tokens, "preset": preset, "reuse": reuse, "confirm": confirm, "confirm_top": confirm_top,
+        "base_url": base_url, "batch": batch or None,
     }  # fmt: skip
     changes = {key: value for key, value in changes.items() if value is not None}
-    sys.exit(searching.optimize(problem, source, model, server or [], changes, changed or [], json))
+    models = searching.ModelChoice(model or [], plan_model or [], code_model or [])
+    sys.exit(searching.optimize(problem, source, models, server or [], changes, changed or [], record, json))
 
 
 @app.command(epilog=EPILOG)
@@ -117,6 +143,7 @@ def resume(
     max_tokens: MaxTokens = None,
     max_evaluations: MaxEvaluations = None,
     timeout: Timeout = None,
+    record: Record = None,
     json: Json = False,
 ) -> None:
     """Go on with a run that was interrupted, or with larger limits; nothing finished is done again.
@@ -130,7 +157,7 @@ def resume(
         "max_evaluations": max_evaluations, "timeout_s": timeout,
     }  # fmt: skip
     limits = {key: value for key, value in limits.items() if value is not None}
-    sys.exit(searching.resume(run, server or [], limits, json))
+    sys.exit(searching.resume(run, server or [], limits, record, json))
 
 
 @app.command()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import ValidationError
@@ -14,13 +14,15 @@ from ..agent.controller import new_run_id, search
 from ..agent.controller import resume as resume_search
 from ..agent.errors import AgentError, AgentUsageError, InfrastructureError
 from ..agent.journal import Journal
-from ..agent.models.base import make_models
+from ..agent.models.base import Models, make_models
+from ..agent.models.recording import kept
+from ..agent.models.spec import ModelSpec
 from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
 from ..agent.toolbox import Toolbox
 from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
-from ..tools.search import default_model
+from ..tools.search import canonical, default_model, model_options
 from .display import Display
 from .reading import find_run, status_json, summary_lines
 from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, read_source, run, say
@@ -32,24 +34,40 @@ LIMIT_OPTIONS = {
 Drive = Callable[[Toolbox, Display, Journal, Path], Awaitable[RunStatus]]
 
 
+class ModelChoice(NamedTuple):
+    """As given on the command line."""
+
+    both: list[str]
+    planners: list[str]
+    coders: list[str]
+
+    def spec(self) -> str:
+        """What the journal keeps. Says which model the default is. Raises AgentUsageError."""
+        both = self.both
+        if not both and not (self.planners and self.coders):
+            both = [default_model()]
+            if both == ["offline"]:
+                say("model: offline, the rule-based tuner (no ANTHROPIC_API_KEY set; --model chooses another)")
+            else:
+                say(f"model: {both[0]} (--model chooses another)")
+        return canonical(str(ModelSpec.combined(both, self.planners, self.coders)))
+
+
 def optimize(
     problem: str,
     source: Path | None,
-    model: str | None,
+    choice: ModelChoice,
     servers: list[str],
     changes: dict[str, Any],
     pairs: list[str],
+    record: Path | None,
     as_json: bool,
 ) -> int:
     def command() -> int:
         changes.update(_pairs(pairs))
         if not servers:
             _check(problem, changes.get("engine"), changes.get("confirm"))
-        spec = model or default_model()
-        if model is None and spec == "offline":
-            say("model: offline, the rule-based tuner (no ANTHROPIC_API_KEY set; --model chooses another)")
-        elif model is None:
-            say(f"model: {spec} (--model chooses another)")
+        spec = choice.spec()
         settings = _settings(lambda: SearchSettings.for_model(spec, **changes))
         reuse = settings.reuse
         if reuse not in ("auto", "none"):
@@ -58,35 +76,29 @@ def optimize(
         run_id = new_run_id()
 
         async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
-            models = make_models(spec, toolbox)
-            try:
+            async with _models(spec, toolbox, settings, record) as models:
                 return await search(
                     problem, settings, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
                     source=text, listener=display.update, run_id=run_id,
                 )  # fmt: skip
-            finally:
-                await models.aclose()
 
         return _run(run_id, problem, servers, changes.get("engine"), as_json, drive)
 
     return guarded(command, as_json)
 
 
-def resume(run: str, servers: list[str], limits: dict[str, Any], as_json: bool) -> int:
+def resume(run: str, servers: list[str], limits: dict[str, Any], record: Path | None, as_json: bool) -> int:
     def command() -> int:
         journal = Journal(Home().database)
         row = journal.run(find_run(journal, run))
-        _settings(lambda: SearchSettings.model_validate(row.settings | limits))
+        settings = _settings(lambda: SearchSettings.model_validate(row.settings | limits))
 
         async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
-            models = make_models(row.model, toolbox)
-            try:
+            async with _models(row.model, toolbox, settings, record, resumed=True) as models:
                 return await resume_search(
                     row.run_id, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
                     listener=display.update, limits=limits,
                 )  # fmt: skip
-            finally:
-                await models.aclose()
 
         return _run(row.run_id, row.problem, servers, row.settings.get("engine"), as_json, drive)
 
@@ -106,6 +118,19 @@ def _pairs(pairs: list[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise AgentUsageError(f"--set {pair!r}: {error}") from error
     return found
+
+
+@asynccontextmanager
+async def _models(
+    spec: str, toolbox: Toolbox, settings: SearchSettings, record: Path | None, *, resumed: bool = False
+) -> AsyncIterator[Models]:
+    """The run's models; `record`: the file that keeps every exchange. Raises as make_models."""
+    models = make_models(spec, toolbox, **model_options(settings))
+    try:
+        with kept(models, record, resumed=resumed) if record else nullcontext():
+            yield models
+    finally:
+        await models.aclose()
 
 
 def _settings(make: Callable[[], SearchSettings]) -> SearchSettings:

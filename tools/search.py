@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import anyio
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MODEL_VARIABLE = "AUTOCOMP_MODEL"
+PRICES_VARIABLE = "AUTOCOMP_PRICES"
 DEFAULT_ANTHROPIC_MODEL = "claude-sonnet-5-5"
 MAX_WAIT_S = 45.0
 POLL_S = 0.25
@@ -46,6 +48,25 @@ def default_model() -> str:
     if named:
         return named
     return f"anthropic:{DEFAULT_ANTHROPIC_MODEL}" if os.environ.get("ANTHROPIC_API_KEY") else "offline"
+
+
+def canonical(model: str) -> str:
+    """The one way to write it, which the journal keeps: `resume` may run elsewhere, so a recording has its whole path.
+
+    Raises AgentUsageError.
+    """
+    from ..agent.models.spec import ModelSpec
+
+    provider, _, rest = model.strip().partition(":")
+    if provider == "replay" and rest:
+        return f"replay:{Path(rest).expanduser().absolute()}"
+    return str(ModelSpec.parse(model))
+
+
+def model_options(settings: SearchSettings) -> dict[str, Any]:
+    """For make_models: what the settings, and the user's prices (AUTOCOMP_PRICES), say of the models."""
+    given = {"base_url": settings.base_url, "batch": settings.batch or None, "prices": os.environ.get(PRICES_VARIABLE)}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 class Jobs:
@@ -116,7 +137,7 @@ class Jobs:
             self._scopes[run_id] = scope
             try:
                 async with Toolbox.connect(server) as toolbox:
-                    models = make_models(model, toolbox)
+                    models = make_models(model, toolbox, **model_options(settings))
                     try:
                         await search(
                             problem, settings, toolbox=toolbox, models=models, journal=self.journal(),
@@ -158,7 +179,11 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
         source: Annotated[str | None, Field(description="Kernel to start from; default: the baseline")] = None,
         model: Annotated[
             str | None,
-            Field(max_length=200, description="offline (free, rule-based) or anthropic:NAME; default: what is set up"),
+            Field(
+                max_length=400,
+                description="offline (free, rule-based) or PROVIDER:NAME (anthropic, bedrock, vertex, openai); several "
+                "with weights: A@2,B; planners > coders: P > C. Default: what is set up",
+            ),
         ] = None,
         settings: Annotated[
             dict[str, Any] | None,
@@ -175,12 +200,17 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
         simulate_kernel and the menu instead.
         """
         jobs = _jobs(ctx)
-        spec = model or default_model()
+        try:
+            spec = canonical(model or default_model())
+        except AgentUsageError as error:
+            raise ToolError(str(error)) from error
         with reported():
             adapter = bench.adapter_for(problem)
             adapter.problem(problem)
             if source is not None:
                 check_source(source)
+        if "base_url" in (settings or {}):  # a caller could have the server's key sent to an address of his own
+            raise ToolError("settings: base_url is set where the server runs: ANTHROPIC_BASE_URL, OPENAI_BASE_URL")
         try:
             with reported():
                 chosen = SearchSettings.for_model(spec, **(settings or {}))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ from ..toolbox import OptionSummary
 
 if TYPE_CHECKING:
     from ..toolbox import Toolbox
+
+
+TRANSLATE = "translate"  # what a plan may choose besides the menu while `translate` is set
 
 
 class Offer(OptionSummary):
@@ -71,6 +75,14 @@ class PlanRequest(Record):
     feedback: tuple[Feedback, ...] = FEEDBACK
     translate: bool = Field(default=False, description="Move work to the accelerator first; speed comes later")
     follow: Plan | None = Field(default=None, description="A step of an earlier run's schedule, to be taken here too")
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Ids that the answer may name."""
+        more = [TRANSLATE] if self.translate else []
+        if self.follow is not None:
+            more.append(self.follow.option)
+        return tuple(dict.fromkeys([*more, *(offer.id for offer in self.menu)]))
 
     @property
     def bottlenecks(self) -> tuple[Bottleneck, ...]:
@@ -150,16 +162,48 @@ class Models(ABC):
         """Close connections."""
 
 
-PROVIDERS = {"offline": ".offline", "anthropic": ".anthropic"}
+# Where providers are: "module:function", called with what follows `provider:` and the options. Other packages add
+# theirs as entry points of the group, whose names are the providers.
+PROVIDERS = {
+    "offline": ".offline:make",
+    "anthropic": ".anthropic:make",
+    "bedrock": ".anthropic:make_bedrock",
+    "vertex": ".anthropic:make_vertex",
+    "openai": ".openai:make",
+    "replay": ".recording:make",
+}
+PLUGINS = "autocomp_mcp.models"
 
 
 def make_models(spec: str, toolbox: Toolbox, **options: Any) -> Models:
-    """The models for `provider` or `provider:name`. Imports the provider's SDK only when it is asked for.
+    """The models that `spec` names (grammar: spec.py). Imports a provider's SDK only when it is asked for.
 
-    Raises AgentUsageError for a provider that does not exist or a spec it does not understand.
+    Raises AgentUsageError for a provider that does not exist, a spec or option it does
+    not understand; ModelUsageError for a missing key or region; ModelPackageError for a missing package.
     """
-    provider, _, name = spec.partition(":")
-    if provider not in PROVIDERS:
-        raise AgentUsageError(f"unknown model {spec!r}; use offline, or provider:name with {', '.join(PROVIDERS)}")
-    module = importlib.import_module(PROVIDERS[provider], __package__)
-    return module.make(name, toolbox, **options)
+    from .ensemble import Ensemble
+    from .spec import ModelSpec
+
+    parsed = ModelSpec.parse(spec)
+    providers = {name.partition(":")[0] for name in parsed.models}
+    if len(providers) > 1 and options.get("base_url"):
+        raise AgentUsageError(
+            f"one base URL for several providers ({', '.join(sorted(providers))}): set ANTHROPIC_BASE_URL or "
+            "OPENAI_BASE_URL instead"
+        )
+    members: dict[str, Models] = {}
+    for name in parsed.models:
+        provider, _, model = name.partition(":")
+        members[name] = _maker(provider, name)(model, toolbox, **options)
+    return Ensemble(parsed, members) if len(members) > 1 else next(iter(members.values()))
+
+
+def _maker(provider: str, spec: str) -> Callable[..., Models]:
+    if provider in PROVIDERS:
+        module, _, function = PROVIDERS[provider].partition(":")
+        return getattr(importlib.import_module(module, __package__), function)
+    plugins = {found.name: found for found in entry_points(group=PLUGINS)}
+    if provider not in plugins:
+        known = ", ".join([*PROVIDERS, *plugins])
+        raise AgentUsageError(f"unknown model {spec!r}; use offline, or provider:name with {known}")
+    return plugins[provider].load()

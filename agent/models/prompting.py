@@ -1,21 +1,16 @@
-"""Prompts out of templates, and kernels out of answers; the same for every provider of language models."""
+"""Prompts out of templates; the same for every provider of language models."""
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..feedback import MAX_SOURCE, block, diagnosis, failure, tried
+from ..feedback import MAX_SOURCE, block, diagnosis, examples, failure, lineage, tried
 from ..toolbox import OptionDetail
 from .base import CodeRequest, PlanRequest
-
-# A block is opened by a line of ``` (and a language) and closed by a line of ``` alone.
-_FENCED = re.compile(r"^```[^\n`]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
-_OPENED = re.compile(r"^```", re.MULTILINE)
 
 
 @lru_cache(maxsize=1)
@@ -41,39 +36,32 @@ def parent_text(request: PlanRequest | CodeRequest) -> str:
 
 
 def plan_text(request: PlanRequest) -> str:
-    return _render(
-        "plan.j2",
-        diagnosis=diagnosis(request.profile, request.parent.evaluation),
-        lineage=[step.plan.option for step in request.ancestors],
-        tried=tried(request.tried),
-        menu=request.menu,
-        iteration=request.iteration,
-        iterations=request.iterations,
-        slot=request.slot,
-        slots=request.slots,
-        complaint=request.complaint,
-        previous=block("answer", request.previous, 2000) if request.previous else None,
-    )
+    return _render("plan.j2", **_situation(request))
 
 
 def code_text(request: CodeRequest, option: OptionDetail | None) -> str:
+    direct = request.direct
     return _render(
         "generate.j2",
+        **(_situation(direct) if direct else {}),
+        direct=direct,
         plan=request.plan,
         option=option.option if option else None,
         failed_source=request.failed_source,
         failure=failure(request.failure) if request.failure else "",
         code=request.code,
         codes=request.codes,
+        edits=request.edits,
         complaint=request.complaint,
     )
 
 
-def fenced_source(text: str) -> tuple[str | None, str | None]:
-    """(kernel, None), or (None, what is wrong). Of several blocks the longest is the kernel."""
-    blocks = [match[1] for match in _FENCED.finditer(text) if match[1].strip()]
-    if blocks:
-        return max(blocks, key=len), None
-    if _OPENED.search(text):
-        return None, "the code block is not closed: the kernel is cut off"
-    return None, "there is no fenced code block (```c ... ```) in the answer"
+def _situation(request: PlanRequest) -> dict[str, Any]:
+    """What a choice from the menu is based on."""
+    return {
+        "request": request,
+        "diagnosis": diagnosis(request.profile, request.parent.evaluation, request.feedback),
+        "lineage": lineage((step.plan, step.ratio) for step in request.ancestors),
+        "examples": examples((known.problem, known.plan, known.ratio, known.diff) for known in request.examples),
+        "tried": tried(request.tried),
+    }

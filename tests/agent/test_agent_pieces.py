@@ -13,8 +13,8 @@ from autocomp_mcp.agent.budget import Budget, Use
 from autocomp_mcp.agent.candidate import Candidate, Plan, attempts
 from autocomp_mcp.agent.errors import AgentUsageError, InfrastructureError, LimitExceeded, ToolUsageError
 from autocomp_mcp.agent.feedback import block, failure
+from autocomp_mcp.agent.models.answers import fenced_source
 from autocomp_mcp.agent.models.anthropic import AnthropicOptions
-from autocomp_mcp.agent.models.prompting import fenced_source
 from autocomp_mcp.agent.permits import Permits
 from autocomp_mcp.agent.prices import price_of
 from autocomp_mcp.agent.settings import SearchSettings
@@ -203,7 +203,7 @@ def test_the_longest_fenced_block_is_the_kernel() -> None:
 
 def test_options_of_the_model_are_checked() -> None:
     with pytest.raises(ValidationError):
-        AnthropicOptions.model_validate({"max_tokens": 50_000})
+        AnthropicOptions.model_validate({"max_tokens": 500_000})
 
 
 @pytest.mark.anyio

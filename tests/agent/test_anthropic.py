@@ -3,59 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import AgentUsageError
-from autocomp_mcp.agent.journal import Journal
 from autocomp_mcp.agent.models.base import make_models
 from autocomp_mcp.agent.settings import SearchSettings
-from autocomp_mcp.agent.status import RunStatus
 from autocomp_mcp.agent.toolbox import Toolbox
 from landscape import NAMES, PROBLEM, Landscape, kernel, values_of
-from messages_api import MessagesApi, asked, cut_off, is_plan, plan_json, refusal, status
+from language_bench import CALL_USD, SMALL, bench, clever, fenced, run
+from messages_api import MessagesApi, asked, broken_off, cut_off, is_plan, plan_json, refusal, status
 
 pytestmark = pytest.mark.anyio
-MODEL = "anthropic:claude-sonnet-5-5"
-# 100 in, 200 out, 1000 cache writes, 5000 cache reads at 2, 10, 2.5 and 0.1 USD per million
-CALL_USD = (100 * 2 + 200 * 10 + 1000 * 2.5 + 5000 * 0.1) / 1e6
-SMALL = {"iterations": 1, "plans": 1, "codes": 1, "beam": 1, "repairs": 0, "dropout": 0, "max_parallel_model": 1}
-
-
-def fenced(source: str) -> str:
-    return f"Here it is.\n```c\n{source}```\n"
-
-
-def clever(body: dict[str, Any]) -> str:
-    """Plans the option of its slot; writes the parent's kernel with that number raised by one."""
-    text = asked(body)
-    if is_plan(body):
-        slot = int(re.search(r"plan (\d+) of", text)[1])  # type: ignore[index]
-        return plan_json(f"more-{NAMES[(slot - 1) % len(NAMES)]}")
-    values = values_of(text)
-    name = re.search(r"<plan>\nmore-(\w+):", text)[1]  # type: ignore[index]
-    assert values is not None
-    return fenced(kernel(**{**values, name: values[name] + 1}))
-
-
-@asynccontextmanager
-async def bench(api: MessagesApi, home: Path, model: str = MODEL, **options: Any) -> AsyncIterator[dict[str, Any]]:
-    async with Toolbox.connect(Landscape().server) as toolbox:
-        given = {"base_url": api.url, "api_key": "test", "backoff_s": (0.0, 0.0), "sdk_retries": 1} | options
-        models = make_models(model, toolbox, **given)
-        yield {"toolbox": toolbox, "models": models, "journal": Journal(home / "db"), "runs_dir": home}
-        await models.aclose()
-
-
-async def run(api: MessagesApi, home: Path, **settings: Any) -> RunStatus:
-    async with bench(api, home) as shared:
-        return await search(
-            PROBLEM, SearchSettings.for_model("anthropic:x", **(SMALL | settings)), run_id="r", **shared
-        )
 
 
 async def test_a_whole_search(tmp_path: Path) -> None:
@@ -168,6 +129,25 @@ async def test_a_refused_key_fails_at_once_and_shows_no_key(tmp_path: Path) -> N
     assert b"sk-canary" not in (tmp_path / "db").read_bytes() + (tmp_path / "db-wal").read_bytes()
 
 
+@pytest.mark.parametrize("kind", ["overloaded_error", None])
+async def test_an_answer_that_breaks_off_is_asked_for_again(tmp_path: Path, kind: str | None) -> None:
+    """Nothing of a half answer is used, whether the service says what happened or not."""
+    half = broken_off(fenced(kernel(width=6, depth=6, lanes=6, tiles=6)), kind)
+    with MessagesApi(plan_json("more-width"), half, clever) as api:
+        result = await run(api, tmp_path)
+    assert len(api.requests) == 3 and result.model_calls == 2 and result.evaluations == 2
+    assert values_of(str(result.best_source)) == {"width": 1, "depth": 0, "lanes": 0, "tiles": 0}
+
+
+async def test_answers_may_be_longer_than_what_the_sdk_takes_in_one_piece(tmp_path: Path) -> None:
+    long = kernel(width=2) + "/* a remark */\n" * 6000
+    with MessagesApi(plan_json("more-width"), fenced(long)) as api:
+        async with bench(api, tmp_path, max_tokens=60_000) as shared:
+            result = await search(PROBLEM, SearchSettings.for_model("anthropic:x", **SMALL), **shared)
+    assert api.requests[1]["max_tokens"] == 60_000 and api.requests[1]["stream"] is True
+    assert str(result.best_source).endswith("a remark */\n")
+
+
 @pytest.mark.parametrize("parallel", [1, 8])
 async def test_the_budget_is_exceeded_by_one_call_at_most(tmp_path: Path, parallel: int) -> None:
     limit = 5.5 * CALL_USD
@@ -198,7 +178,7 @@ async def test_hostile_tool_output_stays_data(tmp_path: Path) -> None:
     assert asked(api.requests[0]).count("</kernel>") == 1
 
 
-@pytest.mark.parametrize("spec", ["anthropic", "openai:x", "offline:x"])
+@pytest.mark.parametrize("spec", ["anthropic", "nobody:x", "offline:x", "openai"])
 async def test_bad_model_names(spec: str) -> None:
     async with Toolbox.connect(Landscape().server) as toolbox:
         with pytest.raises(AgentUsageError):

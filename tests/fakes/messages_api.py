@@ -1,4 +1,4 @@
-"""A fake of the Messages API behind a real HTTP server on a free local port.
+"""A fake of the Messages API, streaming or not, behind a real HTTP server on a free local port.
 
 `replies` are used in order, the last one for ever; each is a function of the request's body, or a value: a text, or
 one made by `refusal`, `cut_off`, `status`. Bodies are kept in `requests`.
@@ -46,6 +46,12 @@ def status(code: int) -> tuple[int, dict[str, Any]]:
     return code, {"type": "error", "error": {"type": kinds.get(code, "api_error"), "message": f"fake {code}"}}
 
 
+def broken_off(text: str, kind: str | None = None) -> tuple[int, dict[str, Any]]:
+    """A stream that begins well and ends in the middle: with an error of this kind, or without a word."""
+    code, data = message(text)
+    return code, data | {"breaks": kind or "silence"}
+
+
 def plan_json(option: str, plan: str = "Raise the number, since it is small.") -> str:
     return json.dumps({"option": option, "plan": plan})
 
@@ -57,6 +63,34 @@ def is_plan(body: dict[str, Any]) -> bool:
 def asked(body: dict[str, Any]) -> str:
     """The text of the user's turn, its blocks put together."""
     return "\n".join(part["text"] for part in body["messages"][0]["content"])
+
+
+def events(data: dict[str, Any]) -> str:
+    """The message as a stream of server-sent events, its text in pieces."""
+    breaks, stop, usage = data.pop("breaks", None), data["stop_reason"], data["usage"]
+    found: list[dict[str, Any]] = [
+        {
+            "type": "message_start",
+            "message": {**data, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}},
+        }
+    ]
+    for index, block in enumerate(data["content"]):
+        text = block["text"]
+        pieces = [text[i : i + 500] for i in range(0, len(text), 500)]
+        found.append({"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}})
+        found += [
+            {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": piece}}
+            for piece in (pieces[: len(pieces) // 2] if breaks else pieces)
+        ]
+        if not breaks:
+            found.append({"type": "content_block_stop", "index": index})
+    if breaks and breaks != "silence":
+        found.append({"type": "error", "error": {"type": breaks, "message": "fake trouble"}})
+    if not breaks:
+        delta = {"stop_reason": stop, "stop_sequence": None}
+        found.append({"type": "message_delta", "delta": delta, "usage": {"output_tokens": usage["output_tokens"]}})
+        found.append({"type": "message_stop"})
+    return "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in found)
 
 
 Answer = str | tuple[int, dict[str, Any]]
@@ -78,9 +112,10 @@ class MessagesApi:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 code, data = api._answer(body, dict(self.headers))
-                raw = json.dumps(data).encode()
+                streamed = code == 200 and body.get("stream")
+                raw = (events(data) if streamed else json.dumps(data)).encode()
                 self.send_response(code)
-                self.send_header("content-type", "application/json")
+                self.send_header("content-type", "text/event-stream" if streamed else "application/json")
                 self.send_header("content-length", str(len(raw)))
                 self.send_header("retry-after-ms", "1")
                 self.end_headers()

@@ -139,6 +139,31 @@ def show(
     sys.exit(reading.show(run, source, json))
 
 
+@app.command(name="export")
+def export_(
+    run: RunArg,
+    folder: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FOLDER", help="a new folder; default: ./RUN")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a run to a folder: journal, kernels, profiles, the best kernel."""
+    from . import archiving
+
+    sys.exit(archiving.export_(run, folder, json))
+
+
+@app.command(name="import")
+def import_(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="what `export` wrote", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Take in a run that was exported, on this machine or another."""
+    from . import archiving
+
+    sys.exit(archiving.import_(folder, json))
+
+
 @app.command(epilog=EPILOG)
 def evaluate(
     problem: ProblemArg,

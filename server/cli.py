@@ -43,6 +43,15 @@ Iterations = Annotated[int | None, typer.Option("--iterations", min=1)]
 MaxCost = Annotated[float | None, typer.Option("--max-cost", metavar="USD", help="stop before spending more")]
 MaxEvaluations = Annotated[int | None, typer.Option("--max-evaluations", min=1)]
 Timeout = Annotated[float | None, typer.Option("--timeout", metavar="S", help="wall clock, in seconds")]
+Model = Annotated[str | None, typer.Option("--model", help="offline, or anthropic:NAME")]
+Plans = Annotated[int | None, typer.Option("--plans", min=1, help="plans per candidate of the beam")]
+Codes = Annotated[int | None, typer.Option("--codes", min=1, help="implementations per plan")]
+Beam = Annotated[int | None, typer.Option("--beam", min=1, help="candidates that go on")]
+SearchSeed = Annotated[int | None, typer.Option("--seed", min=0)]
+Confirm = Annotated[
+    str | None, typer.Option("--confirm", metavar="ENGINE", help="judge the fastest kernels with this engine too")
+]
+ConfirmTop = Annotated[int | None, typer.Option("--confirm-top", min=1, help="how many of them; 3")]
 Servers = Annotated[
     list[str] | None, typer.Option("--server", help="URL of an MCP server to use instead of this process")
 ]
@@ -67,21 +76,19 @@ def root(
 def optimize(
     problem: ProblemArg,
     source: Annotated[Path | None, typer.Option("--source", help="kernel to start from; default: the baseline")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="offline, or anthropic:NAME")] = None,
+    model: Model = None,
     engine: Engine = None,
     server: Servers = None,
     iterations: Iterations = None,
-    plans: Annotated[int | None, typer.Option("--plans", min=1, help="plans per candidate of the beam")] = None,
-    codes: Annotated[int | None, typer.Option("--codes", min=1, help="implementations per plan")] = None,
-    beam: Annotated[int | None, typer.Option("--beam", min=1, help="candidates that go on")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
+    plans: Plans = None,
+    codes: Codes = None,
+    beam: Beam = None,
+    seed: SearchSeed = None,
     max_cost: MaxCost = None,
     max_evaluations: MaxEvaluations = None,
     timeout: Timeout = None,
-    confirm: Annotated[
-        str | None, typer.Option("--confirm", metavar="ENGINE", help="judge the fastest kernels with this engine too")
-    ] = None,
-    confirm_top: Annotated[int | None, typer.Option("--confirm-top", min=1, help="how many of them; 3")] = None,
+    confirm: Confirm = None,
+    confirm_top: ConfirmTop = None,
     json: Json = False,
 ) -> None:
     """Search for a faster kernel: plan, generate, simulate, select, again."""
@@ -117,6 +124,39 @@ def resume(
     }  # fmt: skip
     limits = {key: value for key, value in limits.items() if value is not None}
     sys.exit(searching.resume(run, server or [], limits, json))
+
+
+@app.command(name="continue", epilog=EPILOG)
+def continue_(
+    run: RunArg,
+    model: Model = None,
+    engine: Engine = None,
+    server: Servers = None,
+    iterations: Iterations = None,
+    plans: Plans = None,
+    codes: Codes = None,
+    beam: Beam = None,
+    seed: SearchSeed = None,
+    max_cost: MaxCost = None,
+    max_evaluations: MaxEvaluations = None,
+    timeout: Timeout = None,
+    confirm: Confirm = None,
+    confirm_top: ConfirmTop = None,
+    json: Json = False,
+) -> None:
+    """Begin a new run on the same problem from RUN's best kernel.
+
+    Model and settings are RUN's unless given; limits count from zero.
+    """
+    from . import searching
+
+    changes = {
+        "engine": engine, "iterations": iterations, "plans": plans, "codes": codes, "beam": beam, "seed": seed,
+        "max_cost_usd": max_cost, "max_evaluations": max_evaluations, "timeout_s": timeout,
+        "confirm": confirm, "confirm_top": confirm_top,
+    }  # fmt: skip
+    changes = {key: value for key, value in changes.items() if value is not None}
+    sys.exit(searching.continue_(run, model, server or [], changes, json))
 
 
 @app.command()

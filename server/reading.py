@@ -83,7 +83,7 @@ def status_json(status: RunStatus, home: Home | None) -> dict[str, Any]:
         "state": status.state, "baseline": mark(status.baseline), "best": best, "speedup": status.speedup,
         "evaluations": status.evaluations, "model_calls": status.model_calls,
         "tokens": status.tokens.model_dump(), "cost_usd": status.cost_usd, "wall_s": status.wall_s,
-        "stop_reason": status.stop_reason, "limit": status.limit,
+        "stop_reason": status.stop_reason, "limit": status.limit, "continues": status.continues,
         "confirmations": [found.model_dump() for found in status.confirmations],
     }  # fmt: skip
 
@@ -96,7 +96,9 @@ def summary_lines(status: RunStatus, home: Home) -> list[str]:
         return _wrapped(f"{label:<{LABEL}}{text}", width)
 
     lines = _wrapped(f"{status.problem}  run {status.run_id}", width)
-    lines += _wrapped(f"{status.state}: {status.stop_reason or 'still running'}", width)
+    lines += _wrapped(f"{status.state}: {status.stop_reason or 'not ended'}", width)
+    if status.continues:
+        lines += _wrapped(f"continues run {status.continues}, from its best kernel", width)
     if status.baseline is None or (status.best is None and not status.confirmations):
         return [*lines, "no kernel passed its evaluation"]
     lines += ["", *lineage_lines(status, width), ""] if status.lineage else [""]

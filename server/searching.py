@@ -42,21 +42,55 @@ def optimize(
             say(f"model: {spec} (--model chooses another)")
         settings = _settings(lambda: SearchSettings.for_model(spec, **changes))
         text = read_source(source) if source is not None else None
-        run_id = new_run_id()
-
-        async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
-            models = make_models(spec, toolbox)
-            try:
-                return await search(
-                    problem, settings, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
-                    source=text, listener=display.update, run_id=run_id,
-                )  # fmt: skip
-            finally:
-                await models.aclose()
-
-        return _run(run_id, problem, servers, changes.get("engine"), as_json, drive)
+        return _begin(problem, settings, spec, text, servers, as_json)
 
     return guarded(command, as_json)
+
+
+def continue_(run: str, model: str | None, servers: list[str], changes: dict[str, Any], as_json: bool) -> int:
+    """A new run from the best kernel of another, with that one's model and settings where none are given."""
+
+    def command() -> int:
+        journal = Journal(Home().database)
+        earlier = journal.run(find_run(journal, run))
+        best = journal.status(earlier.run_id).best_source
+        if best is None:
+            raise AgentUsageError(
+                f"run {earlier.run_id} has no kernel that passes its evaluation yet, nothing to continue from; "
+                f"go on with: autocomp-mcp resume {earlier.run_id}"
+            )
+        # Its steps are in the kernel already: no schedule is replayed on top of them unless that is asked for.
+        settings = _settings(lambda: SearchSettings.model_validate(earlier.settings | {"reuse": "none"} | changes))
+        if not servers:
+            _check(earlier.problem, changes.get("engine"), changes.get("confirm"))
+        spec = model or earlier.model
+        return _begin(earlier.problem, settings, spec, best, servers, as_json, continues=earlier.run_id)
+
+    return guarded(command, as_json)
+
+
+def _begin(
+    problem: str,
+    settings: SearchSettings,
+    spec: str,
+    source: str | None,
+    servers: list[str],
+    as_json: bool,
+    continues: str | None = None,
+) -> int:
+    run_id = new_run_id()
+
+    async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
+        models = make_models(spec, toolbox)
+        try:
+            return await search(
+                problem, settings, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
+                source=source, listener=display.update, run_id=run_id, continues=continues,
+            )  # fmt: skip
+        finally:
+            await models.aclose()
+
+    return _run(run_id, problem, servers, settings.engine, as_json, drive)
 
 
 def resume(run: str, servers: list[str], limits: dict[str, Any], as_json: bool) -> int:

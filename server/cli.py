@@ -170,13 +170,31 @@ def runs(json: Json = False) -> None:
 @app.command()
 def show(
     run: RunArg,
-    source: Annotated[bool, typer.Option("--source", help="print the best kernel")] = False,
+    source: Annotated[bool, typer.Option("--source", help="print the best kernel, or that of --candidate")] = False,
+    plans: Annotated[bool, typer.Option("--plans", help="with the whole text of each step's plan")] = False,
+    candidates: Annotated[bool, typer.Option("--candidates", help="all kernels that were tried")] = False,
+    candidate: Annotated[str | None, typer.Option("--candidate", metavar="ID", help="one of them")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="candidates at once")] = 40,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="candidates to leave out before")] = 0,
     json: Json = False,
 ) -> None:
-    """A run's result: the steps to its best kernel, each with its gain."""
+    """A run's result: the steps to its best kernel, each with its gain; or the kernels on the way."""
     from . import reading
 
-    sys.exit(reading.show(run, source, json))
+    view = reading.View(source, plans, candidates, candidate, limit, offset)
+    sys.exit(reading.show(run, view, json))
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="a run id, or `last`", show_default=False)],
+    second: Annotated[str, typer.Argument(metavar="B", help="another", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Two runs side by side: what they found, spent, and needed to get there."""
+    from . import comparing
+
+    sys.exit(comparing.compare(first, second, json))
 
 
 @app.command(name="export")

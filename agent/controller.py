@@ -38,8 +38,10 @@ async def search(
     source: str | None = None,
     listener: Listener | None = None,
     run_id: str | None = None,
+    continues: str | None = None,
 ) -> RunStatus:
-    """Search from `source`, or from the problem's baseline, until a limit or the goal is reached.
+    """Search from `source`, or from the problem's baseline, until a limit or the goal is reached. `continues`: the run
+    whose best kernel the source is.
 
     Returns the run's status: `finished`, or `failed` with the reason where the infrastructure, the model's service or
     the first kernel failed; `resume` goes on with such a run. A cancelled search is journalled as `cancelled`, and
@@ -57,7 +59,8 @@ async def search(
     if settings.confirm is not None:  # hours later would be late to learn that it is not there
         await toolbox.check_engine(detail.problem.target, settings.confirm)
     run_id = run_id or new_run_id()
-    lease = journal.create(run_id, problem_id, models.spec, settings.model_dump(mode="json"), start)
+    chosen = settings.model_dump(mode="json")
+    lease = journal.create(run_id, problem_id, models.spec, chosen, start, continues=continues)
     return await _drive(lease, detail.problem, toolbox, models, journal, Path(runs_dir), listener)
 
 

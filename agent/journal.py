@@ -16,13 +16,13 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from ..hardware_adapters.base import Record
-from .errors import AgentError, LeaseLostError, LimitType, RunBusyError, UnknownRunError
+from .errors import AgentError, AgentUsageError, LeaseLostError, LimitType, RunBusyError, UnknownRunError
 from .status import RunState, RunStatus, derive
 
 SCHEMA_VERSION = 1
@@ -46,7 +46,8 @@ CREATE TABLE IF NOT EXISTS leases (
 """
 
 EventKind = Literal[
-    "session", "limits", "problem", "lessons", "phase", "model", "profile", "candidate", "searched", "confirm", "state"
+    "origin", "session", "limits", "problem", "lessons", "phase", "model", "profile", "candidate", "searched",
+    "confirm", "state",
 ]  # fmt: skip
 _live_tokens: set[str] = set()  # leases held by this very process: its pid may be that of a dead one
 
@@ -105,8 +106,20 @@ class Journal:
 
     # ------------------------------------------------------------ runs
 
-    def create(self, run_id: str, problem: str, model: str, settings: dict[str, Any], source: str) -> Lease:
-        """Enter a new run; the caller drives it from its first moment. Raises AgentError when the id is taken."""
+    def create(
+        self,
+        run_id: str,
+        problem: str,
+        model: str,
+        settings: dict[str, Any],
+        source: str,
+        *,
+        continues: str | None = None,
+    ) -> Lease:
+        """Enter a new run; the caller drives it from its first moment. Raises AgentError when the id is taken.
+
+        `continues`: the run whose best kernel `source` is.
+        """
         with self._writing():
             try:
                 self._db.execute(
@@ -115,20 +128,52 @@ class Journal:
                 )
             except sqlite3.IntegrityError as error:
                 raise AgentError(f"run {run_id!r} exists already; resume it, or leave the id out") from error
+            if continues is not None:
+                event = {"kind": "origin", "key": "origin", "data": {"continues": continues}, "at": self._clock()}
+                self._insert(run_id, event)
             return self._grant(run_id)
+
+    def adopt(self, run: RunRow, events: Sequence[Mapping[str, Any]]) -> bool:
+        """Enter a run as another journal has it: `run` as `begun` gives it, `events` as `events` does with sources.
+
+        All of it or nothing. False when it is here already. Raises AgentUsageError when this id is here with another
+        content.
+        """
+        with self._writing():
+            try:
+                here = self.begun(run.run_id)
+            except UnknownRunError:
+                row = (run.run_id, run.problem, run.model, json.dumps(run.settings), run.source, run.created)
+                self._db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", row)
+                for event in events:
+                    self._insert(run.run_id, event)
+                return True
+            known = self.events(run.run_id, sources=True)
+        if here == run and known == list(events):
+            return False
+        raise AgentUsageError(
+            f"run {run.run_id!r} is here already and differs: {len(known)} events here, {len(events)} there; "
+            "import it into another AUTOCOMP_HOME"
+        )
+
+    def begun(self, run_id: str) -> RunRow:
+        """As it was started, without the limits of later sessions. Raises UnknownRunError."""
+        with self._lock:
+            row = self._db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        if row is None:
+            raise UnknownRunError(run_id)
+        return RunRow(**{**dict(row), "settings": json.loads(row["settings"])})
 
     def run(self, run_id: str) -> RunRow:
         """Raises UnknownRunError."""
+        begun = self.begun(run_id)
         with self._lock:
-            row = self._db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,)).fetchone()
             query = "SELECT data FROM events WHERE run_id = ? AND kind = 'limits' ORDER BY id"
             changes = self._db.execute(query, (run_id,)).fetchall()
-        if row is None:
-            raise UnknownRunError(run_id)
-        settings = json.loads(row["settings"])
+        settings = dict(begun.settings)
         for change in changes:
             settings |= json.loads(change["data"])
-        return RunRow(**{**dict(row), "settings": settings})
+        return begun.model_copy(update={"settings": settings})
 
     def runs(self) -> list[RunStatus]:
         """Every run, the newest first."""
@@ -184,10 +229,14 @@ class Journal:
         """Durable when this returns. Raises LeaseLostError, and writes nothing, if another process took over."""
         with self._writing():
             self._renew(lease)
-            self._db.execute(
-                "INSERT INTO events (run_id, kind, key, data, source, at) VALUES (?, ?, ?, ?, ?, ?)",
-                (lease.run_id, kind, key, json.dumps(data), source, self._clock()),
-            )
+            event = {"kind": kind, "key": key, "data": data, "source": source, "at": self._clock()}
+            self._insert(lease.run_id, event)
+
+    def _insert(self, run_id: str, event: Mapping[str, Any]) -> None:
+        self._db.execute(
+            "INSERT INTO events (run_id, kind, key, data, source, at) VALUES (?, ?, ?, ?, ?, ?)",
+            (run_id, event["kind"], event["key"], json.dumps(event["data"]), event.get("source"), event["at"]),
+        )
 
     def set_state(
         self, lease: Lease, state: RunState, reason: str | None = None, limit: LimitType | None = None

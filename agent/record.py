@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from ..hardware_adapters.base import Evaluation
 from .bandit import ModelUse
+from .best_kernel import headed
 from .candidate import ROOT, Candidate, place, stand
 from .confirmation import Confirmation, confirmation, ranked
 from .events import Listener, SearchEvent
@@ -213,24 +214,11 @@ class RunRecord:
 
     def write_best(self) -> None:
         """`best.c` in the run's folder, replaced as a whole: a reader never sees half a kernel."""
-        best, root = self.best, self.candidates.get(ROOT)
-        if best is None or best.evaluation is None or best.evaluation.latency is None:
+        best = self.best
+        text = headed(best, self.candidates.get(ROOT), self.run_id, self.confirming(best)) if best else None
+        if text is None:
             return
-        result, latency = best.evaluation, best.evaluation.latency
-        speedup = f"{root.latency / best.latency:.2f}x over the first kernel" if root and root.passed else "unknown"
-        header = (
-            f"/* problem:  {result.problem}\n"
-            f" * latency:  {latency.value:.10g} {latency.unit} ({result.source}; {latency.statistic})\n"
-            f" * engine:   {result.engine} {result.engine_version}\n"
-            f" * speed-up: {speedup}\n"
-            f"{self._confirmed_line()}"
-            f" * run:      {self.run_id}, candidate {best.id}\n"
-            " */\n"
-        )
         self._folder.mkdir(parents=True, exist_ok=True)
-        # The schedule line, where there is one, has to stay the first line: rewrites look for it there.
-        first, _, rest = best.source.partition("\n")
-        text = f"{first}\n{header}{rest}" if first.startswith("// schedule:") else header + best.source
         fresh = self._folder / f"best.c.{os.getpid()}"
         try:
             fresh.write_text(text)
@@ -238,10 +226,6 @@ class RunRecord:
         finally:
             with contextlib.suppress(FileNotFoundError):
                 fresh.unlink()
-
-    def _confirmed_line(self) -> str:
-        found = self.confirming(self.best) if self.best else None
-        return f" * confirmed: {found.figure}\n" if found else ""
 
 
 def mark(candidate: Candidate | None, path: Path | None = None) -> Mark | None:

@@ -83,6 +83,7 @@ class RunStatus(Record):
     limit: LimitType | None = Field(
         default=None, description="Which limit ended it; resumed with more of it, it goes on"
     )
+    continues: str | None = Field(default=None, description="The run whose best kernel this one started from")
     lineage: tuple[Step, ...] = Field(default=(), description="From the first kernel to the best")
     best_source: str | None = None
 
@@ -103,6 +104,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
     state: str = "running"
     reason: str | None = None
     limit: LimitType | None = None
+    continues: str | None = None
     for event in events:
         data, kind = event["data"], event["kind"]
         if kind == "model":
@@ -122,6 +124,8 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
             searched = kind == "searched"  # larger limits open the search again
         elif kind == "phase":
             iteration = max(iteration, data["iteration"])
+        elif kind == "origin":
+            continues = data.get("continues")
         elif kind == "state":
             state, reason, limit = data["state"], data.get("reason"), data.get("limit")
     if state == "running" and not alive:
@@ -160,6 +164,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
         reused=schedule.get("run_id"),
         stop_reason=reason,
         limit=limit,
+        continues=continues,
         lineage=_lineage(best.candidate if best else None, standing),
     )
 

@@ -4,11 +4,40 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from .. import __version__
+from .options import (
+    BaseUrl,
+    Batch,
+    Beam,
+    CodeModel,
+    Codes,
+    Confirm,
+    ConfirmTop,
+    Engine,
+    FileArg,
+    Iterations,
+    Json,
+    MaxCost,
+    MaxEvaluations,
+    MaxTokens,
+    Model,
+    PlanModel,
+    Plans,
+    Preset,
+    ProblemArg,
+    Record,
+    Reuse,
+    RunArg,
+    SearchSeed,
+    Servers,
+    Settings,
+    Target,
+    Timeout,
+)  # fmt: skip
 
 EXIT_STATUSES = {
     0: "done",
@@ -31,29 +60,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-ProblemArg = Annotated[str, typer.Argument(metavar="PROBLEM", help="e.g. gemmini/gemm-512x512x512", show_default=False)]
-FileArg = Annotated[
-    Path, typer.Argument(metavar="FILE", help="the kernel's source; - reads standard input", show_default=False)
-]
-RunArg = Annotated[str, typer.Argument(metavar="RUN", help="a run id, or `last`", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout, all else on stderr")]
-Engine = Annotated[str | None, typer.Option("--engine", help="engine to judge by; `doctor` lists them")]
-Target = Annotated[str | None, typer.Option("--target", help="only this target")]
-Iterations = Annotated[int | None, typer.Option("--iterations", min=1)]
-MaxCost = Annotated[float | None, typer.Option("--max-cost", metavar="USD", help="stop before spending more")]
-MaxEvaluations = Annotated[int | None, typer.Option("--max-evaluations", min=1)]
-MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="stop before using more, in and out")]
-Timeout = Annotated[float | None, typer.Option("--timeout", metavar="S", help="wall clock, in seconds")]
-Record = Annotated[
-    Path | None,
-    typer.Option(
-        "--record", metavar="FILE", help="keep every exchange with the model; --model replay:FILE answers from it"
-    ),
-]
-Servers = Annotated[
-    list[str] | None, typer.Option("--server", help="URL of an MCP server to use instead of this process")
-]
-
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -74,62 +80,38 @@ def root(
 def optimize(
     problem: ProblemArg,
     source: Annotated[Path | None, typer.Option("--source", help="kernel to start from; default: the baseline")] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            help="offline, or PROVIDER:NAME (anthropic, bedrock, vertex, openai), or replay:FILE; "
-            "given again: several, NAME@2 with twice the weight",
-        ),
-    ] = None,
-    plan_model: Annotated[list[str] | None, typer.Option("--plan-model", help="plans, in place of --model")] = None,
-    code_model: Annotated[
-        list[str] | None, typer.Option("--code-model", help="writes code, in place of --model")
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option("--base-url", metavar="URL", help="of the model's service, e.g. a server of your own")
-    ] = None,
-    batch: Annotated[
-        bool, typer.Option("--batch", help="model calls by the batch service: half the price, later (anthropic only)")
-    ] = False,
+    model: Model = None,
+    plan_model: PlanModel = None,
+    code_model: CodeModel = None,
+    base_url: BaseUrl = None,
+    batch: Batch = False,
     record: Record = None,
     engine: Engine = None,
     server: Servers = None,
     iterations: Iterations = None,
-    plans: Annotated[int | None, typer.Option("--plans", min=1, help="plans per candidate of the beam")] = None,
-    codes: Annotated[int | None, typer.Option("--codes", min=1, help="implementations per plan")] = None,
-    beam: Annotated[int | None, typer.Option("--beam", min=1, help="candidates that go on")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
-    preset: Annotated[
-        str | None, typer.Option("--preset", help="settings by name, e.g. autocomp-gemmini: as published")
-    ] = None,
-    reuse: Annotated[
-        str | None,
-        typer.Option("--reuse", help="schedule to replay first: auto (default: of the nearest run), RUN, none"),
-    ] = None,
-    changed: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="any other setting, e.g. dropout=0.7")
-    ] = None,
+    plans: Plans = None,
+    codes: Codes = None,
+    beam: Beam = None,
+    seed: SearchSeed = None,
+    preset: Preset = None,
+    reuse: Reuse = None,
+    changed: Settings = None,
     max_cost: MaxCost = None,
     max_tokens: MaxTokens = None,
     max_evaluations: MaxEvaluations = None,
     timeout: Timeout = None,
-    confirm: Annotated[
-        str | None, typer.Option("--confirm", metavar="ENGINE", help="judge the fastest kernels with this engine too")
-    ] = None,
-    confirm_top: Annotated[int | None, typer.Option("--confirm-top", min=1, help="how many of them; 3")] = None,
+    confirm: Confirm = None,
+    confirm_top: ConfirmTop = None,
     json: Json = False,
 ) -> None:
     """Search for a faster kernel: plan, generate, simulate, select, again."""
     from . import searching
 
-    changes = {
-        "engine": engine, "iterations": iterations, "plans": plans, "codes": codes, "beam": beam, "seed": seed,
-        "max_cost_usd": max_cost, "max_evaluations": max_evaluations, "timeout_s": timeout,
-        "max_tokens": max_tokens, "preset": preset, "reuse": reuse, "confirm": confirm, "confirm_top": confirm_top,
-        "base_url": base_url, "batch": batch or None,
-    }  # fmt: skip
-    changes = {key: value for key, value in changes.items() if value is not None}
+    changes = _given(
+        engine=engine, iterations=iterations, plans=plans, codes=codes, beam=beam, seed=seed, preset=preset,
+        reuse=reuse, base_url=base_url, batch=batch or None, max_cost_usd=max_cost, max_tokens=max_tokens,
+        max_evaluations=max_evaluations, timeout_s=timeout, confirm=confirm, confirm_top=confirm_top,
+    )  # fmt: skip
     models = searching.ModelChoice(model or [], plan_model or [], code_model or [])
     sys.exit(searching.optimize(problem, source, models, server or [], changes, changed or [], record, json))
 
@@ -152,12 +134,57 @@ def resume(
     """
     from . import searching
 
-    limits = {
-        "iterations": iterations, "max_cost_usd": max_cost, "max_tokens": max_tokens,
-        "max_evaluations": max_evaluations, "timeout_s": timeout,
-    }  # fmt: skip
-    limits = {key: value for key, value in limits.items() if value is not None}
+    limits = _given(
+        iterations=iterations, max_cost_usd=max_cost, max_tokens=max_tokens, max_evaluations=max_evaluations,
+        timeout_s=timeout,
+    )  # fmt: skip
     sys.exit(searching.resume(run, server or [], limits, record, json))
+
+
+@app.command(name="continue", epilog=EPILOG)
+def continue_(
+    run: RunArg,
+    model: Model = None,
+    plan_model: PlanModel = None,
+    code_model: CodeModel = None,
+    base_url: BaseUrl = None,
+    batch: Batch = False,
+    record: Record = None,
+    engine: Engine = None,
+    server: Servers = None,
+    iterations: Iterations = None,
+    plans: Plans = None,
+    codes: Codes = None,
+    beam: Beam = None,
+    seed: SearchSeed = None,
+    preset: Preset = None,
+    reuse: Reuse = None,
+    changed: Settings = None,
+    max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    max_evaluations: MaxEvaluations = None,
+    timeout: Timeout = None,
+    confirm: Confirm = None,
+    confirm_top: ConfirmTop = None,
+    json: Json = False,
+) -> None:
+    """Begin a new run on the same problem from RUN's best kernel.
+
+    Model and settings are RUN's unless given; limits count from zero.
+    """
+    from . import searching
+
+    changes = _given(
+        engine=engine, iterations=iterations, plans=plans, codes=codes, beam=beam, seed=seed, preset=preset,
+        reuse=reuse, base_url=base_url, batch=batch or None, max_cost_usd=max_cost, max_tokens=max_tokens,
+        max_evaluations=max_evaluations, timeout_s=timeout, confirm=confirm, confirm_top=confirm_top,
+    )  # fmt: skip
+    models = searching.ModelChoice(model or [], plan_model or [], code_model or [])
+    sys.exit(searching.continue_(run, models, server or [], changes, changed or [], record, json))
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 @app.command()
@@ -171,13 +198,56 @@ def runs(json: Json = False) -> None:
 @app.command()
 def show(
     run: RunArg,
-    source: Annotated[bool, typer.Option("--source", help="print the best kernel")] = False,
+    source: Annotated[bool, typer.Option("--source", help="print the best kernel, or that of --candidate")] = False,
+    plans: Annotated[bool, typer.Option("--plans", help="with the whole text of each step's plan")] = False,
+    candidates: Annotated[bool, typer.Option("--candidates", help="all kernels that were tried")] = False,
+    candidate: Annotated[str | None, typer.Option("--candidate", metavar="ID", help="one of them")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="candidates at once")] = 40,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="candidates to leave out before")] = 0,
     json: Json = False,
 ) -> None:
-    """A run's result: the steps to its best kernel, each with its gain."""
+    """A run's result: the steps to its best kernel, each with its gain; or the kernels on the way."""
     from . import reading
 
-    sys.exit(reading.show(run, source, json))
+    view = reading.View(source, plans, candidates, candidate, limit, offset)
+    sys.exit(reading.show(run, view, json))
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="a run id, or `last`", show_default=False)],
+    second: Annotated[str, typer.Argument(metavar="B", help="another", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Two runs side by side: what they found, spent, and needed to get there."""
+    from . import comparing
+
+    sys.exit(comparing.compare(first, second, json))
+
+
+@app.command(name="export")
+def export_(
+    run: RunArg,
+    folder: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FOLDER", help="a new folder; default: ./RUN")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a run to a folder: journal, kernels, profiles, the best kernel."""
+    from . import archiving
+
+    sys.exit(archiving.export_(run, folder, json))
+
+
+@app.command(name="import")
+def import_(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="what `export` wrote", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Take in a run that was exported, on this machine or another."""
+    from . import archiving
+
+    sys.exit(archiving.import_(folder, json))
 
 
 @app.command(epilog=EPILOG)

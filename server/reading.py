@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..agent.errors import AgentUsageError, UnknownRunError
 from ..agent.journal import Journal
@@ -46,22 +46,71 @@ def runs(as_json: bool) -> int:
     return guarded(command, as_json)
 
 
-def show(run: str, source: bool, as_json: bool) -> int:
+class View(NamedTuple):
+    """What of a run `show` prints."""
+
+    source: bool = False
+    plans: bool = False
+    candidates: bool = False
+    candidate: str | None = None
+    limit: int = 40
+    offset: int = 0
+
+
+def show(run: str, view: View, as_json: bool) -> int:
     def command() -> int:
         home = Home()
         journal = Journal(home.database)
-        status = journal.status(find_run(journal, run))
+        run_id = find_run(journal, run)
+        if view.candidate is not None and (view.candidates or view.plans):
+            raise AgentUsageError("--candidate shows one kernel: leave --candidates and --plans out")
+        if view.candidate is not None:
+            _show_candidate(journal, run_id, view.candidate, view.source, as_json)
+            return DONE
+        status = journal.status(run_id)
         if as_json:
-            emit(status_json(status, home) | {"lineage": [step.model_dump() for step in status.lineage]})
-        elif source:
+            emit(_shown(journal, status, home, view))
+        elif view.source:
             if status.best_source is None:
                 raise AgentUsageError(f"run {status.run_id} has no kernel that passes its evaluation yet")
             print(status.best_source, end="")
+        elif view.candidates:
+            from .candidates import page, table_lines
+
+            entries, total = page(journal, run_id, view.limit, view.offset)
+            print("\n".join(table_lines(entries, total, view.offset, run_id)))
         else:
-            print("\n".join(summary_lines(status, home)))
+            print("\n".join(summary_lines(status, home, plans=view.plans)))
         return DONE
 
     return guarded(command, as_json)
+
+
+def _shown(journal: Journal, status: RunStatus, home: Home, view: View) -> dict[str, Any]:
+    from .candidates import entry_json, page
+
+    data = status_json(status, home) | {"lineage": [step.model_dump() for step in status.lineage]}
+    if view.source:
+        data["source"] = status.best_source
+    if view.candidates:
+        entries, total = page(journal, status.run_id, view.limit, view.offset)
+        end = view.offset + len(entries)
+        data["candidates"] = [entry_json(entry) for entry in entries]
+        data |= {"total": total, "next_offset": end if entries and end < total else None}
+    return data
+
+
+def _show_candidate(journal: Journal, run_id: str, identity: str, source: bool, as_json: bool) -> None:
+    """Raises AgentUsageError for a candidate that the run does not have."""
+    from .candidates import candidate_lines, one
+
+    entry, text = one(journal, run_id, identity)
+    if as_json:
+        emit({"run_id": run_id, **entry.model_dump(mode="json"), "source": text})
+    elif source:
+        print(text, end="")
+    else:
+        print("\n".join(candidate_lines(entry, _columns())))
 
 
 def best_path(status: RunStatus, home: Home | None) -> str | None:
@@ -83,50 +132,72 @@ def status_json(status: RunStatus, home: Home | None) -> dict[str, Any]:
         "state": status.state, "baseline": mark(status.baseline), "best": best, "speedup": status.speedup,
         "evaluations": status.evaluations, "model_calls": status.model_calls,
         "tokens": status.tokens.model_dump(), "cost_usd": status.cost_usd, "wall_s": status.wall_s,
-        "stop_reason": status.stop_reason, "limit": status.limit,
+        "stop_reason": status.stop_reason, "limit": status.limit, "continues": status.continues,
         "confirmations": [found.model_dump() for found in status.confirmations],
     }  # fmt: skip
 
 
-def summary_lines(status: RunStatus, home: Home) -> list[str]:
-    """A run's result for the terminal's width (120 without one): words are never broken."""
-    width = shutil.get_terminal_size((NO_TERMINAL_COLUMNS, 24)).columns
+def _columns() -> int:
+    return max(shutil.get_terminal_size((NO_TERMINAL_COLUMNS, 24)).columns, MIN_COLUMNS)
+
+
+def summary_lines(status: RunStatus, home: Home, *, plans: bool = False) -> list[str]:
+    """A run's result for the terminal's width (120 without one): words are never broken. `plans`: in full."""
+    width = _columns()
 
     def entry(label: str, text: str) -> list[str]:
-        return _wrapped(f"{label:<{LABEL}}{text}", width)
+        return wrapped(f"{label:<{LABEL}}{text}", width)
 
-    lines = _wrapped(f"{status.problem}  run {status.run_id}", width)
-    lines += _wrapped(f"{status.state}: {status.stop_reason or 'still running'}", width)
+    lines = wrapped(f"{status.problem}  run {status.run_id}", width)
+    lines += wrapped(f"{status.state}: {status.stop_reason or 'not ended'}", width)
+    if status.continues:
+        lines += wrapped(f"continues run {status.continues}, from its best kernel", width)
     if status.baseline is None or (status.best is None and not status.confirmations):
-        return [*lines, "no kernel passed its evaluation"]
-    lines += ["", *lineage_lines(status, width), ""] if status.lineage else [""]
-    lines += entry("baseline", _mark(status.baseline))
-    lines += entry("best", _mark(status.best) if status.best else "none")
+        return [*lines, "no kernel passed its evaluation", *entry("spent", _spent(status))]
+    lines += ["", *lineage_lines(status, width, plans=plans), ""] if status.lineage else [""]
+    lines += entry("baseline", mark_text(status.baseline))
+    lines += entry("best", mark_text(status.best) if status.best else "none")
     if status.best and (trust := _trust(status)):
         lines += entry("", trust)
     if status.speedup is not None:
         lines += entry("speed-up", f"{status.speedup:.2f}x")
     for label, text in _confirmations(status):
         lines += entry(label, text)
-    cost = "price not known" if status.cost_usd is None else f"{status.cost_usd:.2f} USD"
-    lines += entry(
-        "spent", f"{status.evaluations} evaluations, {status.model_calls} model calls, {cost}, {status.wall_s:.0f} s"
-    )
+    lines += entry("spent", _spent(status))
     if path := best_path(status, home):
         lines.append(f"{'kernel':<{LABEL}}{path}")
     return [*lines, f"{'more':<{LABEL}}autocomp-mcp show {status.run_id} --source"]
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def _spent(status: RunStatus) -> str:
+    cost = "price not known" if status.cost_usd is None else f"{status.cost_usd:.2f} USD"
+    tokens = f", {status.tokens.total:,} tokens" if status.tokens.total else ""
+    calls = f"{status.evaluations} evaluations, {status.model_calls} model calls"
+    return f"{calls}{tokens}, {cost}, {status.wall_s:.0f} s"
+
+
+def plain(text: str) -> str:
+    """Without what would steer the terminal: the words of models, and of whoever made an imported run."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def wrapped(text: str, width: int) -> list[str]:
     """Lines of at most `width` columns where the words allow it, the further ones below the first one's text."""
     return textwrap.wrap(
-        text, max(width, MIN_COLUMNS), subsequent_indent=" " * LABEL, break_long_words=False, break_on_hyphens=False
+        plain(text),
+        max(width, MIN_COLUMNS),
+        subsequent_indent=" " * LABEL,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
-def lineage_lines(status: RunStatus, width: int) -> list[str]:
-    """Each step to the best kernel with its gain over the step before; of its plan as much as fits on the line."""
-    lines = []
+def lineage_lines(status: RunStatus, width: int, *, plans: bool = False) -> list[str]:
+    """Each step to the best kernel with its gain over the step before; of its plan as much as fits on the line, or,
+    with `plans`, all of it below."""
+    from .candidates import plan_lines
+
+    lines: list[str] = []
     before: float | None = None
     for step in status.lineage:
         gain = f"{before / step.latency:6.2f}x" if before and step.latency else "       "
@@ -134,10 +205,13 @@ def lineage_lines(status: RunStatus, width: int) -> list[str]:
         start = f"{latency}  {gain}  "
         if step.option is None:
             lines.append(f"{start}the first kernel")
+        elif plans:
+            lines += [f"{start}{plain(step.option)}  (candidate {step.candidate})"]
+            lines += plan_lines(step.plan or "", max(width, MIN_COLUMNS), " " * len(start))
         else:
             left = max(width, MIN_COLUMNS) - len(start) - len(step.option)
-            plan = textwrap.shorten(step.plan or "", max(left - 2, 2), placeholder=" …", break_long_words=False)
-            lines.append(f"{start}{step.option}" + (f": {plan.lstrip()}" if plan.strip(" …") else ""))
+            plan = textwrap.shorten(plain(step.plan or ""), max(left - 2, 2), placeholder=" …", break_long_words=False)
+            lines.append(f"{start}{plain(step.option)}" + (f": {plan.lstrip()}" if plan.strip(" …") else ""))
         before = step.latency or before
     return lines
 
@@ -159,6 +233,6 @@ def _trust(status: RunStatus) -> str | None:
     return adapter.trust(status.problem, status.engine) if adapter and status.engine else None
 
 
-def _mark(mark: Mark) -> str:
+def mark_text(mark: Mark) -> str:
     used = "" if mark.utilisation is None else f", {mark.utilisation:.1%} of the bound"
     return f"{mark.latency:,.0f} {mark.unit} ({mark.source}){used}"

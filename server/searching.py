@@ -69,22 +69,66 @@ def optimize(
             _check(problem, changes.get("engine"), changes.get("confirm"))
         spec = choice.spec()
         settings = _settings(lambda: SearchSettings.for_model(spec, **changes))
-        reuse = settings.reuse
-        if reuse not in ("auto", "none"):
-            settings = settings.model_copy(update={"reuse": find_run(Journal(Home().database), reuse)})
         text = read_source(source) if source is not None else None
-        run_id = new_run_id()
-
-        async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
-            async with _models(spec, toolbox, settings, record) as models:
-                return await search(
-                    problem, settings, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
-                    source=text, listener=display.update, run_id=run_id,
-                )  # fmt: skip
-
-        return _run(run_id, problem, servers, changes.get("engine"), as_json, drive)
+        return _begin(problem, settings, spec, text, servers, record, as_json)
 
     return guarded(command, as_json)
+
+
+def continue_(
+    run: str,
+    choice: ModelChoice,
+    servers: list[str],
+    changes: dict[str, Any],
+    pairs: list[str],
+    record: Path | None,
+    as_json: bool,
+) -> int:
+    """A new run from the best kernel of another, with that one's model and settings where none are given."""
+
+    def command() -> int:
+        journal = Journal(Home().database)
+        earlier = journal.run(find_run(journal, run))
+        best = journal.status(earlier.run_id).best_source
+        if best is None:
+            raise AgentUsageError(
+                f"run {earlier.run_id} has no kernel that passes its evaluation yet, nothing to continue from; "
+                f"go on with: autocomp-mcp resume {earlier.run_id}"
+            )
+        # Its steps are in the kernel already: no schedule is replayed on top of them unless that is asked for.
+        given = {"reuse": "none"} | changes | _pairs(pairs)
+        spec = choice.spec() if any(choice) else earlier.model
+        kept = {} if "preset" in given else earlier.settings
+        settings = _settings(lambda: SearchSettings.for_model(spec, **(kept | given)))
+        if not servers:
+            _check(earlier.problem, settings.engine, settings.confirm)
+        return _begin(earlier.problem, settings, spec, best, servers, record, as_json, continues=earlier.run_id)
+
+    return guarded(command, as_json)
+
+
+def _begin(
+    problem: str,
+    settings: SearchSettings,
+    spec: str,
+    source: str | None,
+    servers: list[str],
+    record: Path | None,
+    as_json: bool,
+    continues: str | None = None,
+) -> int:
+    if settings.reuse not in ("auto", "none"):
+        settings = settings.model_copy(update={"reuse": find_run(Journal(Home().database), settings.reuse)})
+    run_id = new_run_id()
+
+    async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
+        async with _models(spec, toolbox, settings, record) as models:
+            return await search(
+                problem, settings, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
+                source=source, listener=display.update, run_id=run_id, continues=continues,
+            )  # fmt: skip
+
+    return _run(run_id, problem, servers, settings.engine, as_json, drive)
 
 
 def resume(run: str, servers: list[str], limits: dict[str, Any], record: Path | None, as_json: bool) -> int:

@@ -1,0 +1,49 @@
+"""The file a search leaves behind: its best kernel under a comment that says what it is and how far to believe it."""
+
+from __future__ import annotations
+
+import re
+
+from .candidate import Candidate
+from .confirmation import Confirmation
+
+SCHEDULE = "// schedule:"  # first line of kernels that carry their schedule; rewrites look for it there
+_HEADER = re.compile(r"/\* problem:  .*\n(?: \* [a-z-]+: .*\n)* \* run:      .*\n \*/\n")
+
+
+def headed(best: Candidate, root: Candidate | None, run_id: str, confirmed: Confirmation | None = None) -> str | None:
+    """The kernel's source under its header, in place of an earlier one; None for a kernel that did not pass.
+
+    `root`: the kernel the search started from. The header is a comment, so this is the same kernel as before.
+    """
+    result = best.evaluation
+    if result is None or not best.passed or result.latency is None:
+        return None
+    latency = result.latency
+    used = "" if result.utilisation is None else f", {result.utilisation:.1%} of the bound"
+    speedup = f"{root.latency / best.latency:.2f}x over the first kernel" if root and root.passed else "unknown"
+    figures = {
+        "problem": result.problem,
+        "latency": f"{latency.value:.10g} {latency.unit} ({result.source}; {latency.statistic}){used}",
+        "engine": f"{result.engine} {result.engine_version}",
+        "speed-up": speedup,
+        "confirmed": confirmed.figure if confirmed else None,
+        "run": f"{run_id}, candidate {best.id}",
+    }
+    lines = [f" * {name + ':':<9} {_inside(text)}\n" for name, text in figures.items() if text is not None]
+    header = "/" + "".join(lines)[1:] + " */\n"
+    first, _, rest = best.source.partition("\n")
+    if first.startswith(SCHEDULE) and not first.endswith("\\"):  # a comment that the next line belongs to
+        return f"{first}\n{header}{_bare(rest)}"
+    return header + _bare(best.source)
+
+
+def _bare(source: str) -> str:
+    """Without the header of an earlier run that started from its file."""
+    found = _HEADER.match(source)
+    return source[found.end() :] if found else source
+
+
+def _inside(text: str) -> str:
+    """What a server said, on one line of a comment that it cannot end."""
+    return " ".join(text.split()).replace("*/", "* /")

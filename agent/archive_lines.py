@@ -11,10 +11,11 @@ from typing import Any, NoReturn, get_args
 
 from pydantic import ValidationError
 
-from ..hardware_adapters.base import Evaluation, InvalidSourceError, check_source
+from ..hardware_adapters.base import Evaluation, InvalidSourceError, Record, check_source
 from .candidate import Candidate
 from .errors import AgentUsageError, LimitType
 from .journal import EventKind, RunRow
+from .lessons import Lessons
 from .models.base import Reply
 from .settings import LIMITS, SearchSettings
 from .status import RunState, Searched
@@ -167,6 +168,12 @@ def _origin(_key: str | None, content: dict[str, Any]) -> None:
         raise ValueError("it names no run")
 
 
+class _Problem(Record):
+    target: str
+    family: str
+    dims: dict[str, int]
+
+
 _CHECKS: dict[str, Callable[[str | None, dict[str, Any]], object]] = {
     "model": _model,
     "profile": _profile,
@@ -175,6 +182,8 @@ _CHECKS: dict[str, Callable[[str | None, dict[str, Any]], object]] = {
     "searched": lambda _key, content: Searched.model_validate(content),
     "state": _state,
     "origin": _origin,
+    "problem": lambda _key, content: _Problem.model_validate(content),
+    "lessons": lambda _key, content: Lessons.model_validate(content),
 }
 
 

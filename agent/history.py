@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from ..hardware_adapters.base import Evaluation, Record
-from .candidate import Candidate, Plan
+from .candidate import Candidate, Plan, stand
 
 
 class Entry(Record):
@@ -40,7 +40,7 @@ def history(events: Iterable[Mapping[str, Any]]) -> list[Entry]:
         elif event["kind"] == "candidate":
             candidate = Candidate.model_validate({**event["data"], "source": ""})
             evaluated += candidate.duplicate_of is None
-            candidates[candidate.id] = candidate
+            stand(candidates, candidate)
             counts[candidate.id] = evaluated, calls
     # A duplicate may be entered before the kernel that it repeats is finished: so all are read first.
     return [_entry(candidate, candidates, *counts[candidate.id]) for candidate in candidates.values()]

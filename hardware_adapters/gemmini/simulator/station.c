@@ -24,6 +24,7 @@ static void accept(Timing *t) {
     s->op[slot] = w->op;
     s->live |= 1u << slot;
     s->waits_for[slot] = 0;
+    s->write_banks[slot] = banks_of(t, w->op.writes);
     for (uint32_t others = s->live & ~s->slots[w->op.unit]; others; others &= others - 1) { // inside a unit, order keeps the hazards
         int other = __builtin_ctz(others);
         if (must_wait(&w->op, &s->op[other])) s->waits_for[slot] |= 1u << other;

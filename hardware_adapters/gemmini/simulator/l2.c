@@ -53,14 +53,23 @@ static uint32_t *set_of(const L2 *l2, uint64_t line) { return l2->tag + ((line >
 static uint32_t tag_of(const L2 *l2, uint64_t line) { return (uint32_t)(line >> l2->line_shift) << 2 | VALID; }
 
 enum { USUAL_WAYS = 8 };
+typedef uint32_t Ways __attribute__((vector_size(USUAL_WAYS * sizeof(uint32_t))));
+
+static uint32_t *find_usual(uint32_t *set, uint32_t tag) { // without a branch for each way
+    const Ways numbers = {1, 2, 3, 4, 5, 6, 7, 8};
+    Ways ways;
+    memcpy(&ways, set, sizeof ways);
+    Ways found = (Ways)((ways & ~(uint32_t)DIRTY) == tag) & numbers;
+    uint64_t part[USUAL_WAYS / 2];
+    memcpy(part, &found, sizeof part);
+    uint64_t any = (part[0] | part[1]) | (part[2] | part[3]);
+    unsigned number = (unsigned)(any | any >> 32);
+    return number ? set + number - 1 : NULL;
+}
 
 static uint32_t *find(const L2 *l2, uint64_t line) {
     uint32_t *set = set_of(l2, line), tag = tag_of(l2, line);
-    if (l2->config->l2_ways == USUAL_WAYS) { // without a branch for each: vector code
-        unsigned found = 0;
-        for (unsigned way = 0; way < USUAL_WAYS; way++) found |= (unsigned)((set[way] & ~(uint32_t)DIRTY) == tag) << way;
-        return found ? set + __builtin_ctz(found) : NULL;
-    }
+    if (l2->config->l2_ways == USUAL_WAYS) return find_usual(set, tag);
     for (unsigned way = 0; way < l2->config->l2_ways; way++)
         if ((set[way] & ~(uint32_t)DIRTY) == tag) return set + way;
     return NULL;

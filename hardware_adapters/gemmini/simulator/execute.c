@@ -156,6 +156,7 @@ static void finish(Timing *t) {
         timing_slice(t, u->preload, u->began, t->now + 1);
         if (empty(p->writes)) station_done(t, u->preload, UNIT_EXECUTE, t->now + 1);
         else u->target = u->preload;
+        unit_took(t);
     }
     fifo_hold(&t->station.issued[UNIT_EXECUTE], t->now + 1);
 }

@@ -148,7 +148,7 @@ void load_step(Timing *t) {
     tracker->all_sent = 1;
     u->active = -1;
     fifo_pop(issued);
-    t->changed = 1;
+    unit_took(t);
 }
 
 static void row_written(Timing *t, Tracker *tracker, uint64_t at) {

@@ -45,17 +45,18 @@ void timing_reset(Timing *t) {
 
 // --- time
 
+enum { STORE_DUE = 1, STATION_DUE = 2, ALL_DUE = 3 };
+
 // One cycle. Results leave the array whatever happens, then loads write, then the array reads, then stores read what is left.
-static void cycle(Timing *t, int all) {
+static void cycle(Timing *t, int due) {
     t->written = t->accumulated = t->read = 0;
     execute_write(t);
     load_write(t);
     t->causes[execute_step(t)]++;
-    all |= t->changed; // a config_ex is complete in the cycle in which it starts
-    if (all) store_step(t);
+    if (due & STORE_DUE) store_step(t);
     load_step(t);
-    if (all) station_step(t);
-    if (all) loops_step(t);
+    if (due & STATION_DUE || t->changed) station_step(t); // a config_ex is complete in the cycle in which it starts
+    if (t->loops.count) loops_step(t);
     t->now++;
 }
 
@@ -95,7 +96,8 @@ static void execute_and_load(Timing *t, uint64_t until) {
     do {
         uint64_t load = load_wake(t, 0), execute = execute_wake(t), next = earlier(until, earlier(load, execute));
         uint32_t banks = load_banks(t);
-        if (next > t->now) skip(t, next);
+        if (next == NEVER) cycle(t, ALL_DUE);
+        else if (next > t->now) skip(t, next);
         else if (banks & execute_result_banks(t)) cycle(t, 0);
         else if (execute > t->now) {
             enum Cause cause = execute_idle_cause(t);
@@ -114,12 +116,10 @@ static void execute_and_load(Timing *t, uint64_t until) {
 
 // At least one cycle, and at most up to `limit`.
 static void step_until(Timing *t, uint64_t limit) {
-    uint64_t others = earlier(earlier(station_wake(t), store_wake(t)), earlier(loops_wake(t), limit)), execute = execute_wake(t);
-    uint64_t next = earlier(others, earlier(load_wake(t, 0), execute));
+    uint64_t station = station_wake(t), store = store_wake(t), others = earlier(earlier(station, store), earlier(loops_wake(t), limit));
     t->changed = 0;
-    if (t->config->every_cycle) cycle(t, 1);
-    else if (next > t->now && next != NEVER) skip(t, next);
-    else if (others <= t->now || next == NEVER) cycle(t, 1);
+    if (t->config->every_cycle) cycle(t, ALL_DUE);
+    else if (others <= t->now) cycle(t, (store <= t->now ? STORE_DUE : 0) | (station <= t->now ? STATION_DUE : 0));
     else execute_and_load(t, others);
 }
 

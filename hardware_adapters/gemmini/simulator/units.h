@@ -37,6 +37,8 @@ typedef struct Station {
     uint32_t write_banks[MAX_STATION]; // a bit for each bank that the command may write
     Fifo unissued[UNITS], issued[UNITS];
     Fifo done[UNITS + 1];            // completions on their way: one a cycle gets through, results of the array first
+    int wake_known;                  // nothing has happened to the station since `wake` was computed
+    uint64_t wake;
 } Station;
 
 enum { DONE_RESULTS = UNITS }; // the array's finished preloads: before every other completion
@@ -236,7 +238,8 @@ void station_push(Timing *, const Op *, unsigned delay);
 unsigned station_load(const Timing *, int unit); // commands of a unit in the station or on their way to it
 unsigned station_entries(const Timing *, int unit);
 int station_empty(const Timing *);
-uint64_t station_wake(const Timing *);
+uint64_t station_wake(Timing *);
+void unit_took(Timing *);               // a command left its unit's queue
 
 void loops_step(Timing *);
 uint64_t loops_wake(Timing *);

@@ -127,6 +127,12 @@ uint64_t l2_request(L2 *l2, uint64_t cycle, uint64_t stalled, uint64_t addr, uns
     return ready;
 }
 
+int l2_read_hit(L2 *l2, uint64_t cycle, uint64_t addr) {
+    int there = l2->last_there <= cycle && find(l2, addr & ~(uint64_t)(l2->config->line_bytes - 1));
+    l2->hits += (unsigned)there;
+    return there;
+}
+
 uint64_t l2_access(L2 *l2, uint64_t cycle, uint64_t addr, unsigned bytes, int write) {
     unsigned size = l2->config->line_bytes;
     uint64_t ready = 0, last = (addr + (bytes ? bytes - 1 : 0)) & ~(uint64_t)(size - 1);

@@ -151,6 +151,25 @@ void load_step(Timing *t) {
     unit_took(t);
 }
 
+void load_burst(Timing *t, uint64_t until) {
+    const Config *c = t->config;
+    LoadUnit *u = &t->load;
+    if (u->active < 0) return;
+    const Op *op = &t->station.op[u->tracker[u->active].slot];
+    int moved_only = !op->zero_fill && !op->scaled && !op->repeated && op->pixel_repeats <= 1 && op->row_bytes <= c->beat_bytes;
+    uint64_t first = op->dram + (uint64_t)u->row * op->dram_stride;
+    if (!moved_only || (first | op->dram_stride) & (c->beat_bytes - 1) || u->next_request > t->now) return;
+    int wide = op->writes.first >= ACC_BASE && op->full_width;
+    uint64_t end = earlier(until - 1, t->now + op->rows - 1 - u->row), answer;
+    unsigned write_cycles = 1 + (wide ? c->load_write_wide_cycles : c->load_write_cycles);
+    for (; t->now < end && !load_backlog(t) && request_free(&u->requests, c->requests_in_flight, t->now) <= t->now; t->now++, u->row++, first += op->dram_stride) {
+        if (!port_read_at_once(t, t->now + c->request_cycles, first, &answer)) return;
+        request_sent(&u->requests, answer + 1);
+        push_write(u, answer + write_cycles, bank_of(t, op->writes.first + u->row), u->active, op->accumulate);
+        u->next_request = t->now + 1;
+    }
+}
+
 static void row_written(Timing *t, Tracker *tracker, uint64_t at) {
     if (--tracker->rows_left || !tracker->all_sent) return;
     station_done(t, tracker->slot, UNIT_LOAD, at + t->config->load_end_cycles);

@@ -248,10 +248,12 @@ int loops_add(Timing *, const LoopOp *, size_t count); // 0: out of memory
 
 void port_reset(Port *);
 uint64_t port_read(Timing *, uint64_t cycle, uint64_t addr, unsigned bytes, unsigned occupied, Beats *);
+int port_read_at_once(Timing *, uint64_t cycle, uint64_t addr, uint64_t *answer); // one beat, if it leaves in this cycle and is answered by the L2 without delay
 uint64_t port_write(Timing *, uint64_t cycle, uint64_t addr, unsigned beats, unsigned cost, uint64_t *answer);
 
 void load_reset(LoadUnit *);
 void load_step(Timing *);
+void load_burst(Timing *, uint64_t until); // requests of one beat that leave one a cycle, as long as nothing holds them up; never a command's last
 void load_write(Timing *);     // a row into its bank
 void load_write_until(Timing *, uint64_t until); // rows, when nobody else uses a bank
 uint64_t load_ends(const Timing *); // next cycle in which a command's last row is written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -147,13 +148,17 @@ class TimedOut(Exception):
     """The simulation was stopped at the caller's wall-clock limit."""
 
 
+@functools.cache
+def _package_version() -> str:
+    try:
+        return version("autocomp-mcp")
+    except PackageNotFoundError:
+        return "0"
+
+
 def engine_version() -> str:
     """Changes whenever the simulator could answer differently: package version and digest of its sources."""
-    try:
-        package = version("autocomp-mcp")
-    except PackageNotFoundError:
-        package = "0"
-    return f"{package}+{source_digest(source_files(), ' '.join(BUILD_FLAGS))[:8]}"
+    return f"{_package_version()}+{source_digest(source_files(), ' '.join(BUILD_FLAGS))[:8]}"
 
 
 def source_files() -> list[Path]:

@@ -103,11 +103,11 @@ static inline Lanes load_lanes(const float *from) {
     return lanes;
 }
 
-static inline void add_lanes(int32_t *sum, Lanes product) {
+static inline void add_lanes(int32_t *to, SumLanes sum) {
     SumLanes total;
-    memcpy(&total, sum, sizeof total);
-    total += (SumLanes)__builtin_convertvector(product, IntLanes);
-    memcpy(sum, &total, sizeof total);
+    memcpy(&total, to, sizeof total);
+    total += sum;
+    memcpy(to, &total, sizeof total);
 }
 
 // The same for the usual size, in blocks of rows and columns whose sums stay in registers.
@@ -124,7 +124,8 @@ static void multiply_usual(const float *left, const float *right, unsigned rows,
                 }
             }
             for (unsigned i = 0; i < 4; i++)
-                add_lanes(sum + i * USUAL_DIM + c, product[i][0]), add_lanes(sum + i * USUAL_DIM + c + LANES, product[i][1]);
+                for (unsigned half = 0; half < 2; half++)
+                    add_lanes(sum + i * USUAL_DIM + c + half * LANES, (SumLanes)__builtin_convertvector(product[i][half], IntLanes));
         }
 }
 
@@ -144,8 +145,12 @@ static void multiply(const Gemmini *g, const float *left, const float *right, un
 
 // --- results
 
-static inline __attribute__((always_inline)) void add_int32(int32_t *to, const int32_t *sum, unsigned cols) {
-    for (unsigned c = 0; c < cols; c++) to[c] = wrap_add(to[c], sum[c]);
+static void add_usual_row(int32_t *to, const int32_t *from) {
+    for (unsigned c = 0; c < USUAL_DIM; c += LANES) {
+        SumLanes sum; // as wide as it was written: the processor forwards it
+        memcpy(&sum, from + c, sizeof sum);
+        add_lanes(to + c, sum);
+    }
 }
 
 static void write_acc(Gemmini *g, uint32_t row, const Product *p, unsigned r) {
@@ -153,8 +158,9 @@ static void write_acc(Gemmini *g, uint32_t row, const Product *p, unsigned r) {
     if (!(g->c.local & ACCUMULATE_BIT)) memcpy(acc_int32(g, row), p->sum.i + r * dim, cols * ACC_BYTES);
     else if (g->floating)
         for (unsigned c = 0; c < cols; c++) acc_float(g, row)[c] += p->sum.f[r * dim + c];
-    else if (cols == USUAL_DIM) add_int32(acc_int32(g, row), p->sum.i + r * dim, USUAL_DIM);
-    else add_int32(acc_int32(g, row), p->sum.i + r * dim, cols);
+    else if (cols == USUAL_DIM) add_usual_row(acc_int32(g, row), p->sum.i + r * dim);
+    else
+        for (unsigned c = 0; c < cols; c++) acc_int32(g, row)[c] = wrap_add(acc_int32(g, row)[c], p->sum.i[r * dim + c]);
     g->acc_set[row] = 1;
 }
 

@@ -125,49 +125,56 @@ static void begin(Timing *t, int slot) {
     u->next_request = later(u->next_request, since + (t->station.op[slot].zero_fill ? 0 : t->config->load_start_cycles));
 }
 
+// The requests of the active command have left, the last one in this cycle.
+static void all_sent(Timing *t, const Op *op) {
+    LoadUnit *u = &t->load;
+    // The controller runs ahead of the reader; a single row takes it two cycles.
+    u->controller_free = t->now + 1 + (op->rows == 1) - (op->zero_fill ? 0 : t->config->load_start_cycles);
+    u->tracker[u->active].all_sent = 1;
+    u->active = -1;
+    fifo_pop(&t->station.issued[UNIT_LOAD]);
+    unit_took(t);
+}
+
 void load_step(Timing *t) {
     LoadUnit *u = &t->load;
-    Fifo *issued = &t->station.issued[UNIT_LOAD];
     if (u->active < 0) {
-        int slot = fifo_at(issued, 0, t->now);
+        int slot = fifo_at(&t->station.issued[UNIT_LOAD], 0, t->now);
         if (slot < 0) return;
         begin(t, slot);
         if (u->active < 0) return;
     }
     if (u->next_request > t->now || load_backlog(t)) return;
-    Tracker *tracker = &u->tracker[u->active];
-    const Op *op = &t->station.op[tracker->slot];
+    const Op *op = &t->station.op[u->tracker[u->active].slot];
     if (op->zero_fill) write_zeros(t, op);
     else {
         if (request_free(&u->requests, t->config->requests_in_flight, t->now) > t->now) return;
         send_request(t, op);
     }
-    if (u->row < op->rows) return;
-    // The controller runs ahead of the reader; a single row takes it two cycles.
-    u->controller_free = t->now + 1 + (op->rows == 1) - (op->zero_fill ? 0 : t->config->load_start_cycles);
-    tracker->all_sent = 1;
-    u->active = -1;
-    fifo_pop(issued);
-    unit_took(t);
+    if (u->row >= op->rows) all_sent(t, op);
 }
 
-void load_burst(Timing *t, uint64_t until) {
+int load_burst(Timing *t, uint64_t until) {
     const Config *c = t->config;
     LoadUnit *u = &t->load;
-    if (u->active < 0) return;
+    if (u->active < 0) return 0;
     const Op *op = &t->station.op[u->tracker[u->active].slot];
     int moved_only = !op->zero_fill && !op->scaled && !op->repeated && op->pixel_repeats <= 1 && op->row_bytes <= c->beat_bytes;
-    uint64_t first = op->dram + (uint64_t)u->row * op->dram_stride;
-    if (!moved_only || (first | op->dram_stride) & (c->beat_bytes - 1) || u->next_request > t->now) return;
+    uint64_t first = op->dram + (uint64_t)u->row * op->dram_stride, began = t->now, answer;
+    if (!moved_only || (first | op->dram_stride) & (c->beat_bytes - 1) || u->next_request > t->now) return 0;
     int wide = op->writes.first >= ACC_BASE && op->full_width;
-    uint64_t end = earlier(until - 1, t->now + op->rows - 1 - u->row), answer;
     unsigned write_cycles = 1 + (wide ? c->load_write_wide_cycles : c->load_write_cycles);
-    for (; t->now < end && !load_backlog(t) && request_free(&u->requests, c->requests_in_flight, t->now) <= t->now; t->now++, u->row++, first += op->dram_stride) {
-        if (!port_read_at_once(t, t->now + c->request_cycles, first, &answer)) return;
+    for (; t->now < until && !load_backlog(t) && request_free(&u->requests, c->requests_in_flight, t->now) <= t->now; t->now++, first += op->dram_stride) {
+        if (!port_read_at_once(t, t->now + c->request_cycles, first, &answer)) break;
         request_sent(&u->requests, answer + 1);
         push_write(u, answer + write_cycles, bank_of(t, op->writes.first + u->row), u->active, op->accumulate);
         u->next_request = t->now + 1;
+        if (++u->row < op->rows) continue;
+        all_sent(t, op);
+        t->now++;
+        break;
     }
+    return t->now > began;
 }
 
 static void row_written(Timing *t, Tracker *tracker, uint64_t at) {

@@ -72,7 +72,7 @@ static void load_alone(Timing *t, uint64_t until) {
         load_write_until(t, t->now);
         uint64_t stop = earlier(until, load_ends(t));
         do {
-            if (!t->changed) load_burst(t, stop);
+            if (!t->changed && load_burst(t, stop)) continue;
             load_step(t);
             t->now++;
         } while (t->now < stop && !t->changed && t->load.active >= 0 && t->load.next_request <= t->now && !load_backlog(t));

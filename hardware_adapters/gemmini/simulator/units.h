@@ -253,7 +253,7 @@ uint64_t port_write(Timing *, uint64_t cycle, uint64_t addr, unsigned beats, uns
 
 void load_reset(LoadUnit *);
 void load_step(Timing *);
-void load_burst(Timing *, uint64_t until); // requests of one beat that leave one a cycle, as long as nothing holds them up; never a command's last
+int load_burst(Timing *, uint64_t until); // requests of one beat that leave one a cycle, as long as nothing holds them up; 0: none
 void load_write(Timing *);     // a row into its bank
 void load_write_until(Timing *, uint64_t until); // rows, when nobody else uses a bank
 uint64_t load_ends(const Timing *); // next cycle in which a command's last row is written

@@ -145,7 +145,9 @@ class Evaluation(Record):
     engine_version: str
     source: LatencySource
     latency: Latency | None = None
-    warm_latency: Latency | None = Field(default=None, description="The second call, caches warm")
+    warm_latency: Latency | None = Field(
+        default=None, description="The second call, caches warm; not of calls so long that it would tell little"
+    )
     utilisation: float | None = Field(default=None, description="Bound / latency, 0 to 1")
     compilation: Compilation | None = None
     fault: Fault | None = None

@@ -117,8 +117,15 @@ def host_compiler() -> Compiler:
 
 def source_digest(files: Sequence[Path], *more: str) -> str:
     """SHA-256 over names and contents of the files and the further texts, 16 hex digits."""
+    found = tuple((path, (status := path.stat()).st_mtime_ns, status.st_size) for path in sorted(files))
+    return _digest(found, more)
+
+
+@functools.lru_cache(maxsize=64)
+def _digest(files: tuple[tuple[Path, int, int], ...], more: tuple[str, ...]) -> str:
+    """Asked several times in each evaluation; times and sizes say whether the files are still the same."""
     digest = hashlib.sha256()
-    for path in sorted(files):
+    for path, _, _ in files:
         content = path.read_bytes()
         digest.update(f"{path.name} {len(content)}\n".encode() + content)
     for text in more:

@@ -21,7 +21,7 @@ SPARSE_ENTRIES_PER_COLUMN = 2.5
 
 
 class InputSet(NamedTuple):
-    """Operands of one case. `timed`: canonical memory layout, two calls, cold and warm; else functional, one call."""
+    """Operands of one case. `timed`: canonical memory layout, a cold call and a warm one; else functional."""
 
     name: str
     timed: bool

@@ -26,8 +26,9 @@ static void push_result(Timing *t, const Op *preload, unsigned row) {
     if (u->results_count == ROWS_RING) return;
     unsigned i = (u->results_head + u->results_count++) % ROWS_RING;
     u->spad_results += preload->writes.first < ACC_BASE;
-    u->results[i] = (Result){t->now + result_latency(t, u->compute), (uint8_t)bank_of(t, preload->writes.first + row * preload->row_stride),
-                             preload->accumulate};
+    int bank = bank_of(t, preload->writes.first + row * preload->row_stride);
+    u->result_banks = (u->results_count > 1 ? u->result_banks : 0) | 1u << bank;
+    u->results[i] = (Result){t->now + result_latency(t, u->compute), (uint8_t)bank, preload->accumulate};
 }
 
 void execute_write(Timing *t) {
@@ -155,6 +156,7 @@ static void finish(Timing *t) {
         timing_slice(t, u->preload, u->began, t->now + 1);
         if (empty(p->writes)) station_done(t, u->preload, UNIT_EXECUTE, t->now + 1);
         else u->target = u->preload;
+        unit_took(t);
     }
     fifo_hold(&t->station.issued[UNIT_EXECUTE], t->now + 1);
 }
@@ -194,6 +196,17 @@ static enum Cause feed(Timing *t) {
     if (least(u->operand) == u->rows) finish(t);
     if (busy) return ARRAY_BUSY;
     return conflict || u->compute >= 0 ? CONFLICT_SPAD : u->alone; // beside a compute, the others catch up after a conflict
+}
+
+uint32_t execute_result_banks(const Timing *t) {
+    const ExecuteUnit *u = &t->execute;
+    return (u->results_count ? u->result_banks : 0) | (u->target >= 0 ? t->station.write_banks[u->target] : 0);
+}
+
+uint32_t execute_operand_banks(const Timing *t) {
+    uint32_t banks = 0;
+    for (int i = 0; i < OPERANDS; i++) banks |= t->execute.operand[i].bank >= 0 ? 1u << t->execute.operand[i].bank : 0;
+    return banks;
 }
 
 unsigned execute_steady(const Timing *t) {

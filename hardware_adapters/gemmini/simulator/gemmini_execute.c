@@ -37,11 +37,25 @@ static void gather_usual_row(const Gemmini *g, uint32_t row, float *to) { // con
     for (unsigned c = 0; c < USUAL_DIM; c++) to[c] = value[c];
 }
 
+static int rows_set(const Gemmini *g, uint32_t row, unsigned count) {
+    unsigned set = 1;
+    for (unsigned r = 0; r < count; r++) set &= g->spad_set[row + r];
+    return (int)set;
+}
+
+// A whole array full of int8, row after row, without a branch for each.
+static int gather_usual(const Gemmini *g, Operand o, unsigned stride, int transposed, float *to) {
+    uint32_t row = o.local & ROW_MASK;
+    if (g->floating || g->dim != USUAL_DIM || transposed || stride != 1 || o.rows != USUAL_DIM || o.cols != USUAL_DIM || !rows_set(g, row, USUAL_DIM)) return 0;
+    for (unsigned r = 0; r < USUAL_DIM; r++) gather_usual_row(g, row + r, to + r * USUAL_DIM);
+    return 1;
+}
+
 // The operand as the array sees it, zeros outside of its limits. float32 holds int8 exactly.
 static void gather(const Gemmini *g, Operand o, unsigned stride, int transposed, const char *what, float *to) {
     unsigned dim = g->dim, lying = transposed ? o.cols : o.rows, count = transposed ? o.rows : o.cols;
     if (o.local == GARBAGE || o.rows < dim || o.cols < dim) memset(to, 0, (size_t)dim * dim * sizeof *to);
-    if (o.local == GARBAGE) return;
+    if (o.local == GARBAGE || gather_usual(g, o, stride, transposed, to)) return;
     for (unsigned r = 0; r < lying; r++) {
         uint32_t row = (o.local & ROW_MASK) + r * stride;
         need_row(g, 0, row, what);
@@ -77,6 +91,44 @@ static inline __attribute__((always_inline)) void multiply_int8(const float *lef
     }
 }
 
+// Vectors of 32 bytes; wider ones slow down some processors' clock for all that follows.
+enum { LANES = 8 };
+typedef float Lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t IntLanes __attribute__((vector_size(LANES * sizeof(int32_t))));
+typedef uint32_t SumLanes __attribute__((vector_size(LANES * sizeof(uint32_t))));
+
+static inline Lanes load_lanes(const float *from) {
+    Lanes lanes;
+    memcpy(&lanes, from, sizeof lanes);
+    return lanes;
+}
+
+static inline void add_lanes(int32_t *to, SumLanes sum) {
+    SumLanes total;
+    memcpy(&total, to, sizeof total);
+    total += sum;
+    memcpy(to, &total, sizeof total);
+}
+
+// The same for the usual size, in blocks of rows and columns whose sums stay in registers.
+static void multiply_usual(const float *left, const float *right, unsigned rows, int32_t *sum) {
+#pragma STDC FP_CONTRACT ON // every sum is exact, fused or not
+    for (unsigned r = 0; r < rows; r += 4, left += 4 * USUAL_DIM, sum += 4 * USUAL_DIM)
+        for (unsigned c = 0; c < USUAL_DIM; c += 2 * LANES) {
+            Lanes product[4][2] = {{{0}}};
+            for (unsigned k = 0; k < USUAL_DIM; k++) {
+                Lanes first = load_lanes(right + k * USUAL_DIM + c), second = load_lanes(right + k * USUAL_DIM + c + LANES);
+                for (unsigned i = 0; i < 4; i++) {
+                    product[i][0] += left[i * USUAL_DIM + k] * first;
+                    product[i][1] += left[i * USUAL_DIM + k] * second;
+                }
+            }
+            for (unsigned i = 0; i < 4; i++)
+                for (unsigned half = 0; half < 2; half++)
+                    add_lanes(sum + i * USUAL_DIM + c + half * LANES, (SumLanes)__builtin_convertvector(product[i][half], IntLanes));
+        }
+}
+
 static void multiply_float(const float *left, const float *right, float *sum, unsigned dim) {
     for (unsigned r = 0; r < dim; r++)
         for (unsigned k = 0; k < dim; k++)
@@ -86,23 +138,29 @@ static void multiply_float(const float *left, const float *right, float *sum, un
 // Adds left x right; rows of left from `rows` on are zero.
 static void multiply(const Gemmini *g, const float *left, const float *right, unsigned rows, Product *p) {
     if (g->floating) multiply_float(left, right, p->sum.f, g->dim); // every row: 0 x infinity counts
-    else if (g->dim == USUAL_DIM) multiply_int8(left, right, rows, p->sum.i, USUAL_DIM);
+    else if (g->dim == USUAL_DIM) multiply_usual(left, right, rows, p->sum.i);
     else if (g->dim == 32) multiply_int8(left, right, rows, p->sum.i, 32);
     else multiply_int8(left, right, rows, p->sum.i, g->dim);
 }
 
 // --- results
 
+static void add_usual_row(int32_t *to, const int32_t *from) {
+    for (unsigned c = 0; c < USUAL_DIM; c += LANES) {
+        SumLanes sum; // as wide as it was written: the processor forwards it
+        memcpy(&sum, from + c, sizeof sum);
+        add_lanes(to + c, sum);
+    }
+}
+
 static void write_acc(Gemmini *g, uint32_t row, const Product *p, unsigned r) {
     unsigned dim = g->dim, cols = g->c.cols;
     if (!(g->c.local & ACCUMULATE_BIT)) memcpy(acc_int32(g, row), p->sum.i + r * dim, cols * ACC_BYTES);
     else if (g->floating)
         for (unsigned c = 0; c < cols; c++) acc_float(g, row)[c] += p->sum.f[r * dim + c];
-    else {
-        int32_t *to = acc_int32(g, row);
-        const int32_t *sum = p->sum.i + r * dim;
-        for (unsigned c = 0; c < cols; c++) to[c] = wrap_add(to[c], sum[c]);
-    }
+    else if (cols == USUAL_DIM) add_usual_row(acc_int32(g, row), p->sum.i + r * dim);
+    else
+        for (unsigned c = 0; c < cols; c++) acc_int32(g, row)[c] = wrap_add(acc_int32(g, row)[c], p->sum.i[r * dim + c]);
     g->acc_set[row] = 1;
 }
 

@@ -68,14 +68,19 @@ static void repeat_pixels(Gemmini *g, const Load *load, uint32_t row, unsigned c
 
 enum { USUAL_ROW_BYTES = 16 }; // a copy of constant size is one instruction
 
-// One row of a load that is nothing but a copy, which most are.
-static void copy_row(Gemmini *g, const Load *load, uint32_t row, const uint8_t *data, unsigned bytes) {
+static const uint64_t MAX_PLAIN_STRIDE = UINT32_MAX; // so that no sum wraps around
+
+// A load that is nothing but a copy, which most are: rows `stride` bytes apart.
+static void copy_rows(Gemmini *g, const Load *load, uint32_t row, unsigned rows, const uint8_t *data, uint64_t stride, unsigned bytes) {
     unsigned row_bytes = g->dim * g->element_bytes;
     for (; bytes; row += load->config->block_stride) {
         unsigned part = bytes < row_bytes ? bytes : row_bytes;
-        if (part == USUAL_ROW_BYTES) memcpy(spad_row(g, row), data, USUAL_ROW_BYTES);
-        else memcpy(spad_row(g, row), data, part);
-        g->spad_set[row] = 1;
+        uint8_t *to = spad_row(g, row);
+        if (part == USUAL_ROW_BYTES && row_bytes == USUAL_ROW_BYTES)
+            for (unsigned r = 0; r < rows; r++) memcpy(to + r * USUAL_ROW_BYTES, data + r * stride, USUAL_ROW_BYTES);
+        else
+            for (unsigned r = 0; r < rows; r++) memcpy(to + r * row_bytes, data + r * stride, part);
+        memset(g->spad_set + row, 1, rows);
         data += part;
         bytes -= part;
     }
@@ -104,17 +109,20 @@ void gemmini_mvin(Gemmini *g, unsigned id, uint64_t dram, Operand o, Op *op) {
     Range local = local_range(g, o.local, (blocks - 1) * config->block_stride + o.rows, load.name);
     unsigned element = load.acc && !config->shrunk ? ACC_BYTES : g->element_bytes;
     if (dram) memory_count_dma(g->memory, dram, (uint64_t)o.rows * o.cols * element, 0);
+    uint64_t row_bytes = (uint64_t)o.cols * element, all_bytes = (o.rows - 1) * config->stride + row_bytes;
     int plain = dram && !load.acc && config->scale == 1.0f && repeats == 1;
-    for (unsigned r = 0; r < o.rows; r++) {
-        const uint8_t *data = dram ? memory_at(g->memory, dram + r * config->stride, (uint64_t)o.cols * element, MEM_R, load.name) : NULL;
-        if (plain) copy_row(g, &load, (o.local & ROW_MASK) + r, data, o.cols * element);
-        else for (unsigned b = 0; b < blocks; b++) {
-            unsigned cols = o.cols - b * dim < dim ? o.cols - b * dim : dim;
-            uint32_t row = (o.local & ROW_MASK) + b * config->block_stride + r;
-            write_row(g, &load, row, data ? data + b * dim * element : NULL, cols);
-            if (repeats > 1) repeat_pixels(g, &load, row, cols);
+    const uint8_t *all = plain && config->stride <= MAX_PLAIN_STRIDE ? memory_try(g->memory, dram, all_bytes, MEM_R) : NULL;
+    if (all) copy_rows(g, &load, o.local & ROW_MASK, o.rows, all, config->stride, (unsigned)row_bytes);
+    else
+        for (unsigned r = 0; r < o.rows; r++) {
+            const uint8_t *data = dram ? memory_at(g->memory, dram + r * config->stride, row_bytes, MEM_R, load.name) : NULL;
+            for (unsigned b = 0; b < blocks; b++) {
+                unsigned cols = o.cols - b * dim < dim ? o.cols - b * dim : dim;
+                uint32_t row = (o.local & ROW_MASK) + b * config->block_stride + r;
+                write_row(g, &load, row, data ? data + b * dim * element : NULL, cols);
+                if (repeats > 1) repeat_pixels(g, &load, row, cols);
+            }
         }
-    }
     use_rows(g, local);
     if (load.acc && !dram) g->zero_fill_rows += (uint64_t)o.rows * blocks;
     if (repeats > 1) local.first -= local.first < repeats - 1 ? local.first : repeats - 1;

@@ -1,5 +1,5 @@
 // Grammar, one directive per line, fields separated by single spaces:
-//   elf PATH | entry SYMBOL | config NAME | constant NAME N | limit-cycles N | limit-instructions N | profile PATH | timeline PATH
+//   elf PATH | entry SYMBOL | config NAME | constant NAME N | limit-cycles N | limit-instructions N | repeat-below N | profile PATH | timeline PATH
 //   case NAME timed|functional
 //   buffer NAME ADDRESS BYTES input|output FILE      arguments of the call, in order
 //   calls N
@@ -94,7 +94,7 @@ static int directive(Parser *p) {
     Job *j = p->job;
     static const struct { const char *name; int fields; } known[] = {
         {"elf", 2}, {"entry", 2}, {"limit-cycles", 2}, {"limit-instructions", 2}, {"profile", 2}, {"timeline", 2},
-        {"case", 3}, {"buffer", 6}, {"calls", 2}, {"config", 2}, {"constant", 3}};
+        {"case", 3}, {"buffer", 6}, {"calls", 2}, {"config", 2}, {"constant", 3}, {"repeat-below", 2}};
     size_t which = 0;
     while (which < sizeof known / sizeof known[0] && strcmp(known[which].name, p->field[0]) != 0) which++;
     if (which == sizeof known / sizeof known[0]) return fail(p, "unknown directive", p->field[0]);
@@ -110,7 +110,8 @@ static int directive(Parser *p) {
     case 7: return add_buffer(p);
     case 8: return set_calls(p);
     case 9: return set_config(p);
-    default: return set_constant(p);
+    case 10: return set_constant(p);
+    default: return number(p, p->field[1], &j->repeat_below);
     }
 }
 
@@ -151,6 +152,7 @@ Job *job_read(const char *path, char error[300]) {
     Parser p = {.job = j, .error = what};
     if (j) j->config = &config_gemmini16;
     if (j) j->limit_cycles = j->limit_instructions = 2000000000;
+    if (j) j->repeat_below = UINT64_MAX;
     int ok = j && parse(&p, f, &line);
     fclose(f);
     if (ok) return j;

@@ -25,6 +25,7 @@ typedef struct Job {
     Config tuned;         // when the job sets constants
     const Config *config; // config_gemmini16 unless the job says otherwise
     uint64_t limit_cycles, limit_instructions;
+    uint64_t repeat_below; // cycles; a timed call that takes as many is its case's last
     int cases;
     JobCase *case_list;
 } Job;

@@ -10,6 +10,7 @@ enum { LINES_COMING = 16, EIGHTHS = 8 };
 
 struct L2 {
     const Config *config;
+    unsigned line_shift;
     uint32_t *tag;      // [set][way]: line number * 4 | VALID | DIRTY
     uint32_t lfsr;      // the victim is chosen at random, as in the cache of the measured system
     uint64_t dram_free; // from when the DRAM bus is free, in eighths of a cycle
@@ -38,6 +39,7 @@ void l2_reset(L2 *l2) {
     memset(tag, 0, (size_t)c->l2_sets * c->l2_ways * sizeof *tag);
     memset(l2, 0, sizeof *l2);
     l2->config = c;
+    l2->line_shift = (unsigned)__builtin_ctz(c->line_bytes);
     l2->tag = tag;
     l2->lfsr = 1;
 }
@@ -46,15 +48,28 @@ void l2_mark(L2 *l2) { l2->hits = l2->misses = 0; }
 uint64_t l2_hits(const L2 *l2) { return l2->hits; }
 uint64_t l2_misses(const L2 *l2) { return l2->misses; }
 
-static uint32_t *set_of(const L2 *l2, uint64_t line) {
-    const Config *c = l2->config;
-    return l2->tag + ((line >> __builtin_ctz(c->line_bytes)) & (c->l2_sets - 1)) * c->l2_ways;
-}
+static uint32_t *set_of(const L2 *l2, uint64_t line) { return l2->tag + ((line >> l2->line_shift) & (l2->config->l2_sets - 1)) * l2->config->l2_ways; }
 
-static uint32_t tag_of(const L2 *l2, uint64_t line) { return (uint32_t)(line >> __builtin_ctz(l2->config->line_bytes)) << 2 | VALID; }
+static uint32_t tag_of(const L2 *l2, uint64_t line) { return (uint32_t)(line >> l2->line_shift) << 2 | VALID; }
+
+enum { USUAL_WAYS = 8 };
+typedef uint32_t Ways __attribute__((vector_size(USUAL_WAYS * sizeof(uint32_t))));
+
+static uint32_t *find_usual(uint32_t *set, uint32_t tag) { // without a branch for each way
+    const Ways numbers = {1, 2, 3, 4, 5, 6, 7, 8};
+    Ways ways;
+    memcpy(&ways, set, sizeof ways);
+    Ways found = (Ways)((ways & ~(uint32_t)DIRTY) == tag) & numbers;
+    uint64_t part[USUAL_WAYS / 2];
+    memcpy(part, &found, sizeof part);
+    uint64_t any = (part[0] | part[1]) | (part[2] | part[3]);
+    unsigned number = (unsigned)(any | any >> 32);
+    return number ? set + number - 1 : NULL;
+}
 
 static uint32_t *find(const L2 *l2, uint64_t line) {
     uint32_t *set = set_of(l2, line), tag = tag_of(l2, line);
+    if (l2->config->l2_ways == USUAL_WAYS) return find_usual(set, tag);
     for (unsigned way = 0; way < l2->config->l2_ways; way++)
         if ((set[way] & ~(uint32_t)DIRTY) == tag) return set + way;
     return NULL;
@@ -110,6 +125,12 @@ uint64_t l2_request(L2 *l2, uint64_t cycle, uint64_t stalled, uint64_t addr, uns
     }
     if (write) *way |= DIRTY;
     return ready;
+}
+
+int l2_read_hit(L2 *l2, uint64_t cycle, uint64_t addr) {
+    int there = l2->last_there <= cycle && find(l2, addr & ~(uint64_t)(l2->config->line_bytes - 1));
+    l2->hits += (unsigned)there;
+    return there;
 }
 
 uint64_t l2_access(L2 *l2, uint64_t cycle, uint64_t addr, unsigned bytes, int write) {

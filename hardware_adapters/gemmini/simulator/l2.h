@@ -16,6 +16,9 @@ uint64_t l2_access(L2 *, uint64_t cycle, uint64_t addr, unsigned bytes, int writ
 // The same for one line or a part of it; when it is not there, the request waits for `stalled`. *missed: it had to be fetched.
 uint64_t l2_request(L2 *, uint64_t cycle, uint64_t stalled, uint64_t addr, unsigned bytes, int write, int *missed);
 
+// A read of a line that has been there for long, and is counted; 0 when it has not.
+int l2_read_hit(L2 *, uint64_t cycle, uint64_t addr);
+
 // Lines found and not found since the last mark.
 void l2_mark(L2 *);
 uint64_t l2_hits(const L2 *);

@@ -47,6 +47,17 @@ uint64_t port_read(Timing *t, uint64_t cycle, uint64_t addr, unsigned bytes, uns
     return request;
 }
 
+int port_read_at_once(Timing *t, uint64_t cycle, uint64_t addr, uint64_t *answer) {
+    Port *p = &t->port;
+    uint64_t ready = cycle + t->config->l2_hit_cycles;
+    if (p->stalled_until > cycle || p->requests.taken[cycle % SLOTS] == cycle || p->answers.taken[ready % SLOTS] == ready) return 0;
+    if (!l2_read_hit(t->l2, cycle, addr)) return 0;
+    p->requests.taken[cycle % SLOTS] = cycle;
+    *answer = p->answers.taken[ready % SLOTS] = ready;
+    t->bytes_in += t->config->beat_bytes;
+    return 1;
+}
+
 // `cost`: cycles of the request channel. Returns the cycle in which the first beat left; *answer: acknowledged.
 uint64_t port_write(Timing *t, uint64_t cycle, uint64_t addr, unsigned beats, unsigned cost, uint64_t *answer) {
     Port *p = &t->port;

@@ -171,10 +171,12 @@ static int run_case(Session *s, const JobCase *c) {
         if (!finished) break;
         write_call(s, c, &result);
         if (!dump_outputs(s, c)) return 0;
-        if (!profile) continue;
-        s->profiled = 1;
-        if (!profile_write(&s->machine, s->job->profile, s->job->timeline, result.cycles, s->error)) return 0;
-        s->machine.hart->profiling = 0;
+        if (profile) {
+            s->profiled = 1;
+            if (!profile_write(&s->machine, s->job->profile, s->job->timeline, result.cycles, s->error)) return 0;
+            s->machine.hart->profiling = 0;
+        }
+        if (result.cycles >= s->job->repeat_below) break;
     }
     json_end_array(j);
     json_string(j, "status", finished ? "ok" : "fault");

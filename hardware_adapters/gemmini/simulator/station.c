@@ -24,7 +24,9 @@ static void accept(Timing *t) {
     s->op[slot] = w->op;
     s->live |= 1u << slot;
     s->waits_for[slot] = 0;
-    for (uint32_t others = s->live & ~s->slots[w->op.unit]; others; others &= others - 1) { // inside a unit, order keeps the hazards
+    s->write_banks[slot] = banks_of(t, w->op.writes);
+    uint32_t others = w->op.kind == KIND_CONFIG || w->op.kind == KIND_CONFIG_EX ? 0 : s->live & ~s->slots[w->op.unit];
+    for (; others; others &= others - 1) { // inside a unit, order keeps the hazards
         int other = __builtin_ctz(others);
         if (must_wait(&w->op, &s->op[other])) s->waits_for[slot] |= 1u << other;
     }
@@ -65,6 +67,7 @@ static void complete(Timing *t) {
 
 void station_step(Timing *t) {
     Station *s = &t->station;
+    s->wake_known = 0;
     for (int unit = 0; unit < UNITS; unit++) {
         if (!can_issue(t, unit)) continue;
         int slot = fifo_at(&s->unissued[unit], 0, t->now);
@@ -79,7 +82,12 @@ void station_step(Timing *t) {
 
 void station_done(Timing *t, int slot, int source, uint64_t at) {
     fifo_push(&t->station.done[source], slot, at);
+    unit_took(t);
+}
+
+void unit_took(Timing *t) {
     t->changed = 1;
+    t->station.wake_known = 0;
 }
 
 int station_full(const Timing *t) { return t->station.queue_count >= (int)t->config->command_queue; }
@@ -87,6 +95,7 @@ int station_full(const Timing *t) { return t->station.queue_count >= (int)t->con
 void station_push(Timing *t, const Op *op, unsigned delay) {
     Station *s = &t->station;
     s->queue[(s->queue_head + s->queue_count++) % MAX_WAITING] = (Waiting){*op, t->now + delay};
+    s->wake_known = 0;
 }
 
 int station_empty(const Timing *t) {
@@ -103,7 +112,7 @@ unsigned station_load(const Timing *t, int unit) {
 
 unsigned station_entries(const Timing *t, int unit) { return (unsigned)__builtin_popcount(t->station.slots[unit]); }
 
-uint64_t station_wake(const Timing *t) {
+static uint64_t next_event(const Timing *t) {
     const Station *s = &t->station;
     uint64_t wake = NEVER;
     if (s->queue_count) {
@@ -117,4 +126,11 @@ uint64_t station_wake(const Timing *t) {
     }
     for (int i = 0; i <= UNITS; i++) wake = earlier(wake, fifo_wake(&s->done[i]));
     return wake;
+}
+
+uint64_t station_wake(Timing *t) {
+    Station *s = &t->station;
+    if (!s->wake_known) s->wake = next_event(t);
+    s->wake_known = 1;
+    return s->wake;
 }

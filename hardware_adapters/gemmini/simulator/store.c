@@ -87,7 +87,7 @@ void store_step(Timing *t) {
     timing_slice(t, slot, u->began, t->now + 1);
     u->started = 0;
     fifo_pop(issued);
-    t->changed = 1;
+    unit_took(t);
 }
 
 uint64_t store_wake(const Timing *t) {

@@ -45,17 +45,18 @@ void timing_reset(Timing *t) {
 
 // --- time
 
+enum { STORE_DUE = 1, STATION_DUE = 2, ALL_DUE = 3 };
+
 // One cycle. Results leave the array whatever happens, then loads write, then the array reads, then stores read what is left.
-static void cycle(Timing *t, int all) {
+static void cycle(Timing *t, int due) {
     t->written = t->accumulated = t->read = 0;
     execute_write(t);
     load_write(t);
     t->causes[execute_step(t)]++;
-    all |= t->changed; // a config_ex is complete in the cycle in which it starts
-    if (all) store_step(t);
+    if (due & STORE_DUE) store_step(t);
     load_step(t);
-    if (all) station_step(t);
-    if (all) loops_step(t);
+    if (due & STATION_DUE || t->changed) station_step(t); // a config_ex is complete in the cycle in which it starts
+    if (t->loops.count) loops_step(t);
     t->now++;
 }
 
@@ -64,15 +65,14 @@ static void skip(Timing *t, uint64_t to) {
     t->now = to;
 }
 
-// Loads alone: nothing else touches a bank, so that a cycle counts only if a request leaves or a command ends in it.
+// Loads alone: nothing else touches their banks, so that a cycle counts only if a request leaves or a command ends in it.
 static void load_alone(Timing *t, uint64_t until) {
-    uint64_t began = t->now;
-    enum Cause cause = execute_idle_cause(t);
-    t->load.last_write = later(t->load.last_write, began - 1); // rows that the array kept from their bank come from now on
+    t->load.last_write = later(t->load.last_write, t->now - 1); // rows that the array kept from their bank come from now on
     do {
         load_write_until(t, t->now);
         uint64_t stop = earlier(until, load_ends(t));
         do {
+            if (!t->changed && load_burst(t, stop)) continue;
             load_step(t);
             t->now++;
         } while (t->now < stop && !t->changed && t->load.active >= 0 && t->load.next_request <= t->now && !load_backlog(t));
@@ -80,35 +80,47 @@ static void load_alone(Timing *t, uint64_t until) {
         if (next > t->now && !t->changed) t->now = next;
     } while (t->now < until && !t->changed);
     load_write_until(t, t->now - 1);
-    t->causes[cause] += t->now - began;
+}
+
+// The array is fed undisturbed, and loads go on beside it when they use other banks.
+static void execute_steadily(Timing *t, uint64_t until, uint64_t load) {
+    uint64_t began = t->now;
+    if (load >= until) t->now = until;
+    else load_alone(t, until);
+    unsigned cycles = (unsigned)(t->now - began);
+    t->now = began;
+    t->causes[execute_burst(t, cycles)] += cycles;
 }
 
 // The array and loads, until one of them completes something or another unit has its turn.
 static void execute_and_load(Timing *t, uint64_t until) {
     do {
-        uint64_t load = earlier(until, load_wake(t, 0));
-        unsigned steady = load > t->now ? execute_steady(t) : 0;
-        if (steady > 1) {
-            unsigned cycles = (unsigned)earlier(steady, load - t->now);
-            enum Cause cause = execute_burst(t, cycles);
-            t->causes[cause] += cycles;
-            continue;
+        uint64_t load = load_wake(t, 0), execute = execute_wake(t), next = earlier(until, earlier(load, execute));
+        uint32_t banks = load_banks(t);
+        if (next == NEVER) cycle(t, ALL_DUE);
+        else if (next > t->now) skip(t, next);
+        else if (banks & execute_result_banks(t)) cycle(t, 0);
+        else if (execute > t->now) {
+            enum Cause cause = execute_idle_cause(t);
+            uint64_t began = t->now;
+            load_alone(t, earlier(until, execute));
+            t->causes[cause] += t->now - began;
+        } else {
+            unsigned steady = execute_steady(t);
+            uint64_t end = earlier(until, t->now + steady);
+            if (banks & execute_operand_banks(t)) end = earlier(end, load);
+            if (steady && end > t->now) execute_steadily(t, end, load);
+            else cycle(t, 0);
         }
-        cycle(t, 0);
-        uint64_t next = earlier(until, earlier(load_wake(t, 0), execute_wake(t)));
-        if (next > t->now && !t->changed) skip(t, next);
     } while (t->now < until && !t->changed);
 }
 
 // At least one cycle, and at most up to `limit`.
 static void step_until(Timing *t, uint64_t limit) {
-    uint64_t others = earlier(earlier(station_wake(t), store_wake(t)), earlier(loops_wake(t), limit)), execute = execute_wake(t);
-    uint64_t next = earlier(others, earlier(load_wake(t, 0), execute));
+    uint64_t station = station_wake(t), store = store_wake(t), others = earlier(earlier(station, store), earlier(loops_wake(t), limit));
     t->changed = 0;
-    if (t->config->every_cycle) cycle(t, 1);
-    else if (next > t->now && next != NEVER) skip(t, next);
-    else if (others <= t->now || next == NEVER) cycle(t, 1);
-    else if (execute > t->now && !t->execute.results_count) load_alone(t, earlier(others, execute));
+    if (t->config->every_cycle) cycle(t, ALL_DUE);
+    else if (others <= t->now) cycle(t, (store <= t->now ? STORE_DUE : 0) | (station <= t->now ? STATION_DUE : 0));
     else execute_and_load(t, others);
 }
 

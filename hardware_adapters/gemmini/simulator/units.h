@@ -34,8 +34,11 @@ typedef struct Station {
     Op op[MAX_STATION];
     uint32_t live, slots[UNITS];     // a bit for each slot in use; the slots that belong to a unit
     uint32_t waits_for[MAX_STATION]; // slots that have to finish before this one is issued
+    uint32_t write_banks[MAX_STATION]; // a bit for each bank that the command may write
     Fifo unissued[UNITS], issued[UNITS];
     Fifo done[UNITS + 1];            // completions on their way: one a cycle gets through, results of the array first
+    int wake_known;                  // nothing has happened to the station since `wake` was computed
+    uint64_t wake;
 } Station;
 
 enum { DONE_RESULTS = UNITS }; // the array's finished preloads: before every other completion
@@ -96,9 +99,12 @@ typedef struct Write { // a row on its way into a bank
     uint8_t bank, tracker, accumulate;
 } Write;
 
-typedef struct Rows { // the pieces of rows that a request brings: cycle, counted from the first beat, in which each is whole
-    unsigned count, at[8], busy; // busy: cycles until the merger takes the next answer
-} Rows;
+typedef struct Request {      // the shape of one; most are alike
+    uint64_t key;             // what it was made for: alignment, bytes left, place in the row
+    unsigned size, useful, beats; // useful: bytes of this row
+    unsigned rows, at[8];     // pieces of rows that it brings: cycle, counted from the first beat, in which each is whole
+    unsigned occupied;        // cycles until the merger takes the next answer
+} Request;
 
 typedef struct Tracker { // of a load whose rows have not all been written
     int slot;            // -1: free
@@ -113,8 +119,7 @@ typedef struct LoadUnit {
     unsigned row, offset;
     uint64_t next_request, controller_free, tracker_free;
     Requests requests;
-    Rows rows; // of the last request: most are alike
-    unsigned rows_of[5];
+    Request request; // the last one
     Tracker tracker[TRACKERS];
     Write writes[ROWS_RING];
     unsigned writes_head, writes_count;
@@ -161,6 +166,7 @@ typedef struct ExecuteUnit {
     uint64_t drained;                  // last result row written
     Result results[ROWS_RING];
     unsigned results_head, results_count, spad_results;
+    uint32_t result_banks; // of the results since there were none
 } ExecuteUnit;
 
 // Kinds of slices that are no commands: what the CPU waits for.
@@ -220,6 +226,10 @@ static inline int bank_of(const Timing *t, uint32_t row) {
     if (row >= ACC_BASE) return (int)(t->config->spad_banks + ((row - ACC_BASE) >> t->acc_bank_shift));
     return (int)(row >> t->spad_bank_shift);
 }
+// A bit for each bank that a range of rows lies in.
+static inline uint32_t banks_of(const Timing *t, Range r) {
+    return r.end == r.first ? 0 : (2u << bank_of(t, r.end - 1)) - (1u << bank_of(t, r.first));
+}
 
 void station_step(Timing *);             // issue, accept, complete: at most one a cycle of each
 void station_done(Timing *, int slot, int source, uint64_t at);
@@ -228,7 +238,8 @@ void station_push(Timing *, const Op *, unsigned delay);
 unsigned station_load(const Timing *, int unit); // commands of a unit in the station or on their way to it
 unsigned station_entries(const Timing *, int unit);
 int station_empty(const Timing *);
-uint64_t station_wake(const Timing *);
+uint64_t station_wake(Timing *);
+void unit_took(Timing *);               // a command left its unit's queue
 
 void loops_step(Timing *);
 uint64_t loops_wake(Timing *);
@@ -237,14 +248,17 @@ int loops_add(Timing *, const LoopOp *, size_t count); // 0: out of memory
 
 void port_reset(Port *);
 uint64_t port_read(Timing *, uint64_t cycle, uint64_t addr, unsigned bytes, unsigned occupied, Beats *);
+int port_read_at_once(Timing *, uint64_t cycle, uint64_t addr, uint64_t *answer); // one beat, if it leaves in this cycle and is answered by the L2 without delay
 uint64_t port_write(Timing *, uint64_t cycle, uint64_t addr, unsigned beats, unsigned cost, uint64_t *answer);
 
 void load_reset(LoadUnit *);
 void load_step(Timing *);
+int load_burst(Timing *, uint64_t until); // requests of one beat that leave one a cycle, as long as nothing holds them up; 0: none
 void load_write(Timing *);     // a row into its bank
 void load_write_until(Timing *, uint64_t until); // rows, when nobody else uses a bank
 uint64_t load_ends(const Timing *); // next cycle in which a command's last row is written
 int load_backlog(const Timing *);   // too many rows wait to be written
+uint32_t load_banks(const Timing *); // that the loads under way may write, and that the next one may
 uint64_t load_wake(Timing *, int alone);
 int load_empty(const Timing *);
 
@@ -255,7 +269,9 @@ void execute_reset(ExecuteUnit *);
 void execute_write(Timing *); // result rows into banks
 enum Cause execute_step(Timing *);
 enum Cause execute_idle_cause(const Timing *);
-unsigned execute_steady(const Timing *); // cycles in which the array is fed undisturbed unless a load writes, the last row left out
+uint32_t execute_result_banks(const Timing *); // that results may be written to before another operation starts
+uint32_t execute_operand_banks(const Timing *); // that the operation under way reads
+unsigned execute_steady(const Timing *); // cycles in which the array is fed undisturbed unless a load writes to its banks, the last row left out
 enum Cause execute_burst(Timing *, unsigned cycles); // so many of them at once
 uint64_t execute_wake(const Timing *);
 

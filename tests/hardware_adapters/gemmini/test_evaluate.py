@@ -15,6 +15,7 @@ from autocomp_mcp.hardware_adapters.base import (
 from autocomp_mcp.hardware_adapters.evaluator import evaluate
 from autocomp_mcp.hardware_adapters.gemmini import embedded
 from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
+from autocomp_mcp.hardware_adapters.gemmini.gemsim import WARM_BELOW_CYCLES
 from autocomp_mcp.hardware_adapters.store import Home
 
 KERNEL = """\
@@ -185,7 +186,7 @@ def test_a_result_kept_from_the_first_call_is_refused(gemmini: GemminiAdapter) -
     static void real(const signed char *A, const signed char *B, signed char *C) {
       for (int i = 0; i < 16; i++) for (int j = 0; j < 16; j++) {
         int s = 0;
-        for (int k = 0; k < 2000; k++) s += A[i * 2000 + k] * B[k * 16 + j];
+        for (int k = 0; k < 300; k++) s += A[i * 300 + k] * B[k * 16 + j];
         C[i * 16 + j] = s > 127 ? 127 : s < -128 ? -128 : s;
       }
     }
@@ -195,9 +196,23 @@ def test_a_result_kept_from_the_first_call_is_refused(gemmini: GemminiAdapter) -
       else for (int i = 0; i < 32; i++) out[i] = kept[i];
     }
     """
-    result = judged(gemmini, kept, "gemmini/gemm-16x16x2000")
+    result = judged(gemmini, kept, "gemmini/gemm-16x16x300")
     assert result.verdict == "rejected"
     assert "fewer than the hardware can need" in result.message
+
+
+def test_a_long_call_is_not_timed_again_but_what_it_leaves_behind_is_met(gemmini: GemminiAdapter) -> None:
+    problem = "gemmini/gemm-512x256x512"
+    baseline = gemmini.baseline(gemmini.problem(problem))
+    right = judged(gemmini, baseline, problem)
+    assert right.passed, right.message
+    assert right.latency is not None and right.latency.value >= WARM_BELOW_CYCLES
+    assert right.warm_latency is None
+    once = judged(
+        gemmini, baseline.replace("  config_ex(", "  static int done;\n  if (done++) return;\n  config_ex(", 1), problem
+    )
+    assert once.verdict == "wrong_result"
+    assert "second call only" in once.message
 
 
 FAULTS = {

@@ -10,6 +10,10 @@ from autocomp_mcp.hardware_adapters.base import EngineFailure
 from autocomp_mcp.hardware_adapters.gemmini.gemsim import (
     BUFFER_BASE,
     GUARD_BYTES,
+    WARM_BELOW_CYCLES,
+    Call,
+    Case,
+    JobCase,
     engine_version,
     job_cases,
     job_text,
@@ -44,7 +48,7 @@ def test_operands_are_aligned_and_apart(gemm: Gemm, seed: int) -> None:
     cases = job_cases(gemm.tensors, sets, rng)
     assert cases[0].buffers[0].address == BUFFER_BASE
     assert BUFFER_BASE % 4096 == 0
-    assert [case.calls for case in cases] == [2, 1, 1]
+    assert [case.calls for case in cases] == [2, 2, 1]
     for case in cases:
         assert [buffer.name for buffer in case.buffers] == [tensor.name for tensor in gemm.tensors]
         for before, after in zip(case.buffers, case.buffers[1:], strict=False):
@@ -58,7 +62,7 @@ def test_a_job_reads_as_specified() -> None:
     sets = input_sets(gemm, generator("p", "k", 0))[:1]
     cases = job_cases(gemm.tensors, sets, np.random.default_rng(0))
     assert job_text(cases, 10, profile=True, timeline=True) == (
-        "elf kernel.elf\nentry solution\nlimit-instructions 10\nlimit-cycles 160\n"
+        "elf kernel.elf\nentry solution\nlimit-instructions 10\nlimit-cycles 160\nrepeat-below 1000000\n"
         "profile profile.json\ntimeline timeline.json\n"
         "case full timed\nbuffer A 0x90000000 8 input full.A\nbuffer B 0x90000080 12 input full.B\n"
         "buffer C 0x90000100 6 output full.C\ncalls 2\n"
@@ -69,6 +73,16 @@ def test_a_sound_answer_is_read() -> None:
     answer = read_answer(said(json.dumps(ANSWER)), ["full"])
     assert answer.cases[0].calls[0].cycles == 100
     assert answer.cases[0].calls[0].counters == {"mvin": 1}
+
+
+def test_a_case_without_all_its_calls_is_no_answer() -> None:
+    call = Call(cycles=100, instret=1, commands=1)
+    long = Call(cycles=WARM_BELOW_CYCLES, instret=1, commands=1)
+    timed, functional = JobCase("full", True, ()), JobCase("sparse", False, ())
+    assert timed.complete(Case(name="full", status="ok", calls=(call, call)))
+    assert timed.complete(Case(name="full", status="ok", calls=(long,)))
+    assert not timed.complete(Case(name="full", status="ok", calls=(call,)))
+    assert not functional.complete(Case(name="sparse", status="ok", calls=(call,)))
 
 
 def changed(**case: Any) -> str:

@@ -92,6 +92,7 @@ def optimize(
         bool, typer.Option("--batch", help="model calls by the batch service: half the price, later (anthropic only)")
     ] = False,
     record: Record = None,
+    estimate: Annotated[bool, typer.Option("--estimate", help="only say what the search would cost")] = False,
     engine: Engine = None,
     server: Servers = None,
     iterations: Iterations = None,
@@ -118,6 +119,8 @@ def optimize(
     }  # fmt: skip
     changes = {key: value for key, value in changes.items() if value is not None}
     models = searching.ModelChoice(model or [], plan_model or [], code_model or [])
+    if estimate:
+        sys.exit(searching.estimate(problem, source, models, server or [], changes, json))
     sys.exit(searching.optimize(problem, source, models, server or [], changes, record, json))
 
 

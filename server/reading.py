@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..agent.errors import AgentUsageError, UnknownRunError
+from ..agent.estimate import Estimate
 from ..agent.journal import Journal
-from ..agent.status import Mark, RunStatus
+from ..agent.status import Mark, RunStatus, Tokens
 from ..hardware_adapters.store import Home
 from .shell import DONE, emit, guarded
 
@@ -112,9 +113,40 @@ def summary_lines(status: RunStatus, home: Home) -> list[str]:
     lines += entry(
         "spent", f"{status.evaluations} evaluations, {status.model_calls} model calls, {cost}, {status.wall_s:.0f} s"
     )
+    if status.tokens.total:
+        lines += entry("", tokens_line(status.tokens))
     if path := best_path(status, home):
         lines.append(f"{'kernel':<{LABEL}}{path}")
     return [*lines, f"{'more':<{LABEL}}autocomp-mcp show {status.run_id} --source"]
+
+
+def tokens_line(tokens: Tokens) -> str:
+    """`1.2 M tokens in (83 % cached), 40 k out`."""
+    given = tokens.input + tokens.cache_write + tokens.cache_read
+    cached = f" ({tokens.cache_read / given:.0%} cached)" if given else ""
+    return f"{_count(given)} tokens in{cached}, {_count(tokens.output)} out"
+
+
+def _count(number: float) -> str:
+    for size, letter in ((1e6, " M"), (1e3, " k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.0f}"
+
+
+def estimate_lines(found: Estimate) -> list[str]:
+    lines = [
+        f"expected   {found.plan_calls:,} plans and {found.code_calls:,} codes; at most {found.most_calls:,} calls, "
+        "repairs and repeated questions included"
+    ]
+    for model in found.models:
+        lines.append(f"{model.model}: {model.plans:,.0f} plans, {model.codes:,.0f} codes, {tokens_line(model.tokens)}")
+        lines.append(f"{'':<{LABEL}}{_usd(model.cost_usd)}; without the cache {_usd(model.uncached_usd)}")
+    return [*lines, f"cost       {_usd(found.cost_usd)}; without the cache {_usd(found.uncached_usd)}"]
+
+
+def _usd(cost: float | None) -> str:
+    return "price not known" if cost is None else f"{cost:.2f} USD"
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from ..agent.controller import new_run_id, search
 from ..agent.controller import resume as resume_search
 from ..agent.errors import AgentError, AgentUsageError, InfrastructureError
+from ..agent.estimate import Estimate
+from ..agent.estimate import estimate as reckon
 from ..agent.journal import Journal
 from ..agent.models.base import Models, make_models
 from ..agent.models.recording import kept
@@ -23,7 +25,7 @@ from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
 from ..tools.search import canonical, default_model, model_options
 from .display import Display
-from .reading import find_run, status_json, summary_lines
+from .reading import estimate_lines, find_run, status_json, summary_lines
 from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, read_source, run, say
 
 LIMIT_OPTIONS = {"cost": "--max-cost USD", "evaluations": "--max-evaluations N", "time": "--timeout S"}
@@ -75,6 +77,36 @@ def optimize(
                 )  # fmt: skip
 
         return _run(run_id, problem, servers, changes.get("engine"), as_json, drive)
+
+    return guarded(command, as_json)
+
+
+def estimate(
+    problem: str,
+    source: Path | None,
+    choice: ModelChoice,
+    servers: list[str],
+    changes: dict[str, Any],
+    as_json: bool,
+) -> int:
+    """What `optimize` with the same options would cost; no model is asked."""
+
+    def command() -> int:
+        spec = choice.spec()
+        settings = _settings(lambda: SearchSettings.for_model(spec, **changes))
+        text = read_source(source) if source is not None else None
+
+        async def work() -> Estimate:
+            async with _connected(problem, servers) as toolbox, _models(spec, toolbox, settings, None) as models:
+                detail = await toolbox.get_problem(problem)
+                return await reckon(detail.problem, text or detail.baseline or "", settings, models)
+
+        found = run(work)
+        if as_json:
+            emit({"problem": problem, "model": spec, **found.model_dump(mode="json")})
+        else:
+            print("\n".join(estimate_lines(found)))
+        return DONE
 
     return guarded(command, as_json)
 

@@ -13,7 +13,8 @@ from .models.language import CHARACTERS_PER_TOKEN, LanguageModels
 from .settings import SearchSettings
 from .status import Tokens
 
-# A call's own part of the prompt (menu, diagnosis, plan) and its answer, in tokens: reckoned from the templates of 40 options has about 8,000 characters) and from plans of 250 words; a kernel is as long as its parent.
+# A call's own part of the prompt (menu, diagnosis, plan) and its answer, in tokens: reckoned from the templates, a menu of
+# 40 options with about 8,000 characters, and plans of 250 words; a kernel is as long as its parent.
 ASKED_TOKENS = 3_500
 PLAN_TOKENS = 700
 CODE_SHARE = 1.5  # a kernel grows while it is optimised

@@ -13,7 +13,7 @@ from .models.language import CHARACTERS_PER_TOKEN, LanguageModels
 from .settings import SearchSettings
 from .status import Tokens
 
-# A call's own part of the prompt (menu, diagnosis, plan) and its answer, in tokens: reckoned from the templates, a menu of
+# A call's own part of the prompt (menu, diagnosis, plan) and its answer, in tokens, by the templates: a menu of
 # 40 options with about 8,000 characters, and plans of 250 words; a kernel is as long as its parent.
 ASKED_TOKENS = 3_500
 PLAN_TOKENS = 700

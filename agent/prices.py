@@ -27,16 +27,22 @@ class Price(BaseModel):
     cache_write_1h: float = Field(ge=0)
     cache_read: float = Field(ge=0)
     as_of: datetime.date
+    batch: float | None = Field(default=None, gt=0, le=1, description="Factor for calls of the batch service")
 
-    def cost(self, tokens: Tokens, *, cached_for_an_hour: bool = False) -> float:
-        """USD for these tokens."""
+    def cost(self, tokens: Tokens, *, cached_for_an_hour: bool = False, batch: bool = False) -> float:
+        """USD for these tokens; of a batch at the full price where its factor is not known."""
         write = self.cache_write_1h if cached_for_an_hour else self.cache_write
+        factor = (self.batch or 1.0) if batch else 1.0
         return (
-            tokens.input * self.input
-            + tokens.output * self.output
-            + tokens.cache_write * write
-            + tokens.cache_read * self.cache_read
-        ) / 1e6
+            factor
+            * (
+                tokens.input * self.input
+                + tokens.output * self.output
+                + tokens.cache_write * write
+                + tokens.cache_read * self.cache_read
+            )
+            / 1e6
+        )
 
 
 def price_of(model: str, path: Path | str = DEFAULT) -> Price | None:
@@ -53,6 +59,6 @@ def price_of(model: str, path: Path | str = DEFAULT) -> Price | None:
     if entry is None:
         return None if path == DEFAULT else price_of(model)
     try:
-        return Price.model_validate(entry)
+        return Price.model_validate(entry | ({"batch": data["batch"]} if "batch" in data else {}))
     except ValidationError as error:
         raise AgentUsageError(f"{path}: prices of {model}: {error}") from error

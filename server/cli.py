@@ -86,6 +86,7 @@ def optimize(
     base_url: BaseUrl = None,
     batch: Batch = False,
     record: Record = None,
+    estimate: Annotated[bool, typer.Option("--estimate", help="only say what the search would cost")] = False,
     engine: Engine = None,
     server: Servers = None,
     iterations: Iterations = None,
@@ -113,6 +114,8 @@ def optimize(
         max_evaluations=max_evaluations, timeout_s=timeout, confirm=confirm, confirm_top=confirm_top,
     )  # fmt: skip
     models = searching.ModelChoice(model or [], plan_model or [], code_model or [])
+    if estimate:
+        sys.exit(searching.estimate(problem, source, models, server or [], changes, changed or [], json))
     sys.exit(searching.optimize(problem, source, models, server or [], changes, changed or [], record, json))
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..agent.errors import AgentUsageError, UnknownRunError
+from ..agent.estimate import Estimate
 from ..agent.journal import Journal
-from ..agent.status import Mark, RunStatus
+from ..agent.status import Mark, RunStatus, Tokens
 from ..hardware_adapters.store import Home
 from .shell import DONE, emit, guarded
 
@@ -164,6 +165,10 @@ def summary_lines(status: RunStatus, home: Home, *, plans: bool = False) -> list
     for label, text in _confirmations(status):
         lines += entry(label, text)
     lines += entry("spent", _spent(status))
+    if status.tokens.total:
+        lines += entry("", tokens_line(status.tokens))
+    if status.reused:
+        lines += entry("reused", f"the schedule of run {status.reused} (--reuse none goes without)")
     if path := best_path(status, home):
         lines.append(f"{'kernel':<{LABEL}}{path}")
     return [*lines, f"{'more':<{LABEL}}autocomp-mcp show {status.run_id} --source"]
@@ -171,9 +176,37 @@ def summary_lines(status: RunStatus, home: Home, *, plans: bool = False) -> list
 
 def _spent(status: RunStatus) -> str:
     cost = "price not known" if status.cost_usd is None else f"{status.cost_usd:.2f} USD"
-    tokens = f", {status.tokens.total:,} tokens" if status.tokens.total else ""
     calls = f"{status.evaluations} evaluations, {status.model_calls} model calls"
-    return f"{calls}{tokens}, {cost}, {status.wall_s:.0f} s"
+    return f"{calls}, {cost}, {status.wall_s:.0f} s"
+
+
+def tokens_line(tokens: Tokens) -> str:
+    """`1.2 M tokens in (83 % cached), 40 k out`."""
+    given = tokens.input + tokens.cache_write + tokens.cache_read
+    cached = f" ({tokens.cache_read / given:.0%} cached)" if given else ""
+    return f"{_count(given)} tokens in{cached}, {_count(tokens.output)} out"
+
+
+def _count(number: float) -> str:
+    for size, letter in ((1e6, " M"), (1e3, " k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.0f}"
+
+
+def estimate_lines(found: Estimate) -> list[str]:
+    lines = [
+        f"expected   {found.plan_calls:,} plans and {found.code_calls:,} codes; at most {found.most_calls:,} calls, "
+        "repairs and repeated questions included"
+    ]
+    for model in found.models:
+        lines.append(f"{model.model}: {model.plans:,.0f} plans, {model.codes:,.0f} codes, {tokens_line(model.tokens)}")
+        lines.append(f"{'':<{LABEL}}{_usd(model.cost_usd)}; without the cache {_usd(model.uncached_usd)}")
+    return [*lines, f"cost       {_usd(found.cost_usd)}; without the cache {_usd(found.uncached_usd)}"]
+
+
+def _usd(cost: float | None) -> str:
+    return "price not known" if cost is None else f"{cost:.2f} USD"
 
 
 def plain(text: str) -> str:

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from ..agent.controller import new_run_id, search
 from ..agent.controller import resume as resume_search
 from ..agent.errors import AgentError, AgentUsageError, InfrastructureError
+from ..agent.estimate import Estimate
+from ..agent.estimate import estimate as reckon
 from ..agent.journal import Journal
 from ..agent.models.base import Models, make_models
 from ..agent.models.recording import kept
@@ -24,7 +26,7 @@ from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
 from ..tools.search import canonical, default_model, model_options
 from .display import Display
-from .reading import find_run, status_json, summary_lines
+from .reading import estimate_lines, find_run, status_json, summary_lines
 from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, read_source, run, say
 
 LIMIT_OPTIONS = {
@@ -103,6 +105,37 @@ def continue_(
         if not servers:
             _check(earlier.problem, settings.engine, settings.confirm)
         return _begin(earlier.problem, settings, spec, best, servers, record, as_json, continues=earlier.run_id)
+
+    return guarded(command, as_json)
+
+
+def estimate(
+    problem: str,
+    source: Path | None,
+    choice: ModelChoice,
+    servers: list[str],
+    changes: dict[str, Any],
+    pairs: list[str],
+    as_json: bool,
+) -> int:
+    """What `optimize` with the same options would cost; no model is asked."""
+
+    def command() -> int:
+        spec = choice.spec()
+        settings = _settings(lambda: SearchSettings.for_model(spec, **(changes | _pairs(pairs))))
+        text = read_source(source) if source is not None else None
+
+        async def work() -> Estimate:
+            async with _connected(problem, servers) as toolbox, _models(spec, toolbox, settings, None) as models:
+                detail = await toolbox.get_problem(problem)
+                return await reckon(detail.problem, text or detail.baseline or "", settings, models)
+
+        found = run(work)
+        if as_json:
+            emit({"problem": problem, "model": spec, **found.model_dump(mode="json")})
+        else:
+            print("\n".join(estimate_lines(found)))
+        return DONE
 
     return guarded(command, as_json)
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal, NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import anyio
+from pydantic import Field
 
 from ..errors import AgentUsageError, ModelPackageError, ModelUsageError
 from ..prices import price_of
 from ..status import Tokens
 from ..toolbox import Toolbox
+from .batches import POLL_S, WINDOW_S, Batcher, Outcome, Service
 from .language import LanguageModels
 from .transport import Answer, LanguageOptions, Passing, Prompt, Stop, Transport, with_backoff
 
+SUBMIT_S = 60.0
+T = TypeVar("T")
 STOPS: dict[str | None, Stop] = {
     "max_tokens": "cut_off", "refusal": "refused", "model_context_window_exceeded": "no_room",
 }  # fmt: skip
@@ -26,6 +31,8 @@ class AnthropicOptions(LanguageOptions):
     api_key: str | None = None  # else ANTHROPIC_API_KEY; for bedrock, AWS_BEARER_TOKEN_BEDROCK
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     cache_ttl: Literal["5m", "1h"] = "5m"
+    batch_window_s: float = Field(default=WINDOW_S, ge=0)
+    batch_poll_s: tuple[float, float] = POLL_S
 
 
 class Platform(NamedTuple):
@@ -70,12 +77,16 @@ class AnthropicTransport(Transport):
         self._sleep = sleep
         self._platform = platform
         self._client = _client(platform, self.spec, options)
+        if options.batch and platform.provider != "anthropic":
+            raise AgentUsageError(f"{self.spec} has no batch mode here: only anthropic: models have one")
+        batch = Batcher(self._service(), poll_s=options.batch_poll_s, window_s=options.batch_window_s, sleep=sleep)
+        self._batcher = batch if options.batch else None
         # What the other platforms charge differs by region and contract: only a file of the user's own says it.
         self.price = price_of(name if platform.provider == "anthropic" else self.spec, options.prices)
 
     def cost(self, tokens: Tokens) -> float | None:
         hour = self._options.cache_ttl == "1h"
-        return self.price.cost(tokens, cached_for_an_hour=hour) if self.price else None
+        return self.price.cost(tokens, cached_for_an_hour=hour, batch=self._options.batch) if self.price else None
 
     async def aclose(self) -> None:
         await self._client.close()
@@ -110,13 +121,24 @@ class AnthropicTransport(Transport):
         }
 
     async def _send(self, body: dict[str, Any]) -> Any:
-        """The whole message; streamed, since long answers are refused otherwise. Raises Passing and ModelUsageError."""
+        """The whole message. Raises Passing and ModelUsageError."""
+        if self._batcher is not None:
+            return self._message(await self._batcher.ask(body))
+        # Streamed, since the SDK refuses long answers otherwise.
+        async with self._trouble(), self._client.messages.stream(**body) as stream:
+            message = await stream.get_final_message()
+        if message.stop_reason is None:
+            raise Passing("the answer broke off")
+        return message
+
+    @asynccontextmanager
+    async def _trouble(self) -> AsyncIterator[None]:
+        """Within it, what the SDK raises becomes Passing or ModelUsageError."""
         import httpx2
         from anthropic import AnthropicError, APIConnectionError, APIError, APIStatusError
 
         try:
-            async with self._client.messages.stream(**body) as stream:
-                message = await stream.get_final_message()
+            yield
         except APIStatusError as error:
             # 408, 409, 429, 5xx (529: overloaded) pass; so does what is reported within a stream, whose status is 200.
             # Anything else fails again however often it is asked.
@@ -136,9 +158,57 @@ class AnthropicTransport(Transport):
             if type(error).__module__.partition(".")[0] in ("google", "botocore"):
                 raise ModelUsageError(f"{self.spec}: {error}; {self._platform.needs}") from error
             raise
-        if message.stop_reason is None:
-            raise Passing("the answer broke off")
-        return message
+
+    # ------------------------------------------------------------ batches
+
+    def _message(self, outcome: Outcome) -> Any:
+        if outcome.message is not None:
+            return outcome.message
+        if outcome.kind in (*PASSING_ERRORS, "canceled", "expired"):
+            raise Passing(f"{outcome.kind}: {outcome.error}")
+        raise ModelUsageError(f"{self.spec}: {outcome.kind}: {outcome.error}")
+
+    def _service(self) -> Service:
+        batches = self._client.messages.batches
+
+        async def patiently(call: Callable[[], Awaitable[T]]) -> T:
+            """A batch that was paid for is not given up because a question about it failed."""
+
+            async def once() -> T:
+                async with self._trouble():
+                    return await call()
+
+            return await with_backoff(self.spec, once, self._options.backoff_s, self._sleep)
+
+        async def submit(bodies: dict[str, dict[str, Any]]) -> str:
+            requests = [{"custom_id": name, "params": body} for name, body in bodies.items()]
+            async with self._trouble():
+                return (await batches.create(requests=requests, timeout=SUBMIT_S)).id
+
+        async def ended(batch: str) -> bool:
+            found = await patiently(lambda: batches.retrieve(batch))
+            return found.processing_status == "ended"
+
+        async def outcomes(batch: str) -> dict[str, Outcome]:
+            async def read() -> dict[str, Outcome]:
+                return {line.custom_id: _outcome(line.result) async for line in await batches.results(batch)}
+
+            return await patiently(read)
+
+        async def cancel(batch: str) -> None:
+            with suppress(Passing, ModelUsageError):  # it was on its way out, and ends by itself after a day
+                async with self._trouble():
+                    await batches.cancel(batch)
+
+        return Service(submit, ended, outcomes, cancel)
+
+
+def _outcome(result: Any) -> Outcome:
+    if result.type == "succeeded":
+        return Outcome(message=result.message)
+    if result.type == "errored":
+        return Outcome(error=result.error.error.message, kind=result.error.error.type)
+    return Outcome(error="the service did not answer this call of a batch", kind=result.type)
 
 
 def _kind(body: object) -> str | None:

@@ -157,6 +157,7 @@ def test_prices(tmp_path: Path) -> None:
     tokens = Tokens(input=1_000_000, output=100_000, cache_write=1_000_000, cache_read=2_000_000)
     assert price.cost(tokens) == pytest.approx(1 + 0.5 + 1.25 + 0.2)
     assert price.cost(tokens, cached_for_an_hour=True) == pytest.approx(1 + 0.5 + 2 + 0.2)
+    assert price.cost(tokens, batch=True) == pytest.approx(price.cost(tokens) / 2)
     assert price_of("claude-haiku-4") is None
     mine = tmp_path / "mine.yaml"
     mine.write_text("models: {m: {input: -1, output: 1, cache_write: 1, cache_write_1h: 1, cache_read: 1, as_of: x}}")
@@ -173,6 +174,21 @@ def test_every_listed_price_is_complete() -> None:
     for name in yaml.safe_load(DEFAULT.read_text())["models"]:
         price = price_of(name)
         assert price is not None and price.cache_read < price.input < price.cache_write < price.output
+        assert price.batch == 0.5
+
+
+def test_every_model_of_the_sdk_has_a_price_or_a_reason() -> None:
+    from typing import get_args
+
+    import yaml
+    from anthropic.types import Model
+    from autocomp_mcp.agent.prices import DEFAULT
+
+    unpriced = yaml.safe_load(DEFAULT.read_text())["unpriced"]
+    named = {name for part in get_args(Model) for name in get_args(part)}
+    assert len(named) > 10
+    for name in named:
+        assert (price_of(name) is not None) != (name in unpriced), name
 
 
 def test_a_block_cannot_be_left_and_has_an_end() -> None:

@@ -96,11 +96,47 @@ def events(data: dict[str, Any]) -> str:
 Answer = str | tuple[int, dict[str, Any]]
 
 
+class Batch:
+    """A batch of the Message Batches API; its answers are made when it ends."""
+
+    def __init__(self, name: str, requests: list[dict[str, Any]], answer: Callable[..., Any], patience: int) -> None:
+        self.name, self.requests, self.looks, self.cancelled = name, requests, 0, False
+        self._answer, self._patience = answer, patience
+
+    @property
+    def ended(self) -> bool:
+        return self.looks >= self._patience
+
+    def record(self, url: str) -> dict[str, Any]:
+        return {
+            "id": self.name, "type": "message_batch", "created_at": "2026-11-01T00:00:00Z",
+            "expires_at": "2026-11-02T00:00:00Z", "processing_status": "ended" if self.ended else "in_progress",
+            "request_counts": {"processing": 0, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0},
+            "results_url": f"{url}/v1/messages/batches/{self.name}/results" if self.ended else None,
+        }  # fmt: skip
+
+    def results(self) -> list[dict[str, Any]]:
+        """In another order than asked."""
+        found = []
+        for request in reversed(self.requests):
+            code, data = self._answer(request["params"], {})
+            if code == 200:
+                result = {"type": "succeeded", "message": data}
+            elif code == 410:
+                result = {"type": "expired"}
+            else:
+                result = {"type": "errored", "error": data}
+            found.append({"custom_id": request["custom_id"], "result": result})
+        return found
+
+
 class MessagesApi:
     def __init__(self, *replies: Answer | Callable[[dict[str, Any]], Answer]) -> None:
         self.replies = list(replies)
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.batches: dict[str, Batch] = {}
+        self.patience = 2  # looks at a batch after which it has ended
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -109,13 +145,31 @@ class MessagesApi:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def do_GET(self) -> None:
+                batch = api.batches[self.path.split("/")[4]]
+                if self.path.endswith("/results"):
+                    self._say(
+                        200, "\n".join(json.dumps(line) for line in batch.results()).encode(), "application/binary"
+                    )
+                else:
+                    batch.looks += 1
+                    self._say(200, json.dumps(batch.record(api.url)).encode(), "application/json")
+
             def do_POST(self) -> None:
+                if self.path.startswith("/v1/messages/batches"):
+                    sent = json.loads(self.rfile.read(int(self.headers["content-length"] or 0)) or "{}")
+                    code, data = api._batched(self.path, sent)
+                    self._say(code, json.dumps(data).encode(), "application/json")
+                    return
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 code, data = api._answer(body, dict(self.headers))
                 streamed = code == 200 and body.get("stream")
                 raw = (events(data) if streamed else json.dumps(data)).encode()
+                self._say(code, raw, "text/event-stream" if streamed else "application/json")
+
+            def _say(self, code: int, raw: bytes, kind: str) -> None:
                 self.send_response(code)
-                self.send_header("content-type", "text/event-stream" if streamed else "application/json")
+                self.send_header("content-type", kind)
                 self.send_header("content-length", str(len(raw)))
                 self.send_header("retry-after-ms", "1")
                 self.end_headers()
@@ -141,3 +195,13 @@ class MessagesApi:
             reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         answer = reply(body) if callable(reply) else reply
         return message(answer) if isinstance(answer, str) else answer
+
+    def _batched(self, path: str, sent: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        with self._lock:
+            if path.endswith("/cancel"):
+                batch = self.batches[path.split("/")[4]]
+                batch.cancelled = True
+                return 200, batch.record(self.url)
+            name = f"msgbatch_{len(self.batches)}"
+            self.batches[name] = Batch(name, sent["requests"], self._answer, self.patience)
+            return 200, self.batches[name].record(self.url)

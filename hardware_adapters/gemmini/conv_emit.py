@@ -34,9 +34,11 @@ class _Emitter(ConvProducts):
             for o in self.ahead:
                 moves = self.tap_moves if o.local == "b" and self.s.start == "taps" else o.moves
                 self.all_loads(o, tuple("0" for _ in o.position), self.local_at(o, o.local, "0", "0"), moves)
+            if self.fills_ahead:
+                self.all_fills("0")
             self.outer(0)
             if self.stores_interleaved:
-                self.rest_of_stores()
+                self.rest_of_stores(after_all=True)
         body = "\n".join(without_unused(self.lines)) + "\n"
         return head + (_MIN if "MIN(" in body else "") + (_MAX if "MAX(" in body else "") + body
 
@@ -49,7 +51,7 @@ class _Emitter(ConvProducts):
             self.put(f"config_ld({self.a_stride}, 1.0f, {w.plane}, 0);")
         if s.config == "once":
             self.put(f"config_ld({c.channels_out}, 1.0f, {DIM}, 1);")
-            if c.bias or s.init == "zero":
+            if c.bias or s.init != "overwrite":
                 self.put(f"config_ld(0, 1.0f, {w.outputs}, 2);")
 
     def zero_columns(self) -> None:
@@ -89,7 +91,9 @@ class _Emitter(ConvProducts):
         if not self.t.looped:
             self.put("const int t = 0;")
         self.band_start()
-        self.initial_values()
+        self.plan_fills()
+        if not self.fills_ahead:
+            self.all_fills(self.j.var)
         if self.k.looped:
             with self.block(f"for (int k = 0; k < {self.k.size}; k += {self.k.tile})"):
                 self.step()

@@ -152,6 +152,7 @@ class ConvMoves(Writer):
             with self.block(INLINE + head):
                 self.load_input() if o.local == "a" else self.load_weights()
             self.put("")
+        self.fill_function()
         self.put("// the n-th mvout of the C tile at t, j")
         with self.block(f"{INLINE}store(int8_t *output, int i, int t, int j, uint32_t c)"):
             self.band_start()
@@ -287,26 +288,47 @@ class ConvMoves(Writer):
 
     # ------------------------------------------------------------ sums
 
-    def initial_values(self) -> None:
-        """The C tile filled with the bias, or with zeros where the first product does not overwrite it."""
+    @property
+    def fills(self) -> int:
+        """mvins that fill a C tile with the bias or zeros."""
+        return -(-self.s.tj // self.wide_fill) * -(-self.where.outputs // DIM)
+
+    @property
+    def wide_fill(self) -> int:
+        """Channels of one of them, unless the tile has fewer left."""
+        return min(4 * DIM, self.s.tj)
+
+    @property
+    def fills_ahead(self) -> bool:
+        return self.s.init == "ahead" and self.stores_interleaved
+
+    def fill_function(self) -> None:
+        """The bias, or zeros where the first product does not overwrite what was there."""
         c, s, w = self.conv, self.s, self.where
         if not c.bias and s.init == "overwrite":
             return
-        mvin, number = ("mvin", 0) if s.config == "each" else ("mvin3", 2)
-        if s.config == "each":
-            self.put(f"config_ld(0, 1.0f, {w.outputs}, {number});")
-        wide = min(4 * DIM, s.tj)
-        dram, columns = "0", str(wide) if s.tj % wide == 0 else f"MIN({wide}, {s.tj} - jb)"
-        if c.bias:
-            dram = self.total("D", self.j.var, "jb")
-        if c.bias and c.channels_out % DIM:
-            columns = f"MIN({columns}, {c.channels_out} - {self.total(self.j.var, 'jb')})"
-        local = self.total("ACC", self.c_at, f"jb / {DIM} * {w.outputs}", "p")
-        with (
-            self.block(f"for (int jb = 0; jb < {s.tj}; jb += {wide})"),
-            self.block(f"for (int p = 0; p < {w.outputs}; p += {DIM})"),
-        ):
-            self.put(f"{mvin}({dram}, {local}, {columns}, {self.rest(w.outputs, 'p')});")
+        wide = self.wide_fill
+        self.put("// the n-th mvin of the first sums of a C tile at channel j")
+        with self.block(f"{INLINE}fill({'const int32_t *D, ' if c.bias else ''}int i, int j, uint32_t c)"):
+            self.digits("i", ("p", -(-w.outputs // DIM)), ("jb", -(-s.tj // wide)))
+            columns = str(wide) if s.tj % wide == 0 else f"MIN({wide}, {s.tj} - jb * {wide})"
+            if c.bias and c.channels_out % DIM:
+                columns = f"MIN({columns}, {c.channels_out} - j - jb * {wide})"
+            dram = f"D + j + jb * {wide}" if c.bias else "0"
+            if s.config == "each":
+                self.put(f"config_ld(0, 1.0f, {w.outputs}, 0);")
+            local = f"ACC + c + jb * {wide // DIM * w.outputs} + p * {DIM}"
+            mvin = "mvin" if s.config == "each" else "mvin3"
+            self.put(f"{mvin}({dram}, {local}, {columns}, {self.rest(w.outputs, f'p * {DIM}')});")
+        self.put("")
+
+    def fill(self, number: str, j: str, c: str) -> str:
+        return f"fill({'D, ' if self.conv.bias else ''}{number}, {j}, {c});"
+
+    def all_fills(self, j: str) -> None:
+        """A C tile filled with the bias, or with zeros where the first product does not overwrite it."""
+        if self.conv.bias or self.s.init != "overwrite":
+            self.put(f"for (int i = 0; i < {self.fills}; i++) {self.fill('i', j, self.c_at)}")
 
     def all_stores(self) -> None:
         with self.block(f"for (int i = 0; i < {self.stores}; i++)"):

@@ -29,7 +29,8 @@ class ConvProducts(ConvSlots):
                         self.load_now(o, tap=True)
                 self.next_tap()
                 self.reached()
-        self.slot()
+        if self.s.slots == "groups":
+            self.slot()
         with self.block("if (r0 < r1 && x0 < x1)") if self.may_miss else self.scope():
             self.group_of_pairs()
         while self.depth > depth:
@@ -67,7 +68,7 @@ class ConvProducts(ConvSlots):
         s, w, c = self.s, self.where, self.conv
         a, b = self.operands
         first = [f"{x} == 0" for x in (self.k.var, "kb", "q") if x != "0"]
-        overwrites = not (c.bias or s.init == "zero")
+        overwrites = s.init == "overwrite" and not c.bias
         start = f"({' && '.join(first)} ? ACC : ACCADD)" if overwrites else "ACCADD"
         tap_a = f"ky * {w.pitch} + kx + {w.lead - c.padding}" if self.band_taps else "0"
         weights = (
@@ -140,6 +141,8 @@ class ConvProducts(ConvSlots):
         if s.unroll > 1:
             self.put(f"#pragma GCC unroll {s.unroll}")
         with self.block(f"for (; r + {step - 1} < r1; r += {step})" if step > 1 else "for (; r < r1; r++)"):
+            if s.slots == "rows":
+                self.slot()
             self.row(weights, fresh, full=True)
             self.advance()
         if step > 1:

@@ -63,7 +63,16 @@ class ConvSchedule(BaseModel):
         description="taps: the first step's weights are loaded a tap ahead of their use, not all before",
     )
     stores: Literal["after", "interleave"] = "after"
-    init: Literal["zero", "overwrite"] = "zero"
+    slots: Literal["groups", "rows"] = Field(
+        default="groups",
+        description="Where interleaved moves stand: before each group of pairs that share weights, or before each row "
+        "of pixels in it but the first",
+    )
+    init: Literal["zero", "overwrite", "ahead"] = Field(
+        default="zero",
+        description="zero: a C tile begins with the bias, or zeros, loaded first; overwrite: with its first products; "
+        "ahead: as zero, but loaded between the products of the tile before, once that one's predecessor is stored",
+    )
     weight_reuse: bool = Field(default=False, description="One preload of a weight block serves all pixels of the tile")
     merge: int = Field(default=1, ge=1, le=16, description="Output rows that one compute covers, padding between them")
     inner: Literal["jqk", "qkj"] = Field(
@@ -186,12 +195,16 @@ def _check_choices(conv: Conv, s: ConvSchedule) -> None:
         raise ScheduleError("start", "'taps' needs loads ahead, and the taps outermost in a step (inner 'qkj')")
     if s.stores == "interleave" and s.c_buffers == 1:
         raise ScheduleError("stores", "'interleave' needs c_buffers 2: a C tile is stored while the next is computed")
+    if s.slots == "rows" and s.ty - conv.padding <= s.merge:
+        raise ScheduleError("slots", "'rows' needs several rows of pixels in every group of pairs")
     if s.merge > 1 and (conv.stride > 1 or conv.out_width > conv.width + conv.padding):
         raise ScheduleError("merge", "needs stride 1, and no more padding than keeps the outputs of a row apart")
     if s.merge > 1 and s.merge * (conv.width + conv.padding) > DIM:
         raise ScheduleError("merge", f"{s.merge} rows with the padding between them are more than {DIM} pixels")
     if s.init == "overwrite" and 2 * conv.padding >= conv.kernel:
         raise ScheduleError("init", "'overwrite' needs a tap that reaches every output: padding below half the kernel")
+    if s.init == "ahead" and s.stores != "interleave":
+        raise ScheduleError("init", "'ahead' needs stores 'interleave': the loads follow the stores of the same buffer")
     if s.merge > s.ty:
         raise ScheduleError("merge", "a tile has fewer rows")
 

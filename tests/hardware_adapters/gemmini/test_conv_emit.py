@@ -34,7 +34,8 @@ SCHEDULES = st.builds(
     a_buffers=st.sampled_from([1, 2]), b_buffers=st.sampled_from([1, 2]), c_buffers=st.sampled_from([1, 2]),
     placement=st.sampled_from(["packed", "split", "banked"]), a_width=CHANNELS, b_width=CHANNELS,
     loads=st.sampled_from(["before", "prefetch", "interleave"]), start=st.sampled_from(["whole", "taps"]),
-    stores=st.sampled_from(["after", "interleave"]), init=st.sampled_from(["zero", "overwrite"]),
+    stores=st.sampled_from(["after", "interleave"]), init=st.sampled_from(["zero", "overwrite", "ahead"]),
+    slots=st.sampled_from(["groups", "rows"]),
     weight_reuse=st.booleans(), merge=st.integers(1, 4), inner=st.sampled_from(["jqk", "qkj"]),
     config=st.sampled_from(["each", "once"]), fences=st.sampled_from(["all", "step", "tile", "none"]),
     unroll=st.sampled_from([1, 2]), addressing=st.sampled_from(["index", "word"]),
@@ -71,9 +72,12 @@ def mended(conv: Conv, s: ConvSchedule) -> ConvSchedule:
         changes["inner"] = "qkj"
     if s.stores == "interleave":
         changes["c_buffers"] = 2
+    elif s.init == "ahead":
+        changes["init"] = "zero"
     if conv.stride > 1 or conv.out_width > conv.width + conv.padding or s.merge > s.ty:
         changes["merge"] = 1
-    return s.with_(**changes)
+    s = s.with_(**changes)
+    return s.with_(slots="groups") if s.ty - conv.padding <= s.merge else s
 
 
 def check(adapter: GemminiAdapter, conv: Conv, schedule: ConvSchedule) -> None:

@@ -62,11 +62,15 @@ class ConvMoves(Writer):
         self.band_taps = s.taps == "band"
         self.chunks = -(-conv.out_width // DIM)  # computes for a row of outputs
         # In scratchpad pixels per output pixel: a tap's own tile is loaded with the stride applied.
-        self.reach = conv.stride if self.band_taps else 1
-        self.a_chunks = -(-conv.width // DIM) if self.band_taps else self.chunks
+        self.reach = conv.stride if self.band_taps and not s.phases else 1
+        self.a_chunks = -(-(where.pitch if s.phases else conv.width) // DIM) if self.band_taps else self.chunks
+        # Rows of an image's band, and parts of each that lie apart.
+        self.a_lines = (s.ty - 1) * conv.stride + conv.kernel if s.phases else where.band
+        self.a_parts = conv.stride if s.phases else 1
+        self.zeros_between = s.merge > 1 and conv.padding > 0  # stand for the padding left and right of a row
         self.a_width, self.b_width = min(s.a_width, s.tk), min(s.b_width, s.tj)
         self.a_pieces, self.b_pieces = -(-s.tk // self.a_width), -(-s.tj // self.b_width)
-        a_moves = s.images * where.band * self.a_chunks * self.a_pieces
+        a_moves = s.images * self.a_lines * self.a_parts * self.a_chunks * self.a_pieces
         b_moves = (self.taps if self.band_taps else 1) * (s.tk // DIM) * self.b_pieces
         self.kb_step = s.tk // DIM if s.b_keep == "tile" else blocks(conv.channels_in)
         self.jb_step = blocks(conv.channels_out) if s.b_keep == "all" else s.tj // DIM
@@ -188,13 +192,22 @@ class ConvMoves(Writer):
     def load_input(self) -> None:
         c, s, w = self.conv, self.s, self.where
         self.band_start()
-        self.digits("i", ("piece", self.a_pieces), ("x", self.a_chunks), ("row", w.band), ("image", s.images))
+        digits = (("piece", self.a_pieces), ("x", self.a_chunks), ("px", self.a_parts), ("row", self.a_lines))
+        self.digits("i", *digits, ("image", s.images))
         local = f"a + (image * {w.band} + row) * {w.pitch} + x * {DIM} + piece * {self.a_width // DIM * w.plane}"
         if self.band_taps:
             self.put(f"const int from = y * {c.stride} - {c.padding} + row;")
             self.put(f"if (from < 0 || from >= {c.height}) return;")
             pixels, column = self.rest(c.width, f"x * {DIM}"), f"x * {DIM}"
             local += f" + {w.lead}" if w.lead else ""
+            if s.phases:
+                self.phase_columns()
+                self.put(f"const int to = first + x * {DIM};\nconst int pixels = MIN({DIM}, end - to);")
+                self.put("if (pixels <= 0) return;")
+                pixels, column = "pixels", f"to * {c.stride} + px - {c.padding}"
+                cell = f"(image * {c.stride} + row % {c.stride}) * {c.stride} + px"
+                local = f"a + (({cell}) * {w.band} + row / {c.stride}) * {w.pitch} + to"
+                local += f" + piece * {self.a_width // DIM * w.plane}"
         else:
             self.tap()
             self.put(f"const int from = (y + row) * {c.stride} - {c.padding} + ky;")
@@ -211,9 +224,16 @@ class ConvMoves(Writer):
         channels = self.piece(c.channels_in, s.tk, self.a_width, "k")
         self.put(f"mvin({dram} + piece * {self.a_width}, {local}, {channels}, {pixels});")
 
+    def phase_columns(self) -> None:
+        """first, end: the columns of a phase that are pixels of the image; the others are padding."""
+        c, w = self.conv, self.where
+        first = f"(px < {c.padding} ? ({c.padding + c.stride - 1} - px) / {c.stride} : 0)" if c.padding else "0"
+        self.put(f"const int first = {first};")
+        self.put(f"const int end = MIN({w.pitch}, ({c.width + c.padding + c.stride - 1} - px) / {c.stride});")
+
     @property
     def a_stride(self) -> int:
-        return self.conv.channels_in * (1 if self.band_taps else self.conv.stride)
+        return self.conv.channels_in * (1 if self.band_taps and not self.s.phases else self.conv.stride)
 
     @staticmethod
     def piece(size: int, tile: int, width: int, start: str) -> str:
@@ -260,7 +280,7 @@ class ConvMoves(Writer):
     def columns(self) -> None:
         """x0, x1: the outputs of a row that tap kx reaches; all, where zeros stand for the padding."""
         first, end = self.range_of("kx", self.conv.width, self.conv.out_width)
-        if self.where.lead:
+        if self.zeros_between:
             first, end = "0", str(self.conv.out_width)
         self.put(f"const int x0 = {first};\nconst int x1 = {end};")
 

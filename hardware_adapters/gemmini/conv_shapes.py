@@ -27,7 +27,9 @@ _PIPELINED: dict[str, object] = {
     "taps": "band", "loads": "interleave", "stores": "interleave", "c_buffers": 2, "a_width": 64, "b_width": 64,
     "weight_reuse": True, "inner": "qkj", "start": "taps", "config": "once", "fences": "none", "addressing": "word",
 }  # fmt: skip
-SHAPE = ("ty", "images", "tj", "tk", "order", "a_keep", "a_buffers", "b_keep", "b_buffers", "merge", "placement")
+SHAPE = (
+    "ty", "images", "tj", "tk", "order", "a_keep", "a_buffers", "b_keep", "b_buffers", "merge", "phases", "placement",
+)  # fmt: skip
 _RESIDENCY: tuple[dict[str, object], ...] = (
     {"order": "yj", "a_keep": "panel", "a_buffers": 2, "b_keep": "all", "b_buffers": 1},
     {"order": "yj", "a_keep": "panel", "a_buffers": 2, "b_keep": "tile", "b_buffers": 2},
@@ -58,14 +60,16 @@ def is_pipelined(s: ConvSchedule) -> bool:
 
 def _shapes(conv: Conv) -> Iterator[ConvSchedule]:
     init = "overwrite" if not conv.bias and 2 * conv.padding < conv.kernel else "ahead"
-    merges = {1, min(DIM // (conv.width + conv.padding), conv.out_height) if conv.stride == 1 else 1} - {0}
+    phases = 1 < conv.stride <= conv.kernel
+    wide = conv.out_width + (conv.kernel - 1) // conv.stride if phases else conv.width + conv.padding
+    merges = {1, min(DIM // wide, conv.out_height) if phases or conv.stride == 1 else 1} - {0}
     depths = sorted({divisor(blocks(conv.channels_in), n) * DIM for n in (1, 2, 4, 8)})
     seen: set[ConvSchedule] = set()
     for tj in sorted({divisor(blocks(conv.channels_out), n) * DIM for n in (1, 2, 4, 8)}):
         for (ty, images), merge in product(_bands(conv, tj), merges):
             for residency, tk in product(_RESIDENCY, depths):
                 choice = {**_PIPELINED, **residency, "init": init, "ty": ty, "images": images, "tj": tj, "tk": tk}
-                choice |= {"merge": merge, "unroll": 4 if ty > 3 * merge else 1}
+                choice |= {"merge": merge, "phases": phases and merge > 1, "unroll": 4 if ty > 3 * merge else 1}
                 if conv.out_width > 2 * DIM and ty > conv.padding + merge:
                     choice["slots"] = "rows"
                 s = ConvSchedule.model_validate(choice).fitted(conv)
@@ -102,7 +106,8 @@ def estimate(conv: Conv, s: ConvSchedule) -> float:
 
     a_loads = across if s.a_keep == "tile" else 1
     b_loads = bands if s.b_keep == "tile" else 1
-    a_bytes = bands * s.images * where.band * conv.width * conv.channels_in * a_loads
+    lines = (s.ty - 1) * conv.stride + conv.kernel
+    a_bytes = bands * s.images * lines * conv.width * conv.channels_in * a_loads
     b_bytes = conv.kernel**2 * conv.channels_in * conv.channels_out * b_loads
     out_bytes = conv.batch * conv.out_height * conv.out_width * conv.channels_out
     moves = (a_bytes / min(64, s.tk) + b_bytes / min(64, s.tj) + out_bytes / DIM) / DIM

@@ -94,13 +94,18 @@ def _k_depth(c: Conv, s: ConvSchedule) -> Iterator[Change]:
 
 def _output_pixels(c: Conv, s: ConvSchedule) -> Iterator[Change]:
     rows = DIM // (c.width + c.padding)
-    if rows > s.merge and s.taps == "band" and s.ty > 1:
+    if rows > s.merge and s.taps == "band" and s.ty > 1 and c.stride == 1:
         yield Change(
             f"merge-{rows}", f"One compute covers {rows} output rows; zeros lie between them",
             {"merge": min(rows, s.ty)},
         )  # fmt: skip
+    rows = min(DIM // (c.out_width + (c.kernel - 1) // c.stride), s.ty)
+    if 1 < c.stride <= c.kernel and s.merge < rows and s.taps == "band":
+        words = f"Pixels sorted by row and column modulo {c.stride}, so that one compute covers {rows} output rows"
+        yield Change(f"phases-merge-{rows}", words, {"merge": rows, "phases": True})
     if s.merge > 1:
-        yield Change("rows-apart", "A compute covers one output row only, padding is not computed", {"merge": 1})
+        apart = "A compute covers one output row only, padding is not computed"
+        yield Change("rows-apart", apart, {"merge": 1, "phases": False})
     for images in (2, 4, 8):
         if c.batch % images == 0 and images > s.images and s.taps == "band":
             tj = s.tj

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/offline_tuner.py [SUITE] [--only TEXT] [--timeout S]
 
-For every problem of the suite, or those with TEXT in their ids: cycles of the hardware loop (LOOP_WS, LOOP_CONV_WS) and of the best kernel that
-`autocomp-mcp optimize --model offline` finds in the time given, both by gemsim's model, and their ratio.
+For every problem of the suite, or those with TEXT in their ids: cycles of the hardware loop (LOOP_WS, LOOP_CONV_WS),
+and of the best kernel that `autocomp-mcp optimize --model offline` finds in the time given, both by gemsim's model, and
+their ratio.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class ConvSlots(ConvMoves):
         if self.interleaved or self.stores_interleaved:
             self.put("slot++;")
 
-    def _due(self, count: str, moves: int, due: str, every: int, at_once: int, do: str) -> None:
+    def _due(self, count: str, moves: int | str, due: str, every: int, at_once: int, do: str) -> None:
         if at_once > 1:
             self.put(f"for (int m = 0; m < {at_once} && {count} < {moves}; m++) {{ {do} }}")
         else:

@@ -5,6 +5,8 @@ See `ConvMoves` for the names in the emitted code.
 
 from __future__ import annotations
 
+from math import prod
+
 from .conv import Conv
 from .conv_products import ConvProducts
 from .conv_schedule import ConvSchedule, format_line, layout
@@ -34,9 +36,11 @@ class _Emitter(ConvProducts):
             for o in self.ahead:
                 moves = self.tap_moves if o.local == "b" and self.s.start == "taps" else o.moves
                 self.all_loads(o, tuple("0" for _ in o.position), self.local_at(o, o.local, "0", "0"), moves)
+            if self.fills_ahead:
+                self.all_fills("0")
             self.outer(0)
             if self.stores_interleaved:
-                self.rest_of_stores()
+                self.rest_of_stores(after_all=True)
         body = "\n".join(without_unused(self.lines)) + "\n"
         return head + (_MIN if "MIN(" in body else "") + (_MAX if "MAX(" in body else "") + body
 
@@ -45,23 +49,25 @@ class _Emitter(ConvProducts):
         self.put(f"config_ex(WS, NOACT, {self.reach}, 0, 0);")
         scale = f"{(2.0**-c.shift).hex()}f" if c.shift else "1.0f"
         self.put(f"config_st_ext({c.channels_out}, {'RELU' if c.relu else 'NOACT'}, {scale});")
-        if s.config == "once" or w.lead:
+        if s.config == "once" or self.s.merge > 1:
             self.put(f"config_ld({self.a_stride}, 1.0f, {w.plane}, 0);")
         if s.config == "once":
             self.put(f"config_ld({c.channels_out}, 1.0f, {DIM}, 1);")
-            if c.bias or s.init == "zero":
+            if c.bias or s.init != "overwrite":
                 self.put(f"config_ld(0, 1.0f, {w.outputs}, 2);")
 
     def zero_columns(self) -> None:
-        """What stands for the padding left and right of the rows: no load touches it again."""
+        """Zeros wherever the input will lie: what no load touches later stands for the padding beside the rows."""
         w = self.where
-        if not w.lead:
+        if not self.zeros_between and not (self.s.phases and self.s.merge > 1):
             return
-        lines = self.s.images * w.band
-        planes = w.a_rows // w.plane
-        with self.block(f"for (int r = 0; r < {self.operands[0].buffers * (lines + 1) * planes}; r++)"):
-            self.digits("r", ("row", lines + 1), ("plane", planes), ("buffer", self.operands[0].buffers))
-            self.put(f"mvin(0, buffer * {w.a_step} + plane * {w.plane} + row * {w.pitch}, {DIM}, {w.lead});")
+        planes, wide = w.a_rows // w.plane, 4
+        digits = (("p", -(-w.plane // DIM)), ("c", -(-planes // wide)), ("buffer", self.operands[0].buffers))
+        with self.block(f"for (int i = 0; i < {prod(count for _, count in digits)}; i++)"):
+            self.digits("i", *digits)
+            columns = self.rest(planes * DIM, f"c * {wide * DIM}", wide * DIM)
+            local = f"buffer * {w.a_step} + c * {wide * w.plane} + p * {DIM}"
+            self.put(f"mvin(0, {local}, {columns}, {self.rest(w.plane, f'p * {DIM}')});")
 
     def buffers(self) -> None:
         for o in self.operands:
@@ -89,7 +95,9 @@ class _Emitter(ConvProducts):
         if not self.t.looped:
             self.put("const int t = 0;")
         self.band_start()
-        self.initial_values()
+        self.plan_fills()
+        if not self.fills_ahead:
+            self.all_fills(self.j.var)
         if self.k.looped:
             with self.block(f"for (int k = 0; k < {self.k.size}; k += {self.k.tile})"):
                 self.step()

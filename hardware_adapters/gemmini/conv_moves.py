@@ -62,11 +62,15 @@ class ConvMoves(Writer):
         self.band_taps = s.taps == "band"
         self.chunks = -(-conv.out_width // DIM)  # computes for a row of outputs
         # In scratchpad pixels per output pixel: a tap's own tile is loaded with the stride applied.
-        self.reach = conv.stride if self.band_taps else 1
-        self.a_chunks = -(-conv.width // DIM) if self.band_taps else self.chunks
+        self.reach = conv.stride if self.band_taps and not s.phases else 1
+        self.a_chunks = -(-(where.pitch if s.phases else conv.width) // DIM) if self.band_taps else self.chunks
+        # Rows of an image's band, and parts of each that lie apart.
+        self.a_lines = (s.ty - 1) * conv.stride + conv.kernel if s.phases else where.band
+        self.a_parts = conv.stride if s.phases else 1
+        self.zeros_between = s.merge > 1 and conv.padding > 0  # stand for the padding left and right of a row
         self.a_width, self.b_width = min(s.a_width, s.tk), min(s.b_width, s.tj)
         self.a_pieces, self.b_pieces = -(-s.tk // self.a_width), -(-s.tj // self.b_width)
-        a_moves = s.images * where.band * self.a_chunks * self.a_pieces
+        a_moves = s.images * self.a_lines * self.a_parts * self.a_chunks * self.a_pieces
         b_moves = (self.taps if self.band_taps else 1) * (s.tk // DIM) * self.b_pieces
         self.kb_step = s.tk // DIM if s.b_keep == "tile" else blocks(conv.channels_in)
         self.jb_step = blocks(conv.channels_out) if s.b_keep == "all" else s.tj // DIM
@@ -152,6 +156,7 @@ class ConvMoves(Writer):
             with self.block(INLINE + head):
                 self.load_input() if o.local == "a" else self.load_weights()
             self.put("")
+        self.fill_function()
         self.put("// the n-th mvout of the C tile at t, j")
         with self.block(f"{INLINE}store(int8_t *output, int i, int t, int j, uint32_t c)"):
             self.band_start()
@@ -187,13 +192,22 @@ class ConvMoves(Writer):
     def load_input(self) -> None:
         c, s, w = self.conv, self.s, self.where
         self.band_start()
-        self.digits("i", ("piece", self.a_pieces), ("x", self.a_chunks), ("row", w.band), ("image", s.images))
+        digits = (("piece", self.a_pieces), ("x", self.a_chunks), ("px", self.a_parts), ("row", self.a_lines))
+        self.digits("i", *digits, ("image", s.images))
         local = f"a + (image * {w.band} + row) * {w.pitch} + x * {DIM} + piece * {self.a_width // DIM * w.plane}"
         if self.band_taps:
             self.put(f"const int from = y * {c.stride} - {c.padding} + row;")
             self.put(f"if (from < 0 || from >= {c.height}) return;")
             pixels, column = self.rest(c.width, f"x * {DIM}"), f"x * {DIM}"
             local += f" + {w.lead}" if w.lead else ""
+            if s.phases:
+                self.phase_columns()
+                self.put(f"const int to = first + x * {DIM};\nconst int pixels = MIN({DIM}, end - to);")
+                self.put("if (pixels <= 0) return;")
+                pixels, column = "pixels", f"to * {c.stride} + px - {c.padding}"
+                cell = f"(image * {c.stride} + row % {c.stride}) * {c.stride} + px"
+                local = f"a + (({cell}) * {w.band} + row / {c.stride}) * {w.pitch} + to"
+                local += f" + piece * {self.a_width // DIM * w.plane}"
         else:
             self.tap()
             self.put(f"const int from = (y + row) * {c.stride} - {c.padding} + ky;")
@@ -210,9 +224,16 @@ class ConvMoves(Writer):
         channels = self.piece(c.channels_in, s.tk, self.a_width, "k")
         self.put(f"mvin({dram} + piece * {self.a_width}, {local}, {channels}, {pixels});")
 
+    def phase_columns(self) -> None:
+        """first, end: the columns of a phase that are pixels of the image; the others are padding."""
+        c, w = self.conv, self.where
+        first = f"(px < {c.padding} ? ({c.padding + c.stride - 1} - px) / {c.stride} : 0)" if c.padding else "0"
+        self.put(f"const int first = {first};")
+        self.put(f"const int end = MIN({w.pitch}, ({c.width + c.padding + c.stride - 1} - px) / {c.stride});")
+
     @property
     def a_stride(self) -> int:
-        return self.conv.channels_in * (1 if self.band_taps else self.conv.stride)
+        return self.conv.channels_in * (1 if self.band_taps and not self.s.phases else self.conv.stride)
 
     @staticmethod
     def piece(size: int, tile: int, width: int, start: str) -> str:
@@ -259,7 +280,7 @@ class ConvMoves(Writer):
     def columns(self) -> None:
         """x0, x1: the outputs of a row that tap kx reaches; all, where zeros stand for the padding."""
         first, end = self.range_of("kx", self.conv.width, self.conv.out_width)
-        if self.where.lead:
+        if self.zeros_between:
             first, end = "0", str(self.conv.out_width)
         self.put(f"const int x0 = {first};\nconst int x1 = {end};")
 
@@ -287,26 +308,47 @@ class ConvMoves(Writer):
 
     # ------------------------------------------------------------ sums
 
-    def initial_values(self) -> None:
-        """The C tile filled with the bias, or with zeros where the first product does not overwrite it."""
+    @property
+    def fills(self) -> int:
+        """mvins that fill a C tile with the bias or zeros."""
+        return -(-self.s.tj // self.wide_fill) * -(-self.where.outputs // DIM)
+
+    @property
+    def wide_fill(self) -> int:
+        """Channels of one of them, unless the tile has fewer left."""
+        return min(4 * DIM, self.s.tj)
+
+    @property
+    def fills_ahead(self) -> bool:
+        return self.s.init == "ahead" and self.stores_interleaved
+
+    def fill_function(self) -> None:
+        """The bias, or zeros where the first product does not overwrite what was there."""
         c, s, w = self.conv, self.s, self.where
         if not c.bias and s.init == "overwrite":
             return
-        mvin, number = ("mvin", 0) if s.config == "each" else ("mvin3", 2)
-        if s.config == "each":
-            self.put(f"config_ld(0, 1.0f, {w.outputs}, {number});")
-        wide = min(4 * DIM, s.tj)
-        dram, columns = "0", str(wide) if s.tj % wide == 0 else f"MIN({wide}, {s.tj} - jb)"
-        if c.bias:
-            dram = self.total("D", self.j.var, "jb")
-        if c.bias and c.channels_out % DIM:
-            columns = f"MIN({columns}, {c.channels_out} - {self.total(self.j.var, 'jb')})"
-        local = self.total("ACC", self.c_at, f"jb / {DIM} * {w.outputs}", "p")
-        with (
-            self.block(f"for (int jb = 0; jb < {s.tj}; jb += {wide})"),
-            self.block(f"for (int p = 0; p < {w.outputs}; p += {DIM})"),
-        ):
-            self.put(f"{mvin}({dram}, {local}, {columns}, {self.rest(w.outputs, 'p')});")
+        wide = self.wide_fill
+        self.put("// the n-th mvin of the first sums of a C tile at channel j")
+        with self.block(f"{INLINE}fill({'const int32_t *D, ' if c.bias else ''}int i, int j, uint32_t c)"):
+            self.digits("i", ("p", -(-w.outputs // DIM)), ("jb", -(-s.tj // wide)))
+            columns = str(wide) if s.tj % wide == 0 else f"MIN({wide}, {s.tj} - jb * {wide})"
+            if c.bias and c.channels_out % DIM:
+                columns = f"MIN({columns}, {c.channels_out} - j - jb * {wide})"
+            dram = f"D + j + jb * {wide}" if c.bias else "0"
+            if s.config == "each":
+                self.put(f"config_ld(0, 1.0f, {w.outputs}, 0);")
+            local = f"ACC + c + jb * {wide // DIM * w.outputs} + p * {DIM}"
+            mvin = "mvin" if s.config == "each" else "mvin3"
+            self.put(f"{mvin}({dram}, {local}, {columns}, {self.rest(w.outputs, f'p * {DIM}')});")
+        self.put("")
+
+    def fill(self, number: str, j: str, c: str) -> str:
+        return f"fill({'D, ' if self.conv.bias else ''}{number}, {j}, {c});"
+
+    def all_fills(self, j: str) -> None:
+        """A C tile filled with the bias, or with zeros where the first product does not overwrite it."""
+        if self.conv.bias or self.s.init != "overwrite":
+            self.put(f"for (int i = 0; i < {self.fills}; i++) {self.fill('i', j, self.c_at)}")
 
     def all_stores(self) -> None:
         with self.block(f"for (int i = 0; i < {self.stores}; i++)"):

@@ -29,7 +29,8 @@ class ConvProducts(ConvSlots):
                         self.load_now(o, tap=True)
                 self.next_tap()
                 self.reached()
-        self.slot()
+        if self.s.slots == "groups":
+            self.slot()
         with self.block("if (r0 < r1 && x0 < x1)") if self.may_miss else self.scope():
             self.group_of_pairs()
         while self.depth > depth:
@@ -67,9 +68,12 @@ class ConvProducts(ConvSlots):
         s, w, c = self.s, self.where, self.conv
         a, b = self.operands
         first = [f"{x} == 0" for x in (self.k.var, "kb", "q") if x != "0"]
-        overwrites = not (c.bias or s.init == "zero")
+        overwrites = s.init == "overwrite" and not c.bias
         start = f"({' && '.join(first)} ? ACC : ACCADD)" if overwrites else "ACCADD"
         tap_a = f"ky * {w.pitch} + kx + {w.lead - c.padding}" if self.band_taps else "0"
+        if s.phases:
+            cell = f"(ky % {c.stride} * {c.stride} + kx % {c.stride}) * {w.band} + ky / {c.stride}"
+            tap_a = f"({cell}) * {w.pitch} + kx / {c.stride}"
         weights = (
             f"(q * {self.kb_step} + kb) * {self.jb_step * DIM}" if self.band_taps else f"kb * {self.jb_step * DIM}"
         )
@@ -112,7 +116,7 @@ class ConvProducts(ConvSlots):
     @property
     def last_varies(self) -> bool:
         """The pixels in the last compute of a row depend on the tap."""
-        return bool(self.conv.padding) and not self.where.lead
+        return bool(self.conv.padding) and not self.zeros_between
 
     def rows(self) -> None:
         """All pairs of a group; the first row apart from the others where it alone brings the weights."""
@@ -131,15 +135,16 @@ class ConvProducts(ConvSlots):
             self.put(f"const {kind} pa0 = pa{self.back(self.reach * w.pitch)}, pc0 = pc{self.back(w.c_pitch)};")
             self.put(f"for (int image = 0; image < {s.images}; image++) {{")
             self.depth += 1
-            self.put(
-                f"if (image > 0) {{ pa = pa0 + image * {w.band * w.pitch}; pc = pc0 + image * {s.ty * w.c_pitch}; }}"
-            )
+            to_a, to_c = f"pa0 + image * {w.cells * w.band * w.pitch}", f"pc0 + image * {s.ty * w.c_pitch}"
+            self.put(f"if (image > 0) {{ pa = {to_a}; pc = {to_c}; }}")
         begin = "r0" if not s.weight_reuse else f"image == 0 ? r0 + {step} : r0" if images else f"r0 + {step}"
         weights, fresh = ("NONE", False) if s.weight_reuse else ("w", True)
         self.put(f"int r = {begin};")
         if s.unroll > 1:
             self.put(f"#pragma GCC unroll {s.unroll}")
         with self.block(f"for (; r + {step - 1} < r1; r += {step})" if step > 1 else "for (; r < r1; r++)"):
+            if s.slots == "rows":
+                self.slot()
             self.row(weights, fresh, full=True)
             self.advance()
         if step > 1:

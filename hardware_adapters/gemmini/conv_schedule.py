@@ -63,9 +63,23 @@ class ConvSchedule(BaseModel):
         description="taps: the first step's weights are loaded a tap ahead of their use, not all before",
     )
     stores: Literal["after", "interleave"] = "after"
-    init: Literal["zero", "overwrite"] = "zero"
+    slots: Literal["groups", "rows"] = Field(
+        default="groups",
+        description="Where interleaved moves stand: before each group of pairs that share weights, or before each row "
+        "of pixels in it but the first",
+    )
+    init: Literal["zero", "overwrite", "ahead"] = Field(
+        default="zero",
+        description="zero: a C tile begins with the bias, or zeros, loaded first; overwrite: with its first products; "
+        "ahead: as zero, but loaded between the products of the tile before, once that one's predecessor is stored",
+    )
     weight_reuse: bool = Field(default=False, description="One preload of a weight block serves all pixels of the tile")
     merge: int = Field(default=1, ge=1, le=16, description="Output rows that one compute covers, padding between them")
+    phases: bool = Field(
+        default=False,
+        description="For strides: pixels lie sorted by their place in a stride x stride cell, so that a tap reads "
+        "neighbouring rows and several output rows can be merged",
+    )
     inner: Literal["jqk", "qkj"] = Field(
         default="jqk", description="Loops over output channel blocks, taps, input channel blocks in a step"
     )
@@ -94,10 +108,14 @@ class ConvLayout(NamedTuple):
     """Where a fitted schedule's parts lie, in local rows.
 
     Input pixel (row r of the band, column x) of channel block c of a buffer: `c * plane + r * pitch + lead + x`; zeros
-    right of a row are those left of the next. Output pixel (y, x) of channel block j: `j * outputs + y * c_pitch + x`.
+    right of a row are those left of the next. With phases a band is sorted by (row, column) modulo the stride, counted
+    from the padding's first pixel:
+    `((row % stride * stride + column % stride) * band + row / stride) * pitch + column / stride`.
+    Output pixel (y, x) of channel block j: `j * outputs + y * c_pitch + x`.
     """
 
-    band: int  # input rows of one image in a tile
+    band: int  # input rows of one image in a tile; of one phase, where there are phases
+    cells: int  # phases: by row and column in a cell; 1 without
     pitch: int
     lead: int  # columns of zeros before each row
     plane: int
@@ -139,12 +157,16 @@ def layout(conv: Conv, schedule: ConvSchedule) -> ConvLayout:
     """Where the parts of a fitted schedule lie. Raises ScheduleError and CapacityError for what cannot be."""
     _check_choices(conv, schedule)
     s = schedule
-    lead = conv.padding if s.merge > 1 else 0
-    if s.taps == "band":
+    lead = conv.padding if s.merge > 1 and not s.phases else 0
+    cells = conv.stride**2 if s.phases else 1
+    if s.phases:
+        shift = (conv.kernel - 1) // conv.stride
+        band, pitch = s.ty + shift, conv.out_width + shift
+    elif s.taps == "band":
         band, pitch = (s.ty - 1) * conv.stride + conv.kernel, conv.width + lead
     else:
         band, pitch = s.ty, conv.out_width
-    plane = s.images * band * pitch + lead
+    plane = s.images * cells * band * pitch + lead
     c_pitch = pitch if s.merge > 1 else conv.out_width
     outputs = s.images * s.ty * c_pitch
     a_rows = plane * (blocks(conv.channels_in) if s.a_keep == "panel" else s.tk // DIM)
@@ -161,7 +183,7 @@ def layout(conv: Conv, schedule: ConvSchedule) -> ConvLayout:
         raise CapacityError("ty, images, tj, tk, a_keep, b_keep, placement", "scratchpad", end, SCRATCHPAD_ROWS)
     if c_step * s.c_buffers > ACCUMULATOR_ROWS:
         raise CapacityError("ty, images, tj, c_buffers", "accumulator", c_step * s.c_buffers, ACCUMULATOR_ROWS)
-    return ConvLayout(band, pitch, lead, plane, c_pitch, outputs, a_step, a_rows, b_base, b_step, b_rows, c_step)
+    return ConvLayout(band, cells, pitch, lead, plane, c_pitch, outputs, a_step, a_rows, b_base, b_step, b_rows, c_step)
 
 
 def _check_choices(conv: Conv, s: ConvSchedule) -> None:
@@ -186,12 +208,19 @@ def _check_choices(conv: Conv, s: ConvSchedule) -> None:
         raise ScheduleError("start", "'taps' needs loads ahead, and the taps outermost in a step (inner 'qkj')")
     if s.stores == "interleave" and s.c_buffers == 1:
         raise ScheduleError("stores", "'interleave' needs c_buffers 2: a C tile is stored while the next is computed")
-    if s.merge > 1 and (conv.stride > 1 or conv.out_width > conv.width + conv.padding):
-        raise ScheduleError("merge", "needs stride 1, and no more padding than keeps the outputs of a row apart")
-    if s.merge > 1 and s.merge * (conv.width + conv.padding) > DIM:
+    if s.slots == "rows" and s.ty - conv.padding <= s.merge:
+        raise ScheduleError("slots", "'rows' needs several rows of pixels in every group of pairs")
+    if s.phases and (s.taps == "each" or conv.stride == 1 or conv.kernel < conv.stride):
+        raise ScheduleError("phases", "needs taps 'band', a stride, and a kernel that is not smaller than it")
+    wide = conv.out_width + (conv.kernel - 1) // conv.stride if s.phases else conv.width + conv.padding
+    if s.merge > 1 and not s.phases and (conv.stride > 1 or conv.out_width > wide):
+        raise ScheduleError("merge", "needs stride 1 or phases, and no more padding than keeps a row's outputs apart")
+    if s.merge > 1 and s.merge * wide > DIM:
         raise ScheduleError("merge", f"{s.merge} rows with the padding between them are more than {DIM} pixels")
     if s.init == "overwrite" and 2 * conv.padding >= conv.kernel:
         raise ScheduleError("init", "'overwrite' needs a tap that reaches every output: padding below half the kernel")
+    if s.init == "ahead" and s.stores != "interleave":
+        raise ScheduleError("init", "'ahead' needs stores 'interleave': the loads follow the stores of the same buffer")
     if s.merge > s.ty:
         raise ScheduleError("merge", "a tile has fewer rows")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from .conv import Conv
 from .conv_schedule import ConvSchedule, blocks, divisor
+from .conv_shapes import SHAPE, is_pipelined, plans
 from .schedule import ACC_BANK_ROWS, ACCUMULATOR_ROWS, DIM
 from .variants import Change
 
@@ -20,7 +21,25 @@ def _outputs(c: Conv, s: ConvSchedule) -> int:
     return s.images * s.ty * c.out_width * s.tj // DIM
 
 
+PLANS = 8  # of a whole plan's variants
+
 # ---------------------------------------------------------------- tiles
+
+
+def _whole_plan(c: Conv, s: ConvSchedule) -> Iterator[Change]:
+    """Plans by estimated cycles; where everything overlaps already, only their tiles and what stays on chip."""
+    now, keep = is_pipelined(s), {"a": "input", "b": "weights"}
+    for plan in plans(c)[:PLANS]:
+        fields = plan.model_dump(include=set(SHAPE) if now else None)
+        stays = [f"{keep[x]} {getattr(plan, x + '_keep')}" for x in "ab" if getattr(plan, x + "_keep") != "tile"]
+        name = "-".join([f"{plan.images * plan.ty}x{plan.tj}x{plan.tk}", *(word.replace(" ", "-") for word in stays)])
+        yield Change(
+            name + (f"-merge-{plan.merge}" if plan.merge > 1 else "") + ("-one" if plan.a_buffers == 1 else ""),
+            f"C tiles of {plan.images * plan.ty} rows x {plan.tj} channels, steps of {plan.tk} input channels, "
+            f"{'kept: ' + ', '.join(stays) if stays else 'nothing kept'}"
+            + ("" if now else "; loads and stores spread between the pairs, weights reused, no fences"),
+            fields,
+        )  # fmt: skip
 
 
 def _band(c: Conv, s: ConvSchedule) -> Iterator[Change]:
@@ -75,13 +94,18 @@ def _k_depth(c: Conv, s: ConvSchedule) -> Iterator[Change]:
 
 def _output_pixels(c: Conv, s: ConvSchedule) -> Iterator[Change]:
     rows = DIM // (c.width + c.padding)
-    if rows > s.merge and s.taps == "band" and s.ty > 1:
+    if rows > s.merge and s.taps == "band" and s.ty > 1 and c.stride == 1:
         yield Change(
             f"merge-{rows}", f"One compute covers {rows} output rows; zeros lie between them",
             {"merge": min(rows, s.ty)},
         )  # fmt: skip
+    rows = min(DIM // (c.out_width + (c.kernel - 1) // c.stride), s.ty)
+    if 1 < c.stride <= c.kernel and s.merge < rows and s.taps == "band":
+        words = f"Pixels sorted by row and column modulo {c.stride}, so that one compute covers {rows} output rows"
+        yield Change(f"phases-merge-{rows}", words, {"merge": rows, "phases": True})
     if s.merge > 1:
-        yield Change("rows-apart", "A compute covers one output row only, padding is not computed", {"merge": 1})
+        apart = "A compute covers one output row only, padding is not computed"
+        yield Change("rows-apart", apart, {"merge": 1, "phases": False})
     for images in (2, 4, 8):
         if c.batch % images == 0 and images > s.images and s.taps == "band":
             tj = s.tj
@@ -214,8 +238,26 @@ def _loop_order(c: Conv, s: ConvSchedule) -> Iterator[Change]:
 
 
 def _overwrite(c: Conv, s: ConvSchedule) -> Iterator[Change]:
-    if s.init == "zero" and not c.bias:
+    if s.init != "overwrite" and not c.bias:
         yield Change("overwrite", "The tap that reaches every output comes first and overwrites", {"init": "overwrite"})
+
+
+def _fill_ahead(c: Conv, s: ConvSchedule) -> Iterator[Change]:
+    if s.init == "zero" and s.stores == "interleave":
+        what = "bias" if c.bias else "zeros"
+        yield Change(
+            "ahead",
+            f"The next C tile's {what} are loaded between this tile's pairs, after the stores",
+            {"init": "ahead"},
+        )
+
+
+def _per_row(c: Conv, s: ConvSchedule) -> Iterator[Change]:
+    spread = "interleave" in (s.loads, s.stores)
+    if s.slots == "groups" and spread:
+        yield Change("rows", "Moves stand between the rows of pixels of a group of pairs", {"slots": "rows"})
+    if s.slots == "rows":
+        yield Change("groups", "Moves stand between groups of pairs only", {"slots": "groups"})
 
 
 def _weight_reuse(c: Conv, s: ConvSchedule) -> Iterator[Change]:
@@ -267,6 +309,7 @@ def _pointers(c: Conv, s: ConvSchedule) -> Iterator[Change]:
 
 
 OPTIONS: dict[str, ConvVariants] = {
+    "conv-whole-plan": _whole_plan,
     "conv-input-band": _band,
     "conv-output-pixels": _output_pixels,
     "conv-first-taps": _first_taps,
@@ -285,6 +328,8 @@ OPTIONS: dict[str, ConvVariants] = {
     "keep-panel-resident": _keep_panel,
     "loop-order": _loop_order,
     "overwrite-first": _overwrite,
+    "bias-row-broadcast": _fill_ahead,
+    "conv-moves-per-row": _per_row,
     "weight-reuse": _weight_reuse,
     "fewer-fences": _fewer_fences,
     "hoist-config": _hoist_config,

@@ -1,7 +1,10 @@
-"""The offline tuner against Gemmini's hardware loop: `python tests/benchmarks/offline_tuner.py [SUITE] [--timeout S]`.
+"""The offline tuner against Gemmini's hardware loop.
 
-For every problem of the suite: cycles of the hardware loop (LOOP_WS, LOOP_CONV_WS) and of the best kernel that
-`autocomp-mcp optimize --model offline` finds in the time given, both by gemsim's model, and their ratio.
+    python tests/benchmarks/offline_tuner.py [SUITE] [--only TEXT] [--timeout S]
+
+For every problem of the suite, or those with TEXT in their ids: cycles of the hardware loop (LOOP_WS, LOOP_CONV_WS),
+and of the best kernel that `autocomp-mcp optimize --model offline` finds in the time given, both by gemsim's model, and
+their ratio.
 """
 
 from __future__ import annotations
@@ -29,10 +32,11 @@ def suite_problems(suite: str) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", nargs="?", default="autocomp-gemm", help="name, as `autocomp-mcp problems` lists them")
+    parser.add_argument("--only", default="", help="a part of the ids of the problems to run (default: all)")
     parser.add_argument("--timeout", type=float, default=180.0, help="seconds for each search (default 180)")
     args = parser.parse_args()
     print(f"{'problem':52}{'hardware loop':>14}{'tuner':>12}{'speed':>8}{'of bound':>10}{'evaluations':>13}{'s':>6}")
-    for problem in suite_problems(args.suite):
+    for problem in (found for found in suite_problems(args.suite) if args.only in found):
         with tempfile.TemporaryDirectory() as folder:
             kernel = Path(folder) / "reference.c"
             kernel.write_text(command("problems", "--reference", problem))

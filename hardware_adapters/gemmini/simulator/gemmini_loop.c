@@ -22,6 +22,7 @@ void loop_begin(Gemmini *g, LoopState *s, unsigned registers, const char *name) 
     if (!g->execute.set) fault_raise("unset_configuration", "%s before a config_ex", name);
     if (!g->execute.weight_stationary) fault_raise("unsupported_command", "%s with the output-stationary dataflow: use config_ex(WS, ...)", name);
     g->trace.count = 0;
+    g->trace.loads_in_turn = s == &g->loop_conv;
     memset(g->trace.sent, 0, sizeof g->trace.sent);
 }
 
@@ -51,6 +52,7 @@ void loop_send(Gemmini *g, unsigned stream, const LoopAfter *after, unsigned fun
     LoopOp *l = &t->op[t->count];
     gemmini_execute(g, funct, rs1, rs2, &l->op);
     l->stream = (uint8_t)stream;
+    l->in_turn = g->trace.loads_in_turn && stream <= STREAM_D;
     if (after) memcpy(l->after, after->sent, sizeof l->after);
     else memset(l->after, 0, sizeof l->after);
     t->sent[stream]++;

@@ -242,8 +242,8 @@ void loop_conv(Gemmini *g, uint64_t rs1, uint64_t rs2) {
     ConvLoop l = {.g = g, .r = conv_registers(s, rs1, rs2, g->dim), .dim = g->dim, .wide = g->max_cols, .element = g->element_bytes};
     place(&l);
     if (l.r.bias) load_bias(&l);
+    if (l.r.weights) load_weights(&l); // more urgent than the input
     if (l.r.input) load_input(&l);
-    if (l.r.weights) load_weights(&l);
     multiply(&l);
     LoopAfter after = {{0}};
     after.sent[STREAM_EXECUTE] = g->trace.sent[STREAM_EXECUTE];

@@ -19,6 +19,7 @@ typedef struct LoopTrace { // the expanded commands of one run
     LoopOp *op;
     size_t count, capacity;
     uint32_t sent[STREAMS];
+    int loads_in_turn;
 } LoopTrace;
 
 typedef struct LoopAfter { // how much of each stream comes before a command

@@ -5,7 +5,8 @@
 
 // The unroller of the hardware loops. It holds two loops: each of its streams goes through the first and then, without
 // waiting for the others, through the second. Every cycle the most urgent stream that can sends a command: results, products,
-// D, then A and B in turn. None sends more than its part of the station holds.
+// D, then A and B as they are ordered: in turn for matrices, all weights first for convolutions. None sends more than its part
+// of the station holds. The loads of two convolutions do not mix (LoopConv in the generator's source: arb, wait_for_prev_loop).
 
 enum { UNROLLED = 2 }; // commands between the unroller and the station
 
@@ -51,16 +52,23 @@ static LoopRun *run_of(Timing *t, int stream) {
 
 static const LoopOp *next_of(const LoopRun *run, int stream) { return &run->op[run->stream[stream][run->sent[stream]]]; }
 
+static int all_loads_sent(const LoopRun *run) {
+    for (int s = STREAM_A; s <= STREAM_D; s++)
+        if (run->sent[s] < run->total[s]) return 0;
+    return 1;
+}
+
 static int can_send(Timing *t, int stream) {
     const LoopRun *run = run_of(t, stream);
     if (!run || station_load(t, UNIT_OF[stream]) >= station_entries(t, UNIT_OF[stream])) return 0;
     const LoopOp *op = next_of(run, stream);
     for (int s = 0; s < STREAMS; s++)
         if (s != stream && run->sent[s] < op->after[s]) return 0;
-    return 1;
+    const LoopRun *first = &t->loops.run[t->loops.head];
+    return run == first || !op->in_turn || all_loads_sent(first);
 }
 
-// A and B alternate by the order in which products need them; the first of two loops goes before the second.
+// A and B go by their order in the expansion; the first of two loops goes before the second.
 static int a_or_b(Timing *t) {
     const LoopRun *a = run_of(t, STREAM_A), *b = run_of(t, STREAM_B);
     if (!a || !b) return a ? STREAM_A : STREAM_B;

@@ -48,6 +48,7 @@ enum LoopStream { STREAM_A, STREAM_B, STREAM_D, STREAM_EXECUTE, STREAM_C, STREAM
 typedef struct LoopOp {
     Op op;
     uint8_t stream;
+    uint8_t in_turn; // not 0: nor before the loop in front has sent all its loads
     uint32_t after[STREAMS];
 } LoopOp;
 

@@ -34,7 +34,8 @@ SCHEDULES = st.builds(
     a_buffers=st.sampled_from([1, 2]), b_buffers=st.sampled_from([1, 2]), c_buffers=st.sampled_from([1, 2]),
     placement=st.sampled_from(["packed", "split", "banked"]), a_width=CHANNELS, b_width=CHANNELS,
     loads=st.sampled_from(["before", "prefetch", "interleave"]), start=st.sampled_from(["whole", "taps"]),
-    stores=st.sampled_from(["after", "interleave"]), init=st.sampled_from(["zero", "overwrite"]),
+    stores=st.sampled_from(["after", "interleave"]), init=st.sampled_from(["zero", "overwrite", "ahead"]),
+    slots=st.sampled_from(["groups", "rows"]), phases=st.booleans(),
     weight_reuse=st.booleans(), merge=st.integers(1, 4), inner=st.sampled_from(["jqk", "qkj"]),
     config=st.sampled_from(["each", "once"]), fences=st.sampled_from(["all", "step", "tile", "none"]),
     unroll=st.sampled_from([1, 2]), addressing=st.sampled_from(["index", "word"]),
@@ -61,6 +62,8 @@ def mended(conv: Conv, s: ConvSchedule) -> ConvSchedule:
     changes: dict[str, object] = {}
     if s.taps == "each":
         changes |= {"loads": "before", "a_keep": "tile", "b_keep": "tile", "merge": 1, "start": "whole"}
+    phases = s.phases and s.taps == "band" and 1 < conv.stride <= conv.kernel
+    changes["phases"] = phases
     if s.a_keep == "panel":
         changes["order"] = "yj"
     if s.b_keep == "panel":
@@ -71,9 +74,13 @@ def mended(conv: Conv, s: ConvSchedule) -> ConvSchedule:
         changes["inner"] = "qkj"
     if s.stores == "interleave":
         changes["c_buffers"] = 2
-    if conv.stride > 1 or conv.out_width > conv.width + conv.padding or s.merge > s.ty:
+    elif s.init == "ahead":
+        changes["init"] = "zero"
+    crowded = conv.stride > 1 or conv.out_width > conv.width + conv.padding
+    if (crowded and not phases) or s.merge > s.ty:
         changes["merge"] = 1
-    return s.with_(**changes)
+    s = s.with_(**changes)
+    return s.with_(slots="groups") if s.ty - conv.padding <= s.merge else s
 
 
 def check(adapter: GemminiAdapter, conv: Conv, schedule: ConvSchedule) -> None:
@@ -122,6 +129,11 @@ def test_known_cases(adapter, conv):
     check(adapter, conv, BEST)
     if conv.width == 7:
         check(adapter, conv, BEST.with_(merge=2, images=4, ty=7, tj=16))
+    if conv.stride == 2:
+        narrow = Conv(15, 13, conv.channels_in, conv.channels_out, conv.kernel, 2, conv.padding, batch=2, bias=True)
+        if conv.kernel > 1:
+            for merge in (1, 2):
+                check(adapter, narrow, BEST.with_(phases=True, merge=merge, images=2, init="ahead", b_keep="tile"))
 
 
 def test_a_kernel_carries_its_schedule():
@@ -139,7 +151,8 @@ def test_impossible_schedules_are_refused():
         emit(conv, BEST.with_(tj=64))
     for change, words in (
         ({"order": "jy"}, "a_keep"), ({"inner": "jqk"}, "start"), ({"c_buffers": 1}, "stores"), ({"merge": 2}, "merge"),
-        ({"taps": "each"}, "loads"), ({"ty": 4, "images": 2, "b_buffers": 2}, "b_buffers"),
+        ({"phases": True}, "phases"), ({"taps": "each"}, "loads"),
+        ({"ty": 4, "images": 2, "b_buffers": 2}, "b_buffers"),
     ):  # fmt: skip
         with pytest.raises(ScheduleError, match=words):
             emit(conv, BEST.with_(tj=16, **change))

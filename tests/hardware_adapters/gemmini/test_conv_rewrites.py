@@ -68,6 +68,33 @@ def test_every_variant_is_a_kernel_of_its_own_with_a_schedule_that_fits(adapter,
             source = rewrite(problem, source, step, choices[0].name)
 
 
+@pytest.mark.parametrize("problem", [PROBLEM, "gemmini/conv-9x9x48x32-k3-s2-p1-n2-bias"])
+def test_whole_plans_are_right_and_fast_at_once(adapter, problem):
+    problem = adapter.problem(problem)
+    source = adapter.baseline(problem)
+    first = anyio.run(adapter.evaluate, problem, source)
+    found = adapter.rewrites(problem, source, "conv-whole-plan")
+    assert len(found) > 1
+    for choice in found[:3]:
+        kernel = adapter.rewrite(problem, source, "conv-whole-plan", choice.name)
+        evaluation = anyio.run(adapter.evaluate, problem, kernel)
+        assert evaluation.passed, (choice.name, evaluation.message)
+        assert evaluation.latency.value * 2 < first.latency.value
+
+
+def test_a_plan_leaves_the_rest_of_a_pipelined_kernel_alone(adapter):
+    problem = adapter.problem(PROBLEM)
+    plans = adapter.rewrites(problem, adapter.baseline(problem), "conv-whole-plan")
+    source = adapter.rewrite(problem, adapter.baseline(problem), "conv-whole-plan", plans[0].name)
+    by_row = adapter.rewrite(problem, source, "conv-moves-per-row", "rows")
+    for other in adapter.rewrites(problem, by_row, "conv-whole-plan"):
+        changed = parse_line(adapter.rewrite(problem, by_row, "conv-whole-plan", other.name))
+        assert changed.slots == "rows"
+        assert set(changed.model_dump().items()) ^ set(parse_line(by_row).model_dump().items())
+    back = adapter.rewrite(problem, by_row, "conv-moves-per-row", "groups")
+    assert parse_line(back) == parse_line(source)
+
+
 def test_options_are_in_the_menu_for_convolutions():
     known = {option.id for option in load_menu("gemmini").options if "conv" in option.families}
     assert set(OPTIONS) <= known

@@ -203,3 +203,18 @@ def test_operands_of_one_bank_take_turns(gemsim_program: Path, compiler_home: Ho
     assert apart["stall_bank_conflict_spad"] == 0
     assert together["stall_bank_conflict_spad"] == pytest.approx(47 * 16, abs=16)
     assert together["stall_dependency"] - apart["stall_dependency"] < 16
+
+
+def test_loop_conv_ws_loads_weights_before_the_input(compiler_home: Home, tmp_path: Path) -> None:
+    """As LoopConv's arbiter does; a block of 16 cold rows of weights takes longer than any run of the 4x4 image."""
+    adapter, path = GemminiAdapter(compiler_home), tmp_path / "timeline.json"
+    problem = adapter.problem("gemmini/conv-4x4x32x32-k3-s1-p1")
+    kernel = adapter.reference_kernel(problem)
+    assert kernel is not None
+    anyio.run(lambda: adapter.profile(problem, kernel, timeline=path))
+    moves = [event for event in json.loads(path.read_text()) if event["name"] == "mvin"]
+    cycles = [move["dur"] for move in sorted(moves, key=lambda move: move["ts"])]
+    fills = 2 * 4  # of 32 channels: one for a row of sums
+    long = [number for number, duration in enumerate(cycles) if duration > 50]
+    assert len(long) > 2 * 9 - 2  # blocks of weights, all but one at least
+    assert long == list(range(fills, fills + len(long)))

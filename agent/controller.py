@@ -106,6 +106,7 @@ def _check_limits(status: RunStatus, searched_s: float, limits: Mapping[str, Any
         "iterations": status.iteration if status.state == "finished" else status.iteration - 1,
         "max_evaluations": status.evaluations,
         "max_cost_usd": status.cost_usd or 0.0,
+        "max_tokens": status.tokens.total,
         "timeout_s": searched_s,
     }
     for name, limit in limits.items():

@@ -92,10 +92,12 @@ class Planner:
 
     async def _options(self, place: tuple[Candidate, Profile | None]) -> tuple[OptionSummary, ...]:
         parent, profile = place
+        # A planner that is not to see the diagnosis must not be told it by the menu's order.
+        ordered = self._settings.menu_choice == "adaptive" or "bottlenecks" in self._settings.feedback
         return await self._toolbox.list_optimizations(
             self._problem.id,
             source=parent.source if self._models.mechanical else None,
-            bottlenecks=tuple(found.id for found in _bottlenecks(profile)),
+            bottlenecks=tuple(found.id for found in _bottlenecks(profile)) if ordered else (),
         )
 
     def _menu(

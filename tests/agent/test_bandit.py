@@ -41,7 +41,9 @@ def attempt(option: str, ratio: float | None, bottleneck: str | None = None) -> 
     return Attempt(option=option, variant=None, verdict="passed", ratio=ratio, bottleneck=bottleneck)
 
 
-@pytest.mark.parametrize(("ratio", "octaves"), [(None, 0.0), (0.5, 0.0), (1.0, 0.0), (2**0.5, 0.5), (2.0, 1.0), (9.0, 1.0)])
+@pytest.mark.parametrize(
+    ("ratio", "octaves"), [(None, 0.0), (0.5, 0.0), (1.0, 0.0), (2**0.5, 0.5), (2.0, 1.0), (9.0, 1.0)]
+)
 def test_a_reward_is_the_gain_in_octaves(ratio: float | None, octaves: float) -> None:
     assert reward(attempt("a", ratio)) == pytest.approx(octaves)
 
@@ -64,7 +66,9 @@ def test_expectations_and_scores_are_bounded(
     assert SCORES[0] <= bandit.score(option, cause, place) <= SCORES[1]
 
 
-@given(histories, st.sampled_from(OPTIONS), st.sampled_from(CAUSES), addresses, st.floats(1.0, 4.0), st.floats(1.0, 4.0))
+@given(
+    histories, st.sampled_from(OPTIONS), st.sampled_from(CAUSES), addresses, st.floats(1.0, 4.0), st.floats(1.0, 4.0)
+)
 def test_more_gain_is_never_held_against_an_option(
     history: list[Attempt], option: str, cause: str | None, place: int | None, one: float, other: float
 ) -> None:
@@ -99,7 +103,9 @@ def test_what_was_learned_against_one_bottleneck_counts_less_against_another() -
 
 def test_earlier_runs_weigh_as_a_few_tries_however_many_they_were() -> None:
     def learned(tries: int) -> float:
-        return OptionBandit((), [Tally(option="a", bottleneck=None, tries=tries, gained=tries)]).expected("a", None, None)
+        return OptionBandit((), [Tally(option="a", bottleneck=None, tries=tries, gained=tries)]).expected(
+            "a", None, None
+        )
 
     assert learned(1) < learned(6) == pytest.approx(learned(600))
     refuted = OptionBandit(

@@ -67,9 +67,7 @@ async def test_steps_are_repeated_one_by_one_then_the_search_is_its_own(tmp_path
     first = await run(tmp_path, PROBLEM, run_id="first", iterations=3)
     steps = [step.option for step in first.lineage[1:]]
     models = ScriptedModels()
-    second = await run(
-        tmp_path, LARGER, models=models, run_id="second", iterations=2, codes=1, repairs=0, dropout=0.0
-    )
+    second = await run(tmp_path, LARGER, models=models, run_id="second", iterations=2, codes=1, repairs=0, dropout=0.0)
     schedule = schedule_of(tmp_path, "second")
     assert schedule and schedule["run_id"] == "first" and len(schedule["steps"]) == len(steps) > 0
     assert second.iterations == len(steps) + 2 and second.iteration == second.iterations

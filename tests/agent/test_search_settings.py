@@ -152,3 +152,17 @@ async def test_without_dropout_the_menu_is_whole_and_with_it_never_empty(tmp_pat
         await run(Landscape(), models, tmp_path / f"{choice}{drop}", settings)
         sizes = {len(request.menu) for request in models.plans}
         assert sizes == {4} if drop == 0.0 else min(sizes) >= 1 and max(sizes) < 4
+
+
+async def test_a_planner_that_is_not_to_see_the_diagnosis_is_not_told_it_by_the_menu(tmp_path: Path) -> None:
+    async def asked(**settings: Any) -> set[int | None]:
+        models = ScriptedModels()
+        await run(Landscape(), models, tmp_path / str(len(settings)), {"iterations": 1, **settings})
+        return {offer.addresses for request in models.plans for offer in request.menu}
+
+    assert asked_for(await asked())
+    assert not asked_for(await asked(menu_choice="random", feedback=("latency", "utilisation")))
+
+
+def asked_for(addresses: set[int | None]) -> bool:
+    return addresses != {None}

@@ -148,7 +148,12 @@ class Landscape:
             seed: int = 0,
             limit: int = 1,
         ) -> Result:
-            shown = [{**option_of(n), "rewrites": len(rewrites(source or "", f"more-{n}"))} for n in NAMES]
+            shown: list[dict[str, Any]] = []
+            for name in NAMES:
+                option = option_of(name)
+                places = [i for i, found in enumerate(bottlenecks or ()) if found in option["triggers"]]
+                option |= {"addresses": min(places, default=None)}
+                shown.append({**option, "rewrites": len(rewrites(source or "", f"more-{name}"))})
             if drop:
                 shown = [entry for i, entry in enumerate(shown) if (seed >> i) & 1] or shown[:1]
             return answer({"options": shown[:limit], "total": len(NAMES)})

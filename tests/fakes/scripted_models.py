@@ -60,6 +60,4 @@ class ScriptedModels(Models):
         if request.direct is None:
             return CodeReply(source=self._coded(request), usage=self._tokens, cost_usd=cost)
         option = request.direct.menu[(request.direct.slot + request.code) % len(request.direct.menu)].id
-        return CodeReply(
-            source=raised(request.parent.source, option), option=option, usage=self._tokens, cost_usd=cost
-        )
+        return CodeReply(source=raised(request.parent.source, option), option=option, usage=self._tokens, cost_usd=cost)

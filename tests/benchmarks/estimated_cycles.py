@@ -1,4 +1,4 @@
-"""How well tests/fakes/gemm_cycles.py estimates gemsim: `python tests/benchmarks/gemm_cycles.py [--check N]`.
+"""How well tests/fakes/gemm_cycles.py estimates gemsim: `python tests/benchmarks/estimated_cycles.py [--check N]`.
 
 Against gemsim's cycles of 384 kernels in tests/data/gemm_cycles (schedules that offline tuners tried); `--check N`
 asks gemsim anew for N of them.

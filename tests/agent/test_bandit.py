@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from random import Random
+from typing import ClassVar
 
 import pytest
 from autocomp_mcp.agent.bandit import (
@@ -125,7 +126,7 @@ def test_samples_scatter_less_the_more_was_tried() -> None:
 
 
 class TestChooseModel:
-    weights = {"cheap": 1.0, "dear": 1.0}
+    weights: ClassVar = {"cheap": 1.0, "dear": 1.0}
 
     def chosen(self, uses: dict[str, ModelUse], *, adaptive: bool = True, count: int = 400) -> Counter[str]:
         rng = Random(1)

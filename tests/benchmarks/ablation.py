@@ -17,10 +17,11 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import anyio
@@ -45,7 +46,7 @@ RESAMPLES = 2000
 class Variant(NamedTuple):
     name: str
     preset: str
-    changes: dict[str, Any] = {}
+    changes: Mapping[str, Any] = MappingProxyType({})
     after: bool = False  # after a run on another shape of the suite, in the same home
 
 
@@ -88,7 +89,7 @@ async def one(cell: Cell, landscape: str, home: Path | None, habits: Habits) -> 
         journal = Journal(Path(folder) / "runs.db")
         async with _toolbox(landscape, home) as toolbox:
 
-            async def ran(shape: str, preset: str, seed: int, changes: dict[str, Any]) -> str:
+            async def ran(shape: str, preset: str, seed: int, changes: Mapping[str, Any]) -> str:
                 models: Models = make_models("offline", toolbox) if preset == "offline" else _synthetic(toolbox, habits)
                 given = {"timeout_s": None, "seed": seed, "stop_utilisation": 1.0, **changes}
                 settings = SearchSettings.for_model(models.spec, preset, **given)

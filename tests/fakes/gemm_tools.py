@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from autocomp_mcp.hardware_adapters.base import Compilation, UsageError, kernel_digest
@@ -68,7 +68,7 @@ def _menu() -> Menu:
     return load_menu("gemmini")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _gemm(problem: str) -> Gemm:
     found = operator_of(problem)
     assert isinstance(found, Gemm)

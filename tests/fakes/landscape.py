@@ -95,7 +95,8 @@ def problem_record(problem: str = PROBLEM) -> dict[str, Any]:
         "tensors": [{"name": "A", "role": "input", "shape": [n], "dtype": "int8"}],
         "signature": "void solution(void)", "semantics": "none", "inputs": "none", "tolerance": "exact",
         "work": {"macs": n, "bytes_in": n, "bytes_out": 1},
-        "bound": {"value": BOUND * n / 64, "unit": "cycles", "reason": "as made up"}, "rules": ["Keep the four numbers."],
+        "bound": {"value": BOUND * n / 64, "unit": "cycles", "reason": "as made up"},
+        "rules": ["Keep the four numbers."],
     }  # fmt: skip
 
 

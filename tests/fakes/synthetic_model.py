@@ -9,7 +9,7 @@ nonsense, or change nothing. All rates are in `Habits`, so that conclusions can 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache
 from random import Random
 from typing import NamedTuple
 
@@ -120,7 +120,7 @@ class SyntheticModels(Models):
         return rng.choices(names, decay)[0] if names else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _taste(option: str, problem: str) -> float:
     return math.exp(Random(f"taste/{option}/{problem}").gauss(0, 1))
 

@@ -28,7 +28,7 @@ def test_ablation(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
     ablation.main()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("8 runs, 2 seeds, 1 shapes")
-    assert [line[:22].strip() for line in lines[2:]] == chosen
+    assert [line[:24].strip() for line in lines[2:]] == chosen
     assert all(line.count("[") == 4 for line in lines[2:]), "every figure has its interval"
 
 
@@ -38,7 +38,7 @@ def _shortened(variant: ablation.Variant) -> ablation.Variant:
 
 def test_figures_of_runs_that_never_arrive_count_against_them() -> None:
     def run(variant: int, curve: list[tuple[int, int, float]]) -> ablation.Run:
-        return ablation.Run(ablation.Cell(variant, "s", 0), 1000.0, curve, 50, 80, 0.5)
+        return ablation.Run(ablation.Cell(variant, "s", 0), curve, 50, 80, 0.5)
 
     found = ablation.figures(
         [run(0, [(1, 0, 1000.0), (40, 60, 500.0)]), run(1, [(1, 0, 1000.0), (9, 12, 105.0), (12, 20, 100.0)])]

@@ -48,6 +48,7 @@ class Variant(NamedTuple):
     preset: str
     changes: Mapping[str, Any] = MappingProxyType({})
     after: bool = False  # after a run on another shape of the suite, in the same home
+    weak: bool = False  # a second model, which fails more often and costs more, has half of the weight
 
 
 VARIANTS = (
@@ -58,6 +59,11 @@ VARIANTS = (
     Variant("duplicates evaluated", "llm", {"duplicates": "evaluate"}),
     Variant("no repairs", "llm", {"repairs": 0}),
     Variant("one_phase", "llm", {"one_phase": True}),
+    Variant("2 codes per plan", "llm", {"codes": 2}),
+    Variant("published, small steps", "autocomp-gemmini", {"plans": 4, "codes": 1, "beam": 3, "iterations": 40}),
+    Variant("default, large steps", "llm", {"plans": 6, "codes": 2, "beam": 6, "patience": None, "iterations": 12}),
+    Variant("2 models", "llm", {}, weak=True),
+    Variant("2 models, by weight", "llm", {"model_choice": "weights"}, weak=True),
     Variant("later, reuse auto", "llm", {}, after=True),
     Variant("later, reuse none", "llm", {"reuse": "none"}, after=True),
     Variant("later, examples 0", "llm", {"reuse": "none", "examples": 0}, after=True),
@@ -76,7 +82,6 @@ class Cell(NamedTuple):
 
 class Run(NamedTuple):
     cell: Cell
-    baseline: float
     curve: list[tuple[int, int, float]]  # evaluations, model calls, best latency: each time it gets better
     evaluations: int
     calls: int
@@ -90,7 +95,9 @@ async def one(cell: Cell, landscape: str, home: Path | None, habits: Habits) -> 
         async with _toolbox(landscape, home) as toolbox:
 
             async def ran(shape: str, preset: str, seed: int, changes: Mapping[str, Any]) -> str:
-                models: Models = make_models("offline", toolbox) if preset == "offline" else _synthetic(toolbox, habits)
+                models: Models = SyntheticModels(toolbox, habits, with_weak=variant.weak)
+                if preset == "offline":
+                    models = make_models("offline", toolbox)
                 given = {"timeout_s": None, "seed": seed, "stop_utilisation": 1.0, **changes}
                 settings = SearchSettings.for_model(models.spec, preset, **given)
                 where = {"journal": journal, "runs_dir": Path(folder)}
@@ -108,7 +115,6 @@ async def one(cell: Cell, landscape: str, home: Path | None, habits: Habits) -> 
 def _read(cell: Cell, journal: Journal, run_id: str) -> Run:
     best, evaluations, calls, used = math.inf, 0, 0, 0.0
     curve: list[tuple[int, int, float]] = []
-    baseline = math.inf
     for event in journal.events(run_id):
         data = event["data"]
         calls += event["kind"] == "model"
@@ -118,13 +124,8 @@ def _read(cell: Cell, journal: Journal, run_id: str) -> Run:
         result = data["evaluation"]
         if result["verdict"] == "passed" and result["latency"]["value"] < best:
             best, used = result["latency"]["value"], result["utilisation"]
-            baseline = min(baseline, best) if curve else best
             curve.append((evaluations, calls, best))
-    return Run(cell, curve[0][2], curve, evaluations, calls, used)
-
-
-def _synthetic(toolbox: Toolbox, habits: Habits) -> SyntheticModels:
-    return SyntheticModels(toolbox, habits)
+    return Run(cell, curve, evaluations, calls, used)
 
 
 @asynccontextmanager
@@ -204,13 +205,13 @@ def report(runs: Sequence[Run]) -> list[str]:
     found = figures(runs)
     default = next(index for index in found if VARIANTS[index].name == "default")
     lines = [
-        f"{'variant':22}{'evaluations to 90 %':>24}{'of the default':>22}{'model calls to 90 %':>24}"
+        f"{'variant':24}{'evaluations to 90 %':>24}{'of the default':>22}{'model calls to 90 %':>24}"
         f"{'arrived':>9}{'utilisation at the end':>28}"
     ]
     for index, figure in found.items():
         ratio = geomean(figure.evaluations, found[default].evaluations).text(".2f")
         lines.append(
-            f"{VARIANTS[index].name:22}{geomean(figure.evaluations).text('.0f'):>24}{ratio:>22}"
+            f"{VARIANTS[index].name:24}{geomean(figure.evaluations).text('.0f'):>24}{ratio:>22}"
             f"{geomean(figure.calls).text('.0f'):>24}{figure.arrived:9.0%}{geomean(figure.utilisation).text('.1%'):>28}"
         )
     return lines

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from functools import cache
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from autocomp_mcp.agent.candidate import Plan
 from autocomp_mcp.agent.models.base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest
@@ -30,6 +30,8 @@ class Habits(NamedTuple):
     as_planned: float = 0.75  # of the codes that work: those that do what the plan says, not another variant
     works: tuple[float, float] = (0.35, 0.85)  # share of codes that work: of the hardest and the easiest option
     repaired: float = 0.55  # of failed codes, at each attempt
+    weak: float = 0.3  # success of the weak model relative to the other
+    price_usd: tuple[float, float] = (0.01, 0.03)  # of a call, and of one of the weak model
     at_once: float = 0.8  # success without a plan, relative to that with one
     broken: tuple[float, float, float] = (0.4, 0.4, 0.2)  # of codes that fail: compile error, wrong result, no change
     variant: float = 0.7  # weight of an option's next variant relative to the one before
@@ -39,12 +41,14 @@ HABITS = Habits()
 BROKEN = ("compile_error", "wrong_result", "unused")
 
 
+WEAK = "synthetic-weak"  # a second model that fails more often and costs more
+
+
 class SyntheticModels(Models):
     spec = "synthetic"
-    free = True
 
-    def __init__(self, toolbox: Toolbox, habits: Habits = HABITS) -> None:
-        self.planners = self.coders = {self.spec: 1.0}
+    def __init__(self, toolbox: Toolbox, habits: Habits = HABITS, *, with_weak: bool = False) -> None:
+        self.planners = self.coders = {self.spec: 1.0, **({WEAK: 1.0} if with_weak else {})}
         self._toolbox = toolbox
         self._habits = habits
         self._details: dict[tuple[str, str], OptionDetail] = {}  # follows from kernel and option; kept to save calls
@@ -52,13 +56,13 @@ class SyntheticModels(Models):
     async def plan(self, request: PlanRequest) -> PlanReply:
         option, detail = await self._option(request, request.rng("synthetic", request.attempt))
         if option is None or detail is None:
-            return PlanReply(complaint="the menu is empty", usage=_USED)
+            return PlanReply(complaint="the menu is empty", **self._used(request))
         variant = self._variant(detail, request.rng("variant", request.attempt))
         wanted = request.follow.text if request.follow else ""
         if f"[{variant}]" not in wanted:
             named = [r.name for r in detail.rewrites if f"[{r.name}]" in wanted]
             variant = named[0] if named else variant
-        return PlanReply(plan=Plan(option=option, text=f"{detail.option.title} [{variant}]"), usage=_USED)
+        return PlanReply(plan=Plan(option=option, text=f"{detail.option.title} [{variant}]"), **self._used(request))
 
     async def generate(self, request: CodeRequest) -> CodeReply:
         rng = Random(f"{request.seed}/{request.key}/{request.attempt}/{request.plan.text}")
@@ -67,21 +71,26 @@ class SyntheticModels(Models):
         if request.direct is not None:
             chosen, detail = await self._option(request.direct, rng)
             if chosen is None:
-                return CodeReply(complaint="the menu is empty", usage=_USED)
+                return CodeReply(complaint="the menu is empty", **self._used(request))
             option, ease = chosen, self._habits.at_once
         else:
             detail = await self._detail(option, request.problem.id, source)
         names = [rewrite.name for rewrite in detail.rewrites] if detail else []
         works = self.success(option) * ease if request.failed_source is None else self._habits.repaired
+        works *= self._habits.weak if request.model == WEAK else 1.0
         applied = option if request.direct is not None else None
         if names and detail and rng.random() < works:
             planned = next((name for name in names if f"[{name}]" in request.plan.text), None)
             if planned is None or rng.random() >= self._habits.as_planned:
                 planned = self._variant(detail, rng)
             made = await self._toolbox.get_optimization(option, request.problem.id, source=source, variant=planned)
-            return CodeReply(source=made.source, option=applied, usage=_USED)
+            return CodeReply(source=made.source, option=applied, **self._used(request))
         how = rng.choices(BROKEN, self._habits.broken)[0] if names else rng.choices(BROKEN, (1, 1, 2))[0]
-        return CodeReply(source=spoilt(source, how, rng.randrange(10**6)), option=applied, usage=_USED)
+        made_worse = spoilt(source, how, rng.randrange(10**6))
+        return CodeReply(source=made_worse, option=applied, **self._used(request))
+
+    def _used(self, request: PlanRequest | CodeRequest) -> dict[str, Any]:
+        return {"usage": _TOKENS, "cost_usd": self._habits.price_usd[request.model == WEAK]}
 
     def success(self, option: str) -> float:
         """Share of its codes for this option that work."""
@@ -125,4 +134,4 @@ def _taste(option: str, problem: str) -> float:
     return math.exp(Random(f"taste/{option}/{problem}").gauss(0, 1))
 
 
-_USED = Tokens(input=4000, output=1500)
+_TOKENS = Tokens(input=4000, output=1500)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,13 @@ import estimated_cycles as cycles_benchmark
 import gemm_tools
 import pipeline
 
+MakeHome = Callable[[Path], Path]
 SMALL = "gemmini/gemm-64x64x64"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 def test_ablation(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,3 +90,27 @@ def test_rewrites_without_code_are_those_with(option: str) -> None:
     schedule = baseline_schedule(gemm)
     real = [(r.name, r.summary) for r in rewrites(SMALL, emit.emit(gemm, schedule), option)]
     assert [(n, summary) for n, (summary, _) in gemm_tools.rewritten(SMALL, schedule, option).items()] == real
+
+
+@pytest.mark.parametrize("how", ["compile_error", "wrong_result", "unused"])
+def test_what_the_synthetic_model_spoils_is_told_and_undone(how: str) -> None:
+    tools = gemm_tools.GemmTools()
+    good = gemm_tools.kernel(baseline_schedule(operator_of(SMALL)))  # pyright: ignore[reportArgumentType]
+    bad = gemm_tools.spoilt(good, how, 7)
+    said = tools.simulate_kernel(SMALL, bad)
+    assert bad != good and gemm_tools.unspoilt(bad) == good
+    assert said["verdict"] == ("passed" if how == "unused" else how)
+    if how == "unused":
+        assert said["compilation"] == tools.simulate_kernel(SMALL, good)["compilation"], "the same machine code"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("how", ["compile_error", "wrong_result", "unused"])
+async def test_gemsim_says_the_same_of_it(how: str, tmp_path: Path, make_home: MakeHome) -> None:
+    from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
+    from autocomp_mcp.hardware_adapters.store import Home
+
+    adapter = GemminiAdapter(Home(make_home(tmp_path / "home")))
+    problem = adapter.problem(SMALL)
+    said = await adapter.evaluate(problem, gemm_tools.spoilt(adapter.baseline(problem), how, 7))
+    assert said.verdict == ("passed" if how == "unused" else how), said.message

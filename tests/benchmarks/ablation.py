@@ -134,9 +134,10 @@ async def _toolbox(landscape: str, home: Path | None) -> AsyncIterator[Toolbox]:
         yield Toolbox(GemmTools())  # pyright: ignore[reportArgumentType]
         return
     from autocomp_mcp.hardware_adapters.store import Home
-    from autocomp_mcp.tools.server import make_server
+    from autocomp_mcp.server.app import build_server
+    from autocomp_mcp.tools.bench import Bench
 
-    async with Toolbox.connect(make_server(Home(home))) as toolbox:
+    async with Toolbox.connect(build_server(Bench(Home(home)))) as toolbox:
         yield toolbox
 
 

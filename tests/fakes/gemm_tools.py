@@ -1,7 +1,7 @@
 """Gemmini's tools over estimated cycles: real problems, the real menu and its rewrites; nothing compiled, nothing run.
 
 Stands where Toolbox expects an MCP client. A kernel is its schedule line and a body that no two schedules share. What
-a model spoils is said by a last line: see `spoilt`.
+a model spoils is told by a line or two: see `spoilt`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,15 @@ from autocomp_mcp.hardware_adapters.gemmini.schedule import (
 from autocomp_mcp.menus.menu import Menu, load_menu
 from gemm_cycles import judged
 
-_SPOILT = re.compile(r"^static const int (compile_error|wrong_result|unused)_\d+ = 0;\n\Z", re.MULTILINE)
+INCLUDE = '#include "gemmini_api.h"\n'
+# What spoils a kernel, for these tools and for a real compiler alike, and the line it comes after (none: the end).
+_WAYS = {
+    "compile_error": ("static const int compile_error_{} = ;\n", ""),
+    "wrong_result": ("#define wrong_result_{}\n#undef mvout\n#define mvout(...) ((void)0)\n", INCLUDE),
+    "unused": ("static const int unused_{} = 0;\n", ""),
+}
+_PATTERNS = {how: re.escape(text.format("NUMBER")).replace("NUMBER", r"\d+") for how, (text, _) in _WAYS.items()}
+_SPOILT = re.compile("|".join(f"(?P<{how}>{pattern})" for how, pattern in _PATTERNS.items()))
 
 
 class Result(NamedTuple):
@@ -49,7 +57,9 @@ class Refused(NamedTuple):
 
 def spoilt(source: str, how: str, number: int) -> str:
     """A kernel that does not compile, computes nonsense, or (`unused`) differs in what changes no machine code."""
-    return f"{source}static const int {how}_{number} = 0;\n"
+    text, after = _WAYS[how]
+    before, place, rest = source.partition(after) if after else (source, "", "")
+    return before + place + text.format(number) + rest
 
 
 def unspoilt(source: str) -> str:
@@ -60,7 +70,7 @@ def unspoilt(source: str) -> str:
 def kernel(schedule: Schedule) -> str:
     line = format_line(schedule)
     mark = hashlib.sha256(line.encode()).hexdigest()[:16]
-    return f"{line}\nvoid solution(void) {{ schedule_{mark}(); }}\n"
+    return f"{line}\n{INCLUDE}void solution(void) {{ schedule_{mark}(); }}\n"
 
 
 @lru_cache(maxsize=1)
@@ -153,7 +163,7 @@ class GemmTools:
         self.simulated += 1
         about = {"problem": problem, "kernel": kernel_digest(source), **_ENGINE, "seed": seed}
         found = _SPOILT.search(source)
-        how = found[1] if found else "unused"
+        how = found.lastgroup if found else "unused"
         if how != "unused":
             failed = {"compilation": _compilation(None)} if how == "compile_error" else {}
             return {**about, **failed, "verdict": how, "message": f"{how} as the synthetic model wanted it"}

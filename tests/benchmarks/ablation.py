@@ -193,12 +193,10 @@ class Interval(NamedTuple):
 
 
 def geomean(values: dict[tuple[str, int], float], below: dict[tuple[str, int], float] | None = None) -> Interval:
-    """Geometric mean, of ratios to `below` where it is given (paired by shape and seed); 95 % by resampling seeds."""
-    shapes = sorted({shape for shape, _ in values})
-    seeds = sorted({seed for _, seed in values})
-    logs = np.array([[math.log(values[s, n] / (below[s, n] if below else 1.0)) for n in seeds] for s in shapes])
+    """Geometric mean, of ratios to `below` where it is given (paired by shape and seed); 95 % by resampling the pairs."""
+    logs = np.array([math.log(value / (below[place] if below else 1.0)) for place, value in values.items()])
     rng = np.random.default_rng(0)
-    drawn = [np.exp(logs[:, rng.integers(0, len(seeds), len(seeds))].mean()) for _ in range(RESAMPLES)]
+    drawn = [np.exp(rng.choice(logs, len(logs)).mean()) for _ in range(RESAMPLES)]
     return Interval(float(np.exp(logs.mean())), *(float(q) for q in np.quantile(drawn, (0.025, 0.975))))
 
 

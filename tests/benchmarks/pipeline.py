@@ -1,9 +1,10 @@
 """How long an iteration takes against the shortest it could: `python tests/benchmarks/pipeline.py [--seeds N]`.
 
 Whole searches on a virtual clock, with model calls and evaluations that take log-normal times. Three figures for each
-iteration, from the same times: what the pipeline took; the critical path (the longest chain of plan, code, evaluation
-and repair, or the work per slot of models or engine, whichever is longer: no order of work is faster); and what phases
-with barriers between them would take (all plans, all codes, all evaluations, then the repairs), greedily in order.
+iteration, from the same times: what the pipeline took; the critical path, which no order of work is faster than: the
+longest chain of plan, code, evaluation and repair, or the work per slot of the models or of the engine, whichever is
+longer (engines cannot begin before the first codes exist, models not end with the last evaluations); and what phases with
+barriers between them would take (all plans, all codes, all evaluations, then the repairs), greedily in order.
 """
 
 from __future__ import annotations
@@ -108,11 +109,19 @@ def greedy(durations: Iterable[float], slots: int) -> float:
     return max(free)
 
 
+def filled(work: Sequence[float], idle: Sequence[float], slots: int) -> float:
+    """Seconds that the work takes at least, where each slot is idle for one of `idle` at its beginning or end."""
+    used = min(slots, len(work))
+    return (sum(work) + sum(sorted(idle)[:used])) / slots if used == slots else max(work, default=0.0)
+
+
 def bounds(events: Sequence[dict[str, Any]], iteration: int, times: Times) -> tuple[float, float]:
     """Critical path and time with barriers of one iteration, in seconds."""
     plans: dict[str, float] = defaultdict(float)
     chains: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))  # plan -> code -> seconds
     phases: dict[tuple[int, str], list[float]] = defaultdict(list)  # (repair, kind) -> seconds
+    ready: list[float] = []  # when a code can exist at the earliest
+    after: list[float] = []  # what has to follow a call of the model at least
     for event in events:
         kind, _, name = (event["key"] or "").partition("/")
         if kind not in ("plan", "code", "candidate") or name.partition(".")[0] != str(iteration):
@@ -124,16 +133,21 @@ def bounds(events: Sequence[dict[str, Any]], iteration: int, times: Times) -> tu
             phases[0, kind].append(times.of("plan", name))
             continue
         if kind == "candidate" and event["data"]["duplicate_of"]:
+            after.append(0.0)
             continue
         took = times.of("code", name) if kind == "code" else times.of("evaluate", kernel_digest(event["source"]))
+        if kind == "candidate":
+            ready.append(plans[code.rpartition(".")[0]] + chains[code.rpartition(".")[0]][code])
+            after.append(took)
         chains[code.rpartition(".")[0]][code] += took
         phases[int(repair or 0), kind].append(took)
     longest = max(plans[plan] + max(chains[plan].values(), default=0.0) for plan in plans)
-    asked = sum(sum(durations) for (_, kind), durations in phases.items() if kind != "candidate")
-    judged = sum(sum(durations) for (_, kind), durations in phases.items() if kind == "candidate")
+    asked = [took for (_, kind), durations in phases.items() if kind != "candidate" for took in durations]
+    judged = [took for (_, kind), durations in phases.items() if kind == "candidate" for took in durations]
     slots = {"plan": times.regime.models, "code": times.regime.models, "candidate": times.regime.engines}
     barrier = sum(greedy(durations, slots[kind]) for (_, kind), durations in phases.items())
-    return max(longest, asked / times.regime.models, judged / times.regime.engines), barrier
+    models, engine = filled(asked, after, slots["code"]), filled(judged, ready, slots["candidate"])
+    return max(longest, models, engine), barrier
 
 
 async def run(times: Times, preset: str, iterations: int) -> list[Iteration]:

@@ -163,3 +163,17 @@ class TestChooseModel:
     def test_a_model_that_failed_at_first_gets_further_chances(self) -> None:
         uses = {"cheap": ModelUse(calls=4, tries=4, gained=0.0), "dear": ModelUse(calls=4, tries=4, gained=0.8)}
         assert self.chosen(uses)["cheap"] > 20
+
+
+def test_an_option_that_was_used_up_here_promises_less_and_is_not_ruled_out() -> None:
+    bandit = OptionBandit([attempt("a", 1.5), attempt("b", 1.5)])
+
+    def wins(worn: int) -> int:
+        rng = Random(0)
+        draws = (
+            (bandit.sample("a", None, None, rng, worn=worn), bandit.sample("b", None, None, rng)) for _ in range(400)
+        )
+        return sum(one > other for one, other in draws)
+
+    assert 150 < wins(0) < 250
+    assert wins(0) > wins(1) > wins(3) > 0

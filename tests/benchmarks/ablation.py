@@ -193,7 +193,7 @@ class Interval(NamedTuple):
 
 
 def geomean(values: dict[tuple[str, int], float], below: dict[tuple[str, int], float] | None = None) -> Interval:
-    """Geometric mean, of ratios to `below` where it is given (paired by shape and seed); 95 % by resampling the pairs."""
+    """Geometric mean, of ratios to `below` where it is given; 95 % by resampling the pairs of shape and seed."""
     logs = np.array([math.log(value / (below[place] if below else 1.0)) for place, value in values.items()])
     rng = np.random.default_rng(0)
     drawn = [np.exp(rng.choice(logs, len(logs)).mean()) for _ in range(RESAMPLES)]

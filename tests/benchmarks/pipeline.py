@@ -3,8 +3,8 @@
 Whole searches on a virtual clock, with model calls and evaluations that take log-normal times. Three figures for each
 iteration, from the same times: what the pipeline took; the critical path, which no order of work is faster than: the
 longest chain of plan, code, evaluation and repair, or the work per slot of the models or of the engine, whichever is
-longer (engines cannot begin before the first codes exist, models not end with the last evaluations); and what phases with
-barriers between them would take (all plans, all codes, all evaluations, then the repairs), greedily in order.
+longer (engines cannot begin before the first codes exist, models not end with the last evaluations); and what phases
+with barriers between them would take (all plans, all codes, all evaluations, then the repairs), greedily in order.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class OptionBandit:
         cell = self._cells.get((option, bottleneck))
         tries = cell.tries if cell is not None else 0.0
         spread = SPREAD / math.sqrt(tries + PRIOR_TRIES)
-        return WORN**worn * rng.gauss(self.expected(option, bottleneck, addresses), spread)
+        return rng.gauss(WORN**worn * self.expected(option, bottleneck, addresses), spread)
 
     def score(self, option: str, bottleneck: str | None, addresses: int | None) -> float:
         """`expected` relative to that of an unknown option, bounded so that nothing is ruled out for good."""

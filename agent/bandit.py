@@ -23,6 +23,7 @@ ADDRESSING = 3.0  # times as much more is expected of an option for the costlies
 SPREAD = 0.15  # of single rewards around an arm's mean, octaves
 EARLIER_TRIES = 6.0  # tries of earlier runs count as no more than these: another problem is only a hint
 SCORES = (0.1, 10.0)
+WORN = 0.5  # what is left of an option's promise each time it was used up: most pay once on the way to a kernel
 
 
 class Tally(Record):
@@ -89,11 +90,15 @@ class OptionBandit:
         cell = self._cells.get((option, bottleneck))
         return cell.mean(pooled) if cell is not None else pooled
 
-    def sample(self, option: str, bottleneck: str | None, addresses: int | None, rng: Random) -> float:
-        """A draw from what is believed of it: wide while it was tried little."""
+    def sample(
+        self, option: str, bottleneck: str | None, addresses: int | None, rng: Random, *, worn: int = 0
+    ) -> float:
+        """A draw from what is believed of it: wide while it was tried little. `worn`: how often it was applied on the
+        way to this kernel, or tried on it."""
         cell = self._cells.get((option, bottleneck))
         tries = cell.tries if cell is not None else 0.0
-        return rng.gauss(self.expected(option, bottleneck, addresses), SPREAD / math.sqrt(tries + PRIOR_TRIES))
+        spread = SPREAD / math.sqrt(tries + PRIOR_TRIES)
+        return rng.gauss(WORN**worn * self.expected(option, bottleneck, addresses), spread)
 
     def score(self, option: str, bottleneck: str | None, addresses: int | None) -> float:
         """`expected` relative to that of an unknown option, bounded so that nothing is ruled out for good."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
 
@@ -77,7 +78,8 @@ class Planner:
                 )
                 # Rewrites are drawn without repetition over a parent's slots, from one menu.
                 rng = request.rng("menu") if not self._models.mechanical else Random(f"{request.seed}/{index}")
-                menu = self._menu(options[index], bandit, costliest, follow, rng)
+                worn = Counter(entry.option for entry in request.tried) + self._applied(parent)
+                menu = self._menu(options[index], bandit, costliest, worn, follow, rng)
                 planner = self._chosen(self._models.planners, request.rng("model"))
                 update = {"menu": menu, "model": planner, "examples": self._examples(menu)}
                 made.append(request.model_copy(update=update))
@@ -92,10 +94,12 @@ class Planner:
 
     async def _options(self, place: tuple[Candidate, Profile | None]) -> tuple[OptionSummary, ...]:
         parent, profile = place
+        # A planner that is not to see the diagnosis must not be told it by the menu's order.
+        ordered = self._settings.menu_choice == "adaptive" or "bottlenecks" in self._settings.feedback
         return await self._toolbox.list_optimizations(
             self._problem.id,
             source=parent.source if self._models.mechanical else None,
-            bottlenecks=tuple(found.id for found in _bottlenecks(profile)),
+            bottlenecks=tuple(found.id for found in _bottlenecks(profile)) if ordered else (),
         )
 
     def _menu(
@@ -103,6 +107,7 @@ class Planner:
         options: Sequence[OptionSummary],
         bandit: OptionBandit,
         bottleneck: str | None,
+        worn: Mapping[str, int],
         follow: Plan | None,
         rng: Random,
     ) -> tuple[Offer, ...]:
@@ -125,11 +130,19 @@ class Planner:
                 for offer, keep in zip(offers, keeps, strict=True)
             )
         if adaptive:
-            drawn = {o.id: bandit.sample(o.id, bottleneck, o.addresses, rng) for o in offers}
+            drawn = {o.id: bandit.sample(o.id, bottleneck, o.addresses, rng, worn=worn.get(o.id, 0)) for o in offers}
             ordered = sorted(offers, key=lambda offer: -drawn[offer.id])
             return tuple(ordered[: max(LEAST_OFFERS, round(len(offers) * (1 - drop)))])
         kept = [offer for offer in offers if rng.random() >= drop]
         return tuple(kept or rng.sample(offers, min(1, len(offers))))
+
+    def _applied(self, candidate: Candidate) -> Counter[str]:
+        """Options on the way from the first kernel to this one."""
+        found: Counter[str] = Counter()
+        while candidate.plan is not None and candidate.parent is not None:
+            found[candidate.plan.option] += 1
+            candidate = self._record.candidates[candidate.parent]
+        return found
 
     def _ancestors(self, candidate: Candidate) -> tuple[Ancestor, ...]:
         steps: list[Ancestor] = []

@@ -84,9 +84,7 @@ def main() -> None:
             raise SystemExit(str(error)) from error
         f = figures(journal.events(status.run_id))
         speedup = f"{status.speedup:.2f}x" if status.speedup else "no kernel"
-        print(
-            f"{status.problem}, {status.model}: {speedup}, {status.model_calls} calls, {f.evaluations} evaluations"
-        )
+        print(f"{status.problem}, {status.model}: {speedup}, {status.model_calls} calls, {f.evaluations} evaluations")
         print(f"  plans that name an option of their menu  {f.share(f.usable, f.plans)}")
         print(f"  codes: answers with a kernel             {f.share(f.kernels, f.codes)}")
         print(f"         kernels that compile              {f.share(f.compiled, f.kernels)}")

@@ -21,6 +21,8 @@ from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel
 
 PROBLEM = "toy/sum-64"
+LARGER = "toy/sum-128"  # its kernels take twice as long; the same numbers are best
+SIZES = {PROBLEM: 64, LARGER: 128}
 NAMES = ("width", "depth", "lanes", "tiles")
 TOP = 6
 BOUND = 100.0
@@ -49,7 +51,7 @@ def latency_of(v: dict[str, int]) -> float:
     return BOUND + 12.0 * missing
 
 
-def evaluation(source: str, seed: int) -> dict[str, Any]:
+def evaluation(source: str, seed: int, problem: str = PROBLEM) -> dict[str, Any]:
     values = values_of(source)
     verdict, message = "passed", "correct"
     if values is None or "syntax error" in source:
@@ -57,12 +59,13 @@ def evaluation(source: str, seed: int) -> dict[str, Any]:
     elif max(values.values()) > TOP:
         verdict, message = "wrong_result", f"no number may exceed {TOP}"
     result: dict[str, Any] = {
-        "problem": PROBLEM, "kernel": kernel_digest(source), "verdict": verdict, "message": message,
+        "problem": problem, "kernel": kernel_digest(source), "verdict": verdict, "message": message,
         "engine": "toysim", "engine_version": "1", "source": "estimated", "seed": seed,
     }  # fmt: skip
     if verdict == "passed":
         assert values is not None
-        result["latency"] = {"value": latency_of(values), "unit": "cycles", "statistic": "first call"}
+        latency = latency_of(values) * SIZES[problem] / SIZES[PROBLEM]
+        result["latency"] = {"value": latency, "unit": "cycles", "statistic": "first call"}
         result["utilisation"] = BOUND / latency_of(values)
     return result
 
@@ -85,13 +88,15 @@ def option_of(name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def problem_record() -> dict[str, Any]:
+def problem_record(problem: str = PROBLEM) -> dict[str, Any]:
+    n = SIZES[problem]
     return {
-        "id": PROBLEM, "target": "toy", "family": "sum", "title": "Sum of 64", "dims": {"n": 64},
-        "tensors": [{"name": "A", "role": "input", "shape": [64], "dtype": "int8"}],
+        "id": problem, "target": "toy", "family": "sum", "title": f"Sum of {n}", "dims": {"n": n},
+        "tensors": [{"name": "A", "role": "input", "shape": [n], "dtype": "int8"}],
         "signature": "void solution(void)", "semantics": "none", "inputs": "none", "tolerance": "exact",
-        "work": {"macs": 64, "bytes_in": 64, "bytes_out": 1},
-        "bound": {"value": BOUND, "unit": "cycles", "reason": "as made up"}, "rules": ["Keep the four numbers."],
+        "work": {"macs": n, "bytes_in": n, "bytes_out": 1},
+        "bound": {"value": BOUND * n / 64, "unit": "cycles", "reason": "as made up"},
+        "rules": ["Keep the four numbers."],
     }  # fmt: skip
 
 
@@ -128,12 +133,12 @@ class Landscape:
 
         @tool()
         async def get_problem(problem: str, offset: int = 0) -> Result:
-            if problem != PROBLEM:
+            if problem not in SIZES:
                 raise ToolError(f"unknown problem {problem!r}: did you mean {PROBLEM}?")
             text = kernel()
             following = offset + self.page if offset + self.page < len(text) else None
             part = text[offset : offset + self.page]
-            return answer({"problem": problem_record(), "baseline": part, "next_offset": following})
+            return answer({"problem": problem_record(problem), "baseline": part, "next_offset": following})
 
         @tool()
         async def list_optimizations(
@@ -144,7 +149,12 @@ class Landscape:
             seed: int = 0,
             limit: int = 1,
         ) -> Result:
-            shown = [{**option_of(n), "rewrites": len(rewrites(source or "", f"more-{n}"))} for n in NAMES]
+            shown: list[dict[str, Any]] = []
+            for name in NAMES:
+                option = option_of(name)
+                places = [i for i, found in enumerate(bottlenecks or ()) if found in option["triggers"]]
+                option |= {"addresses": min(places, default=None)}
+                shown.append({**option, "rewrites": len(rewrites(source or "", f"more-{name}"))})
             if drop:
                 shown = [entry for i, entry in enumerate(shown) if (seed >> i) & 1] or shown[:1]
             return answer({"options": shown[:limit], "total": len(NAMES)})
@@ -182,7 +192,7 @@ class Landscape:
                     self.rtl_failures -= 1
                     raise ToolError("environment: the licence server is down")
                 self.rtl_log.append((kernel_digest(source), timeout_s))
-                result = {**evaluation(source, seed), "engine": "toyrtl", "source": "measured"}
+                result = {**evaluation(source, seed, problem), "engine": "toyrtl", "source": "measured"}
                 return answer(result | self.rtl(values_of(source) or {}))
             if self.failures:
                 self.failures -= 1
@@ -191,12 +201,12 @@ class Landscape:
                 raise self.defect
             await anyio.sleep(self.delay_s)
             self.note(source)
-            return answer(evaluation(source, seed))
+            return answer(evaluation(source, seed, problem))
 
         @tool()
         async def profile_kernel(problem: str, source: str, engine: str | None = None) -> Result:
             self.profiled += 1
-            result = evaluation(source, 0)
+            result = evaluation(source, 0, problem)
             if result["verdict"] != "passed":
                 return answer({"profile": None, "evaluation": result})
             kept = {k: result[k] for k in ("problem", "kernel", "engine", "engine_version", "source", "latency")}

@@ -1,0 +1,116 @@
+"""Benchmarks are started in their smallest form, and what they report is complete; what it says is not asserted."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from autocomp_mcp.hardware_adapters.gemmini.families import operator_of
+from autocomp_mcp.hardware_adapters.gemmini.problems import Gemm
+from autocomp_mcp.hardware_adapters.gemmini.rewrites import rewrites
+from autocomp_mcp.hardware_adapters.gemmini.schedule import baseline_schedule
+
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+import ablation
+import estimated_cycles as cycles_benchmark
+import gemm_tools
+import pipeline
+
+MakeHome = Callable[[Path], Path]
+SMALL = "gemmini/gemm-64x64x64"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def test_ablation(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = ["published preset", "default", "later, reuse auto", "offline"]
+    arguments = ["--seeds", "2", "--shapes", SMALL, "--variants", *chosen]
+    monkeypatch.setattr(sys, "argv", ["ablation.py", *arguments])
+    monkeypatch.setattr(ablation, "VARIANTS", tuple(_shortened(v) for v in ablation.VARIANTS))
+    ablation.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("8 runs, 2 seeds, 1 shapes")
+    assert [line[:24].strip() for line in lines[2:]] == chosen
+    assert all(line.count("[") == 4 for line in lines[2:]), "every figure has its interval"
+
+
+def _shortened(variant: ablation.Variant) -> ablation.Variant:
+    return variant._replace(changes={**variant.changes, "iterations": 2})
+
+
+def test_figures_of_runs_that_never_arrive_count_against_them() -> None:
+    def run(variant: int, curve: list[tuple[int, int, float]]) -> ablation.Run:
+        return ablation.Run(ablation.Cell(variant, "s", 0), curve, 50, 80, 0.5)
+
+    found = ablation.figures(
+        [run(0, [(1, 0, 1000.0), (40, 60, 500.0)]), run(1, [(1, 0, 1000.0), (9, 12, 105.0), (12, 20, 100.0)])]
+    )
+    assert found[0].evaluations == {("s", 0): ablation.NEVER} and found[0].arrived == 0.0
+    assert (found[1].evaluations, found[1].calls) == ({("s", 0): 9}, {("s", 0): 12})
+    ratio = ablation.geomean(found[0].evaluations, found[1].evaluations)
+    assert ratio.value == pytest.approx(ablation.NEVER / 9) and ratio.low <= ratio.value <= ratio.high
+
+
+def test_the_pipeline_is_timed_on_a_virtual_clock() -> None:
+    times = pipeline.Times(0, pipeline.REGIMES[0])
+    found = pipeline.measured(times, "llm", iterations=1)
+    assert len(found) == 1
+    assert found[0].pipeline >= found[0].critical * (1 - 1e-9), "nothing is faster than its critical path"
+    assert found[0].barrier >= found[0].critical * (1 - 1e-9)
+    assert found == pipeline.measured(times, "llm", iterations=1), "no real clock has a part in it"
+
+
+def test_greedy_fills_slots_in_order() -> None:
+    assert pipeline.greedy([3.0, 1.0, 1.0, 1.0], 2) == 3.0
+    assert pipeline.greedy([1.0, 1.0, 3.0], 2) == 4.0
+    assert pipeline.greedy([], 2) == 0.0
+
+
+def test_estimated_cycles_rank_kernels_as_gemsim_did() -> None:
+    known = cycles_benchmark.known()
+    for problem in dict.fromkeys(row.problem for row in known):
+        mine = [row for row in known if row.problem == problem]
+        ranks = cycles_benchmark.rank_correlation(
+            [cycles_benchmark.estimated(r) for r in mine], [r.cycles for r in mine]
+        )
+        assert len(mine) > 20 and ranks > 0.7, problem
+
+
+@pytest.mark.parametrize("option", ["larger-tile", "wide-loads", "double-buffer-a", "keep-b-resident", "fewer-fences"])
+def test_rewrites_without_code_are_those_with(option: str) -> None:
+    from autocomp_mcp.hardware_adapters.gemmini import emit
+
+    gemm = operator_of(SMALL)
+    assert isinstance(gemm, Gemm)
+    schedule = baseline_schedule(gemm)
+    real = [(r.name, r.summary) for r in rewrites(SMALL, emit.emit(gemm, schedule), option)]
+    assert [(n, summary) for n, (summary, _) in gemm_tools.rewritten(SMALL, schedule, option).items()] == real
+
+
+@pytest.mark.parametrize("how", ["compile_error", "wrong_result", "unused"])
+def test_what_the_synthetic_model_spoils_is_told_and_undone(how: str) -> None:
+    tools = gemm_tools.GemmTools()
+    good = gemm_tools.kernel(baseline_schedule(operator_of(SMALL)))  # pyright: ignore[reportArgumentType]
+    bad = gemm_tools.spoilt(good, how, 7)
+    said = tools.simulate_kernel(SMALL, bad)
+    assert bad != good and gemm_tools.unspoilt(bad) == good
+    assert said["verdict"] == ("passed" if how == "unused" else how)
+    if how == "unused":
+        assert said["compilation"] == tools.simulate_kernel(SMALL, good)["compilation"], "the same machine code"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("how", ["compile_error", "wrong_result", "unused"])
+async def test_gemsim_says_the_same_of_it(how: str, tmp_path: Path, make_home: MakeHome) -> None:
+    from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
+    from autocomp_mcp.hardware_adapters.store import Home
+
+    adapter = GemminiAdapter(Home(make_home(tmp_path / "home")))
+    problem = adapter.problem(SMALL)
+    said = await adapter.evaluate(problem, gemm_tools.spoilt(adapter.baseline(problem), how, 7))
+    assert said.verdict == ("passed" if how == "unused" else how), said.message

@@ -16,6 +16,8 @@ from .settings import SearchSettings
 
 ATTEMPTS = 2  # a malformed reply is sent back once with what is wrong with it
 
+BATCHED = 256  # calls that may wait together for the batch service
+
 R = TypeVar("R", bound=Reply)
 
 
@@ -25,7 +27,9 @@ class Asker:
         self._models = models
         spent = Use(record.cost_usd or 0.0, record.tokens)
         self._budget = Budget(settings.max_cost_usd, settings.max_tokens, spent)
-        self._slots = anyio.CapacityLimiter(settings.max_parallel_model)
+        # A batch is worth waiting for when many calls share it: nothing runs here meanwhile.
+        slots = max(BATCHED, settings.max_parallel_model) if settings.batch else settings.max_parallel_model
+        self._slots = anyio.CapacityLimiter(slots)
 
     async def plan(self, request: PlanRequest) -> PlanReply:
         """Raises LimitExceeded, ModelUnavailableError, ModelUsageError, InfrastructureError."""

@@ -100,7 +100,7 @@ def test_the_lineage_with_whole_plans(cli: Cli) -> None:
     short, whole = cli("show", "a-quick").stdout, cli("show", "a-quick", "--plans").stdout
     for text in (short, whole):
         assert "1,000" in text and "2.00x  wide-loads" in text and "1.25x  wide-loads" in text and "2.50x" in text
-        assert "4 evaluations, 2 model calls, 250 tokens, 1.00 USD" in text
+        assert "4 evaluations, 2 model calls, 1.00 USD" in text and "210 tokens in (5% cached), 40 out" in text
         assert max(map(len, text.splitlines())) <= 100
     assert short.count("Wider loads.") < 20 and whole.count("Wider loads.") > 30
     assert "candidate 1.0.1.0" in whole and "Plan 2.0.0.0." in whole

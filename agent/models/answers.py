@@ -25,8 +25,8 @@ class _PlanAnswer(BaseModel):
     plan: str = Field(min_length=10, max_length=8000)
 
 
-def read_plan(text: str, choices: tuple[str, ...]) -> tuple[Plan | None, str | None]:
-    """(plan, None), or (None, what is wrong with the answer)."""
+def read_plan(text: str, choices: tuple[str, ...] | None) -> tuple[Plan | None, str | None]:
+    """(plan, None), or (None, what is wrong with the answer). `choices`: ids that may be chosen; None: any."""
     start, end = text.find("{"), text.rfind("}")
     try:
         answer = _PlanAnswer.model_validate(json.loads(text[start : end + 1], strict=False))
@@ -39,13 +39,13 @@ def read_plan(text: str, choices: tuple[str, ...]) -> tuple[Plan | None, str | N
     return (None, complaint) if complaint else (Plan(option=answer.option, text=answer.plan), None)
 
 
-def not_offered(option: str, choices: tuple[str, ...]) -> str | None:
-    if option in choices:
+def not_offered(option: str, choices: tuple[str, ...] | None) -> str | None:
+    if choices is None or option in choices:
         return None
     return f"{option[:60]!r} is not an id of this menu; it has: {', '.join(choices)}"
 
 
-def read_option(text: str, choices: tuple[str, ...]) -> tuple[str | None, str | None]:
+def read_option(text: str, choices: tuple[str, ...] | None) -> tuple[str | None, str | None]:
     """The option that an answer without a planning phase names before its code, as (option, complaint)."""
     match = _OPTION.search(_CODE.split(text, maxsplit=1)[0])
     if match is None:

@@ -66,7 +66,7 @@ class LanguageModels(Models):
 
     async def plan(self, request: PlanRequest) -> PlanReply:
         answer = await self._ask(request, plan_text(request), self.options.plan_tokens, SCHEMA)
-        plan, complaint = read_plan(answer.text, request.choices)
+        plan, complaint = read_plan(answer.text, None if answer.accepted else request.choices)
         complaint, final = judged(answer.stop, complaint)
         return PlanReply(
             plan=None if complaint else plan,
@@ -88,7 +88,7 @@ class LanguageModels(Models):
             source, complaint = fenced_source(answer.text)
         option: str | None = None
         if direct and not complaint:
-            option, complaint = read_option(answer.text, direct.choices)
+            option, complaint = read_option(answer.text, None if answer.accepted else direct.choices)
         complaint, final = judged(answer.stop, complaint)
         return CodeReply(
             source=None if complaint else source,

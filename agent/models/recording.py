@@ -178,7 +178,9 @@ class ReplayTransport(Transport):
             if not self.changed:
                 log.warning("%s: the prompt of %s differs from the recorded one", self._recording.path, prompt.key)
             self.changed.add(prompt.key)
-        return Answer(found.reply, found.stop, found.usage, 0.0)
+        place, _, attempt = prompt.key.rpartition("/")
+        asked_again = f"{place}/{int(attempt) + 1}" in self._recording.exchanges
+        return Answer(found.reply, found.stop, found.usage, 0.0, accepted=not asked_again)
 
     async def aclose(self) -> None:
         if self.changed:

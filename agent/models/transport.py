@@ -41,6 +41,7 @@ class Answer(NamedTuple):
     stop: Stop
     usage: Tokens
     cost_usd: float | None  # None: price not known
+    accepted: bool = False  # a recorded one that was taken: its option need not be on a menu that changed since
 
 
 class Passing(Exception):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from autocomp_mcp.agent.candidate import Candidate, canonical
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import AgentUsageError
 from autocomp_mcp.agent.journal import Journal
@@ -46,8 +47,8 @@ async def replay(home: Path, file: Path, source: str | None = None, **settings: 
 
 def candidates(home: Path) -> list[Any]:
     events = Journal(home / "db").events("r", sources=True)
-    made = [(e["key"], e["source"], e["data"]["duplicate_of"]) for e in events if e["kind"] == "candidate"]
-    return sorted(made)
+    made = [Candidate.model_validate({**e["data"], "source": e["source"]}) for e in events if e["kind"] == "candidate"]
+    return [(c.id, c.source, c.duplicate_of) for c in canonical(made)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""Searches with a real language model, repeated from their recordings: conversations, kernels and verdicts are real.
+
+docs/real_model.md says how they were made. Nothing here depends on the compiler found: what is asserted holds for the
+kernels of the recording with gcc and with zig.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+RECORDINGS = Path(__file__).parents[1] / "data" / "recordings"
+
+
+class Recorded(NamedTuple):
+    problem: str
+    exchanges: int
+    least: float  # utilisation of the best kernel
+    options: tuple[str, ...]
+
+
+SEARCHES = {
+    "gemm-512x512x512": Recorded("gemm-512x512x512", 18, 0.97, ("--iterations", "3")),
+    "gemm-784x1024x256": Recorded("gemm-784x1024x256", 6, 0.97, ("--iterations", "2")),
+    "conv-14x14x256x256-k3-s1-p1-n4": Recorded("conv-14x14x256x256-k3-s1-p1-n4", 30, 0.95, ("--iterations", "3")),
+    "gemm-512x512x512-edits": Recorded(
+        "gemm-512x512x512",
+        4,
+        0.96,
+        ("--iterations", "1", "--plans", "2", "--set", "edit_above=0", "--source", "start.c"),
+    ),
+    "gemm-512x512x512-one-phase": Recorded(
+        "gemm-512x512x512",
+        2,
+        0.96,
+        ("--iterations", "1", "--plans", "2", "--set", "one_phase=true", "--source", "start.c"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_recorded_search_comes_to_the_same_end(tmp_path: Path, name: str) -> None:
+    problem, exchanges, least, options = SEARCHES[name]
+    recording = RECORDINGS / f"{name}.jsonl"
+    lines = [json.loads(line) for line in recording.read_text().splitlines()]
+    assert sum(line["kind"] == "exchange" for line in lines) == exchanges
+    command = [
+        sys.executable, "-m", "autocomp_mcp", "optimize", f"gemmini/{problem}", "--model", f"replay:{recording}",
+        "--plans", "3", "--codes", "1", "--beam", "2", *options, "--json",
+    ]  # fmt: skip
+    environment = {**os.environ, "AUTOCOMP_HOME": str(tmp_path / "home")}
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=600, env=environment, cwd=RECORDINGS, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["model_calls"] == exchanges
+    assert found["best"]["utilisation"] >= least
+    assert found["cost_usd"] == 0 and found["tokens"]["input"] > 5_000

@@ -15,7 +15,8 @@ from .settings import FEEDBACK, Feedback
 
 MAX_BLOCK = 4_000
 MAX_SOURCE = 60_000
-MAX_PLAN = 300  # characters of an earlier plan
+MAX_STEP = 240  # characters of a plan in the lineage: the kernel itself says the rest
+MAX_EXAMPLE = 2_500  # of a plan that is an example
 
 
 def block(tag: str, text: str, limit: int = MAX_BLOCK) -> str:
@@ -46,6 +47,10 @@ def diagnosis(profile: Profile | None, evaluation: Evaluation | None, kinds: Col
         if "traffic" in kinds:
             lines += [f"tensor {t.tensor}: moved {t.reloads:.2f} times what is needed" for t in profile.traffic]
         if "lines" in kinds:
+            if profile.lines:
+                lines.append(
+                    "lines at which the CPU stood longest, most of it waiting for room in a queue that is full:"
+                )
             lines += [f"line {c.line}: {c.cycles} cycles: {c.text.strip()[:100]}" for c in profile.lines[:6]]
     return block("diagnosis", "\n".join(lines) or "no profile available")
 
@@ -79,20 +84,31 @@ def tried(attempts: Iterable[Attempt], limit: int = 16) -> str:
 def lineage(steps: Iterable[tuple[Plan, float | None]]) -> str:
     """The steps that led to a kernel, each with its gain and the beginning of its plan."""
     lines = [
-        f"{plan.option} ({f'{ratio:.2f}x' if ratio is not None else 'gain not known'}): {_short(plan.text)}"
+        f"{plan.option} ({f'{ratio:.2f}x' if ratio is not None else 'gain not known'}): {_short(plan.text, MAX_STEP)}"
         for plan, ratio in steps
     ]
     return block("lineage", "\n".join(lines), 8 * MAX_BLOCK) if lines else ""
 
 
 def examples(known: Iterable[tuple[str, Plan, float, str]]) -> str:
-    """(problem, plan, speed-up, diff) of steps in earlier runs; each a block of its own, none swallows another."""
+    """(problem, plan, speed-up, diff) of steps in earlier runs; each a block of its own, none swallows another. Half a
+    diff breaks off before what matters: it is left out."""
     return "\n".join(
-        block("example", f"{problem}, {plan.option}: {ratio:.2f}x. {_short(plan.text)}\n{diff}", MAX_BLOCK)
+        block(
+            "example",
+            f"{problem}, {plan.option}: {ratio:.2f}x. {_short(plan.text, MAX_EXAMPLE)}"
+            + ("" if diff.endswith("…") else f"\n{diff}"),
+            2 * MAX_BLOCK,
+        )
         for problem, plan, ratio, diff in known
     )
 
 
-def _short(text: str) -> str:
+def bare_source(source: str) -> str:
+    """The line in which rewrites keep their schedule left blank: it tells a model nothing and is soon wrong."""
+    return re.sub(r"\A// (?:conv )?schedule: .*", "", source)
+
+
+def _short(text: str, limit: int) -> str:
     bare = " ".join(text.split())
-    return bare if len(bare) <= MAX_PLAN else bare[:MAX_PLAN].rpartition(" ")[0] + " ..."
+    return bare if len(bare) <= limit else bare[:limit].rpartition(" ")[0] + " ..."

@@ -14,6 +14,7 @@ import anyio
 from ...hardware_adapters.base import Problem
 from ..budget import Use
 from ..errors import ToolUsageError
+from ..feedback import bare_source
 from ..status import Tokens
 from ..toolbox import OptionDetail, Toolbox
 from .answers import edited_source, fenced_source, judged, read_option, read_plan
@@ -23,7 +24,7 @@ from .transport import Answer, LanguageOptions, Prompt, Transport
 
 # Pages of the target's reference that go into the prompt, in this order; those a target lacks are left out.
 TOPICS = ("guide", "machine", "addresses", "config", "mvin", "mvout", "compute", "fence", "semantics", "timing",
-          "pitfalls", "fast-kernel")  # fmt: skip
+          "causes", "pitfalls", "fast-kernel")  # fmt: skip
 CHARACTERS_PER_TOKEN = 2.5  # on the low side, so that the most a call can cost is not underestimated
 CHARACTERS_ASKED = 30_000  # of the part of a prompt that asks for something, at the most
 SCHEMA: dict[str, Any] = {
@@ -83,7 +84,7 @@ class LanguageModels(Models):
         question = code_text(request, None if direct else await self._option(request))
         answer = await self._ask(request, question, self.options.max_tokens)
         if request.edits:
-            source, complaint = edited_source(answer.text, request.failed_source or request.parent.source)
+            source, complaint = edited_source(answer.text, request.failed_source or bare_source(request.parent.source))
         else:
             source, complaint = fenced_source(answer.text)
         option: str | None = None
@@ -133,7 +134,7 @@ class LanguageModels(Models):
         async with self._reading:
             if problem.id not in self._system:
                 pages: list[tuple[str, str]] = []
-                for topic in TOPICS:
+                for topic in (*TOPICS, problem.family):
                     try:
                         pages.append((topic, await self._toolbox.reference(problem.target, topic)))
                     except ToolUsageError:

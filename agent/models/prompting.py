@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..feedback import MAX_SOURCE, block, diagnosis, examples, failure, lineage, tried
+from ..feedback import MAX_SOURCE, bare_source, block, diagnosis, examples, failure, lineage, tried
 from ..toolbox import OptionDetail
 from .base import CodeRequest, PlanRequest
 
@@ -32,7 +32,7 @@ def system_text(problem: Any, references: list[tuple[str, str]]) -> str:
 
 def parent_text(request: PlanRequest | CodeRequest) -> str:
     """The same for all calls about one parent."""
-    return _render("parent.j2", parent=request.parent)
+    return _render("parent.j2", source=bare_source(request.parent.source))
 
 
 def plan_text(request: PlanRequest) -> str:

@@ -20,6 +20,11 @@ LINE_BYTES = 64
 # Streaming 64x16 loads from DRAM reach 6.9 bytes per cycle on the RTL; from here on DRAM sets the pace.
 DRAM_SATURATED_BYTES_PER_CYCLE = 4.5
 
+# Executing less than this, Rocket is not what is too slow: it waits for room in a queue.
+CPU_BUSY = 0.75
+# From here on a kernel is as good as done.
+NEAR_BOUND = 0.95
+
 _STALLS = {
     "stall_wait_load": (
         "load_bound",
@@ -49,6 +54,12 @@ _STALLS = {
         "fences keep the CPU from issuing commands: leave out all that order does not need",
     ),
 }
+
+
+_BLOCKED = (
+    "the array has nothing to do while the CPU stands before a full queue: a burst of loads or stores holds up the pairs "
+    "behind it (8 loads, 4 stores fit): spread them between the pairs"
+)
 
 
 def find_bottlenecks(
@@ -84,6 +95,11 @@ def _stall_rules(counters: Mapping[str, int], cycles: int) -> Iterator[Costed]:
     for counter, (name, explanation) in _STALLS.items():
         share = counters.get(counter, 0) / cycles
         evidence = {"stall_share": round(share, 3)}
+        if name == "issue_bound" and "instret" in counters:
+            busy = counters["instret"] / cycles  # one instruction per cycle when it does not wait
+            evidence["cpu_busy_share"] = round(busy, 3)
+            if busy < CPU_BUSY:
+                explanation = _BLOCKED
         unit = {"load_bound": "load_busy_cycles", "store_bound": "store_busy_cycles"}.get(name, "")
         if unit in counters:
             evidence["unit_busy_share"] = round(counters[unit] / cycles, 3)
@@ -169,6 +185,8 @@ def _array_bound(busy: int, cycles: int, bound_cycles: float) -> Bottleneck:
     evidence = {"array_busy_share": round(busy / cycles, 3), "utilisation": round(bound_cycles / cycles, 3)}
     if bound_cycles / cycles < 0.9 * busy / cycles:
         why = "the array works nearly all the time, partly on padding: fill its 16 rows and columns"
+    elif bound_cycles / cycles < NEAR_BOUND:
+        why = "the array works most of the time; what is left to gain is in the causes below"
     else:
         why = "the array works nearly all the time: little is left to gain on this machine"
     return Bottleneck(id="array_bound", explanation=why, evidence=evidence)

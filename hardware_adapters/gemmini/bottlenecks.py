@@ -57,8 +57,8 @@ _STALLS = {
 
 
 _BLOCKED = (
-    "the array has nothing to do while the CPU stands before a full queue: a burst of loads or stores holds up the pairs "
-    "behind it (8 loads, 4 stores fit): spread them between the pairs"
+    "the array has nothing to do while the CPU stands before a full queue: a burst of loads or stores holds up "
+    "the pairs behind it (8 loads, 4 stores fit): spread them between the pairs"
 )
 
 

@@ -132,7 +132,10 @@ class Planner:
         if adaptive:
             drawn = {o.id: bandit.sample(o.id, bottleneck, o.addresses, rng, worn=worn.get(o.id, 0)) for o in offers}
             ordered = sorted(offers, key=lambda offer: -drawn[offer.id])
-            return tuple(ordered[: max(LEAST_OFFERS, round(len(offers) * (1 - drop)))])
+            count = max(LEAST_OFFERS, round(len(offers) * (1 - drop)))
+            # The cure for the costliest bottleneck is not left to chance: without it the diagnosis is of no use.
+            cures = [offer for offer in ordered[count:] if offer.addresses == 0 and not worn.get(offer.id)]
+            return (*ordered[:count], *cures)
         kept = [offer for offer in offers if rng.random() >= drop]
         return tuple(kept or rng.sample(offers, min(1, len(offers))))
 

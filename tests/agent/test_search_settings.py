@@ -151,7 +151,18 @@ async def test_without_dropout_the_menu_is_whole_and_with_it_never_empty(tmp_pat
         settings = {"menu_choice": choice, "dropout": drop, "plans": 8}
         await run(Landscape(), models, tmp_path / f"{choice}{drop}", settings)
         sizes = {len(request.menu) for request in models.plans}
-        assert sizes == {4} if drop == 0.0 else min(sizes) >= 1 and max(sizes) < 4
+        assert sizes == {4} if drop == 0.0 else min(sizes) >= 1 and min(sizes) < 4
+        assert choice == "adaptive" or drop == 0.0 or max(sizes) < 4
+
+
+async def test_the_cure_for_the_costliest_bottleneck_is_always_on_the_menu(tmp_path: Path) -> None:
+    """It goes once it was applied on the way to the kernel, or tried on it."""
+    models = ScriptedModels()
+    await run(Landscape(), models, tmp_path, {"dropout": 0.95, "plans": 8, "iterations": 4, "ancestors": 32})
+    assert models.plans
+    for request in models.plans:
+        known = {step.plan.option for step in request.ancestors} | {attempt.option for attempt in request.tried}
+        assert {"more-width", "more-lanes"} - known <= {offer.id for offer in request.menu}
 
 
 async def test_a_planner_that_is_not_to_see_the_diagnosis_is_not_told_it_by_the_menu(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from mcp.server import MCPServer
 
 from .. import __version__
-from ..tools import kernels, menu, problems, resources, search, targets
+from ..tools import completion, kernels, menu, problems, resources, search, targets
 from ..tools.bench import Bench
 from ..tools.search import Jobs
 
@@ -41,7 +41,8 @@ def build_server(bench: Bench | None = None) -> MCPServer[Jobs]:
     )
     for room in (targets, problems, menu, kernels, search):
         room.register(server, bench)
-    resources.register(server)
+    for room in (resources, completion):
+        room.register(server, bench)
     return server
 
 

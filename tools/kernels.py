@@ -13,6 +13,7 @@ from ..hardware_adapters.base import Compilation, Evaluation, Profile, UsageErro
 from ..menus.menu import load_menu
 from .bench import Bench, heartbeat, in_thread, reported
 from .problems import ProblemId
+from .records import keep_kernel
 from .results import MAX_OPTIONS_NAMED, ProfileResult, answer, short_compilation, short_evaluation, short_profile
 
 Source = Annotated[str, Field(description="The kernel's full text, at most 512 KiB")]
@@ -68,6 +69,7 @@ def register(server: MCPServer, bench: Bench) -> None:
                 allowed_s = timeout_s
             async with heartbeat(ctx, "compiling and simulating"):
                 evaluation = await bench.evaluate(problem, source, engine=engine, seed=seed, timeout_s=allowed_s)
+            await in_thread(keep_kernel, bench.home, evaluation.kernel, source)
         return answer(short_evaluation(evaluation))
 
     @server.tool(title="Profile a kernel", annotations=RUNS_HERE)

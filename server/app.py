@@ -9,16 +9,16 @@ from contextlib import asynccontextmanager
 from mcp.server import MCPServer
 
 from .. import __version__
-from ..tools import completion, kernels, menu, problems, resources, search, targets
+from ..tools import completion, kernels, menu, problems, prompts, resources, search, targets
 from ..tools.bench import Bench
 from ..tools.search import Jobs
 
 INSTRUCTIONS = """\
 Makes kernels for tensor accelerators fast. By hand: get_problem (baseline, rules, bound), simulate_kernel \
 (correct? how fast?), profile_kernel (the bottleneck), list_optimizations with that bottleneck, get_optimization, \
-change ONE thing, simulate_kernel again; keep what passes and is faster. Or let start_search do it and wait with \
-get_search. Latencies marked "estimated" come from a simulator with a stated error, never from hardware. \
-How to program a target: resource reference://{target}/guide, e.g. reference://gemmini/guide."""
+change ONE thing, simulate_kernel again (sources=[…] ranks several variants); keep what passes and is faster. Or let \
+start_search do it and wait with get_search. Latencies marked "estimated" come from a simulator with a stated error, \
+never from hardware. How to program a target: resource reference://{target}/guide, e.g. reference://gemmini/guide."""
 
 
 def build_server(bench: Bench | None = None) -> MCPServer[Jobs]:
@@ -41,7 +41,7 @@ def build_server(bench: Bench | None = None) -> MCPServer[Jobs]:
     )
     for room in (targets, problems, menu, kernels, search):
         room.register(server, bench)
-    for room in (resources, completion):
+    for room in (resources, prompts, completion):
         room.register(server, bench)
     return server
 

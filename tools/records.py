@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..agent.errors import AgentError
 from ..agent.history import history
 from ..agent.journal import Journal
 from ..agent.status import RunStatus
-from ..hardware_adapters.base import HardwareAdapter, Problem
+from ..hardware_adapters.base import HardwareAdapter, Problem, UsageError
 from ..menus.menu import UnknownNameError, load_menu
 from .results import clip
 
@@ -25,6 +24,9 @@ MARK_BYTES = 200  # what is said at the end of a part about the next one
 MAX_STEPS = 24
 KERNEL_SUFFIX = ".kernel"
 BEST = "best"
+_ADDRESS = re.compile(
+    r"(?:kernel://)?(?P<digest>[0-9a-f]{16,64})|kernel://(?P<run>[^/\s]{1,64})/(?P<candidate>[^/\s]{1,64})", re.ASCII
+)
 _DIGEST = re.compile(r"[0-9a-f]{16,64}", re.ASCII)
 
 
@@ -193,7 +195,17 @@ def kernel_source(home: Home, digest: str) -> str:
     raise UnknownKernelError(clip(digest, 60))
 
 
-class UnknownKernelError(AgentError):
+def kernel_text(home: Home, given: str) -> str:
+    """The text itself, or what a digest or a kernel:// address stands for. Raises UnknownNameError, UsageError."""
+    address = _ADDRESS.fullmatch(given.strip())
+    if address is None:
+        return given
+    if address["run"]:
+        return candidate_source(home, address["run"], address["candidate"])
+    return kernel_source(home, address["digest"])
+
+
+class UnknownKernelError(UsageError):
     def __init__(self, digest: str) -> None:
         super().__init__(
             f"unknown kernel {digest!r}: kernels simulated on this machine, and those of its runs, are known by the "

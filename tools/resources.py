@@ -134,7 +134,7 @@ def _found() -> Iterator[None]:
     """What does not exist is told as that, with what was probably meant."""
     try:
         yield
-    except (UnknownNameError, UnknownRunError, records.UnknownKernelError, records.OffsetError, UsageError) as error:
+    except (UnknownNameError, UnknownRunError, records.OffsetError, UsageError) as error:
         raise ResourceNotFoundError(clip(str(error), MAX_ERROR)) from error
     except (AdapterError, AgentError) as error:
         raise ResourceError(f"environment: {clip(str(error), MAX_ERROR)}") from error

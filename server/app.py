@@ -12,18 +12,14 @@ from .. import __version__
 from ..tools import completion, kernels, menu, problems, prompts, resources, search, targets
 from ..tools.bench import Bench
 from ..tools.search import Jobs
-
-INSTRUCTIONS = """\
-Makes kernels for tensor accelerators fast. By hand: get_problem (baseline, rules, bound), simulate_kernel \
-(correct? how fast?), profile_kernel (the bottleneck), list_optimizations with that bottleneck, get_optimization, \
-change ONE thing, simulate_kernel again (sources=[…] ranks several variants); keep what passes and is faster. Or let \
-start_search do it and wait with get_search. Latencies marked "estimated" come from a simulator with a stated error, \
-never from hardware. How to program a target: resource reference://{target}/guide, e.g. reference://gemmini/guide."""
+from .toolsets import TOOLS, Selection, instructions
 
 
-def build_server(bench: Bench | None = None) -> MCPServer[Jobs]:
-    """The server with all tools. State is in the bench's home, so any number of servers may share it."""
+def build_server(bench: Bench | None = None, selection: Selection | None = None) -> MCPServer[Jobs]:
+    """The server with the selected tools, by default all. State is in the bench's home, so any number of servers may
+    share it. Raises UnknownNameError, NoToolLeftError."""
     bench = bench or Bench()
+    tools = (selection or Selection()).tools()
     _log_to_stderr()
 
     @asynccontextmanager
@@ -34,15 +30,23 @@ def build_server(bench: Bench | None = None) -> MCPServer[Jobs]:
     server = MCPServer(
         name="autocomp-mcp",
         title="Autocomp: kernel optimisation for tensor accelerators",
-        instructions=INSTRUCTIONS,
+        instructions=instructions(tools),
         version=__version__,
         lifespan=lifespan,
         log_level="WARNING",
     )
-    for room in (targets, problems, menu, kernels, search):
+    for room in (targets, problems, menu, kernels):
         room.register(server, bench)
-    for room in (resources, prompts, completion):
-        room.register(server, bench)
+    # A search calls tools itself: those that callers are not offered too.
+    whole = len(tools) == len(TOOLS)
+    search.register(server, bench, controllers=server if whole else build_server(bench))
+    for tool in TOOLS:
+        if tool not in tools:
+            server.remove_tool(tool)
+    resources.register(server, bench)
+    if set(tools) >= prompts.NEEDS:
+        prompts.register(server, bench)
+    completion.register(server, bench)
     return server
 
 

@@ -171,7 +171,9 @@ class SearchStatus(RunStatus):
     )
 
 
-def register(server: MCPServer[Any], bench: Bench) -> None:
+def register(server: MCPServer[Any], bench: Bench, controllers: MCPServer[Any]) -> None:
+    """`controllers`: the server whose tools a search calls."""
+
     @server.tool(title="Start a search", annotations=ToolAnnotations(destructive_hint=False, open_world_hint=True))
     async def start_search(
         problem: ProblemId,
@@ -224,7 +226,7 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
                 await in_thread(adapter.search_engine, chosen.engine)
             if chosen.confirm is not None:
                 await in_thread(adapter.engine, chosen.confirm)
-        run_id = await jobs.start(server, problem, spec, chosen, source)
+        run_id = await jobs.start(controllers, problem, spec, chosen, source)
         return answer(await _status(jobs, run_id, 0))
 
     @server.tool(title="Look at a search", annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from mcp.server import MCPServer
 
@@ -13,6 +15,13 @@ from ..tools import completion, kernels, menu, problems, prompts, resources, sea
 from ..tools.bench import Bench
 from ..tools.search import Jobs
 from .toolsets import TOOLS, Selection, instructions
+
+
+class Server(MCPServer[Jobs]):
+    """With docstrings as descriptions, without the indentation that Python before 3.13 leaves in them."""
+
+    def add_tool(self, fn: Callable[..., Any], *args: Any, description: str | None = None, **kwargs: Any) -> None:
+        super().add_tool(fn, *args, description=description or inspect.getdoc(fn), **kwargs)
 
 
 def build_server(bench: Bench | None = None, selection: Selection | None = None) -> MCPServer[Jobs]:
@@ -27,7 +36,7 @@ def build_server(bench: Bench | None = None, selection: Selection | None = None)
         async with Jobs.running(bench) as jobs:
             yield jobs
 
-    server = MCPServer(
+    server = Server(
         name="autocomp-mcp",
         title="Autocomp: kernel optimisation for tensor accelerators",
         instructions=instructions(tools),

@@ -45,9 +45,9 @@ def register(server: MCPServer, bench: Bench) -> None:
     ) -> Annotated[CallToolResult, Compilation]:
         """Compile a kernel without running it: errors and warnings with line numbers, and static facts (code size).
 
-        For a quick look at compiler messages. Not needed before simulate_kernel, which compiles too and returns the
-        same diagnostics. A kernel that does not compile is a normal result with ok=false. About 0.1 to 0.5 s; the very
-        first call on a machine may take a few seconds.
+        For a quick look at compiler messages. Not needed before simulate_kernel, which compiles too and gives the same
+        diagnostics. Returns ok=false with diagnostics for a kernel that does not compile: that is a normal result.
+        Takes 0.1 to 0.5 s; the very first call on a machine a few seconds.
         """
         with reported():
             adapter = bench.adapter_for(problem)
@@ -75,14 +75,15 @@ def register(server: MCPServer, bench: Bench) -> None:
         ] = None,
     ) -> Annotated[CallToolResult, Simulation]:
         """Is this kernel correct, and how fast? Compiles it, runs it on several input sets in the simulator, compares
-        every output element, and estimates the latency. With `sources`, judges up to 8 variants side by side and
-        returns them ranked.
+        every output element, and estimates the latency. With `sources`, judges up to 8 variants side by side and ranks
+        them.
 
-        The main tool: call it after every change. `verdict` is passed, compile_error, wrong_result, crashed, timed_out
-        or rejected; anything but passed is a normal result whose `message`, `fault`, `mismatches` and diagnostics say
-        what to mend. Latency is an estimate with a stated error, and comes with utilisation against the roofline bound.
-        To learn *why* it is slow, use profile_kernel; why slower than another, compare_kernels. About 0.2 to 2 s a
-        kernel; large problems up to 45 s, RTL engines minutes to an hour. Same kernel again: answered from the cache.
+        The main tool: call it after every change. Not for learning *why* a kernel is slow (profile_kernel), or slower
+        than another (compare_kernels). Returns a `verdict`: passed, compile_error, wrong_result, crashed, timed_out or
+        rejected; anything but passed is a normal result whose `message`, `fault`, `mismatches` and diagnostics say what
+        to mend. Latency is an estimate with a stated error, beside utilisation against the roofline bound. Takes 0.2 to
+        2 s a kernel, large problems up to 45 s, RTL engines minutes to an hour; the same kernel again is answered from
+        the cache.
         """
         if (source is None) == (sources is None):
             raise ToolError("pass exactly one of `source` (one kernel's text) and `sources` (a list of up to 8)")
@@ -103,13 +104,14 @@ def register(server: MCPServer, bench: Bench) -> None:
     async def profile_kernel(
         problem: ProblemId, source: Source, ctx: Context, engine: Engine = None
     ) -> Annotated[CallToolResult, ProfileResult]:
-        """Why is this kernel as slow as it is? Busy time per unit, stall cycles by cause, traffic and reuse per tensor,
-        place on the roofline, occupancy of the local memories over time, the most costly source lines, and the
-        bottlenecks, computed by fixed rules, each with the options that address it.
+        """Why is this kernel as slow as it is? Use it on a kernel that passes, then give the bottleneck ids to
+        list_optimizations.
 
-        Use it on a kernel that passes, then give the bottleneck ids to list_optimizations. A kernel that does not pass
-        comes back as `evaluation` instead of `profile`. Counters that are not known are null, never 0. About 0.3 to
-        3 s.
+        Not for checking a kernel: simulate_kernel does that, for several at once. Returns busy time per unit, stall
+        cycles by cause, traffic and reuse per tensor, place on the roofline, occupancy of the local memories over time,
+        the most costly source lines, and the bottlenecks, computed by fixed rules, each with the options that address
+        it; of a kernel that does not pass its `evaluation` instead. Counters that are not known are null, never 0.
+        Takes 0.3 to 3 s, large problems up to 45 s.
         """
         with reported():
             adapter = bench.adapter_for(problem)
@@ -131,13 +133,13 @@ def register(server: MCPServer, bench: Bench) -> None:
         ctx: Context,
         engine: Engine = None,
     ) -> Annotated[CallToolResult, Comparison]:
-        """Why is one kernel slower than the other? Profiles both and accounts for the difference in latency by cause:
-        work of the main unit and stalls, which together fill every cycle, each with the counters that explain it
-        (traffic, commands, instructions); in words and in numbers.
+        """Why is one kernel slower than the other? Profiles both and accounts for the difference in latency by cause.
 
         Use it when a change did not bring what it should, or to learn what a better kernel does differently. Not for
-        finding the faster of several: simulate_kernel with `sources` ranks them. Both must pass; a failed one comes
-        back with its verdict. About 0.6 to 6 s.
+        finding the fastest of several: simulate_kernel with `sources` ranks them. Returns the causes (work of the main
+        unit and stalls, which together fill every cycle) with their cycles and the counters that explain them, the
+        changes in unit times, traffic and commands, and a summary in words; of a kernel that does not pass its verdict.
+        Takes 0.6 to 6 s, large problems up to 45 s.
         """
         with reported():
             adapter = bench.adapter_for(problem)

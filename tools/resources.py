@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -136,7 +137,7 @@ def _found() -> Iterator[None]:
         yield
     except (UnknownNameError, UnknownRunError, records.OffsetError, UsageError) as error:
         raise ResourceNotFoundError(clip(str(error), MAX_ERROR)) from error
-    except (AdapterError, AgentError) as error:
+    except (AdapterError, AgentError, sqlite3.Error) as error:
         raise ResourceError(f"environment: {clip(str(error), MAX_ERROR)}") from error
 
 

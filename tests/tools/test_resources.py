@@ -185,6 +185,16 @@ async def test_completion_of_ids(make_home: Callable[[Path], Path], tmp_path: Pa
         assert found.values == ["gemmini/gemm-512x512x512"] and found.total == 1
 
 
+@pytest.mark.anyio
+async def test_a_broken_database_is_the_machines_fault(tmp_path: Path) -> None:
+    (tmp_path / "autocomp.db").write_bytes(b"no database" * 1000)
+    async with connected(Home(tmp_path)) as client:
+        with pytest.raises(MCPError, match="environment") as caught:
+            await client.read_resource("run://any")
+        assert caught.value.error.code == -32603
+        assert await completed(client, "run://{id}", "id", "") == []
+
+
 def test_the_newest_of_equal_kernels_is_found(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "autocomp.db")
     for run, source in (("r1", "old"), ("r2", "new")):

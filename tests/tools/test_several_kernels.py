@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from autocomp_mcp.hardware_adapters.evaluator import evaluate
 from autocomp_mcp.hardware_adapters.registry import adapters
@@ -186,6 +187,24 @@ async def test_equal_and_failing_kernels_are_said_to_be(home: Home) -> None:
         assert "digest" in await refusal(client, "compare_kernels", problem=PROBLEM, a=slow, b="0123456789abcdef")
         assert "unknown run" in await refusal(client, "compare_kernels", problem=PROBLEM, a=slow, b="kernel://r/best")
         assert "gemsim" in await refusal(client, "compare_kernels", problem=PROBLEM, a=slow, b=slow, engine="fpga")
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_call_leaves_no_simulator(home: Home, simulating: Callable[[Path], bool]) -> None:
+    slow, _ = kernels_of(home)
+    endless = [EMPTY % f"for (volatile long i = {n}; i < 1L << 60; i++) ;" for n in range(4)]
+    async with connected(home) as client:
+        await call(client, "simulate_kernel", problem=PROBLEM, source=slow)  # the simulator is built now
+        arguments = {"problem": PROBLEM, "sources": endless, "timeout_s": 600}
+        with anyio.fail_after(120):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.call_tool, "simulate_kernel", arguments)
+                while not simulating(home.path):  # noqa: ASYNC110 - nothing tells when a process of another one starts
+                    await anyio.sleep(0.01)
+                tasks.cancel_scope.cancel()
+            while simulating(home.path):  # noqa: ASYNC110 - nothing tells when a process of another one ends
+                await anyio.sleep(0.05)
+        assert (await call(client, "simulate_kernel", problem=PROBLEM, source=slow))["cached"]
 
 
 @pytest.mark.anyio

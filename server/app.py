@@ -6,6 +6,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 from mcp.server import MCPServer
@@ -47,8 +48,8 @@ def build_server(bench: Bench | None = None, selection: Selection | None = None)
     for room in (targets, problems, menu, kernels):
         room.register(server, bench)
     # A search calls tools itself: those that callers are not offered too.
-    whole = len(tools) == len(TOOLS)
-    search.register(server, bench, controllers=server if whole else build_server(bench))
+    whole = cache(lambda: server if len(tools) == len(TOOLS) else build_server(bench))
+    search.register(server, bench, whole)
     for tool in TOOLS:
         if tool not in tools:
             server.remove_tool(tool)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -171,8 +171,8 @@ class SearchStatus(RunStatus):
     )
 
 
-def register(server: MCPServer[Any], bench: Bench, controllers: MCPServer[Any]) -> None:
-    """`controllers`: the server whose tools a search calls."""
+def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer[Any]]) -> None:
+    """`whole`: the server whose tools a search calls; asked for when a search starts."""
 
     @server.tool(title="Start a search", annotations=ToolAnnotations(destructive_hint=False, open_world_hint=True))
     async def start_search(
@@ -226,7 +226,7 @@ def register(server: MCPServer[Any], bench: Bench, controllers: MCPServer[Any]) 
                 await in_thread(adapter.search_engine, chosen.engine)
             if chosen.confirm is not None:
                 await in_thread(adapter.engine, chosen.confirm)
-        run_id = await jobs.start(controllers, problem, spec, chosen, source)
+        run_id = await jobs.start(await in_thread(whole), problem, spec, chosen, source)
         return answer(await _status(jobs, run_id, 0))
 
     @server.tool(title="Look at a search", annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True))

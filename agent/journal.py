@@ -177,9 +177,7 @@ class Journal:
 
     def runs(self) -> list[RunStatus]:
         """Every run, the newest first."""
-        with self._lock:
-            rows = self._db.execute("SELECT run_id FROM runs ORDER BY created DESC, run_id").fetchall()
-        return [self.status(row[0], with_source=False) for row in rows]
+        return [self.status(run_id, with_source=False) for run_id in self.run_ids()]
 
     def runs_of(self, target: str, family: str, count: int) -> list[str]:
         """Ids of the newest runs on problems of a family."""
@@ -190,6 +188,23 @@ class Journal:
         )
         with self._lock:
             return [row[0] for row in self._db.execute(query, (target, family, count)).fetchall()]
+
+    def run_ids(self) -> list[str]:
+        """Of all runs, the newest first."""
+        with self._lock:
+            rows = self._db.execute("SELECT run_id FROM runs ORDER BY created DESC, run_id").fetchall()
+        return [row[0] for row in rows]
+
+    def find_source(self, digest: str) -> str | None:
+        """The kernel of any run whose source, artefact or machine code has this digest; the newest of several."""
+        query = (
+            "SELECT source FROM events WHERE kind = 'candidate' AND source IS NOT NULL AND ?1 IN ("
+            "json_extract(data, '$.evaluation.kernel'), json_extract(data, '$.evaluation.compilation.artifact'),"
+            " json_extract(data, '$.evaluation.compilation.code')) ORDER BY id DESC LIMIT 1"
+        )
+        with self._lock:
+            row = self._db.execute(query, (digest,)).fetchone()
+        return row[0] if row else None
 
     def status(self, run_id: str, *, with_source: bool = True) -> RunStatus:
         """Raises UnknownRunError."""

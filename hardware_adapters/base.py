@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -79,6 +79,7 @@ __all__ = [
     "Rewrite",
     "Roofline",
     "Stall",
+    "StallCause",
     "TargetStatus",
     "Tensor",
     "Traffic",
@@ -123,6 +124,13 @@ class Rewrite(Record):
     summary: str
 
 
+class StallCause(NamedTuple):
+    """What a cause of a profile's stalls means, and the counters that explain its size."""
+
+    meaning: str
+    counters: tuple[str, ...]
+
+
 # What is known of a kernel that compiles to this machine code.
 Recall = Callable[[Compilation], Awaitable[Evaluation | None]]
 
@@ -152,6 +160,10 @@ class HardwareAdapter(ABC):
     def configuration(self, engine: str) -> str:
         """Digest of whatever else decides this engine's results (compiler, flags, settings): part of the cache key."""
         return ""
+
+    def causes(self) -> Mapping[str, StallCause]:
+        """What the causes of stalls in this target's profiles mean; UNIT_busy is the work of the main unit itself."""
+        return {}
 
     @abstractmethod
     def families(self) -> Mapping[str, str]:

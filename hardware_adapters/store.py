@@ -54,9 +54,10 @@ class Home:
         """What can be made again: simulator builds."""
         return self._folder(self.path / "cache")
 
-    def keep(self, content: bytes, suffix: str) -> str:
-        """Store an artefact under its digest, which is returned (SHA-256, 16 hex digits). Idempotent and atomic."""
-        digest = hashlib.sha256(content).hexdigest()[:16]
+    def keep(self, content: bytes, suffix: str, digest: str | None = None) -> str:
+        """Store an artefact under its digest, which is returned (SHA-256, 16 hex digits; or `digest`, where another one
+        is the content's name). Idempotent and atomic."""
+        digest = digest or hashlib.sha256(content).hexdigest()[:16]
         target = self.artifact(digest, suffix)
         if not target.exists():
             self._folder(target.parent)

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any
 
 from mcp.server import MCPServer
 
 from .. import __version__
-from ..tools import kernels, menu, problems, resources, search, targets
+from ..tools import completion, kernels, menu, problems, prompts, resources, search, targets
 from ..tools.bench import Bench
 from ..tools.search import Jobs
-
-INSTRUCTIONS = """\
-Makes kernels for tensor accelerators fast. By hand: get_problem (baseline, rules, bound), simulate_kernel \
-(correct? how fast?), profile_kernel (the bottleneck), list_optimizations with that bottleneck, get_optimization, \
-change ONE thing, simulate_kernel again; keep what passes and is faster. Or let start_search do it and wait with \
-get_search. Latencies marked "estimated" come from a simulator with a stated error, never from hardware. \
-How to program a target: resource reference://{target}/guide, e.g. reference://gemmini/guide."""
+from .toolsets import TOOLS, Selection, instructions
 
 
-def build_server(bench: Bench | None = None) -> MCPServer[Jobs]:
-    """The server with all tools. State is in the bench's home, so any number of servers may share it."""
+class Server(MCPServer[Jobs]):
+    """With docstrings as descriptions, without the indentation that Python before 3.13 leaves in them."""
+
+    def add_tool(self, fn: Callable[..., Any], *args: Any, description: str | None = None, **kwargs: Any) -> None:
+        super().add_tool(fn, *args, description=description or inspect.getdoc(fn), **kwargs)
+
+
+def build_server(bench: Bench | None = None, selection: Selection | None = None) -> MCPServer[Jobs]:
+    """The server with the selected tools, by default all. State is in the bench's home, so any number of servers may
+    share it. Raises UnknownNameError, NoToolLeftError."""
     bench = bench or Bench()
+    tools = (selection or Selection()).tools()
     _log_to_stderr()
 
     @asynccontextmanager
@@ -31,17 +37,26 @@ def build_server(bench: Bench | None = None) -> MCPServer[Jobs]:
         async with Jobs.running(bench) as jobs:
             yield jobs
 
-    server = MCPServer(
+    server = Server(
         name="autocomp-mcp",
         title="Autocomp: kernel optimisation for tensor accelerators",
-        instructions=INSTRUCTIONS,
+        instructions=instructions(tools),
         version=__version__,
         lifespan=lifespan,
         log_level="WARNING",
     )
-    for room in (targets, problems, menu, kernels, search):
+    for room in (targets, problems, menu, kernels):
         room.register(server, bench)
-    resources.register(server)
+    # A search calls tools itself: those that callers are not offered too.
+    whole = cache(lambda: server if len(tools) == len(TOOLS) else build_server(bench))
+    search.register(server, bench, whole)
+    for tool in TOOLS:
+        if tool not in tools:
+            server.remove_tool(tool)
+    resources.register(server, bench)
+    if set(tools) >= prompts.NEEDS:
+        prompts.register(server, bench)
+    completion.register(server, bench)
     return server
 
 

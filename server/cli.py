@@ -331,8 +331,18 @@ def serve(
     http: Annotated[
         str | None, typer.Option("--http", metavar="HOST:PORT", help="Streamable HTTP instead of stdio")
     ] = None,
+    toolsets: Annotated[
+        str | None,
+        typer.Option("--toolsets", metavar="A,B", help="only these: problems, menu, kernels, search; default: all"),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude-tools", metavar="NAME", help="without this tool; repeatable")
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="no tool that starts or stops a search, whatever else is asked for")
+    ] = False,
 ) -> None:
     """Offer the tools over MCP: on stdio, or over HTTP with --http."""
     from . import serving
 
-    sys.exit(serving.serve(http))
+    sys.exit(serving.serve(http, toolsets, exclude or [], read_only))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from ..menus.menu import UnknownNameError
 from .shell import DONE, ENVIRONMENT, SIGNALLED, USAGE, say
 
 if TYPE_CHECKING:
@@ -16,11 +18,17 @@ if TYPE_CHECKING:
 STOPPING_S = 1.0  # in which tools that are cancelled stop their compilers and simulators
 
 
-def serve(address: str | None) -> int:
+def serve(address: str | None, toolsets: str | None, exclude: Sequence[str], read_only: bool) -> int:
     from .app import build_server
+    from .toolsets import NoToolLeftError, Selection
 
+    try:
+        server = build_server(selection=Selection.of(toolsets, exclude, read_only))
+    except (UnknownNameError, NoToolLeftError) as error:
+        say(f"autocomp-mcp: {error}")
+        return USAGE
     if address is None:
-        anyio.run(_serve_stdio, build_server())
+        anyio.run(_serve_stdio, server)
         return DONE
     from . import http
 
@@ -37,7 +45,7 @@ def serve(address: str | None) -> int:
     bound = listener.getsockname()
     name = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
     say(f"autocomp-mcp: serving MCP at http://{name}:{bound[1]}{http.MCP_PATH} (Ctrl-C stops)")
-    anyio.run(http.serve, build_server(), listener)
+    anyio.run(http.serve, server, listener)
     return DONE
 
 

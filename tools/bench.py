@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -25,6 +25,8 @@ from .results import clip
 
 if TYPE_CHECKING:
     from ..hardware_adapters.store import Home
+
+T = TypeVar("T")
 
 HEARTBEAT_S = 4.0
 MAX_ERROR = 2000  # characters; refusals quote what was passed, however long it was
@@ -82,6 +84,26 @@ class Bench:
 async def in_thread(function: Any, *args: Any) -> Any:
     """For short synchronous work that may touch the disk or probe a tool: the event loop stays free."""
     return await anyio.to_thread.run_sync(function, *args)
+
+
+async def both(first: Callable[[], Awaitable[T]], second: Callable[[], Awaitable[T]]) -> tuple[T, T]:
+    """Both results, worked out side by side. Raises what the first that fails raises, and stops the other."""
+    results: dict[int, T] = {}
+    failures: list[Exception] = []
+
+    async def work(number: int, function: Callable[[], Awaitable[T]]) -> None:
+        try:
+            results[number] = await function()
+        except Exception as error:  # a task group would wrap it in an exception group
+            failures.append(error)
+            tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        for number, function in enumerate((first, second)):
+            tasks.start_soon(work, number, function)
+    if failures:
+        raise failures[0]
+    return results[0], results[1]
 
 
 @contextmanager

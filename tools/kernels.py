@@ -1,21 +1,36 @@
-"""compile_kernel, simulate_kernel and profile_kernel: what the machine says about a kernel."""
+"""compile_kernel, simulate_kernel, profile_kernel and compare_kernels: what the machine says about kernels."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
-from ..hardware_adapters.base import Compilation, Evaluation, Profile, UsageError
+from ..hardware_adapters.base import Compilation, Evaluation, HardwareAdapter, Problem, Profile, UsageError
 from ..menus.menu import load_menu
-from .bench import Bench, heartbeat, in_thread, reported
+from .bench import Bench, both, heartbeat, in_thread, reported
+from .comparison import Comparison, compare
 from .problems import ProblemId
-from .results import MAX_OPTIONS_NAMED, ProfileResult, answer, short_compilation, short_evaluation, short_profile
+from .ranking import MAX_SOURCES, rank
+from .records import keep_kernel, kernel_text
+from .results import (
+    MAX_OPTIONS_NAMED,
+    ProfileResult,
+    Simulation,
+    answer,
+    short_compilation,
+    short_evaluation,
+    short_profile,
+)
 
 Source = Annotated[str, Field(description="The kernel's full text, at most 512 KiB")]
+MaybeSource = Annotated[str | None, Field(description="The kernel's full text, at most 512 KiB")]
+_KERNEL = "Its full text, or the digest or kernel:// address of one that was simulated before"
 Engine = Annotated[str | None, Field(description="Engine name from list_targets; default: the target's simulator")]
 HOST_PATIENCE_S = 45.0  # hosts commonly give a call up after a minute
 MAX_TIMEOUT_S = 7200.0  # RTL simulation of a large kernel
@@ -30,9 +45,9 @@ def register(server: MCPServer, bench: Bench) -> None:
     ) -> Annotated[CallToolResult, Compilation]:
         """Compile a kernel without running it: errors and warnings with line numbers, and static facts (code size).
 
-        For a quick look at compiler messages. Not needed before simulate_kernel, which compiles too and returns the
-        same diagnostics. A kernel that does not compile is a normal result with ok=false. About 0.1 to 0.5 s; the very
-        first call on a machine may take a few seconds.
+        For a quick look at compiler messages. Not needed before simulate_kernel, which compiles too and gives the same
+        diagnostics. Returns ok=false with diagnostics for a kernel that does not compile: that is a normal result.
+        Takes 0.1 to 0.5 s; the very first call on a machine a few seconds.
         """
         with reported():
             adapter = bench.adapter_for(problem)
@@ -41,52 +56,68 @@ def register(server: MCPServer, bench: Bench) -> None:
                 compilation = await adapter.compile(found, source)
         return answer(short_compilation(compilation))
 
-    @server.tool(title="Simulate a kernel", annotations=RUNS_HERE)
+    @server.tool(title="Simulate kernels", annotations=RUNS_HERE)
     async def simulate_kernel(
         problem: ProblemId,
-        source: Source,
         ctx: Context,
+        source: MaybeSource = None,
+        sources: Annotated[
+            list[str] | None,
+            Field(
+                min_length=1, max_length=MAX_SOURCES, description="Instead of `source`: several kernels, to be ranked"
+            ),
+        ] = None,
         engine: Engine = None,
         seed: Annotated[int, Field(ge=0, description="Varies the input data")] = 0,
         timeout_s: Annotated[
             float | None,
-            Field(gt=0, le=MAX_TIMEOUT_S, description="Give up after so many seconds; default: what suits the engine"),
+            Field(gt=0, le=MAX_TIMEOUT_S, description="Per kernel, in seconds; default: what suits the engine"),
         ] = None,
-    ) -> Annotated[CallToolResult, Evaluation]:
+    ) -> Annotated[CallToolResult, Simulation]:
         """Is this kernel correct, and how fast? Compiles it, runs it on several input sets in the simulator, compares
-        every output element, and estimates the latency.
+        every output element, and estimates the latency. With `sources`, judges up to 8 variants side by side and ranks
+        them.
 
-        The main tool: call it after every change. `verdict` is passed, compile_error, wrong_result, crashed, timed_out
-        or rejected; anything but passed is a normal result whose `message`, `fault`, `mismatches` and diagnostics say
-        what to mend. Latency is an estimate with a stated error, and comes with utilisation against the roofline bound.
-        To learn *why* it is slow, use profile_kernel. About 0.2 to 2 s; large problems up to 45 s, RTL engines
-        minutes to an hour. Same kernel again: answered from the cache.
+        The main tool: call it after every change. Not for learning *why* a kernel is slow (profile_kernel), or slower
+        than another (compare_kernels). Returns a `verdict`: passed, compile_error, wrong_result, crashed, timed_out or
+        rejected; anything but passed is a normal result whose `message`, `fault`, `mismatches` and diagnostics say what
+        to mend. Latency is an estimate with a stated error, beside utilisation against the roofline bound. Takes 0.2 to
+        2 s a kernel, large problems up to 45 s, RTL engines minutes to an hour; the same kernel again is answered from
+        the cache.
         """
+        if (source is None) == (sources is None):
+            raise ToolError("pass exactly one of `source` (one kernel's text) and `sources` (a list of up to 8)")
         with reported():
-            allowed_s = await in_thread(_patience_s, bench, problem, engine)
+            allowed_s, hurried = await in_thread(_patience, bench, problem, engine)
             if timeout_s is not None:
-                allowed_s = timeout_s
+                allowed_s, hurried = timeout_s, False
+            settings = {"engine": engine, "seed": seed, "timeout_s": allowed_s}
+            if sources is not None:
+                within_s = allowed_s if hurried else None
+                return answer(await rank(bench, ctx, problem, sources, within_s=within_s, **settings))
             async with heartbeat(ctx, "compiling and simulating"):
-                evaluation = await bench.evaluate(problem, source, engine=engine, seed=seed, timeout_s=allowed_s)
+                evaluation = await bench.evaluate(problem, source or "", **settings)
+            await in_thread(keep_kernel, bench.home, evaluation.kernel, source)
         return answer(short_evaluation(evaluation))
 
     @server.tool(title="Profile a kernel", annotations=RUNS_HERE)
     async def profile_kernel(
         problem: ProblemId, source: Source, ctx: Context, engine: Engine = None
     ) -> Annotated[CallToolResult, ProfileResult]:
-        """Why is this kernel as slow as it is? Busy time per unit, stall cycles by cause, traffic and reuse per tensor,
-        place on the roofline, occupancy of the local memories over time, the most costly source lines, and the
-        bottlenecks, computed by fixed rules, each with the options that address it.
+        """Why is this kernel as slow as it is? Use it on a kernel that passes, then give the bottleneck ids to
+        list_optimizations.
 
-        Use it on a kernel that passes, then give the bottleneck ids to list_optimizations. A kernel that does not pass
-        comes back as `evaluation` instead of `profile`. Counters that are not known are null, never 0. About 0.3 to
-        3 s.
+        Not for checking a kernel: simulate_kernel does that, for several at once. Returns busy time per unit, stall
+        cycles by cause, traffic and reuse per tensor, place on the roofline, occupancy of the local memories over time,
+        the most costly source lines, and the bottlenecks, computed by fixed rules, each with the options that address
+        it; of a kernel that does not pass its `evaluation` instead. Counters that are not known are null, never 0.
+        Takes 0.3 to 3 s, large problems up to 45 s.
         """
         with reported():
             adapter = bench.adapter_for(problem)
             found = adapter.problem(problem)
-            async with heartbeat(ctx, "profiling"), bench.slots:
-                result = await adapter.profile(found, source, engine=engine, timeout_s=45.0)
+            async with heartbeat(ctx, "profiling"):
+                result = await _profile(bench, adapter, found, source, engine)
         if isinstance(result, Profile):
             menu = load_menu(adapter.target)
             options = menu.addressing([found.id for found in result.bottlenecks], found.family)
@@ -94,13 +125,45 @@ def register(server: MCPServer, bench: Bench) -> None:
             return answer(ProfileResult(profile=short_profile(result), options=named))
         return answer(ProfileResult(evaluation=short_evaluation(result)))
 
+    @server.tool(title="Compare two kernels", annotations=RUNS_HERE)
+    async def compare_kernels(
+        problem: ProblemId,
+        a: Annotated[str, Field(description=f"The one to compare with. {_KERNEL}")],
+        b: Annotated[str, Field(description=f"The other, e.g. the changed one. {_KERNEL}")],
+        ctx: Context,
+        engine: Engine = None,
+    ) -> Annotated[CallToolResult, Comparison]:
+        """Why is one kernel slower than the other? Profiles both and accounts for the difference in latency by cause.
 
-def _patience_s(bench: Bench, problem: str, engine: str | None) -> float:
-    """How long an evaluation may take where the caller does not say. simulate_kernel runs simulators only: a host may
-    allow it freely, unlike time on a device. Raises UnknownEngineError, UsageError."""
+        Use it when a change did not bring what it should, or to learn what a better kernel does differently. Not for
+        finding the fastest of several: simulate_kernel with `sources` ranks them. Returns the causes (work of the main
+        unit and stalls, which together fill every cycle) with their cycles and the counters that explain them, the
+        changes in unit times, traffic and commands, and a summary in words; of a kernel that does not pass its verdict.
+        Takes 0.6 to 6 s, large problems up to 45 s.
+        """
+        with reported():
+            adapter = bench.adapter_for(problem)
+            found = adapter.problem(problem)
+            texts = [await in_thread(kernel_text, bench.home, given) for given in (a, b)]
+            async with heartbeat(ctx, "profiling both"):
+                first, second = await both(*(partial(_profile, bench, adapter, found, text, engine) for text in texts))
+        return answer(compare(first, second, adapter.causes()))
+
+
+async def _profile(
+    bench: Bench, adapter: HardwareAdapter, problem: Problem, source: str, engine: str | None
+) -> Profile | Evaluation:
+    async with bench.slots:
+        return await adapter.profile(problem, source, engine=engine, timeout_s=HOST_PATIENCE_S)
+
+
+def _patience(bench: Bench, problem: str, engine: str | None) -> tuple[float, bool]:
+    """How long an evaluation may take where the caller does not say, and whether a host would not wait any longer.
+    simulate_kernel runs simulators only: a host may allow it freely, unlike time on a device.
+    Raises UnknownEngineError, UsageError."""
     adapter = bench.adapter_for(problem)
     chosen = adapter.engine(engine)
     if chosen.kind != "simulator":
         simulators = ", ".join(status.name for status in adapter.engines() if status.kind == "simulator")
         raise UsageError(f"engine {engine!r} is hardware, not a simulator; simulators here: {simulators}")
-    return HOST_PATIENCE_S if chosen.default else chosen.patience_s
+    return (HOST_PATIENCE_S, True) if chosen.default else (chosen.patience_s, False)

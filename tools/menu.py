@@ -38,12 +38,12 @@ def register(server: MCPServer, bench: Bench) -> None:
         limit: Annotated[int, Field(ge=1, le=100, description="So many options at once")] = DEFAULT_LIMIT,
         offset: Annotated[int, Field(ge=0, description="Leave out so many: the next_offset of the last call")] = 0,
     ) -> Annotated[CallToolResult, OptionList]:
-        """The menu of optimisations known to pay on a target: one line each, those that address the given
-        bottlenecks first, the rest by id only; a larger limit, or offset=next_offset, shows more.
+        """The menu of optimisations known to pay on a target, those that address the given bottlenecks first.
 
-        Use it to choose the next thing to try, after profile_kernel has named the bottleneck; apply one option at a
-        time. Not for details: get_optimization has the how, preconditions and an example. Give `problem`, or at least
-        `target`. With `problem` and `source`, `rewrites` says how many ready-made rewrites exist. Immediate.
+        Use it to choose the next thing to try, after profile_kernel has named the bottlenecks; apply one option at a
+        time. Give `problem`, or at least `target`. Not for details: get_optimization has the how, preconditions and an
+        example. Returns one entry per option, the rest by id only (a larger limit, or offset=next_offset, shows more);
+        with `problem` and `source` also how many ready-made rewrites exist. Takes under 1 s.
         """
         with reported():
             adapter, found = _place(bench, target, problem)
@@ -82,12 +82,12 @@ def register(server: MCPServer, bench: Bench) -> None:
         ] = None,
         offset: Offset = 0,
     ) -> Annotated[CallToolResult, OptionDetail]:
-        """One optimisation in full: how to do it, what must hold, an example, the expected effect; and for a kernel
-        that was made from a schedule, ready-made rewrites.
+        """One optimisation in full: how to do it, what must hold, an example, the expected effect.
 
-        Call it before applying an option. With `problem` and `source` it lists the rewrites that fit this source;
-        with `variant` as well it returns the rewritten kernel, correct by construction but not yet evaluated.
-        Immediate.
+        Call it before applying an option. Not for choosing one: list_optimizations orders them. Returns the option;
+        with `problem` and `source` also the ready-made rewrites that fit a kernel made from a schedule; with `variant`
+        as well the rewritten kernel, correct by construction but not yet evaluated, in pages when it is long. Takes
+        under 1 s.
         """
         with reported():
             adapter, found = _place(bench, target, problem)

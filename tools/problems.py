@@ -27,8 +27,9 @@ def register(server: MCPServer, bench: Bench) -> None:
     ) -> Annotated[CallToolResult, ProblemList]:
         """Problems that kernels can be written for, suites of them, and the patterns of their ids.
 
-        Use it to find a problem id. The problems listed are examples, or those of one suite: a family takes any
-        dimensions in the id, so for sizes of your own fill in the pattern instead of searching this list. Immediate.
+        Use it to find a problem id. Not for sizes of your own: a family takes any dimensions, so fill in its pattern
+        instead of searching the list. Returns examples, or the problems of one suite; names of suites; the pattern of
+        every family. Takes under 0.1 s.
         """
         with reported():
             chosen = [bench.adapter(target)] if target else list(bench.adapters().values())
@@ -53,8 +54,8 @@ def register(server: MCPServer, bench: Bench) -> None:
         """Everything needed to write a kernel for one problem: signature, exact semantics, tensors, rules, roofline
         bound, and a correct baseline kernel to start from.
 
-        Read it once before writing or changing a kernel. For the instructions of the target read the resource
-        reference://{target}/guide. Immediate.
+        Read it once before writing or changing a kernel. Not for the target's instructions: those are the resource
+        reference://{target}/guide. Returns the problem and the baseline, in pages when that is long. Takes under 0.1 s.
         """
         with reported():
             adapter = bench.adapter_for(problem)

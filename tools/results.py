@@ -22,6 +22,7 @@ from ..hardware_adapters.base import (
     Record,
     Rewrite,
     TargetStatus,
+    Verdict,
 )
 from ..menus.option import Option
 
@@ -82,6 +83,29 @@ class OptionDetail(Record):
     source: str | None = Field(default=None, description="The rewritten kernel, when a variant was asked for")
     next_offset: int | None = Field(
         default=None, description="Set when the source goes on: call again with offset=next_offset"
+    )
+
+
+class RankedKernel(Record):
+    """One of several kernels that were simulated together."""
+
+    sources: tuple[int, ...] = Field(description="Its positions in the list, from 0; several: the same text")
+    kernel: str | None = Field(default=None, description="Digest; the text is the resource kernel://DIGEST")
+    verdict: Verdict | None = Field(default=None, description="null: not judged in the time that one call has")
+    message: str = ""
+    latency: float | None = None
+    unit: str | None = None
+    utilisation: float | None = None
+    line: int | None = Field(default=None, description="Of the fault, or of the compiler's first error")
+
+
+class Simulation(Evaluation):
+    """The verdict on one kernel; with `sources`, on the best of them, and the ranking of all."""
+
+    ranking: tuple[RankedKernel, ...] | None = Field(
+        default=None,
+        description="Only with `sources`: all of them, fastest first, then those that failed; the fields beside it are "
+        "those of the first. For the details of another one simulate it alone: the answer is in the cache",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -171,7 +171,9 @@ class SearchStatus(RunStatus):
     )
 
 
-def register(server: MCPServer[Any], bench: Bench) -> None:
+def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer[Any]]) -> None:
+    """`whole`: the server whose tools a search calls; asked for when a search starts."""
+
     @server.tool(title="Start a search", annotations=ToolAnnotations(destructive_hint=False, open_world_hint=True))
     async def start_search(
         problem: ProblemId,
@@ -195,9 +197,9 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
     ) -> Annotated[CallToolResult, SearchStatus]:
         """Search for a faster kernel in the background: plan, generate, simulate, select, again.
 
-        Returns at once with a run id; follow it with get_search(run, wait_s=45). Takes about two minutes with the
-        offline model, longer and for money with a language model (set max_cost_usd). To improve a kernel by hand, use
-        simulate_kernel and the menu instead.
+        Use it to leave the work to the controller. Not for improving a kernel by hand: simulate_kernel and the menu do
+        that. Returns a run id; follow it with get_search(run, wait_s=45). Takes 1 s to begin; the search itself about
+        120 s with the offline model, longer and for money with a language model (set max_cost_usd).
         """
         jobs = _jobs(ctx)
         try:
@@ -224,7 +226,7 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
                 await in_thread(adapter.search_engine, chosen.engine)
             if chosen.confirm is not None:
                 await in_thread(adapter.engine, chosen.confirm)
-        run_id = await jobs.start(server, problem, spec, chosen, source)
+        run_id = await jobs.start(await in_thread(whole), problem, spec, chosen, source)
         return answer(await _status(jobs, run_id, 0))
 
     @server.tool(title="Look at a search", annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True))
@@ -234,10 +236,12 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
         wait_s: Annotated[float, Field(ge=0, le=MAX_WAIT_S, description="Wait so long for news")] = 0.0,
         offset: Annotated[int, Field(ge=0, description="Of best_source, when it is paged")] = 0,
     ) -> Annotated[CallToolResult, SearchStatus]:
-        """How a search is doing: state, best latency and speed-up, the steps that led there, the best kernel's source.
+        """How a search is doing, or what a finished one found. Works for runs of any process on this machine.
 
         With wait_s it answers as soon as the best kernel or the state changes, or when the time is over: prefer one
-        long wait to many short ones. Works for runs of any process on this machine, finished ones too.
+        long wait to many short ones. Not for starting or resuming a search. Returns state, best latency and speed-up,
+        cost, the steps that led there, and the best kernel's source, in pages when it is long. Takes under 1 s, with
+        wait_s up to that.
         """
         jobs = _jobs(ctx)
         first = await _status(jobs, run, offset)
@@ -252,7 +256,12 @@ def register(server: MCPServer[Any], bench: Bench) -> None:
 
     @server.tool(title="Stop a search", annotations=ToolAnnotations(destructive_hint=False, idempotent_hint=True))
     async def cancel_search(run: RunId, ctx: Context) -> Annotated[CallToolResult, SearchStatus]:
-        """Stop a search now. What it found stays, and it can be resumed (`autocomp-mcp resume RUN`)."""
+        """Stop a search that this server runs.
+
+        Use it when what was found suffices. Not needed for finished runs, and not able to stop those of another
+        process. Returns the run's status: what it found stays, and it can be resumed (`autocomp-mcp resume RUN`). Takes
+        up to 10 s.
+        """
         jobs = _jobs(ctx)
         status = await _status(jobs, run, 0)
         if status.state == "running":

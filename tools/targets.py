@@ -19,9 +19,9 @@ def register(server: MCPServer, bench: Bench) -> None:
     async def list_targets() -> Annotated[CallToolResult, TargetList]:
         """Which accelerators and engines work on this machine, and what would make the others work.
 
-        Start here when you do not know what is available, or after an error that begins with "environment:".
-        Returns for every target its operator families and its engines: simulator or hardware, available or why not,
-        whether its latencies are estimated or measured, and how far they were verified. Takes under 1 s.
+        Start here when you do not know what is available, or after an error that begins with "environment:". Not for
+        the problems of a target: list_problems. Returns for every target its operator families and its engines:
+        simulator or hardware, available or why not, latencies estimated or measured, how far verified. Takes under 1 s.
         """
         with reported():
             targets = await in_thread(lambda: [target_status(adapter) for adapter in bench.adapters().values()])

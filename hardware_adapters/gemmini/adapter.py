@@ -21,6 +21,7 @@ from ..base import (
     Profile,
     Recall,
     Rewrite,
+    StallCause,
     UnknownEngineError,
     UsageError,
     check_source,
@@ -31,6 +32,7 @@ from ..toolchain import host_compiler
 from . import gemsim
 from .calibration import FILE as CALIBRATION_FILE
 from .calibration import calibration
+from .causes import CAUSES
 from .embedded import ENGINE, Run, evaluate_on_gemsim
 from .engines import Spike, Verilator, WholeMachine
 from .families import FAMILIES, nearest, operator_of
@@ -102,6 +104,9 @@ class GemminiAdapter(HardwareAdapter):
             machine = self._machines[engine]
             return f"{compiler} {identity()} {RULES_VERSION} {machine.configuration} {machine.unisolated_is_fine}"
         return f"{compiler} {gemsim.source_digest([CALIBRATION_FILE])} {RULES_VERSION}"
+
+    def causes(self) -> Mapping[str, StallCause]:
+        return CAUSES
 
     def families(self) -> Mapping[str, str]:
         return {name: family.text for name, family in FAMILIES.items()}

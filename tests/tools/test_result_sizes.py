@@ -62,6 +62,8 @@ async def test_default_answers_are_short(make_home: Callable[[Path], Path], tmp_
             await ask(tool, problem=PROBLEM, source=source)
             await ask(tool, problem=PROBLEM, source=source.replace("mvin(", "mvin_(", 1))
             await ask(tool, problem=PROBLEM, source=source.replace("mvout(", "if (0) mvout(", 1))
+        await ask("simulate_kernel", problem=PROBLEM, sources=[source, source.replace("mvout(", "if (0) mvout(", 1)])
+        await ask("compare_kernels", problem=PROBLEM, a=source, b=f"{source}// again")
         run = (await ask("start_search", problem=SMALL, model="offline", settings={"iterations": 2}))["run_id"]
         while (await ask("get_search", run=run, wait_s=20))["state"] == "running":
             pass
@@ -87,6 +89,10 @@ async def test_no_answer_is_ever_long(make_home: Callable[[Path], Path], tmp_pat
         for tool in ("compile_kernel", "simulate_kernel", "profile_kernel"):
             await ask(tool, problem=SMALL, source=wordy)
             await ask(tool, problem=SMALL, source=source + "\nnonsense;" * 2000)
+        await ask(
+            "simulate_kernel", problem=SMALL, sources=[wordy, *(f"{source}\nnonsense{n};" * 20 for n in range(7))]
+        )
+        await ask("compare_kernels", problem=SMALL, a=wordy, b=source + "\nnonsense;" * 2000)
         much = "é" * 100_000
         await ask("get_problem", problem="gemmini/" + much)
         await ask("list_problems", target=much)

@@ -16,7 +16,7 @@ from mcp import Client, StdioServerParameters
 PROBLEM = "gemmini/gemm-32x32x32"
 TOOLS = {
     "list_targets", "list_problems", "get_problem", "list_optimizations", "get_optimization", "compile_kernel",
-    "simulate_kernel", "profile_kernel", "start_search", "get_search", "cancel_search",
+    "simulate_kernel", "profile_kernel", "compare_kernels", "start_search", "get_search", "cancel_search",
 }  # fmt: skip
 EMPTY = '#include "gemmini_api.h"\nvoid solution(const int8_t *A, const int8_t *B, int8_t *C) { %s }\n'
 SERVE = [sys.executable, "-m", "autocomp_mcp", "serve"]
@@ -112,6 +112,8 @@ async def test_every_tool_works(
         )
         changed = await call(client, "simulate_kernel", problem=PROBLEM, source=applied["source"])
         assert changed["verdict"] == "passed" and changed["kernel"] != evaluation["kernel"]
+        compared = await call(client, "compare_kernels", problem=PROBLEM, a=baseline, b=applied["source"])
+        assert compared["b"]["kernel"] == changed["kernel"]
         guide = await client.read_resource("reference://gemmini/guide")
         assert "mvin" in guide.contents[0].text
         started = await call(

@@ -1,0 +1,213 @@
+"""What the resources say: problems, menus, runs and kernels as texts of at most 8 KB, the rest by offset."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..agent.history import history
+from ..agent.journal import Journal
+from ..agent.status import RunStatus
+from ..hardware_adapters.base import HardwareAdapter, Problem, UsageError
+from ..menus.menu import UnknownNameError, load_menu
+from .results import clip
+
+if TYPE_CHECKING:
+    from ..hardware_adapters.store import Home
+
+MAX_RECORD_BYTES = 8 * 1024
+MARK_BYTES = 200  # what is said at the end of a part about the next one
+MAX_STEPS = 24
+KERNEL_SUFFIX = ".kernel"
+BEST = "best"
+_ADDRESS = re.compile(
+    r"(?:kernel://)?(?P<digest>[0-9a-f]{16,64})|kernel://(?P<run>[^/\s]{1,64})/(?P<candidate>[^/\s]{1,64})", re.ASCII
+)
+_DIGEST = re.compile(r"[0-9a-f]{16,64}", re.ASCII)
+
+
+class OffsetError(ValueError):
+    """An offset that is no number, or past the end."""
+
+
+class Part(NamedTuple):
+    text: str
+    start: int
+    end: int
+    total: int
+
+    @property
+    def whole(self) -> bool:
+        return self.start == 0 and self.end == self.total
+
+
+def part(text: str, offset: str | int) -> Part:
+    """What fits a resource, from `offset` (characters) on; ends with a line where there is one. Raises OffsetError."""
+    start = offset if isinstance(offset, int) else int(offset) if re.fullmatch(r"[0-9]{1,9}", offset, re.ASCII) else -1
+    if start < 0 or (start and start >= len(text)):
+        raise OffsetError(f"offset {clip(str(offset), 40)!r} is no place in this text of {len(text)} characters")
+    fitting = text[start : start + MAX_RECORD_BYTES].encode()
+    if len(fitting) > MAX_RECORD_BYTES - MARK_BYTES:
+        fitting = fitting[: MAX_RECORD_BYTES - MARK_BYTES]
+    shown = fitting.decode(errors="ignore")
+    if start + len(shown) < len(text) and (line := shown.rfind("\n")) > 0:
+        shown = shown[: line + 1]
+    return Part(shown, start, start + len(shown), len(text))
+
+
+def problem_text(adapter: HardwareAdapter, problem: Problem) -> str:
+    """Markdown: all that is needed to write a kernel; the baseline in full, however long."""
+    work, bound = problem.work, problem.bound
+    tensors = [f"- {t.role} `{t.name}`: {t.dtype} {list(t.shape)}" for t in problem.tensors]
+    return "\n".join(
+        [
+            f"# {problem.id}",
+            "",
+            problem.title,
+            "",
+            f"    {problem.signature}",
+            "",
+            problem.semantics,
+            "",
+            *tensors,
+            "",
+            f"Inputs: {problem.inputs}",
+            f"Tolerance: {problem.tolerance}",
+            f"Work: {work.macs:,} MACs, {work.bytes_in:,} bytes in, {work.bytes_out:,} bytes out.",
+            f"Bound: {bound.value:,.0f} {bound.unit} ({bound.reason}).",
+            "",
+            "## Rules",
+            "",
+            *(f"- {rule}" for rule in problem.rules),
+            "",
+            "## A correct, slow kernel to start from",
+            "",
+            "```c",
+            adapter.baseline(problem).rstrip("\n"),
+            "```",
+            "",
+        ]
+    )
+
+
+def menu_text(target: str) -> str:
+    """Markdown: bottlenecks, then every option with its triggers. Raises UnknownNameError."""
+    menu = load_menu(target)
+    lines = [
+        f"# Optimisations for {target}",
+        "",
+        "get_optimization(option=ID) tells how one is done; list_optimizations(bottlenecks=[…]) puts first what fits a "
+        "profile.",
+        "",
+        "## Bottlenecks",
+        "",
+        *(f"- `{name}`: {what}" for name, what in menu.bottlenecks.items()),
+        "",
+        "## Options",
+    ]
+    for option in menu.options:
+        against = f" (against {', '.join(option.triggers)})" if option.triggers else ""
+        lines += ["", f"`{option.id}`: {option.title}{against}. When: {option.when} Effect: {option.effect}"]
+    return "\n".join(lines) + "\n"
+
+
+def run_record(status: RunStatus) -> str:
+    """JSON of a run's status, with addresses of its kernels instead of their texts."""
+    plans = 160
+    steps = status.lineage[-MAX_STEPS:]
+    while True:
+        data = status.model_dump(mode="json", exclude={"best_source", "lineage", "confirmations"})
+        data["lineage"] = [
+            {
+                **step.model_dump(mode="json"),
+                "plan": step.plan and clip(step.plan, plans),
+                "kernel": f"kernel://{status.run_id}/{step.candidate}",
+            }
+            for step in steps
+        ]
+        data["steps_left_out"] = len(status.lineage) - len(steps)
+        data["confirmations"] = [
+            {**found.model_dump(mode="json"), "message": clip(found.message, plans)}
+            for found in status.confirmations[:4]
+        ]
+        data["best_kernel"] = f"kernel://{status.run_id}/{BEST}" if status.best else None
+        text = json.dumps(data, ensure_ascii=False, indent=1)
+        if len(text.encode()) <= MAX_RECORD_BYTES or not steps:
+            return text
+        steps = steps[1:]
+
+
+@contextmanager
+def journal(home: Home) -> Iterator[Journal]:
+    """A connection of its own: resources and completions are asked for outside any search."""
+    with closing(Journal(home.database)) as opened:
+        yield opened
+
+
+def find_run(opened: Journal, run_id: str) -> str:
+    """The id itself. Raises UnknownNameError, with ids near to it or the newest ones."""
+    known = opened.run_ids()
+    if run_id in known:
+        return run_id
+    near = difflib.get_close_matches(run_id[:100], known, 3, 0.5) or known[:3]
+    raise UnknownNameError("run", clip(run_id, 60), near)
+
+
+def candidate_source(home: Home, run_id: str, candidate: str) -> str:
+    """A kernel of a run; `best` is the fastest so far. Raises UnknownNameError."""
+    with journal(home) as opened:
+        find_run(opened, run_id)
+        if candidate == BEST:
+            best = opened.status(run_id).best_source
+            if best is None:
+                raise UnknownNameError(f"kernel of run {run_id}", BEST, candidates(opened, run_id))
+            return best
+        source = opened.source(run_id, candidate)
+        if source is None:
+            raise UnknownNameError("candidate", clip(candidate, 60), [BEST, *candidates(opened, run_id)])
+        return source
+
+
+def candidates(opened: Journal, run_id: str) -> list[str]:
+    return [entry.candidate for entry in history(opened.events(run_id))]
+
+
+def keep_kernel(home: Home, digest: str, source: str) -> None:
+    """So that kernel://{digest} finds what was simulated by hand. A full disk costs that, never the result."""
+    with suppress(OSError):
+        home.keep(source.encode(), KERNEL_SUFFIX, digest)
+
+
+def kernel_source(home: Home, digest: str) -> str:
+    """A kernel that was simulated here, or is in a run. Raises UnknownNameError."""
+    if _DIGEST.fullmatch(digest):
+        kept = home.artifact(digest, KERNEL_SUFFIX)
+        if kept.is_file():
+            return kept.read_text(encoding="utf-8")
+        with journal(home) as opened:
+            found = opened.find_source(digest)
+        if found is not None:
+            return found
+    raise UnknownKernelError(clip(digest, 60))
+
+
+def kernel_text(home: Home, given: str) -> str:
+    """The text itself, or what a digest or a kernel:// address stands for. Raises UnknownNameError, UsageError."""
+    address = _ADDRESS.fullmatch(given.strip())
+    if address is None:
+        return given
+    if address["run"]:
+        return candidate_source(home, address["run"], address["candidate"])
+    return kernel_source(home, address["digest"])
+
+
+class UnknownKernelError(UsageError):
+    def __init__(self, digest: str) -> None:
+        super().__init__(
+            f"unknown kernel {digest!r}: kernels simulated on this machine, and those of its runs, are known by the "
+            "digest that simulate_kernel returns as `kernel`; one of a run also as kernel://RUN/CANDIDATE"
+        )

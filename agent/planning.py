@@ -77,7 +77,8 @@ class Planner:
                     follow=follow,
                 )
                 # Rewrites are drawn without repetition over a parent's slots, from one menu.
-                rng = request.rng("menu") if not self._models.mechanical else Random(f"{request.seed}/{index}")
+                shared = f"{request.seed}/{iteration}.{index}/menu"
+                rng = Random(shared) if self._models.mechanical else request.rng("menu")
                 worn = Counter(entry.option for entry in request.tried) + self._applied(parent)
                 menu = self._menu(options[index], bandit, costliest, worn, follow, rng)
                 planner = self._chosen(self._models.planners, request.rng("model"))

@@ -39,11 +39,16 @@ class Judge:
         ended = self._in_flight[candidate.digest] = anyio.Event()
         try:
             await permits.take(unit)
-            async with self.slots:
-                evaluation = await self._toolbox.simulate(
-                    self._problem.id, candidate.source, engine=self._settings.engine, seed=self._settings.seed
-                )
-            return self._record.finished(self._known_code(candidate.model_copy(update={"evaluation": evaluation})))
+            judged = None
+            try:
+                async with self.slots:
+                    evaluation = await self._toolbox.simulate(
+                        self._problem.id, candidate.source, engine=self._settings.engine, seed=self._settings.seed
+                    )
+                judged = self._known_code(candidate.model_copy(update={"evaluation": evaluation}))
+                return self._record.finished(judged)
+            finally:
+                permits.end(counts=judged is not None and judged.duplicate_of is None)
         finally:
             self._in_flight.pop(candidate.digest, None)
             ended.set()

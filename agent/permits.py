@@ -20,20 +20,28 @@ class Permits:
         """`done`: evaluations of the run before these; `needs`: the most that each unit may use."""
         self._limit = limit
         self._used = done
+        self._in_flight = 0
         self._needs = list(needs)
         self._changed = anyio.Event()
 
     async def take(self, unit: int) -> None:
-        """Wait for a permit. Raises LimitExceeded when none is left for this unit."""
+        """Wait for a permit; `end` follows. Raises LimitExceeded when none is left, and none can come back."""
         while self._limit is not None:
             left = self._limit - self._used
-            if left <= 0:
+            if left <= 0 and not self._in_flight:
                 raise LimitExceeded("evaluations", self._used, self._limit)
             if left > sum(self._needs[:unit]):
                 break
             await self._changed.wait()
         self._used += 1
+        self._in_flight += 1
         self._needs[unit] = max(0, self._needs[unit] - 1)
+        self._wake()
+
+    def end(self, *, counts: bool) -> None:
+        """An evaluation ended. It does not count when the kernel turned out to be known: the permit comes back."""
+        self._in_flight -= 1
+        self._used -= not counts
         self._wake()
 
     def settle(self, unit: int) -> None:

@@ -31,7 +31,7 @@ SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "option": {"type": "string", "description": "One id of the menu"},
-        "plan": {"type": "string", "description": "What to change and why, at most 250 words"},
+        "plan": {"type": "string", "description": "What to change and why, at most 350 words"},
     },
     "required": ["option", "plan"],
     "additionalProperties": False,

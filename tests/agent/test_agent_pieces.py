@@ -134,7 +134,17 @@ async def test_permits_go_to_the_lowest_places_whoever_asks_first() -> None:
         await anyio.wait_all_tasks_blocked()
         assert granted == [1, 0], "three are left, of which the first unit may want two"
         permits.settle(0)  # it needs no second one
-    assert (sorted(granted), refused) == ([0, 1, 2], [3])
+        await anyio.wait_all_tasks_blocked()
+        assert (sorted(granted), refused) == ([0, 1, 2], []), "three are in flight, and one may not count"
+        permits.end(counts=True)
+        permits.end(counts=False)
+        await anyio.wait_all_tasks_blocked()
+        assert sorted(granted) == [0, 1, 2, 3], "its permit went on"
+        tasks.start_soon(take, 3)
+        await anyio.wait_all_tasks_blocked()
+        for _ in range(2):
+            permits.end(counts=True)
+    assert refused == [3]
 
 
 @pytest.mark.anyio

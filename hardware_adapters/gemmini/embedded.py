@@ -14,7 +14,7 @@ import anyio.to_thread
 from ..base import EnvironmentLackError, Evaluation, Problem, Recall, kernel_digest
 from ..store import Home
 from . import gemsim
-from .families import operator_of
+from .custom import Custom, results_of, sets_of
 from .judge import Judgement, judge, not_compiled
 from .operators import Operator, defines
 from .toolchain import SOURCE_NAME, compile_kernel, cross_compiler
@@ -37,6 +37,7 @@ async def evaluate_on_gemsim(
     home: Home,
     path: str | None,
     problem: Problem,
+    operator: Operator,
     source: str,
     seed: int,
     timeout_s: float,
@@ -49,20 +50,21 @@ async def evaluate_on_gemsim(
 
     Raises EngineFailure, EnvironmentLackError.
     """
-    operator = operator_of(problem.id)
     digest = kernel_digest(source)
     compiler = await anyio.to_thread.run_sync(cross_compiler, path)
     program = await gemsim.simulator(home)
     deadline = time.monotonic() + timeout_s  # the time in which others, or we, build the simulator is no kernel's
 
     def draw() -> tuple[tuple[InputSet, ...], tuple[gemsim.JobCase, ...]]:
-        from .inputs import generator, input_sets  # NumPy loads while the compiler runs
+        from .inputs import generator  # NumPy loads while the compiler runs
 
         rng = generator(problem.digest, digest, seed)
-        sets = input_sets(operator, rng)
+        sets = sets_of(operator, rng)
         return sets, gemsim.job_cases(operator.tensors, sets, rng)
 
-    (sets, cases), compiled = await _together(draw, compile_kernel(home, compiler, source, defines(operator)))
+    (sets, cases), compiled = await _together(
+        _in_thread(draw), compile_kernel(home, compiler, source, defines(operator))
+    )
 
     def concluded(judged: Judgement, answer: gemsim.Answer | None = None, **seconds: float) -> Evaluation:
         return Evaluation(
@@ -100,7 +102,7 @@ async def evaluate_on_gemsim(
             configuration=operator.configuration,
         )
         try:
-            expected, results = await _together(lambda: [operator.expected(s.inputs) for s in sets], simulation)
+            expected, results = await _together(results_of(operator, sets), simulation)
         except gemsim.TimedOut:
             stopped = Judgement(
                 "timed_out", f"stopped after {timeout_s:.0f} s of simulating: the kernel is far too slow"
@@ -121,7 +123,9 @@ def instruction_limit(operator: Operator) -> int:
 
     A scalar kernel without the accelerator needs about 6 per multiplication; more than 16 is no attempt at speed.
     """
-    return min(2_000_000_000, max(20_000_000, 16 * operator.macs))
+    if isinstance(operator, Custom):
+        return operator.instruction_limit
+    return min(2_000_000_000, max(20_000_000, 16 * (operator.macs or 0)))
 
 
 def _counters(answer: gemsim.Answer | None) -> dict[str, int | None]:
@@ -139,20 +143,24 @@ def _deliver(made: Path, wanted: Path) -> None:
         raise EnvironmentLackError(f"the timeline cannot be written to {wanted}: {error.strerror}") from error
 
 
-async def _together(work: Callable[[], T], other: Awaitable[U]) -> tuple[T, U]:
-    """`work` in a thread beside `other`. The error of either is raised as it is, not in a group."""
+async def _in_thread(work: Callable[[], T]) -> T:
+    return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+
+
+async def _together(work: Awaitable[T], other: Awaitable[U]) -> tuple[T, U]:
+    """Both at once. The error of either is raised as it is, not in a group; of two errors that of `other`."""
     results: list[T] = []
     others: list[U] = []
     errors: list[Exception] = []
 
-    async def in_thread() -> None:
+    async def beside() -> None:
         try:
-            results.append(await anyio.to_thread.run_sync(work, abandon_on_cancel=True))
+            results.append(await work)
         except Exception as error:
             errors.append(error)
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(in_thread)
+        tasks.start_soon(beside)
         try:
             others.append(await other)
         except Exception as error:

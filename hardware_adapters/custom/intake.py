@@ -13,7 +13,7 @@ from .proof import take_in
 
 
 class Intake:
-    """`roots`: folders that may be read from (see folder.roots). `anywhere`: all may, as on the user's own command line."""
+    """`roots`: folders that may be read from (see folder.roots). `anywhere`: all may, for a user's own command."""
 
     def __init__(
         self,

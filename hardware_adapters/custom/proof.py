@@ -169,30 +169,17 @@ def _worthless(definition: Definition, draws: Sequence[_Draw]) -> list[Finding]:
         for given in definition.inputs:
             if any(_passes(definition, name, draw, _copies(draw, name, given.name)) for draw in draws):
                 copies.append(f"{name} is a copy of {given.name}")
-    findings.append(
-        _finding(
-            "zeros",
-            zeros,
-            "a kernel that writes zeros fails",
-            "is zero on all inputs drawn: so a kernel that writes zeros passes",
-        )
-    )
-    message = "a kernel that writes a constant fails"
-    findings.append(
-        _finding(
-            "constants", constant, message, "is the same number on all inputs drawn: so a kernel that writes it passes"
-        )
-    )
-    findings.append(_finding("copies", copies, "a kernel that copies an input fails", "so a kernel that copies passes"))
+    findings.append(_finding("zeros", zeros, "writes zeros", "is zero"))
+    findings.append(_finding("constants", constant, "writes a constant", "is one number"))
+    findings.append(_finding("copies", copies, "copies an input", ""))
     return findings
 
 
-def _finding(check: str, failing: Sequence[str], good: str, bad: str) -> Finding:
-    if failing:
-        return Finding(
-            check=check, passed=False, message=f"{', '.join(failing)} {bad}: no kernel could be told from it"
-        )
-    return Finding(check=check, passed=True, message=good)
+def _finding(check: str, failing: Sequence[str], deed: str, looks: str) -> Finding:
+    if not failing:
+        return Finding(check=check, passed=True, message=f"a kernel that {deed} fails")
+    found = f"{', '.join(failing)} {looks}".rstrip()
+    return Finding(check=check, passed=False, message=f"{found} on all inputs drawn, so a kernel that {deed} passes")
 
 
 def _constants(draw: _Draw, name: str) -> list[Array]:

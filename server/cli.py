@@ -38,6 +38,7 @@ from .options import (
     Target,
     Timeout,
 )  # fmt: skip
+from .own_commands import group
 
 EXIT_STATUSES = {
     0: "done",
@@ -59,6 +60,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(group, name="problem")
 
 
 def _version(wanted: bool) -> None:
@@ -341,8 +343,13 @@ def serve(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="no tool that starts or stops a search, whatever else is asked for")
     ] = False,
+    problem_root: Annotated[
+        list[Path] | None,
+        typer.Option("--problem-root", metavar="DIR", help="callers may use your own problems below it; repeatable"),
+    ] = None,
 ) -> None:
     """Offer the tools over MCP: on stdio, or over HTTP with --http."""
-    from . import serving
+    from . import own, serving
 
+    own.allow(problem_root or [])
     sys.exit(serving.serve(http, toolsets, exclude or [], read_only))

@@ -24,6 +24,7 @@ from ..hardware_adapters.base import (
     TargetStatus,
     Verdict,
 )
+from ..hardware_adapters.custom.proof import Finding
 from ..menus.option import Option
 
 MAX_RESULT_BYTES = 40 * 1024
@@ -53,6 +54,7 @@ class ProblemDetail(Record):
     next_offset: int | None = Field(
         default=None, description="Set when the baseline goes on: call again with offset=next_offset and append"
     )
+    proof: tuple[Finding, ...] = Field(default=(), description="With `own`, the first time: what was checked")
 
 
 class OptionSummary(Record):

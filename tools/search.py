@@ -207,8 +207,7 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
         except AgentUsageError as error:
             raise ToolError(str(error)) from error
         with reported():
-            adapter = bench.adapter_for(problem)
-            adapter.problem(problem)
+            adapter, found = await bench.problem(problem)
             if source is not None:
                 check_source(source)
         if "base_url" in (settings or {}):  # a caller could have the server's key sent to an address of his own
@@ -226,7 +225,7 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
                 await in_thread(adapter.search_engine, chosen.engine)
             if chosen.confirm is not None:
                 await in_thread(adapter.engine, chosen.confirm)
-        run_id = await jobs.start(await in_thread(whole), problem, spec, chosen, source)
+        run_id = await jobs.start(await in_thread(whole), found.id, spec, chosen, source)
         return answer(await _status(jobs, run_id, 0))
 
     @server.tool(title="Look at a search", annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True))

@@ -26,7 +26,7 @@ class Intake:
     ) -> None:
         self._home = home
         self._adapters = adapters
-        self._roots = roots
+        self.roots = roots
         self._anywhere = anywhere
         self._announce = announce
 
@@ -54,7 +54,7 @@ class Intake:
     def listed(self, target: str) -> list[ProblemSummary]:
         """Problems below the roots that can be read, whether they have proven themselves or not."""
         found: list[ProblemSummary] = []
-        for root, path in folder.folders(self._roots):
+        for root, path in folder.folders(self.roots):
             try:
                 definition = folder.read_folder(path, root)
                 if definition.target == target:
@@ -66,8 +66,8 @@ class Intake:
     def _read(self, named: str) -> Definition:
         if self._anywhere:
             return folder.read_folder(Path(named).expanduser())
-        path = folder.allowed(named, self._roots)
-        return folder.read_folder(path, next(r.resolve() for r in self._roots if path.is_relative_to(r.resolve())))
+        path = folder.allowed(named, self.roots)
+        return folder.read_folder(path, next(r.resolve() for r in self.roots if path.is_relative_to(r.resolve())))
 
     def _in_roots(self, problem_id: str) -> Definition | None:
         """None also for one that has been taken in."""
@@ -77,7 +77,7 @@ class Intake:
             pass
         else:
             return None
-        for root, path in folder.folders(self._roots):
+        for root, path in folder.folders(self.roots):
             try:
                 definition = folder.read_folder(path, root)
             except UsageError:

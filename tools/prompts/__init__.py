@@ -74,8 +74,7 @@ class CheckedPrompt(Prompt):
 async def _render(bench: Bench, template: str, problem_id: str, source: str | None) -> str:
     """Raises MCPError (invalid params) for an unknown problem or a text that no compiler should see."""
     try:
-        adapter = bench.adapter_for(problem_id.strip())
-        problem = adapter.problem(problem_id.strip())
+        adapter, problem = await bench.problem(problem_id.strip())
         given = (source or "").strip()
         if source is not None and not given and template != "optimize_kernel.j2":
             raise InvalidSourceError("`source` is empty: pass the kernel's text, or the name of the file that holds it")

@@ -8,7 +8,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from ..hardware_adapters.base import OwnProblem
 from ..menus.menu import UnknownNameError
@@ -22,7 +22,12 @@ MaybeProblemId = Annotated[
     str | None,
     Field(description="Problem id, e.g. gemmini/gemm-512x512x512 (M x N x K); or a folder below the problem root"),
 ]
-Own = Annotated[OwnProblem | None, Field(description="Instead of `problem`: an operator of your own, in no family")]
+_OWN = OwnProblem.model_json_schema()  # spelt out where it is used: not every host follows references in arguments
+Own = Annotated[
+    OwnProblem | None,
+    WithJsonSchema({"anyOf": [_OWN, {"type": "null"}]}),
+    Field(description="Instead of `problem`: an operator of your own, in no family"),
+]
 Offset = Annotated[int, Field(ge=0, description="Where to go on in a long source: the next_offset of the last call")]
 
 

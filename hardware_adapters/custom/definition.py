@@ -9,7 +9,7 @@ import keyword
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -69,7 +69,7 @@ class OwnProblem(BaseModel):
     tolerance: float | None = Field(
         default=None, description=f"float32: share of the output's largest magnitude; default {USUAL_TOLERANCE:g}"
     )
-    ranges: dict[str, tuple[float, float]] = Field(
+    ranges: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
         default={}, description="Inputs that must stay within limits: {A: [1, 100]}; default: int8 all, float32 -1..1"
     )
 
@@ -270,7 +270,7 @@ def _tolerance(given: float | None, outputs: tuple[Tensor, ...]) -> float | None
     return tolerance
 
 
-def _ranges(given: Mapping[str, tuple[float, float]], inputs: tuple[Tensor, ...]) -> dict[str, tuple[float, float]]:
+def _ranges(given: Mapping[str, list[float]], inputs: tuple[Tensor, ...]) -> dict[str, tuple[float, float]]:
     limits = {"int8": (-128, 127), "int32": (-(2**31), 2**31 - 1), "float32": (-1e30, 1e30)}
     types = {tensor.name: tensor.dtype for tensor in inputs}
     for name, (low, high) in given.items():
@@ -283,7 +283,7 @@ def _ranges(given: Mapping[str, tuple[float, float]], inputs: tuple[Tensor, ...]
             )
         if types[name] != "float32" and (low != int(low) or high != int(high)):
             raise InvalidProblemError("ranges", f"{name}: limits of integers are whole numbers")
-    return dict(given)
+    return {name: (low, high) for name, (low, high) in given.items()}
 
 
 def _short(text: str) -> str:

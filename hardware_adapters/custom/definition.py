@@ -40,6 +40,7 @@ solution main asm typeof
 """
 _C_WORDS = frozenset(_RESERVED.split())
 _SHOWN = 60
+_COLLECTIONS = ("dims", "inputs", "outputs", "ranges")
 
 
 class OwnProblem(BaseModel):
@@ -128,7 +129,7 @@ def parsed(data: Mapping[str, Any]) -> OwnProblem:
             raise InvalidProblemError(
                 _short(field), f"no such field; {meant}There are: {', '.join(OwnProblem.model_fields)}"
             ) from error
-        where = "".join(f"[{part!r}]" for part in first["loc"][1:] if isinstance(part, int) or part in data)
+        where = f"[{first['loc'][1]!r}]" if field in _COLLECTIONS and len(first["loc"]) > 1 else ""
         what = "is missing" if first["type"] == "missing" else first["msg"]
         raise InvalidProblemError(f"{field}{where}", what) from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
@@ -11,6 +11,7 @@ from mcp.types import CallToolResult
 from pydantic import Field, WithJsonSchema
 
 from ..hardware_adapters.base import OwnProblem
+from ..hardware_adapters.custom.definition import parsed
 from ..menus.menu import UnknownNameError
 from .bench import Bench, heartbeat, in_thread, reported
 from .results import ProblemDetail, ProblemList, answer, page
@@ -22,9 +23,11 @@ MaybeProblemId = Annotated[
     str | None,
     Field(description="Problem id, e.g. gemmini/gemm-512x512x512 (M x N x K); or a folder below the problem root"),
 ]
-_OWN = OwnProblem.model_json_schema()  # spelt out where it is used: not every host follows references in arguments
+# Spelt out where it is used, since not every host follows references in arguments; and read by `parsed`, which says
+# better than the SDK what is wrong with a field.
+_OWN = OwnProblem.model_json_schema()
 Own = Annotated[
-    OwnProblem | None,
+    dict[str, Any] | None,
     WithJsonSchema({"anyOf": [_OWN, {"type": "null"}]}),
     Field(description="Instead of `problem`: an operator of your own, in no family"),
 ]
@@ -83,7 +86,7 @@ def register(server: MCPServer, bench: Bench) -> None:
         with reported():
             if own is not None:
                 async with heartbeat(ctx, "checking that the problem proves itself"):
-                    _, found, proof = await bench.define(own)
+                    _, found, proof = await bench.define(parsed(own))
                 return answer(ProblemDetail(problem=found, proof=proof.findings if proof else ()))
             async with heartbeat(ctx, "reading the problem"):
                 adapter, found = await bench.problem(problem or "")

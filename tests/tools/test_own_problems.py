@@ -1,6 +1,7 @@
-"""An assistant brings its own operator: every tool, resource and search then knows it by its id, also after a restart."""
+"""An assistant brings its own operator: every tool, resource and search knows it by its id, also after a restart."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -103,22 +104,22 @@ async def test_an_operator_given_inline_is_known_to_every_tool(home: Home) -> No
     [
         ({"reference": "C = A + 0 * B"}, "problem 'sum' does not prove itself: copies: C is a copy of A"),
         ({"reference": "C = np.clip(A - B, -128, 127)"}, "kernel: .*wrong"),
-        ({"reference": "C = __import__('os').getcwd()"}, "reference: line 1: .*cannot be called"),
+        ({"reference": "C = __import__('os').getcwd()"}, "reference: line 1: .getcwd"),
         ({"reference_file": "../../etc/passwd.py", "reference": None}, "this server reads no problems from files"),
         ({"target": "abacus"}, "target: 'abacus' is unknown; there are: gemmini"),
         ({"inputs": ["A: int8[M]; system()"]}, "inputs: .* is not written"),
         ({"kernel": None}, "kernel: is missing"),
         ({"name": "x" * 100_000}, "name: "),
         ({"reference": "A+" * 100_000 + "A"}, "reference: 200001 characters"),
-        ({"extra": 1}, "extra"),
+        ({"output": 1}, "output: no such field; did you mean 'outputs'"),
+        ({"inputs": "A"}, "inputs: Input should be a valid list"),
+        ({"dims": {"M": "many"}}, r"dims\['M'\]: Input should be a valid integer"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 async def test_what_is_wrong_with_it_is_said_plainly(home: Home, change: dict[str, Any], why: str) -> None:
     async with connected(home) as client:
         text = await refused(client, "get_problem", own={**OWN, **change})
-        import re
-
         assert re.search(why, text, re.DOTALL), text
         assert "exactly one" in await refused(client, "get_problem")
         assert "exactly one" in await refused(client, "get_problem", problem="gemmini/gemm-64x64x64", own=OWN)
@@ -139,7 +140,7 @@ async def test_folders_below_the_problem_root(home: Home, tmp_path: Path) -> Non
             assert "below" in await refused(client, "get_problem", problem=path)
             assert "outside/problem.toml" not in await refused(client, "simulate_kernel", problem=path, source=KERNEL)
         own = {**OWN, "reference": None, "reference_file": "inside/reference.py"}
-        assert "reference.py: TypeError" in await refused(client, "get_problem", own=own)  # it takes R, too
+        assert "reference: TypeError" in await refused(client, "get_problem", own=own)  # it takes R, too
     async with connected(home) as client:
         assert "reads no problems from files" in await refused(client, "get_problem", problem="./inside")
         assert (await call(client, "get_problem", problem=listed))["baseline"]  # it was taken in

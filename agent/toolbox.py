@@ -95,6 +95,10 @@ class Toolbox:
         pages = await self._pages("get_problem", {"problem": problem}, "baseline")
         return _parsed(ProblemDetail, pages, "get_problem")
 
+    async def define_problem(self, own: Mapping[str, Any]) -> None:
+        """Have the server take in a problem of the user's own, which then has an id there."""
+        await self._call("get_problem", {"own": dict(own)})
+
     async def list_optimizations(
         self,
         problem: str,

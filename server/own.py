@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..hardware_adapters.custom.intake import Intake
     from ..hardware_adapters.custom.proof import Proof
 
+LISTED = 200
 _MARKS = {True: "ok", False: "FAILED", None: "-"}
 
 
@@ -34,10 +35,7 @@ def _intake() -> Intake:
     from ..hardware_adapters.registry import adapters
     from ..hardware_adapters.store import Home
 
-    def announce(problem_id: str) -> None:
-        say(f"{problem_id}: checking that it proves itself (once)")
-
-    return Intake(Home(), adapters(), roots(), anywhere=True, announce=announce)
+    return Intake(Home(), adapters(), roots(), anywhere=True, announce=say)
 
 
 def allow(roots: Sequence[Path]) -> None:
@@ -100,7 +98,9 @@ def own(as_json: bool) -> int:
         from ..hardware_adapters.store import Home
 
         intake = _intake()
-        kept = {k.definition.id: k.definition.title for target in adapters() for k in shelf.everything(Home(), target)}
+        kept = {
+            k.definition.id: k.definition.title for target in adapters() for k in shelf.newest(Home(), target, LISTED)
+        }
         listed = {p.id: p.title for target in adapters() for p in intake.listed(target)}
         if as_json:
             rows = [{"id": i, "title": title, "proven": i in kept} for i, title in {**kept, **listed}.items()]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ..agent.controller import new_run_id, search
 from ..agent.controller import resume as resume_search
-from ..agent.errors import AgentError, AgentUsageError, InfrastructureError
+from ..agent.errors import AgentError, AgentUsageError, InfrastructureError, ToolUsageError
 from ..agent.estimate import Estimate
 from ..agent.estimate import estimate as reckon
 from ..agent.journal import Journal
@@ -22,6 +22,8 @@ from ..agent.models.spec import ModelSpec
 from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
 from ..agent.toolbox import Toolbox
+from ..hardware_adapters.custom import shelf
+from ..hardware_adapters.custom.definition import is_own
 from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
 from ..tools.search import canonical, default_model, model_options
@@ -287,7 +289,7 @@ async def _connected(problem: str, servers: list[str]) -> AsyncIterator[Toolbox]
     for url in map(_mcp_url, servers):
         try:
             async with Toolbox.connect(url) as toolbox:
-                await toolbox.get_problem(problem)
+                await _offer(toolbox, problem)
         except AgentError as error:
             refusals.append(error)
         else:
@@ -296,6 +298,22 @@ async def _connected(problem: str, servers: list[str]) -> AsyncIterator[Toolbox]
             return
     text = f"no server can work on {problem}: " + "; ".join(map(str, refusals))
     raise AgentUsageError(text) if isinstance(refusals[0], AgentUsageError) else InfrastructureError(text)
+
+
+async def _offer(toolbox: Toolbox, problem: str) -> None:
+    """See that the server knows the problem; one of the user's own it is told. Raises as `get_problem`."""
+    try:
+        await toolbox.get_problem(problem)
+    except ToolUsageError as error:
+        if not is_own(problem):
+            raise
+        definition = shelf.find(Home(), problem).definition
+        if definition.language == "python":
+            raise ToolUsageError(
+                f"{error}. Its reference is a Python file, which a server takes from no caller: put the folder below a "
+                "--problem-root of that server, or write the reference as NumPy expressions"
+            ) from error
+        await toolbox.define_problem(definition.given())
 
 
 def _mcp_url(url: str) -> str:

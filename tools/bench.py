@@ -83,7 +83,8 @@ class Bench:
         from ..hardware_adapters.custom.folder import roots
         from ..hardware_adapters.custom.intake import Intake
 
-        return Intake(self.home, self.adapters(), roots() if self._roots is None else self._roots)
+        allowed = roots() if self._roots is None else self._roots
+        return Intake(self.home, self.adapters(), allowed, within_s=PROOF_PATIENCE_S)
 
     async def problem(self, named: str) -> tuple[HardwareAdapter, Problem]:
         """By its id; below an allowed folder also by its own folder. Such a problem is taken in first, which takes
@@ -91,27 +92,21 @@ class Bench:
         from ..hardware_adapters.custom.folder import is_path
 
         if is_path(named) or is_own(named):
-            with anyio.move_on_after(PROOF_PATIENCE_S) as patience:
-                async with self.slots:
-                    named = await self.intake().known(named)
-            _check_proof_ended(patience)
+            async with self.slots:
+                named = await self.intake().known(named)
         adapter = self.adapter_for(named)
         return adapter, adapter.problem(named)
 
     async def define(self, own: OwnProblem) -> tuple[HardwareAdapter, Problem, Proof | None]:
         """Take a problem in that came with a call; the proof is None where it was here already. Raises as `problem`."""
         from ..hardware_adapters.custom.folder import read_inline
-        from ..hardware_adapters.custom.proof import take_in
 
         intake = self.intake()
         definition = await in_thread(read_inline, own, intake.roots)
+        async with self.slots:
+            problem_id, proof = await intake.define(definition)
         adapter = intake.adapter(definition)
-        proof = None
-        with anyio.move_on_after(PROOF_PATIENCE_S) as patience:
-            async with self.slots:
-                proof = await take_in(definition, adapter, self.home)
-        _check_proof_ended(patience)
-        return adapter, adapter.problem(definition.id), proof
+        return adapter, adapter.problem(problem_id), proof
 
     def adapter_for(self, problem_id: str) -> HardwareAdapter:
         """Raises UnknownProblemError with close matches."""
@@ -129,15 +124,6 @@ class Bench:
         adapter, problem = await self.problem(problem_id)
         async with self.slots:
             return await evaluate(problem.id, source, home=self.home, adapter=adapter, **settings)
-
-
-def _check_proof_ended(patience: anyio.CancelScope) -> None:
-    if patience.cancelled_caught:
-        raise UsageError(
-            f"the problem did not prove itself within {PROOF_PATIENCE_S:.0f} s: make dimensions smaller, or the "
-            "reference or the kernel faster. `autocomp-mcp problem check FOLDER` has no such limit, and then the id "
-            "works here too"
-        )
 
 
 async def in_thread(function: Any, *args: Any) -> Any:

@@ -17,6 +17,7 @@ from .bench import Bench, heartbeat, in_thread, reported
 from .results import ProblemDetail, ProblemList, answer, page
 from .targets import LOOKS_ONLY
 
+MAX_UNPROVEN = 20  # of those below the problem roots
 Target = Annotated[str | None, Field(description="Only this target, e.g. gemmini")]
 ProblemId = Annotated[str, Field(description="Problem id, e.g. gemmini/gemm-512x512x512 (M x N x K)")]
 MaybeProblemId = Annotated[
@@ -57,7 +58,7 @@ def register(server: MCPServer, bench: Bench) -> None:
             if suite is None:
                 known = {problem.id for problem in problems}
                 own = [p for adapter in having for p in await in_thread(bench.intake().listed, adapter.target)]
-                problems = [*(p for p in own if p.id not in known), *problems]
+                problems = [*[p for p in own if p.id not in known][:MAX_UNPROVEN], *problems]
             families = {
                 f"{adapter.target}/{name}": pattern
                 for adapter in chosen

@@ -105,6 +105,14 @@ class Definition(Record):
     def id(self) -> str:
         return f"{self.target}/{self.family}-{self.digest}"
 
+    def given(self) -> dict[str, Any]:
+        """What makes the same definition again, on another machine too; without a reference in Python."""
+        data: dict[str, Any] = self.model_dump(include={"name", "target", "title", "dims", "kernel", "tolerance"})
+        for field, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
+            data[field] = [f"{t.name}: {t.dtype}[{', '.join(map(str, t.shape))}]" for t in tensors]
+        data |= {"macs": self.macs_text, "ranges": {name: list(limits) for name, limits in self.ranges.items()}}
+        return data | {"reference": self.reference if self.language == "expression" else None}
+
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         """In the order of the kernel's parameters."""
@@ -254,7 +262,7 @@ def _whole(field: str, text: str, dims: Mapping[str, int], largest: int) -> int:
     try:
         value = parse_integer(text, dims)
     except ExpressionError as error:
-        raise InvalidProblemError(field, f"{_short(text.strip())!r}: {error}") from error
+        raise InvalidProblemError(field, f"{_short(text.strip())!r}: {error.what}") from error
     if not 1 <= value <= largest:
         raise InvalidProblemError(field, f"{_short(text.strip())!r} is {value}, not in 1..{largest}")
     return value

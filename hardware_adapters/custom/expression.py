@@ -66,6 +66,7 @@ class ExpressionError(ValueError):
 
     def __init__(self, what: str, line: int | None = None) -> None:
         super().__init__(f"line {line}: {what}" if line is not None else what)
+        self.what = what
 
 
 class Program:

@@ -60,6 +60,9 @@ def read_folder(folder: Path, within: Path | None = None) -> Definition:
     """Raises InvalidProblemError, which names the file and where it can the line. `within`: files that lead out of that
     folder are refused."""
     file = folder / PROBLEM_FILE
+    if not os.path.lexists(file):
+        hint = "does not exist; `autocomp-mcp problem new NAME` writes a folder to start from"
+        raise InvalidProblemError(PROBLEM_FILE, hint, str(folder))
     text = _text(file, MAX_TOML, within)
     try:
         data = tomllib.loads(text)

@@ -9,7 +9,7 @@ from ..base import HardwareAdapter, InvalidProblemError, ProblemSummary, UsageEr
 from ..store import Home
 from . import folder, shelf
 from .definition import Definition, is_own
-from .proof import take_in
+from .proof import Proof, take_in
 
 
 class Intake:
@@ -22,27 +22,29 @@ class Intake:
         roots: Sequence[Path],
         *,
         anywhere: bool = False,
-        announce: Callable[[str], None] | None = None,
+        announce: Callable[[str], None] = lambda what: None,
+        within_s: float | None = None,
     ) -> None:
         self._home = home
         self._adapters = adapters
         self.roots = roots
         self._anywhere = anywhere
         self._announce = announce
+        self._within_s = within_s
 
     async def known(self, problem: str) -> str:
         """The id. A folder's problem, and one of a root that is asked for by its id, is taken in first; an id of any
         other kind is returned as it is. Raises UsageError, EnvironmentLackError, EngineFailure."""
         if folder.is_path(problem) or (self._anywhere and (Path(problem) / folder.PROBLEM_FILE).is_file()):
-            return await self.define(self._read(problem))
+            return (await self.define(self._read(problem)))[0]
         if is_own(problem) and (definition := self._in_roots(problem)) is not None:
-            return await self.define(definition)
+            return (await self.define(definition))[0]
         return problem
 
-    async def define(self, definition: Definition) -> str:
-        """Take it in, unless it is here; returns its id. Raises as `known`."""
-        await take_in(definition, self.adapter(definition), self._home, self._announce)
-        return definition.id
+    async def define(self, definition: Definition) -> tuple[str, Proof | None]:
+        """Take it in, unless it is here; its id, and the proof where there was one to make. Raises as `known`."""
+        adapter = self.adapter(definition)
+        return definition.id, await take_in(definition, adapter, self._home, self._announce, self._within_s)
 
     def adapter(self, definition: Definition) -> HardwareAdapter:
         """Raises InvalidProblemError."""

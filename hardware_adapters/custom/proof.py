@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import anyio
 from pydantic import Field
 
 from ..base import Evaluation, HardwareAdapter, InvalidProblemError, Problem, Record, UnprovenProblemError
@@ -57,18 +58,32 @@ class _Draw(NamedTuple):
 
 
 async def take_in(
-    definition: Definition, adapter: HardwareAdapter, home: Home, announce: Callable[[str], None] | None = None
+    definition: Definition,
+    adapter: HardwareAdapter,
+    home: Home,
+    announce: Callable[[str], None] = lambda what: None,
+    within_s: float | None = None,
 ) -> Proof | None:
     """Keep the problem, so that its id can be used, once it has proven itself; None when it is kept already.
 
+    `announce` is told what takes time. `within_s`: what whoever waits has, besides builds for a first use.
     Raises InvalidProblemError, UnprovenProblemError, EnvironmentLackError, EngineFailure.
     """
     known = shelf.kept(home, definition)
     if known is not None and known.proven:
         return None
-    if announce is not None:
-        announce(definition.id)
-    proof = await prove(definition, adapter, home)
+    adapter.custom(definition)
+    await adapter.prepare(None, lambda what: announce(f"building {what} (first use)"))
+    announce(f"{definition.id}: checking that it proves itself (once)")
+    proof = None
+    with anyio.move_on_after(within_s):
+        proof = await prove(definition, adapter, home)
+    if proof is None:
+        slow = (
+            f"it did not prove itself within {within_s:.0f} s: make dimensions smaller, or reference or kernel faster"
+        )
+        shell = "`autocomp-mcp problem check FOLDER` has no such limit, and then the id works here too"
+        raise UnprovenProblemError(definition.name, [f"{slow}. {shell}"])
     if not proof.passed:
         failures = [f"{finding.check}: {finding.message}" for finding in proof.findings if finding.passed is False]
         raise UnprovenProblemError(definition.name, failures)
@@ -231,8 +246,10 @@ def _same(definition: Definition, one: Arrays, other: Arrays) -> bool:
 async def _first_kernel(
     definition: Definition, adapter: HardwareAdapter, home: Home, problem: Problem, level: int
 ) -> Evaluation:
-    """The verdict; the problem is on the shelf meanwhile, not proven."""
-    shelf.keep(home, shelf.Kept(definition=definition, level=level))
+    """The verdict. Meanwhile the problem is on the shelf, not proven unless it was before; it goes if the kernel fails."""
+    known = shelf.kept(home, definition)
+    if known is None or not known.proven:
+        shelf.keep(home, shelf.Kept(definition=definition, level=level))
     passed = False
     try:
         evaluation = await adapter.evaluate(problem, definition.kernel, timeout_s=PROOF_S)

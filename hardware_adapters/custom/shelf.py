@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from ..store import Home, replace
 from .definition import FAMILY, Definition
 
 _ID = re.compile(rf"(?P<target>[a-z0-9]+)/{FAMILY}-(?P<name>[a-z0-9-]+)-(?P<digest>[0-9a-f]{{12}})", re.ASCII)
+NEAR = 50  # so many are looked through for an id near to a wrong one
 SUFFIX = ".problem.json"
 
 
@@ -56,11 +58,11 @@ def proven(home: Home, problem_id: str) -> Kept:
     return kept
 
 
-def everything(home: Home, target: str) -> list[Kept]:
-    """All that have proven themselves, newest first."""
+def newest(home: Home, target: str, count: int) -> list[Kept]:
+    """Of those that have proven themselves."""
     files = sorted(home.problems.glob(f"*{SUFFIX}"), key=lambda file: (-file.stat().st_mtime, file.name))
-    found = [kept for file in files if (kept := _read(file)) is not None]
-    return [kept for kept in found if kept.proven and kept.definition.target == target]
+    fitting = (kept for kept in map(_read, files) if kept and kept.proven and kept.definition.target == target)
+    return list(islice(fitting, count))
 
 
 def remove(home: Home, definition: Definition) -> None:
@@ -82,6 +84,6 @@ def _read(file: Path) -> Kept | None:
 
 def _near(home: Home, problem_id: str) -> str:
     stem = problem_id.rpartition("-")[0]
-    same = [kept.definition.id for kept in everything(home, problem_id.partition("/")[0])]
+    same = [kept.definition.id for kept in newest(home, problem_id.partition("/")[0], NEAR)]
     near = [known for known in same if known.rpartition("-")[0] == stem]
     return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(same[:5])}" if same else ""

@@ -125,7 +125,7 @@ class GemminiAdapter(HardwareAdapter):
         return {name: family.text for name, family in FAMILIES.items()}
 
     def problems(self) -> list[ProblemSummary]:
-        own = [summary(Custom(kept.definition)) for kept in shelf.everything(self.home, TARGET)[:OWN_SHOWN]]
+        own = [summary(Custom(kept.definition)) for kept in shelf.newest(self.home, TARGET, OWN_SHOWN)]
         return [*own, *self.suite("examples")]
 
     def suites(self) -> Mapping[str, str]:

@@ -246,7 +246,7 @@ def _same(definition: Definition, one: Arrays, other: Arrays) -> bool:
 async def _first_kernel(
     definition: Definition, adapter: HardwareAdapter, home: Home, problem: Problem, level: int
 ) -> Evaluation:
-    """The verdict. Meanwhile the problem is on the shelf, not proven unless it was before; it goes if the kernel fails."""
+    """The verdict. Meanwhile the problem is on the shelf, proven only if it was before; it goes if the kernel fails."""
     known = shelf.kept(home, definition)
     if known is None or not known.proven:
         shelf.keep(home, shelf.Kept(definition=definition, level=level))

@@ -1,4 +1,4 @@
-"""problem new/check/list, and folders where the other commands take a problem: as a user meets them in an empty home."""
+"""problem new/check/list, and folders where other commands take a problem: as a user meets them in an empty home."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def test_from_a_new_folder_to_a_search(run: Run, tmp_path: Path) -> None:
     assert checked.returncode == 0 and checked.stdout.count("  ok ") == 7, checked.stdout + checked.stderr
     problem = checked.stdout.splitlines()[0]
     assert run("problem", "list").stdout.startswith(problem)
-    for named in ("mine", "./mine", str(tmp_path / "mine"), problem):
+    for named in ("mine", str(tmp_path / "mine"), problem):
         evaluated = run("evaluate", named, "mine/kernel.c", "--json")
         assert evaluated.returncode == 0, evaluated.stderr
         assert json.loads(evaluated.stdout)["problem"] == problem
@@ -81,14 +81,14 @@ def test_what_does_not_prove_itself_is_said_and_not_used(run: Run, tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("evaluate", "./typo", "x.c"), r"typo/problem.toml, line 17: macz: no such field; did you mean 'macs'"),
-        (("optimize", "./typo", "--model", "offline"), r"line 17: macz"),
+        (("evaluate", "./typo", "x.c"), r"typo/problem.toml, line 22: macz: no such field; did you mean 'macs'"),
+        (("optimize", "./typo", "--model", "offline"), r"line 22: macz"),
         (("problem", "check", "nowhere"), r"nowhere: problem.toml: does not exist; `autocomp-mcp problem new NAME`"),
         (("evaluate", "./nowhere", "x.c"), r"problem.toml: does not exist"),
         (("problem", "new", "../Up"), r"name: '../Up': lower-case letters"),
         (("evaluate", "gemmini/custom-x-000000000000", "x.c"), r"no problem of your own has this id here"),
     ],
-    ids=" ".join,
+    ids=["typo", "typo-search", "no-folder", "no-folder-2", "bad-name", "unknown-id"],
 )
 def test_mistakes_are_one_line_and_status_2(run: Run, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     run("problem", "new", "typo")

@@ -232,3 +232,14 @@ def test_what_was_changed_on_disk_is_not_believed(home: Home, gemmini: GemminiAd
     for wrong in ("gemmini/custom-../../x", "gemmini/custom-" + "a" * 300, definition.id[:-1], "gemmini/custom-"):
         with pytest.raises(UnknownProblemError):
             gemmini.problem(wrong)
+
+
+@pytest.mark.anyio
+async def test_the_example_of_the_documentation_proves_itself(
+    home: Home, gemmini: GemminiAdapter, tmp_path: Path
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "own_problems.md").read_text()
+    for file, language in (("problem.toml", "toml"), ("kernel.c", "c")):
+        (tmp_path / file).write_text(text.split(f"```{language}\n")[1].split("```")[0])
+    proof = await prove(read_folder(tmp_path), gemmini, home)
+    assert proof.passed, proof.findings

@@ -1,8 +1,13 @@
 """References as text: what they can say, and what they can never do."""
 
+import contextlib
+import re
+
 import numpy as np
 import pytest
 from autocomp_mcp.hardware_adapters.custom.expression import ExpressionError, parse, parse_integer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 A = np.arange(-8, 8).reshape(4, 4)
 B = np.arange(16).reshape(4, 4) % 5
@@ -149,3 +154,15 @@ def test_whole_numbers_of_dimensions() -> None:
     for text in ("M / 2", "np.array([1])", "True", "'4'"):
         with pytest.raises(ExpressionError, match="no whole number"):
             parse_integer(text, {"M": 4})
+
+
+WORDS = """A B M N np np.clip np.sum np.full np.int8 C = + - * ** @ // << ( ) [ ] , : . .T .sum .astype .__class__ 9 0
+1.5 'x' None axis lambda for import \0 é _"""
+PIECES = st.sampled_from([" ", "\n", *re.split(r"[ \n]", WORDS)])
+
+
+@given(st.one_of(st.text(max_size=40), st.lists(PIECES, max_size=14).map("".join)))
+@settings(max_examples=600, deadline=None)
+def test_whatever_is_written_ends_in_a_value_or_a_plain_error(text: str) -> None:
+    with contextlib.suppress(ExpressionError), np.errstate(all="ignore"):
+        value(text)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from messages_api import MessagesApi, is_plan, plan_json
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -125,3 +126,36 @@ def test_another_server_is_told_of_the_problem(run: Run, remote: str, tmp_path: 
     assert refused.returncode == 2 and "--problem-root of that server" in refused.stderr
     run("problem", "new", "shared", "--python")  # below the server's root
     assert run("optimize", "./shared", "--model", "offline", "--server", remote).returncode == 0
+
+
+FASTER = """#include <stdint.h>
+static int8_t sat(int32_t total) { return total < 0 ? 0 : total > 127 ? 127 : total; }
+void solution(const int8_t *A, const int8_t *B, const int8_t *R, int8_t *C) {
+    for (int i = 0; i < 64; i++)
+        for (int j = 0; j < 64; j += 4) {
+            const int8_t *r = R + i * 64 + j, *b = B + j;
+            int32_t s = r[0], t = r[1], u = r[2], v = r[3];
+            for (int k = 0; k < 64; k++, b += 64) {
+                int32_t a = A[i * 64 + k];
+                s += a * b[0]; t += a * b[1]; u += a * b[2]; v += a * b[3];
+            }
+            int8_t *c = C + i * 64 + j;
+            c[0] = sat(s); c[1] = sat(t); c[2] = sat(u); c[3] = sat(v);
+        }
+}
+"""
+
+
+def test_a_language_model_searches_on_it(run: Run, tmp_path: Path) -> None:
+    run("problem", "new", "mine")
+    change(tmp_path / "mine" / "problem.toml", 'macs = "M * N * K"', "")  # no bound to be near to
+    option = json.loads(run("menu", "--json").stdout)["gemmini"][0]["id"]
+    settings = ("--iterations", "1", "--plans", "1", "--codes", "1", "--beam", "1")
+    with MessagesApi(lambda body: plan_json(option) if is_plan(body) else f"```c\n{FASTER}```") as api:
+        searched = run("optimize", "./mine", *settings, ANTHROPIC_API_KEY="test", ANTHROPIC_BASE_URL=api.url)
+    assert searched.returncode == 0, searched.stdout + searched.stderr
+    assert "of the bound" not in searched.stdout
+    assert re.search(r"speed-up +(1\.[1-9]|[2-9]\.)", searched.stdout), searched.stdout
+    system = json.dumps(api.requests[0]["system"])
+    assert "np.clip(total, 0, 127)" in system and "Least latency possible" not in system
+    assert option in run("show", "last").stdout

@@ -85,7 +85,9 @@ def describe(definition: Definition, level: int) -> str:
     ranges = "; ".join(
         f"{t.name} {low:g}..{high:g}" for t in definition.inputs for low, high in [limits(definition, t)]
     )
-    smaller = "the same again" if not level else f"ranges 2^{level} times smaller, so that few outputs saturate"
+    smaller = "the same again" if not level else f"ranges 2^{level} times smaller"
+    if level and definition.tolerance is None:
+        smaller += ", so that few outputs saturate"
     return (
         f"Three sets, different for every kernel and seed: 'full' (uniform: {ranges}), 'sparse' (one entry in eight is "
         f"not zero, or not the nearest value to it) and 'dense' ({smaller})."

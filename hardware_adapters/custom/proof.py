@@ -121,7 +121,7 @@ async def _references(definition: Definition, findings: list[Finding]) -> tuple[
     except InvalidProblemError as error:
         findings.append(Finding(check="reference", passed=False, message=error.what))
         return [], 0
-    findings.append(Finding(check="reference", passed=True, message=_saturation(level, saturated)))
+    findings.append(Finding(check="reference", passed=True, message=_saturation(definition, level, saturated)))
     same = all(_same(definition, one, other) for one, other in zip(draws[0].right, again, strict=True))
     told = "the same inputs give the same outputs" if same else "the same inputs give other outputs the second time"
     findings.append(Finding(check="deterministic", passed=same, message=told))
@@ -161,10 +161,12 @@ def _saturated(output: Array) -> float:
     return float(((output == ends.min) | (output == ends.max)).mean())
 
 
-def _saturation(level: int, share: float) -> str:
+def _saturation(definition: Definition, level: int, share: float) -> str:
     if share > SATURATED:
         return f"it works, but {share:.0%} of an output saturate whatever the inputs: some mistakes will not show"
-    return "it works, in range and finite" + (f"; inputs 2^{level} times smaller do not saturate" if level else "")
+    if level == 0 or definition.tolerance is not None:
+        return "it works, in range and finite"
+    return f"it works, in range and finite; with inputs 2^{level} times smaller few outputs saturate"
 
 
 def _worthless(definition: Definition, draws: Sequence[_Draw]) -> list[Finding]:

@@ -120,7 +120,7 @@ def register(server: MCPServer, bench: Bench) -> None:
                 result = await _profile(bench, adapter, found, source, engine)
         if isinstance(result, Profile):
             menu = load_menu(adapter.target)
-            options = menu.addressing([found.id for found in result.bottlenecks], found.family)
+            options = menu.addressing([b.id for b in result.bottlenecks], found.family, found.traits)
             named = {bottleneck: ids[:MAX_OPTIONS_NAMED] for bottleneck, ids in options.items()}
             return answer(ProfileResult(profile=short_profile(result), options=named))
         return answer(ProfileResult(evaluation=short_evaluation(result)))

@@ -133,7 +133,7 @@ class GemmTools:
         schedule = parse_line(source) if source else None
         key = (problem, schedule, tuple(bottlenecks or ()))
         if key not in self._lists:
-            options = self._menu.select("gemm", bottlenecks)
+            options = self._menu.select("gemm", bottlenecks, _gemm(problem).traits)
             self._lists[key] = {
                 "options": [
                     {

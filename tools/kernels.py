@@ -97,7 +97,7 @@ def register(server: MCPServer, bench: Bench) -> None:
                 return answer(await rank(bench, ctx, problem, sources, within_s=within_s, **settings))
             async with heartbeat(ctx, "compiling and simulating"):
                 evaluation = await bench.evaluate(problem, source or "", **settings)
-            await in_thread(keep_kernel, bench.home, evaluation.kernel, source)
+            await in_thread(keep_kernel, bench.home, evaluation.kernel, source, problem)
         return answer(short_evaluation(evaluation))
 
     @server.tool(title="Profile a kernel", annotations=RUNS_HERE)

@@ -59,6 +59,11 @@ class Custom(NamedTuple):
         return self.definition.dims
 
     @property
+    def traits(self) -> None:
+        """The families have names for what they do; of an operator that only its user knows nothing is known."""
+        return None
+
+    @property
     def tensors(self) -> tuple[Tensor, ...]:
         return self.definition.tensors
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -17,14 +16,13 @@ from . import gemsim
 from .custom import Custom, results_of, sets_of
 from .judge import Judgement, judge, not_compiled
 from .operators import Operator, defines
+from .together import in_thread, together
 from .toolchain import SOURCE_NAME, compile_kernel, cross_compiler
 
 if TYPE_CHECKING:
     from .inputs import InputSet
 
 ENGINE = "gemsim"
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 class Run(NamedTuple):
@@ -62,9 +60,8 @@ async def evaluate_on_gemsim(
         sets = sets_of(operator, rng)
         return sets, gemsim.job_cases(operator.tensors, sets, rng)
 
-    (sets, cases), compiled = await _together(
-        _in_thread(draw), compile_kernel(home, compiler, source, defines(operator))
-    )
+    compiling = compile_kernel(home, compiler, source, defines(operator))
+    (sets, cases), compiled = await together(in_thread(draw), compiling)
 
     def concluded(judged: Judgement, answer: gemsim.Answer | None = None, **seconds: float) -> Evaluation:
         return Evaluation(
@@ -102,7 +99,7 @@ async def evaluate_on_gemsim(
             configuration=operator.configuration,
         )
         try:
-            expected, results = await _together(results_of(operator, sets), simulation)
+            expected, results = await together(results_of(operator, sets), simulation)
         except gemsim.TimedOut:
             stopped = Judgement(
                 "timed_out", f"stopped after {timeout_s:.0f} s of simulating: the kernel is far too slow"
@@ -141,31 +138,3 @@ def _deliver(made: Path, wanted: Path) -> None:
         wanted.write_bytes(made.read_bytes())
     except OSError as error:
         raise EnvironmentLackError(f"the timeline cannot be written to {wanted}: {error.strerror}") from error
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
-
-
-async def _together(work: Awaitable[T], other: Awaitable[U]) -> tuple[T, U]:
-    """Both at once. The error of either is raised as it is, not in a group; of two errors that of `other`."""
-    results: list[T] = []
-    others: list[U] = []
-    errors: list[Exception] = []
-
-    async def beside() -> None:
-        try:
-            results.append(await work)
-        except Exception as error:
-            errors.append(error)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(beside)
-        try:
-            others.append(await other)
-        except Exception as error:
-            errors.insert(0, error)
-            tasks.cancel_scope.cancel()
-    if errors:
-        raise errors[0]
-    return results[0], others[0]

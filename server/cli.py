@@ -345,7 +345,13 @@ def serve(
     ] = False,
     problem_root: Annotated[
         list[Path] | None,
-        typer.Option("--problem-root", metavar="DIR", help="callers may use your own problems below it; repeatable"),
+        typer.Option(
+            "--problem-root",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="callers may use the problems of your own below it; repeatable",
+        ),
     ] = None,
 ) -> None:
     """Offer the tools over MCP: on stdio, or over HTTP with --http."""

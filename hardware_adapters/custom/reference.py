@@ -43,10 +43,17 @@ async def results(definition: Definition, cases: Sequence[Arrays]) -> list[dict[
         # Threads of a linear algebra library would each reserve address space, of which there is a limit.
         environment = minimal_environment(folder, OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
         try:
-            finished = await run([sys.executable, "-I", "-B", RUNNER], cwd=folder, env=environment, limits=limits)
+            command = [sys.executable, "-I", "-B", RUNNER, _numpy_place()]
+            finished = await run(command, cwd=folder, env=environment, limits=limits)
         except OSError as error:
             raise EngineFailure(f"Python cannot be started for the reference: {error}") from error
         return await anyio.to_thread.run_sync(_read, definition, len(cases), folder, finished)
+
+
+def _numpy_place() -> Path:
+    import numpy as np
+
+    return Path(np.__file__).parents[1]
 
 
 def _write(definition: Definition, cases: Sequence[Arrays], folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Runs in a process of its own: works out a user's reference for some cases of inputs.
 
-`python -I reference_runner.py` in a folder with job.json and the inputs as .npy files; leaves the results likewise, and
-answer.json, which says whether it worked. The user's code meets nothing of the server: not its memory, not its
+`python -I reference_runner.py FOLDER-OF-NUMPY` in a folder with job.json and the inputs as .npy files; leaves the
+results likewise, and answer.json, which says whether it worked. The user's code meets nothing of the server: not its memory, not its
 environment. Kept free of imports of the package, of which an isolated interpreter may know nothing.
 """
 
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+sys.path += sys.argv[1:]  # where NumPy is, when that is no place that an isolated interpreter looks at
 import numpy as np
 
 SOURCE = "reference.py"

@@ -1,6 +1,8 @@
 """A problem of one's own is taken in when right kernels pass by it and worthless ones cannot; on the real simulator."""
 
 import os
+import sys
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +167,17 @@ def reference(A, B):
     zeros = np.zeros((16, 32), np.int8)
     found = await reference.results(define(python), [{"A": zeros + 7, "B": zeros + 120}])
     assert found[0]["C"].dtype == np.int8 and (found[0]["C"] == 63).all()
+
+
+@pytest.mark.anyio
+async def test_numpy_is_found_where_an_isolated_interpreter_would_not_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv.create(tmp_path / "bare", with_pip=False, symlinks=True)  # as where packages come from PYTHONPATH
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bare" / "bin" / "python"))
+    ones = np.ones((16, 32), np.int8)
+    found = await reference.results(define(), [{"A": ones, "B": ones}])
+    assert (found[0]["C"] == 2).all()
 
 
 @pytest.mark.anyio

@@ -17,7 +17,7 @@ LOOKS_ONLY = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_wor
 def register(server: MCPServer, bench: Bench) -> None:
     @server.tool(title="Targets and engines", annotations=LOOKS_ONLY)
     async def list_targets() -> Annotated[CallToolResult, TargetList]:
-        """Which accelerators and engines work on this machine, and what would make the others work.
+        """Which accelerators (Gemmini) and engines work on this machine, and what would make the others work.
 
         Start here when you do not know what is available, or after an error that begins with "environment:". Not for
         the problems of a target: list_problems. Returns for every target its operator families and its engines:

@@ -1,6 +1,7 @@
 """Claude Code itself with our server, its model played by a script: what it finds, calls, and hands to the model."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,6 +54,12 @@ class ClaudeCode:
         assistant.check()
         assert done.returncode == 0, done.stdout + done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def autocomp(self, *args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "autocomp_mcp", *args], cwd=self.project, env=self._environment,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        )  # fmt: skip
 
     def run(self, *args: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -145,3 +152,28 @@ def test_its_model_gets_our_instructions_and_complete_results(claude_code: Claud
     assistant.check()
     assert done.stdout.strip() == "Done."
     assert "Makes kernels for tensor accelerators fast." in asked and "get_search" in asked
+
+
+def test_from_an_empty_home_install_is_all_it_takes(claude_code: ClaudeCode) -> None:
+    installed = claude_code.autocomp("install", "claude-code", "--yes")
+    assert installed.returncode == 0, installed.stderr
+    health = claude_code.run("mcp", "list").stdout
+    assert re.search(r"autocomp: .*serve - .*Connected", health), health
+
+    def script() -> Script:
+        yield call("ToolSearch", query=f"select:{ours('get_problem')}", max_results=1)
+        (detail,) = yield call(ours("get_problem"), problem=PROBLEM)
+        assert "solution" in detail.data["baseline"]
+
+    assistant = ScriptedAssistant(script())
+    with MessagesApi(assistant) as api:
+        done = claude_code.run(
+            "-p", f"/{ours('optimize_kernel')} {PROBLEM}", "--allowedTools", "mcp__autocomp",
+            ANTHROPIC_BASE_URL=api.url, MCP_CONNECTION_NONBLOCKING="0",
+        )  # fmt: skip
+        asked = json.dumps(next(body for body in api.requests if body.get("tools"))["messages"])
+    assistant.check()
+    assert done.returncode == 0, done.stderr
+    assert "Make a kernel for this problem as fast as you can" in asked
+    again = claude_code.autocomp("install", "claude-code", "--yes")  # Claude Code has written to the file since
+    assert again.returncode == 0 and "already" in again.stderr

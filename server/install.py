@@ -59,11 +59,13 @@ def install(key: str, scope: str | None, name: str, yes: bool, print_only: bool)
                 return DONE
             else:
                 _write(change)
+                status = guarded(_build, False)
                 say(f"Next: {host.after}")
+                return status
         except InstallError as error:
             say(f"autocomp-mcp: {error}")
             return error.status
-        return guarded(_build, False)
+        return DONE
 
     return guarded(command, False)
 

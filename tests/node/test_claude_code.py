@@ -2,8 +2,10 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from scripted_assistant import Script, ScriptedAssistant, call
 
 pytestmark = pytest.mark.node
 PROBLEM = "gemmini/gemm-64x64x64"
+ENDLESS = '#include "gemmini_api.h"\nvoid solution(const int8_t *A, const int8_t *B, int8_t *C) { for (;;) ; }\n'
 
 
 def ours(tool: str) -> str:
@@ -25,6 +28,7 @@ class ClaudeCode:
 
     def __init__(self, clients: NodeClients, folder: Path, autocomp_home: Path) -> None:
         self.home = folder / "home"
+        self.autocomp_home = autocomp_home
         self.project = folder / "project"
         for each in (self.home, self.project):
             each.mkdir()
@@ -65,6 +69,12 @@ class ClaudeCode:
         return subprocess.run(
             [self._program, *args], cwd=self.project, env=self._environment | more, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+
+    def start(self, *args: str, **more: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [self._program, *args], cwd=self.project, env=self._environment | more, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
 
@@ -177,3 +187,32 @@ def test_from_an_empty_home_install_is_all_it_takes(claude_code: ClaudeCode) -> 
     assert "Make a kernel for this problem as fast as you can" in asked
     again = claude_code.autocomp("install", "claude-code", "--yes")  # Claude Code has written to the file since
     assert again.returncode == 0 and "already" in again.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_when_it_goes_its_simulators_go_too(
+    how: signal.Signals, claude_code: ClaudeCode, simulating: Callable[[Path], bool]
+) -> None:
+    """It gives a server less than half a second to stop, or, killed itself, no word at all."""
+
+    def script() -> Script:
+        yield call("ToolSearch", query=f"select:{ours('simulate_kernel')}", max_results=1)
+        yield call(ours("simulate_kernel"), problem="gemmini/gemm-1024x1024x1024", source=ENDLESS)
+
+    with MessagesApi(ScriptedAssistant(script())) as api:
+        process = claude_code.start(
+            "-p", "Simulate this.", "--mcp-config", str(claude_code.servers), "--strict-mcp-config", "--allowedTools",
+            "mcp__autocomp", ANTHROPIC_BASE_URL=api.url,
+        )  # fmt: skip
+        until(lambda: simulating(claude_code.autocomp_home) or process.poll() is not None)
+        assert process.poll() is None
+        process.send_signal(how)
+        process.wait()
+        until(lambda: not simulating(claude_code.autocomp_home), 15)  # by itself it would go on for 45 s
+
+
+def until(true: Callable[[], bool], patience_s: float = 60) -> None:
+    deadline = time.monotonic() + patience_s
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -99,7 +99,6 @@ def test_what_the_exceptions_say_of_the_server_is_so(served: str, exceptions: li
     offered, capabilities = anyio.run(look)
     lacking = {
         "logging": not capabilities.logging,
-        "resources.subscribe": not capabilities.resources.subscribe,
         "x-mcp-header": "x-mcp-header" not in offered,
     }
     for entry in exceptions:

@@ -72,7 +72,7 @@ HOSTS = {
     ),
     "claude-desktop": Host(
         "Claude Desktop", "mcpServers", lambda m: m.settings() / "Claude" / "claude_desktop_config.json", None,
-        "Quit Claude Desktop and start it again; the tools are under the plus sign of the message box.",
+        "Quit Claude Desktop and start it again: it reads the file when it starts.",
     ),
     "cursor": Host(
         "Cursor", "mcpServers", lambda m: m.home / ".cursor" / "mcp.json", ".cursor/mcp.json",
@@ -102,6 +102,12 @@ def serve_command() -> list[str]:
     script = Path(sysconfig.get_path("scripts")) / "autocomp-mcp"
     start = [str(script)] if script.is_file() else [sys.executable, "-m", "autocomp_mcp"]
     return [*start, "serve"]
+
+
+def fleeting(command: list[str]) -> bool:
+    """Whether it lies in uv's cache, where `uvx` puts what it runs, and which uv clears."""
+    parts = Path(command[0]).parts
+    return "uv" in parts and any(part.startswith("archive-v") for part in parts)
 
 
 def serve_environment(environment: Mapping[str, str]) -> dict[str, str]:

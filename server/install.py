@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..menus.menu import UnknownNameError
-from .hosts import HOSTS, Host, Machine, serve_command, serve_environment
+from .hosts import HOSTS, Host, Machine, fleeting, serve_command, serve_environment
 from .install_links import LINKS
 from .json_text import JsonTextError, parse, with_entry
 from .shell import DONE, ENVIRONMENT, USAGE, guarded, run, say
@@ -48,6 +48,11 @@ def install(key: str, scope: str | None, name: str, yes: bool, print_only: bool)
         if key not in HOSTS:
             raise UnknownNameError("host", key, HOSTS)
         host = HOSTS[key]
+        if fleeting(serve_command()):
+            say(
+                "autocomp-mcp: warning: this installation is in uv's cache and may be gone one day; "
+                "`uv tool install autocomp-mcp` gives it a place to stay, then install from there"
+            )
         try:
             if print_only or not host.files(Machine.this(), Path.cwd()):
                 return _print(key, host, scope, name)

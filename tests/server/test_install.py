@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from autocomp_mcp.server.hosts import HOSTS, Machine
+from autocomp_mcp.server.hosts import HOSTS, Machine, fleeting
 from autocomp_mcp.server.install_links import cursor_link, cursor_page, vscode_link, vscode_page
 
 WRITTEN = {
@@ -192,6 +192,12 @@ def test_places_on_macos() -> None:
     assert places["vscode"] == "/Users/u/Library/Application Support/Code/User/mcp.json"
     assert places["claude-desktop"] == "/Users/u/Library/Application Support/Claude/claude_desktop_config.json"
     assert places["zed"] == "/Users/u/.config/zed/settings.json"
+
+
+def test_an_installation_in_the_cache_of_uv_is_known() -> None:
+    assert fleeting(["/home/u/.cache/uv/archive-v0/_VOwwBvThuJzr2Pk/bin/autocomp-mcp", "serve"])
+    assert not fleeting(["/home/u/.local/share/uv/tools/autocomp-mcp/bin/autocomp-mcp", "serve"])
+    assert not fleeting(["/home/u/archive-v1/bin/python", "-m", "autocomp_mcp", "serve"])
 
 
 def test_links_decode_to_the_entry() -> None:

@@ -9,9 +9,12 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
+from mcp import MCPError
 from mcp.server import MCPServer
+from mcp.types import INVALID_PARAMS
 
 from .. import __version__
+from ..menus.menu import UnknownNameError
 from ..tools import completion, kernels, menu, problems, prompts, resources, search, targets
 from ..tools.bench import Bench
 from ..tools.search import Jobs
@@ -19,10 +22,18 @@ from .toolsets import TOOLS, Selection, instructions
 
 
 class Server(MCPServer[Jobs]):
-    """With docstrings as descriptions, without the indentation that Python before 3.13 leaves in them."""
+    """With docstrings as descriptions, without the indentation that Python before 3.13 leaves in them, and with an
+    answer to names of prompts that do not exist."""
 
     def add_tool(self, fn: Callable[..., Any], *args: Any, description: str | None = None, **kwargs: Any) -> None:
         super().add_tool(fn, *args, description=description or inspect.getdoc(fn), **kwargs)
+
+    async def get_prompt(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """A name that does not exist is the caller's mistake; the SDK alone answers "Internal server error"."""
+        known = [prompt.name for prompt in await self.list_prompts()]
+        if name not in known:
+            raise MCPError(code=INVALID_PARAMS, message=str(UnknownNameError("prompt", name, known)))
+        return await super().get_prompt(name, *args, **kwargs)
 
 
 def build_server(bench: Bench | None = None, selection: Selection | None = None) -> MCPServer[Jobs]:

@@ -329,6 +329,30 @@ def doctor(json: Json = False) -> None:
 
 
 @app.command()
+def install(
+    host: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOST",
+            help="claude-code, claude-desktop, cursor, vscode, zed, windsurf or jetbrains",
+            show_default=False,
+        ),
+    ],
+    scope: Annotated[
+        str | None,
+        typer.Option("--scope", metavar="user|project", help="for all projects, or for this folder's; default: user"),
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="what the host calls the server")] = "autocomp",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+    print_only: Annotated[bool, typer.Option("--print", help="only print what would be added, and where")] = False,
+) -> None:
+    """Add the MCP server to an assistant's configuration: shows the change, asks, keeps a copy of the old file."""
+    from . import install as installing
+
+    sys.exit(installing.install(host, scope, name, yes, print_only))
+
+
+@app.command()
 def serve(
     http: Annotated[
         str | None, typer.Option("--http", metavar="HOST:PORT", help="Streamable HTTP instead of stdio")

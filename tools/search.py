@@ -195,7 +195,8 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
             ),
         ] = None,
     ) -> Annotated[CallToolResult, SearchStatus]:
-        """Search for a faster kernel in the background: plan, generate, simulate, select, again.
+        """Optimize a kernel (Gemmini GEMM, matmul, convolution) by a search in the background: plan, generate,
+        simulate, select, again.
 
         Use it to leave the work to the controller. Not for improving a kernel by hand: simulate_kernel and the menu do
         that. Returns a run id; follow it with get_search(run, wait_s=45). Takes 1 s to begin; the search itself about

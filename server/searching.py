@@ -24,7 +24,7 @@ from ..agent.status import RunStatus
 from ..agent.toolbox import Toolbox
 from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
-from ..tools.search import canonical, default_model, model_options
+from ..tools.model_choice import canonical, default_model, model_options
 from .display import Display
 from .reading import estimate_lines, find_run, status_json, summary_lines
 from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, read_source, run, say

@@ -1,0 +1,71 @@
+"""Several processes that serve one address: the kernel gives each connection to one that is free."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from .shell import SIGNALLED, say
+
+STOPS_WITHIN_S = 10.0
+SHORT_LIFE_S = 5.0  # a worker that lived no longer is not replaced at once: it would die again
+
+
+def supervise(work: Callable[[int], int], count: int) -> int:
+    """Run `work` in that many processes until SIGINT or SIGTERM, which all of them get; one that dies is replaced.
+    Returns the exit status.
+
+    `work` is called in each with a descriptor that can be read from when this process is gone. Call it before there are
+    threads or an event loop: the processes are forks.
+    """
+    caught: list[int] = []
+    born: dict[int, float] = {}
+    held, kept = os.pipe()
+
+    def stop(number: int, _frame: object) -> None:
+        caught.append(number)
+        for pid in born:
+            os.kill(pid, number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    signal.signal(signal.SIGALRM, lambda *_: [os.kill(pid, signal.SIGKILL) for pid in born])
+    for _ in range(count):
+        born[_fork(work, held, kept)] = time.monotonic()
+    while born:
+        pid, status = os.wait()
+        lived = time.monotonic() - born.pop(pid)
+        if caught:
+            signal.setitimer(signal.ITIMER_REAL, STOPS_WITHIN_S if born else 0)
+            continue
+        say(f"autocomp-mcp: worker {pid} ended ({_how(status)}); another takes its place")
+        if lived < SHORT_LIFE_S:
+            time.sleep(SHORT_LIFE_S - lived)
+        if not caught:
+            born[_fork(work, held, kept)] = time.monotonic()
+    return SIGNALLED + caught[0]
+
+
+def _fork(work: Callable[[int], int], held: int, kept: int) -> int:
+    pid = os.fork()
+    return pid or _worker(work, held, kept)
+
+
+def _worker(work: Callable[[int], int], held: int, kept: int) -> NoReturn:
+    status = 1
+    try:
+        os.close(kept)  # so that the pipe ends with the parent
+        os.setpgrp()  # a terminal's Ctrl-C reaches the parent, which passes it on: once, not twice
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+            signal.signal(number, signal.SIG_DFL)
+        status = work(held)
+    finally:
+        os._exit(status)
+
+
+def _how(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    return f"signal {-code}" if code < 0 else f"exit status {code}"

@@ -127,14 +127,8 @@ def test_a_token_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def refused(home: Path, *options: str, **env: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "autocomp_mcp", "serve", *options]
-    done = subprocess.run(
-        command,
-        env=clean_environment(home, **env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    env = clean_environment(home, **env)
+    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     return done.returncode, done.stderr
 
 

@@ -57,26 +57,14 @@ class Gate:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        whole = False
-        body_until = anyio.current_time() + BODY_WITHIN_S
 
-        async def patient() -> Message:
-            nonlocal whole
-            message: Message | None = None
-            if whole:
-                message = await self._unless_stopping(receive)
-            else:
-                with anyio.CancelScope(deadline=body_until):
-                    message = await receive()
-            if message is None:
-                return {"type": "http.disconnect"}
-            whole = whole or (message["type"] == "http.request" and not message.get("more_body", False))
-            return message
+        async def unless_stopping() -> Message:
+            return await self._unless_stopping(receive)
 
-        await self._app(scope, patient, send)
+        await self._app(scope, unless_stopping, send)
 
-    async def _unless_stopping(self, receive: Receive) -> Message | None:
-        message: Message | None = None
+    async def _unless_stopping(self, receive: Receive) -> Message:
+        message: Message = {"type": "http.disconnect"}
 
         async def stop() -> None:
             await self._stopping.wait()
@@ -93,18 +81,24 @@ class PatientProtocol(H11Protocol):
     """uvicorn's HTTP/1.1, with limits for clients that send their headers, or take their answer, a byte at a time."""
 
     _waiting: asyncio.TimerHandle | None = None
+    _waiting_for: Any = None
     _writing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._waiting = self.loop.call_later(HEADERS_WITHIN_S, transport.close)
+        self._await_more()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
-            self._waiting = _cancelled(self._waiting)
-        elif self._waiting is None:
-            self._waiting = self.loop.call_later(HEADERS_WITHIN_S, self.transport.close)
+        if self.conn.their_state is not self._waiting_for:
+            self._await_more()
+
+    def _await_more(self) -> None:
+        """A time in which all headers must have come, or the whole body, however steadily the bytes drip."""
+        self._waiting, self._waiting_for = _cancelled(self._waiting), self.conn.their_state
+        within_s = {h11.IDLE: HEADERS_WITHIN_S, h11.SEND_BODY: BODY_WITHIN_S}.get(self._waiting_for)
+        if within_s is not None:
+            self._waiting = self.loop.call_later(within_s, self.transport.close)
 
     def pause_writing(self) -> None:
         super().pause_writing()

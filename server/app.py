@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from mcp.server import MCPServer
 from mcp.server.request_state import RequestStateSecurity
+from mcp.server.subscriptions import ListenHandler
 from mcp.types import SubscribeRequestParams, UnsubscribeRequestParams
 
 from .. import __version__
@@ -78,6 +79,9 @@ class Server(MCPServer[Jobs]):
     def stop(self) -> None:
         """Give up the calls that run, which are answered so, and the searches, which are journalled as cancelled."""
         self._calls.stop()
+        listen = self._lowlevel_server.get_request_handler("subscriptions/listen")
+        if listen is not None and isinstance(listen.handler, ListenHandler):
+            listen.handler.close()  # clients are told that their streams end, and do not take it for a breakdown
         if self._jobs is not None:
             self._jobs.stop()
 

@@ -57,11 +57,19 @@ class Gate:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
+        open_answer = False
 
         async def unless_stopping() -> Message:
             return await self._unless_stopping(receive)
 
-        await self._app(scope, unless_stopping, send)
+        async def noting(message: Message) -> None:
+            nonlocal open_answer
+            open_answer = message["type"] == "http.response.start" or bool(message.get("more_body"))
+            await send(message)
+
+        await self._app(scope, unless_stopping, noting)
+        if open_answer and self._stopping.is_set():  # a stream whose client we hung up on
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _unless_stopping(self, receive: Receive) -> Message:
         message: Message = {"type": "http.disconnect"}

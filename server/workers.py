@@ -12,6 +12,7 @@ from .shell import SIGNALLED, say
 
 STOPS_WITHIN_S = 10.0
 SHORT_LIFE_S = 5.0  # a worker that lived no longer is not replaced at once: it would die again
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 
 
 def supervise(work: Callable[[int], int], count: int) -> int:
@@ -25,33 +26,47 @@ def supervise(work: Callable[[int], int], count: int) -> int:
     born: dict[int, float] = {}
     held, kept = os.pipe()
 
-    def stop(number: int, _frame: object) -> None:
-        caught.append(number)
+    def tell(number: int) -> None:
         for pid in born:
             os.kill(pid, number)
 
+    def stop(number: int, _frame: object) -> None:
+        caught.append(number)
+        signal.setitimer(signal.ITIMER_REAL, STOPS_WITHIN_S)
+        tell(number)
+
+    def begin() -> None:
+        pid = _fork(work, held, kept)
+        born[pid] = time.monotonic()
+        if caught:  # it came while the list was without this one
+            os.kill(pid, caught[0])
+
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    signal.signal(signal.SIGALRM, lambda *_: [os.kill(pid, signal.SIGKILL) for pid in born])
+    signal.signal(signal.SIGALRM, lambda *_: tell(signal.SIGKILL))
     for _ in range(count):
-        born[_fork(work, held, kept)] = time.monotonic()
+        begin()
     while born:
         pid, status = os.wait()
         lived = time.monotonic() - born.pop(pid)
         if caught:
-            signal.setitimer(signal.ITIMER_REAL, STOPS_WITHIN_S if born else 0)
             continue
         say(f"autocomp-mcp: worker {pid} ended ({_how(status)}); another takes its place")
         if lived < SHORT_LIFE_S:
             time.sleep(SHORT_LIFE_S - lived)
         if not caught:
-            born[_fork(work, held, kept)] = time.monotonic()
+            begin()
     return SIGNALLED + caught[0]
 
 
 def _fork(work: Callable[[int], int], held: int, kept: int) -> int:
+    # A signal between the fork and the worker's own handlers would run the parent's in the worker.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     pid = os.fork()
-    return pid or _worker(work, held, kept)
+    if not pid:
+        _worker(work, held, kept)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    return pid
 
 
 def _worker(work: Callable[[int], int], held: int, kept: int) -> NoReturn:
@@ -59,8 +74,9 @@ def _worker(work: Callable[[int], int], held: int, kept: int) -> NoReturn:
     try:
         os.close(kept)  # so that the pipe ends with the parent
         os.setpgrp()  # a terminal's Ctrl-C reaches the parent, which passes it on: once, not twice
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         status = work(held)
     finally:
         os._exit(status)

@@ -29,15 +29,17 @@ class JobTable:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(_SCHEMA)
 
-    def enter(self, run_id: str, caller: str | None, at_once: int | None, driven: Callable[[str], bool]) -> bool:
-        """False, and nothing entered, when this caller has `at_once` jobs already. `driven`: whether a run is alive."""
+    def enter(self, run_id: str, caller: str | None, at_once: int | None, driven: Callable[[str], bool | None]) -> bool:
+        """False, and nothing entered, when this caller has `at_once` jobs already. `driven`: whether a process drives a
+        run; None when there is no such run yet."""
         with self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
             if caller is not None and at_once is not None:
                 rows = connection.execute("SELECT run_id, began FROM jobs WHERE caller = ?", (caller,)).fetchall()
                 alive = 0
                 for known, began in rows:
-                    if driven(known) or self._clock() - began < BEGINS_WITHIN_S:
+                    lives = driven(known)
+                    if lives or (lives is None and self._clock() - began < BEGINS_WITHIN_S):
                         alive += 1
                     else:
                         connection.execute("DELETE FROM jobs WHERE run_id = ?", (known,))

@@ -70,6 +70,13 @@ class Jobs:
             self._table = JobTable(self._bench.home.database)
         return self._table
 
+    def _driven(self, run_id: str) -> bool | None:
+        try:
+            self.journal().begun(run_id)
+        except UnknownRunError:
+            return None
+        return self.journal().driven(run_id)
+
     async def start(
         self,
         server: MCPServer[Jobs],
@@ -86,7 +93,7 @@ class Jobs:
             raise ToolError("environment: the server is stopping; start the search when it is back")
         run_id = new_run_id()
         journal = self.journal()
-        if not await in_thread(self._jobs().enter, run_id, caller, self._at_once, journal.driven):
+        if not await in_thread(self._jobs().enter, run_id, caller, self._at_once, self._driven):
             raise ToolError(
                 f"{self._at_once} of your searches are running, and this server allows no more of one caller. Wait for "
                 "one with get_search(run, wait_s=45), or end one with cancel_search. (serve --max-searches N raises "

@@ -9,7 +9,7 @@ import anyio
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.types import CallToolResult, TextContent
 
-from ..tools.callers import caller_of
+from ..tools.callers import caller_of, presence_of
 
 # They compile or simulate; all others answer from memory, files, or the database.
 EXPENSIVE = frozenset(
@@ -55,13 +55,13 @@ class Calls:
                 del self._working[caller]
 
     async def _unless_stopped(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        with anyio.CancelScope() as scope:
+        with anyio.CancelScope() as scope, presence_of(ctx).telling(scope.cancel):
             self._scopes.add(scope)
             try:
                 return await call_next(ctx)
             finally:
                 self._scopes.discard(scope)
-        return _refusal(STOPPING)
+        return _refusal(STOPPING)  # unless the client has gone: then it is nobody's
 
     def stop(self) -> None:
         """Give up what runs, with its compilers and simulators, and answer it and whatever comes yet with STOPPING."""

@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from ..tools.callers import PRESENCE, Presence
+
 HEADERS_WITHIN_S = 10.0
 BODY_WITHIN_S = 30.0
 READS_WITHIN_S = 60.0  # a client that takes nothing of its answer for so long is disconnected
@@ -58,9 +60,13 @@ class Gate:
             await refusal(scope, receive, send)
             return
         open_answer = False
+        scope[PRESENCE] = presence = Presence()
 
         async def unless_stopping() -> Message:
-            return await self._unless_stopping(receive)
+            message = await self._unless_stopping(receive)
+            if message["type"] == "http.disconnect":
+                presence.leave()
+            return message
 
         async def noting(message: Message) -> None:
             nonlocal open_answer

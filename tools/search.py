@@ -73,6 +73,9 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
         120 s with the offline model, longer and for money with a language model (set max_cost_usd).
         """
         jobs = _jobs(ctx)
+        caller = caller_of(ctx.request_context)
+        if caller is not None and model is not None and model.strip().startswith("replay:"):
+            raise ToolError("model: replay:FILE reads a file of the server; over HTTP nobody may name one")
         try:
             spec = canonical(model or default_model())
         except AgentUsageError as error:
@@ -98,7 +101,6 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
             if chosen.confirm is not None:
                 await in_thread(adapter.engine, chosen.confirm)
         try:
-            caller = caller_of(ctx.request_context)
             run_id = await jobs.start(await in_thread(whole), problem, spec, chosen, source, caller)
         except sqlite3.Error as error:
             raise ToolError(f"environment: the database in AUTOCOMP_HOME cannot be used: {error}") from error

@@ -19,7 +19,16 @@ INITIALIZE = {
     "jsonrpc": "2.0", "id": 1, "method": "initialize",
     "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}},
 }  # fmt: skip
-ENDLESS = '#include "gemmini_api.h"\nvoid solution(const int8_t *A, const int8_t *B, int8_t *C) { for (;;) ; }\n'
+# Each turn takes the simulator so long that its limit of instructions is hours away.
+ENDLESS = """#include "gemmini_api.h"
+void solution(const int8_t *A, const int8_t *B, int8_t *C) {
+  config_ex(WS, NOACT, 1, 0, 0);
+  config_st_ext(1024, NOACT, 1.0f);
+  config_ld(1024, 1.0f, 16, 0);
+  config_ld(1024, 1.0f, 16, 1);
+  for (;;) gemmini_loop_ws(5, 5, 51, 0, 0, 0, A, B, NULL, C, 1024, 1024, 0, 1024, 0, 0, 0, 0, 0, NOACT, 0, 0, 0);
+}
+"""
 LARGE = "gemmini/gemm-1024x1024x1024"
 
 

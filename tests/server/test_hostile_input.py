@@ -86,7 +86,11 @@ async def test_a_folder_with_a_hostile_name_is_only_a_folder(tmp_path: Path, mak
         baseline = (await client.call_tool("get_problem", {"problem": PROBLEM})).structured_content["baseline"]
         judged = await client.call_tool("simulate_kernel", {"problem": PROBLEM, "source": baseline})
         assert judged.structured_content["verdict"] == "passed"
-    assert not any(path.name == "pwned" for path in (*folder.iterdir(), *home.iterdir(), *tmp_path.iterdir()))
+    assert not [path for place in (folder, home, tmp_path) for path in within(place) if path.name == "pwned"]
+
+
+def within(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
 
 
 # ---------------------------------------------------------------- paths

@@ -83,7 +83,8 @@ def check_host(name: str) -> str:
 def bind(address: Address) -> socket.socket:
     """A listening socket, so that port 0 can be announced before serving. Raises OSError (in use, not allowed)."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends without delay only where the protocol is named; an answer in two parts would wait 40 ms for an ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((address.host, address.port))

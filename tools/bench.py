@@ -76,9 +76,8 @@ class Bench:
         """As hardware_adapters.evaluator.evaluate, in one of this machine's slots."""
         from ..hardware_adapters.evaluator import evaluate
 
-        async with self.slots:
-            adapter = self.adapter_for(problem_id)
-            return await evaluate(problem_id, source, home=self.home, adapter=adapter, **settings)
+        adapter = self.adapter_for(problem_id)
+        return await evaluate(problem_id, source, home=self.home, adapter=adapter, slot=self.slots, **settings)
 
 
 async def in_thread(function: Any, *args: Any) -> Any:

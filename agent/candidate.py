@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import Field
@@ -66,6 +66,14 @@ class Candidate(Record):
 def place(identity: str) -> tuple[int, ...]:
     """`3.0.2.1r1` -> (3, 0, 2, 1, 1)."""
     return tuple(int(part) for part in identity.replace("r", ".").split("."))
+
+
+def steps_to(candidate: Candidate, by_id: Mapping[str, Candidate]) -> Iterator[tuple[Candidate, Candidate]]:
+    """(parent, child) of each step that led to a candidate, the last one first."""
+    while candidate.parent is not None:
+        parent = by_id[candidate.parent]
+        yield parent, candidate
+        candidate = parent
 
 
 def canonical(candidates: Iterable[Candidate]) -> list[Candidate]:

@@ -195,16 +195,18 @@ class Journal:
             rows = self._db.execute("SELECT run_id FROM runs ORDER BY created DESC, run_id").fetchall()
         return [row[0] for row in rows]
 
-    def find_source(self, digest: str) -> str | None:
-        """The kernel of any run whose source, artefact or machine code has this digest; the newest of several."""
+    def find_kernel(self, digest: str) -> tuple[str, str] | None:
+        """(source, problem) of the kernel of any run whose source, artefact or machine code has this digest; the newest
+        of several."""
         query = (
-            "SELECT source FROM events WHERE kind = 'candidate' AND source IS NOT NULL AND ?1 IN ("
+            "SELECT events.source, runs.problem FROM events JOIN runs USING (run_id) "
+            "WHERE kind = 'candidate' AND events.source IS NOT NULL AND ?1 IN ("
             "json_extract(data, '$.evaluation.kernel'), json_extract(data, '$.evaluation.compilation.artifact'),"
             " json_extract(data, '$.evaluation.compilation.code')) ORDER BY id DESC LIMIT 1"
         )
         with self._lock:
             row = self._db.execute(query, (digest,)).fetchone()
-        return row[0] if row else None
+        return (row[0], row[1]) if row else None
 
     def status(self, run_id: str, *, with_source: bool = True) -> RunStatus:
         """Raises UnknownRunError."""

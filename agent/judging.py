@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import anyio
 
-from ..hardware_adapters.base import Problem, Profile
+from ..hardware_adapters.base import EngineStatus, Evaluation, Problem, Profile
 from .candidate import Candidate
 from .permits import Permits
 from .record import RunRecord
@@ -20,7 +22,7 @@ class Judge:
         self._record = record
         self._toolbox = toolbox
         self._in_flight: dict[str, anyio.Event] = {}  # kernel digest -> set when its evaluation ended
-        self._profiles: bool | None = None  # whether the chosen engine does; not known yet
+        self._engines: dict[str, EngineStatus] = {}  # the target's, once they were asked for
 
     async def judge(self, candidate: Candidate, permits: Permits, unit: int) -> Candidate:
         """The candidate with its evaluation, journalled. Of kernels that are the same text one is evaluated, the
@@ -42,9 +44,7 @@ class Judge:
             judged = None
             try:
                 async with self.slots:
-                    evaluation = await self._toolbox.simulate(
-                        self._problem.id, candidate.source, engine=self._settings.engine, seed=self._settings.seed
-                    )
+                    evaluation = await self._evaluate(candidate)
                 judged = self._known_code(candidate.model_copy(update={"evaluation": evaluation}))
                 return self._record.finished(judged)
             finally:
@@ -52,6 +52,26 @@ class Judge:
         finally:
             self._in_flight.pop(candidate.digest, None)
             ended.set()
+
+    async def _evaluate(self, candidate: Candidate) -> Evaluation:
+        """By the chosen engine, or by the default one alone where the kernel does not even pass there."""
+        engine, seed = self._settings.engine, self._settings.seed
+        if await self._screens():
+            screened = await self._toolbox.simulate(self._problem.id, candidate.source, seed=seed)
+            if not screened.passed:
+                return screened
+        return await self._toolbox.simulate(self._problem.id, candidate.source, engine=engine, seed=seed)
+
+    async def _screens(self) -> bool:
+        """Whether there is another, quicker engine than the chosen one, and it is wanted."""
+        chosen = self._settings.engine
+        if chosen is None or not self._settings.screen:
+            return False
+        return any(status.default and status.available and status.name != chosen for status in await self._known())
+
+    async def _known(self) -> Collection[EngineStatus]:
+        self._engines = self._engines or await self._toolbox.engines(self._problem.target)
+        return self._engines.values()
 
     def _known_code(self, candidate: Candidate) -> Candidate:
         """As a duplicate, where another source of this run compiles to the same machine code."""
@@ -74,8 +94,6 @@ class Judge:
     async def _profiling_engine(self) -> str | None:
         """The search's own engine if it profiles; otherwise the target's default says where the time goes."""
         chosen = self._settings.engine
-        if chosen is None or self._profiles is False:
+        if chosen is None:
             return None
-        if self._profiles is None:
-            self._profiles = (await self._toolbox.check_engine(self._problem.target, chosen)).profiles
-        return chosen if self._profiles else None
+        return chosen if any(status.profiles and status.name == chosen for status in await self._known()) else None

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from ..hardware_adapters.base import Problem, Record
 from .bandit import Tally, tallies
-from .candidate import ROOT, Attempt, Candidate, Plan, attempts, canonical
+from .candidate import ROOT, Attempt, Candidate, Plan, attempts, canonical, steps_to
 from .errors import AgentUsageError
 from .journal import Journal
 from .models.base import Example
@@ -103,23 +103,14 @@ def _earlier(journal: Journal, run_id: str) -> _Earlier | None:
     return _Earlier(run_id=run_id, problem=row.problem, candidates=tuple(canonical(found)), **about)
 
 
-def _lineage(run: _Earlier, candidate: Candidate) -> list[tuple[Candidate, Candidate]]:
-    """(parent, child) of each step, the first one first."""
-    by_id = {c.id: c for c in run.candidates}
-    steps: list[tuple[Candidate, Candidate]] = []
-    while candidate.parent is not None:
-        parent = by_id[candidate.parent]
-        steps.append((parent, candidate))
-        candidate = parent
-    return steps[::-1]
-
-
 def _schedule(run: _Earlier) -> Schedule | None:
     best, root = run.best, next((c for c in run.candidates if c.id == ROOT), None)
     if best is None or root is None or root.latency < best.latency * MIN_GAIN:
         return None
-    steps = tuple(child.plan for _, child in _lineage(run, best) if child.plan is not None)
-    return Schedule(run_id=run.run_id, problem=run.problem, speedup=root.latency / best.latency, steps=steps)
+    steps = [child.plan for _, child in steps_to(best, {c.id: c for c in run.candidates}) if child.plan is not None]
+    return Schedule(
+        run_id=run.run_id, problem=run.problem, speedup=root.latency / best.latency, steps=tuple(steps[::-1])
+    )
 
 
 def _examples(runs: Iterable[_Earlier]) -> list[Example]:
@@ -127,7 +118,7 @@ def _examples(runs: Iterable[_Earlier]) -> list[Example]:
     for run in runs:
         if run.best is None:
             continue
-        for parent, child in _lineage(run, run.best):
+        for parent, child in steps_to(run.best, {c.id: c for c in run.candidates}):
             ratio = parent.latency / child.latency if parent.passed else 0.0
             known = largest.get(child.plan.option) if child.plan else None
             if child.plan is None or ratio < MIN_GAIN or (known is not None and known.ratio >= ratio):

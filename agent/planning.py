@@ -8,7 +8,7 @@ from random import Random
 
 from ..hardware_adapters.base import Bottleneck, Problem, Profile
 from .bandit import ModelUse, OptionBandit, choose_model, reward
-from .candidate import Attempt, Candidate, Plan, attempts
+from .candidate import Attempt, Candidate, Plan, attempts, steps_to
 from .each import each
 from .judging import Judge
 from .lessons import Lessons
@@ -50,14 +50,16 @@ class Planner:
         history = [entry for entries in known.values() for entry in entries]
         bandit = OptionBandit(history, self._lessons.tallies)
         self._uses = self._model_uses(history, iteration)
-        best = self._record.fastest
-        assert best is not None
         profiles = await each(beam, self._judge.profile)
         options = await each(list(zip(beam, profiles, strict=True)), self._options)
         slots = self._settings.plans if follow is None else min(FOLLOWERS, self._settings.plans)
         made: list[PlanRequest] = []
         for index, parent in enumerate(beam):
             costliest = next((found.id for found in _bottlenecks(profiles[index])), None)
+            tried = tuple(known.get(parent.digest, ()))
+            lineage = list(steps_to(parent, self._record.candidates))
+            worn = Counter(entry.option for entry in tried)
+            worn.update(child.plan.option for _, child in lineage if child.plan is not None)
             for slot in range(slots):
                 request = PlanRequest(
                     key=f"{iteration}.{index}.{slot}",
@@ -68,10 +70,9 @@ class Planner:
                     iterations=iterations,
                     problem=self._problem,
                     parent=parent,
-                    best_latency=best.latency,
                     profile=profiles[index],
-                    tried=tuple(known.get(parent.digest, ())),
-                    ancestors=self._ancestors(parent),
+                    tried=tried,
+                    ancestors=self._ancestors(lineage),
                     feedback=self._settings.feedback,
                     translate=iteration <= self._settings.translate_iterations,
                     follow=follow,
@@ -79,7 +80,6 @@ class Planner:
                 # Rewrites are drawn without repetition over a parent's slots, from one menu.
                 shared = f"{request.seed}/{iteration}.{index}/menu"
                 rng = Random(shared) if self._models.mechanical else request.rng("menu")
-                worn = Counter(entry.option for entry in request.tried) + self._applied(parent)
                 menu = self._menu(options[index], bandit, costliest, worn, follow, rng)
                 planner = self._chosen(self._models.planners, request.rng("model"))
                 update = {"menu": menu, "model": planner, "examples": self._examples(menu)}
@@ -140,21 +140,13 @@ class Planner:
         kept = [offer for offer in offers if rng.random() >= drop]
         return tuple(kept or rng.sample(offers, min(1, len(offers))))
 
-    def _applied(self, candidate: Candidate) -> Counter[str]:
-        """Options on the way from the first kernel to this one."""
-        found: Counter[str] = Counter()
-        while candidate.plan is not None and candidate.parent is not None:
-            found[candidate.plan.option] += 1
-            candidate = self._record.candidates[candidate.parent]
-        return found
-
-    def _ancestors(self, candidate: Candidate) -> tuple[Ancestor, ...]:
-        steps: list[Ancestor] = []
-        while candidate.plan is not None and candidate.parent is not None and len(steps) < self._settings.ancestors:
-            parent = self._record.candidates[candidate.parent]
-            ratio = parent.latency / candidate.latency if parent.passed and candidate.passed else None
-            steps.append(Ancestor(plan=candidate.plan, ratio=ratio))
-            candidate = parent
+    def _ancestors(self, lineage: Sequence[tuple[Candidate, Candidate]]) -> tuple[Ancestor, ...]:
+        """Of (parent, child) pairs with the last step first, the newest steps in the order they were taken."""
+        steps = [
+            Ancestor(plan=child.plan, ratio=parent.latency / child.latency if parent.passed and child.passed else None)
+            for parent, child in lineage[: self._settings.ancestors]
+            if child.plan is not None
+        ]
         return tuple(reversed(steps))
 
     def _examples(self, menu: Sequence[Offer]) -> tuple[Example, ...]:

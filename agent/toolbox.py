@@ -122,11 +122,14 @@ class Toolbox:
         data = await self._call("simulate_kernel", arguments, longer_s=timeout_s or 0.0)
         return _parsed(Evaluation, data, "simulate_kernel")
 
-    async def check_engine(self, target: str, engine: str) -> EngineStatus:
-        """Raises ToolUsageError for an engine unknown to the server, InfrastructureError for one that it lacks."""
+    async def engines(self, target: str) -> dict[str, EngineStatus]:
         data = await self._call("list_targets", {})
         targets = [_parsed(TargetStatus, entry, "list_targets") for entry in data.get("targets", ())]
-        engines = {status.name: status for found in targets if found.name == target for status in found.engines}
+        return {status.name: status for found in targets if found.name == target for status in found.engines}
+
+    async def check_engine(self, target: str, engine: str) -> EngineStatus:
+        """Raises ToolUsageError for an engine unknown to the server, InfrastructureError for one that it lacks."""
+        engines = await self.engines(target)
         if engine not in engines:
             raise ToolUsageError(f"unknown engine {engine!r}: {target} has {', '.join(engines) or 'none'}")
         if not engines[engine].available:

@@ -69,6 +69,9 @@ class Problem(ProblemSummary):
     work: Work
     bound: Bound
     rules: tuple[str, ...] = Field(description="What a kernel for this target must keep to")
+    traits: tuple[str, ...] | None = Field(
+        default=None, description="What of this problem some menu options need, e.g. a bias; None: not known"
+    )
 
     @computed_field  # type: ignore[prop-decorator]
     @property

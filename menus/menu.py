@@ -5,6 +5,7 @@ A menu declares the operator families and the bottlenecks it knows, then its opt
     target: gemmini
     families: {gemm: "what the family computes"}
     bottlenecks: {load_bound: "what the profile means by it"}
+    traits: {ragged: "what is so about a problem that has it"}
     options:
       - id: larger-tile
         ...                     # the fields of `Option`
@@ -13,7 +14,7 @@ A menu declares the operator families and the bottlenecks it knows, then its opt
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from random import Random
@@ -60,6 +61,7 @@ class Menu(BaseModel):
     target: Identifier
     families: Mapping[Identifier, Sentence] = Field(min_length=1)
     bottlenecks: Mapping[Identifier, Sentence] = Field(min_length=1)
+    traits: Mapping[Identifier, Sentence] = Field(default={}, description="Of problems; options may need some")
     options: tuple[Option, ...] = Field(min_length=1)
 
     def get(self, option_id: str) -> Option:
@@ -69,9 +71,15 @@ class Menu(BaseModel):
                 return option
         raise UnknownNameError("option", option_id, (option.id for option in self.options))
 
-    def select(self, family: str | None = None, bottlenecks: Sequence[str] | None = None) -> list[Option]:
+    def select(
+        self,
+        family: str | None = None,
+        bottlenecks: Sequence[str] | None = None,
+        traits: Collection[str] | None = None,
+    ) -> list[Option]:
         """The options for an operator family, those that address a bottleneck first.
 
+        With the `traits` of a problem, options that need others are left out; None: they are not known, so none is.
         `bottlenecks` is ordered, most costly first, as a profile gives them. An option that addresses an earlier
         one comes earlier; ties, and all options that address none, keep the menu's order.
         Raises UnknownNameError for a family or bottleneck that the menu does not declare.
@@ -82,12 +90,18 @@ class Menu(BaseModel):
         for bottleneck in wanted:
             if bottleneck not in self.bottlenecks:
                 raise UnknownNameError("bottleneck", bottleneck, self.bottlenecks)
-        chosen = [option for option in self.options if family is None or family in option.families]
+        chosen = [
+            option
+            for option in self.options
+            if (family is None or family in option.families) and (traits is None or set(option.needs) <= set(traits))
+        ]
         return sorted(chosen, key=lambda option: _rank(option, wanted))
 
-    def addressing(self, bottlenecks: Sequence[str], family: str | None = None) -> dict[str, tuple[str, ...]]:
+    def addressing(
+        self, bottlenecks: Sequence[str], family: str | None = None, traits: Collection[str] | None = None
+    ) -> dict[str, tuple[str, ...]]:
         """For each bottleneck, ids of the options that name it as a trigger: those that name it earlier come first."""
-        fitting = self.select(family)
+        fitting = self.select(family, traits=traits)
         found: dict[str, tuple[str, ...]] = {}
         for name in bottlenecks:
             options = sorted((o for o in fitting if name in o.triggers), key=lambda o: o.triggers.index(name))
@@ -207,6 +221,7 @@ def _check_names(path: Path, menu: Menu, lines: Mapping[_Location, int]) -> None
         for field, names, declared in (
             ("families", option.families, menu.families),
             ("triggers", option.triggers, menu.bottlenecks),
+            ("needs", option.needs, menu.traits),
         ):
             for position, name in enumerate(names):
                 if name not in declared:

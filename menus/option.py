@@ -27,6 +27,7 @@ class Option(BaseModel):
     triggers: tuple[Identifier, ...] = Field(
         (), description="Bottleneck ids of a profile that this option addresses, the most typical first"
     )
+    needs: tuple[Identifier, ...] = Field((), description="Traits without which a problem has no use for it")
     when: Sentence = Field(description="The situation in which it pays")
     how: Paragraph = Field(description="What to change in the kernel")
     preconditions: Paragraph = Field(description="What must hold for the result to stay correct, and to be faster")

@@ -15,6 +15,13 @@ from .shell import DONE, ENVIRONMENT, emit
 
 PACKAGES = ("mcp", "anthropic", "pydantic", "anyio", "numpy", "ziglang", "pyelftools", "rich")
 MIN_FREE_MB = 500
+# Name, a package that its extra brings, environment variables of which one must be set, and what to do.
+PROVIDERS = (
+    ("anthropic", None, ("ANTHROPIC_API_KEY",), "export it to let a Claude model search, not the offline tuner"),
+    ("openai", "openai", ("OPENAI_API_KEY", "OPENAI_BASE_URL"), "export the key, or a server's address"),
+    ("bedrock", "boto3", ("AWS_REGION", "AWS_DEFAULT_REGION"), "export it; the login is that of the AWS tools"),
+    ("vertex", "google-auth", ("CLOUD_ML_REGION",), "export it and ANTHROPIC_VERTEX_PROJECT_ID; log in with gcloud"),
+)
 
 
 class Check(NamedTuple):
@@ -26,7 +33,7 @@ class Check(NamedTuple):
 
 
 def doctor(as_json: bool) -> int:
-    checks = [_python(), *_packages(), _home(), *_engines(), *_compilers(), _model()]
+    checks = [_python(), *_packages(), _home(), *_engines(), *_compilers(), *_models()]
     failed = [c for c in checks if c.required and not c.ok]
     if as_json:
         emit({"version": __version__, "ok": not failed, "checks": [c._asdict() for c in checks]})
@@ -48,11 +55,16 @@ def _python() -> Check:
 def _packages() -> list[Check]:
     checks = []
     for name in PACKAGES:
-        try:
-            checks.append(Check(f"package {name}", True, version(name)))
-        except PackageNotFoundError:
-            checks.append(Check(f"package {name}", False, "not installed", f"pip install {name}"))
+        found = _installed(name)
+        checks.append(Check(f"package {name}", found is not None, found or "not installed", f"pip install {name}"))
     return checks
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _home() -> Check:
@@ -98,11 +110,18 @@ def _compilers() -> list[Check]:
     ]
 
 
-def _model() -> Check:
-    key = "ANTHROPIC_API_KEY"
-    if os.environ.get(key):
-        return Check("model anthropic", True, f"{key} is set", required=False)
-    return Check(
-        "model anthropic", False, f"{key} is not set: `optimize` uses the offline tuner",
-        f"export {key}=... to let a language model search", required=False,
-    )  # fmt: skip
+def _models() -> list[Check]:
+    """None is required: without a model the offline tuner searches."""
+    checks = []
+    for provider, package, variables, mend in PROVIDERS:
+        name = f"model {provider}"
+        missing = [variable for variable in variables if not os.environ.get(variable)]
+        if package is not None and _installed(package) is None:
+            wanted = f"pip install 'autocomp-mcp[{provider}]'"
+            checks.append(Check(name, False, f"the extra {provider!r} is not installed", wanted, required=False))
+        elif len(missing) == len(variables):
+            checks.append(Check(name, False, f"{' or '.join(variables)} is not set", mend, required=False))
+        else:
+            given = next(variable for variable in variables if variable not in missing)
+            checks.append(Check(name, True, f"{given} is set", required=False))
+    return checks

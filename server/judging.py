@@ -156,7 +156,7 @@ def _profiled(result: Profile, problem: Problem) -> list[str]:
     from ..menus.menu import load_menu
 
     menu = load_menu(problem.target)
-    return profile_lines(result, menu.addressing([found.id for found in result.bottlenecks], problem.family))
+    return profile_lines(result, menu.addressing([b.id for b in result.bottlenecks], problem.family, problem.traits))
 
 
 def _levels(occupancy: Occupancy) -> str:

@@ -97,7 +97,7 @@ def register(server: MCPServer, bench: Bench) -> None:
                 return answer(await rank(bench, ctx, problem, sources, within_s=within_s, **settings))
             async with heartbeat(ctx, "compiling and simulating"):
                 evaluation = await bench.evaluate(problem, source or "", **settings)
-            await in_thread(keep_kernel, bench.home, evaluation.kernel, source)
+            await in_thread(keep_kernel, bench.home, evaluation.kernel, source, problem)
         return answer(short_evaluation(evaluation))
 
     @server.tool(title="Profile a kernel", annotations=RUNS_HERE)
@@ -120,7 +120,7 @@ def register(server: MCPServer, bench: Bench) -> None:
                 result = await _profile(bench, adapter, found, source, engine)
         if isinstance(result, Profile):
             menu = load_menu(adapter.target)
-            options = menu.addressing([found.id for found in result.bottlenecks], found.family)
+            options = menu.addressing([b.id for b in result.bottlenecks], found.family, found.traits)
             named = {bottleneck: ids[:MAX_OPTIONS_NAMED] for bottleneck, ids in options.items()}
             return answer(ProfileResult(profile=short_profile(result), options=named))
         return answer(ProfileResult(evaluation=short_evaluation(result)))

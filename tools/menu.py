@@ -18,7 +18,7 @@ from .results import OptionDetail, OptionList, OptionSummary, answer, page
 from .targets import LOOKS_ONLY
 
 DEFAULT_LIMIT = 8  # so that an answer stays under 8 KB, its text copy included
-MaybeProblem = Annotated[str | None, Field(description="Problem id: only options of its operator family")]
+MaybeProblem = Annotated[str | None, Field(description="Problem id: only options that can apply to it")]
 MaybeSource = Annotated[str | None, Field(description="The kernel's full text; needs `problem` too")]
 
 
@@ -48,7 +48,7 @@ def register(server: MCPServer, bench: Bench) -> None:
         with reported():
             adapter, found = _place(bench, target, problem)
             menu = load_menu(adapter.target)
-            fitting = menu.select(found.family if found else None, bottlenecks)
+            fitting = menu.select(found.family, bottlenecks, found.traits) if found else menu.select(None, bottlenecks)
             drawn = menu.sample(Random(seed), drop, fitting) if fitting else []
             shown, further = drawn[offset : offset + limit], drawn[offset + limit :]
             counts = await in_thread(_count_rewrites, adapter, found, source, [option.id for option in shown])

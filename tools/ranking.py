@@ -46,7 +46,7 @@ async def rank(
             failures.append(error)
             tasks.cancel_scope.cancel()
             return
-        await in_thread(keep_kernel, bench.home, evaluation.kernel, source)
+        await in_thread(keep_kernel, bench.home, evaluation.kernel, source, problem)
         found[source] = evaluation
         await ctx.report_progress(len(found), len(texts), _progress(texts[source][0], evaluation))
 

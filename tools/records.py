@@ -23,6 +23,7 @@ MAX_RECORD_BYTES = 8 * 1024
 MARK_BYTES = 200  # what is said at the end of a part about the next one
 MAX_STEPS = 24
 KERNEL_SUFFIX = ".kernel"
+PROBLEM_SUFFIX = ".problem"
 BEST = "best"
 _ADDRESS = re.compile(
     r"(?:kernel://)?(?P<digest>[0-9a-f]{16,64})|kernel://(?P<run>[^/\s]{1,64})/(?P<candidate>[^/\s]{1,64})", re.ASCII
@@ -176,22 +177,29 @@ def candidates(opened: Journal, run_id: str) -> list[str]:
     return [entry.candidate for entry in history(opened.events(run_id))]
 
 
-def keep_kernel(home: Home, digest: str, source: str) -> None:
+class KeptKernel(NamedTuple):
+    source: str
+    problem: str | None  # that it was simulated for first; None where an earlier version kept it
+
+
+def keep_kernel(home: Home, digest: str, source: str, problem: str) -> None:
     """So that kernel://{digest} finds what was simulated by hand. A full disk costs that, never the result."""
     with suppress(OSError):
         home.keep(source.encode(), KERNEL_SUFFIX, digest)
+        home.keep(problem.encode(), PROBLEM_SUFFIX, digest)
 
 
-def kernel_source(home: Home, digest: str) -> str:
-    """A kernel that was simulated here, or is in a run. Raises UnknownNameError."""
+def kernel(home: Home, digest: str) -> KeptKernel:
+    """One that was simulated here, or is in a run. Raises UnknownNameError."""
     if _DIGEST.fullmatch(digest):
-        kept = home.artifact(digest, KERNEL_SUFFIX)
+        kept, about = home.artifact(digest, KERNEL_SUFFIX), home.artifact(digest, PROBLEM_SUFFIX)
         if kept.is_file():
-            return kept.read_text(encoding="utf-8")
+            problem = about.read_text(encoding="utf-8") if about.is_file() else None
+            return KeptKernel(kept.read_text(encoding="utf-8"), problem)
         with journal(home) as opened:
-            found = opened.find_source(digest)
+            found = opened.find_kernel(digest)
         if found is not None:
-            return found
+            return KeptKernel(*found)
     raise UnknownKernelError(clip(digest, 60))
 
 
@@ -202,7 +210,7 @@ def kernel_text(home: Home, given: str) -> str:
         return given
     if address["run"]:
         return candidate_source(home, address["run"], address["candidate"])
-    return kernel_source(home, address["digest"])
+    return kernel(home, address["digest"]).source
 
 
 class UnknownKernelError(UsageError):

@@ -15,8 +15,10 @@ from ..menus.menu import UnknownNameError, load_menu
 from ..menus.menu import targets as menu_targets
 from ..menus.reference import reference, topics
 from . import records
-from .bench import MAX_ERROR, Bench
+from .bench import MAX_ERROR, Bench, in_thread
+from .kernels import HOST_PATIENCE_S
 from .results import clip
+from .timeline import timeline_text
 
 MARKDOWN = "text/markdown"
 KERNEL = "text/x-csrc"
@@ -61,7 +63,26 @@ def register(server: MCPServer, bench: Bench) -> None:
     )
     def read_kernel(digest: str, offset: str = "0") -> str:
         with _found():
-            return _marked(records.kernel_source(bench.home, digest), offset, f"kernel://{digest}")
+            return _marked(records.kernel(bench.home, digest).source, offset, f"kernel://{digest}")
+
+    @server.resource(
+        "timeline://{digest}{?problem}",
+        name="timeline",
+        title="Timeline of a kernel",
+        description="What each unit did over the kernel's call, in 64 windows: percent busy and waiting, rows in "
+        "use. To see where in a kernel time is lost: its start, its end, between tiles. Takes as long as a profile. "
+        "`problem` where the kernel was not simulated or searched for here.",
+        mime_type="application/json",
+    )
+    async def read_timeline(digest: str, problem: str = "") -> str:
+        with _found():
+            kept = await in_thread(records.kernel, bench.home, digest)
+            chosen = problem or kept.problem
+            if chosen is None:
+                raise UsageError(f"which problem is kernel {digest} for? Add ?problem=ID to the address")
+            adapter = bench.adapter_for(chosen)
+            async with bench.slots:
+                return await timeline_text(adapter, adapter.problem(chosen), kept.source, timeout_s=HOST_PATIENCE_S)
 
     @server.resource(
         "kernel://{run}/{candidate}{?offset}",

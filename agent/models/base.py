@@ -66,10 +66,8 @@ class PlanRequest(Record):
     iterations: int
     problem: Problem
     parent: Candidate
-    best_latency: float
     profile: Profile | None = None
     tried: tuple[Attempt, ...] = Field(default=(), description="On this parent, before this iteration")
-    history: tuple[Attempt, ...] = Field(default=(), description="In the whole run, before this iteration")
     ancestors: tuple[Ancestor, ...] = Field(default=(), description="Steps that led to the parent, the last one last")
     examples: tuple[Example, ...] = ()
     feedback: tuple[Feedback, ...] = FEEDBACK

@@ -56,6 +56,7 @@ _STALLS = {
 }
 
 
+_UNUSED = "the array computes nothing: the CPU does all the work; move the multiplications to preload and compute"
 _BLOCKED = (
     "the array has nothing to do while the CPU stands before a full queue: a burst of loads or stores holds up "
     "the pairs behind it (8 loads, 4 stores fit): spread them between the pairs"
@@ -70,6 +71,9 @@ def find_bottlenecks(
     traffic: Sequence[Traffic],
 ) -> tuple[Bottleneck, ...]:
     """Most costly first; never empty, for something always limits a kernel."""
+    array = counters.get("array_busy_cycles")
+    if array == 0:  # whatever else the counters say of such a kernel, it is not what to mend
+        return (Bottleneck(id="array_unused", explanation=_UNUSED, evidence={"array_busy_cycles": 0}),)
     rules = (
         *_stall_rules(counters, cycles),
         *_dependency_rule(counters, cycles),
@@ -82,7 +86,6 @@ def find_bottlenecks(
     found = [entry for entry in rules if entry[0] >= NOTABLE]
     found.sort(key=lambda entry: (-entry[0], entry[1].id))
     bottlenecks = [bottleneck for _, bottleneck in found]
-    array = counters.get("array_busy_cycles")
     if array is not None and (array / cycles >= ARRAY_BOUND or not bottlenecks):
         bottlenecks.insert(0, _array_bound(array, cycles, bound_cycles))
     return tuple(bottlenecks)

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..base import Tensor, UnknownProblemError
 from ..problems import IdPattern
-from .operators import CALL_RULES, DEFAULT_CONFIGURATION, GENERAL_RULES, INT8_RULES, TARGET, too_large
+from .operators import (
+    CALL_RULES,
+    DEFAULT_CONFIGURATION,
+    GENERAL_RULES,
+    INT8_RULES,
+    SCRATCHPAD_BLOCKS,
+    TARGET,
+    chosen,
+    too_large,
+)
 from .problems import (
     FULL_RANGE_VARIANCE,
     MACS_PER_CYCLE,
@@ -132,6 +141,18 @@ class Conv(NamedTuple):
     @property
     def macs_per_cycle(self) -> int:
         return MACS_PER_CYCLE
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        in_blocks, out_blocks = -(-self.channels_in // 16), -(-self.channels_out // 16)
+        return chosen(
+            bias_row=self.bias,
+            ragged=any(size % 16 for size in (self.out_width, self.channels_in, self.channels_out)),
+            b_fits=self.kernel**2 * in_blocks * out_blocks < SCRATCHPAD_BLOCKS,
+            taps=self.kernel > 1,
+            short_rows=self.out_width % 16 != 0 or self.padding > 0,
+            wide_rows=self.out_width > 16,
+        )
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:

@@ -71,10 +71,7 @@ class _Emitter(ConvProducts):
 
     def buffers(self) -> None:
         for o in self.operands:
-            if self.toggles(o):
-                other = o.base + o.step
-                first = o.base if o.ahead else other  # without look-ahead a buffer is switched before it is filled
-                self.put(f"uint32_t {o.local} = {first};  // {o.tensor} in use: {o.base} or {other}")
+            self.in_use(o, o.tensor)
         if self.c_toggles:
             self.put(f"uint32_t c = 0;  // accumulator rows in use: 0 or {self.where.c_step}")
         if self.stores_interleaved:

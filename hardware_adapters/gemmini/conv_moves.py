@@ -8,7 +8,8 @@ from typing import NamedTuple
 from .conv import Conv
 from .conv_schedule import ConvLayout, ConvSchedule, blocks
 from .schedule import DIM
-from .writer import Dim, Writer
+from .tiles import Tiles
+from .writer import Dim
 
 INLINE = "static inline __attribute__((always_inline)) void "
 
@@ -41,7 +42,7 @@ class Operand(NamedTuple):
     position: tuple[Dim, Dim]  # the loops that say which part it is
 
 
-class ConvMoves(Writer):
+class ConvMoves(Tiles):
     """Everything about one kernel's data movement that follows from problem, schedule and layout.
 
     Names in the emitted code: t numbers bands (of an image, or several images), j and k are the first output and input
@@ -91,9 +92,6 @@ class ConvMoves(Writer):
         self.stores = s.tj // DIM * s.images * s.ty * self.chunks
 
     # ------------------------------------------------------------ places
-
-    def toggles(self, o: Operand) -> bool:
-        return o.buffers == 2 and bool(self.steps)
 
     def kept_at(self, o: Operand, k: str, j: str) -> str:
         """Where in what is kept of an operand the part at (k, j) begins, in rows."""
@@ -292,7 +290,7 @@ class ConvMoves(Writer):
             self.put(condition + " {")
             self.depth += 1
         if self.toggles(o):
-            change = f"{o.local} = {2 * o.base + o.step} - {o.local};"
+            change = f"{o.local} = {self.other_buffer(o)};"
             self.put(f"if (k == 0) {change}" if o.keep != "tile" and self.k.looped else change)
         self.all_loads(
             o, tuple(d.var for d in o.position), self.local_at(o, o.local, self.k.var, self.j.var), o.moves, tap

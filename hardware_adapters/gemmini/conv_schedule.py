@@ -8,7 +8,6 @@ stand between them instead. See `ConvLayout`.
 
 from __future__ import annotations
 
-import json
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,8 +20,9 @@ from .schedule import (
     DIM,
     SCRATCHPAD_ROWS,
     CapacityError,
-    NoScheduleError,
     ScheduleError,
+    fields_on_first_line,
+    first_line,
 )
 
 _MARK = "// conv schedule: "
@@ -131,21 +131,12 @@ class ConvLayout(NamedTuple):
 
 def format_line(schedule: ConvSchedule) -> str:
     """The first line of a kernel made from `schedule`."""
-    return _MARK + json.dumps(schedule.model_dump(), separators=(", ", ": "))
+    return first_line(schedule, _MARK)
 
 
 def parse_line(source: str) -> ConvSchedule:
     """The schedule on a kernel's first line. Raises NoScheduleError (there is none), ScheduleError (it is wrong)."""
-    first = source.lstrip("\n").partition("\n")[0].strip()
-    if not first.startswith(_MARK):
-        raise NoScheduleError(f"the first line is no '{_MARK}{{...}}' comment: start from a baseline to get one")
-    try:
-        fields = json.loads(first[len(_MARK) :])
-    except json.JSONDecodeError as error:
-        raise ScheduleError("schedule", f"the first line's JSON does not parse: {error}") from None
-    if not isinstance(fields, dict):
-        raise ScheduleError("schedule", "the first line's JSON is not an object")
-    return _validated(fields)
+    return _validated(fields_on_first_line(source, _MARK))
 
 
 def baseline_schedule(conv: Conv) -> ConvSchedule:

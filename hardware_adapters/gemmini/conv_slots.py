@@ -29,30 +29,9 @@ class ConvSlots(ConvMoves):
         return self.s.images * -(-self.s.ty // self.s.merge) * self.chunks
 
     def next_tile(self) -> None:
-        """nt, nj, nk: the tile after this one; past the last one the outermost of them reaches its end."""
-        first = self.steps[-1]
-        names = ", ".join(f"n{d.name} = {d.name}" + (f" + {d.tile}" if d is first else "") for d in self.steps)
-        carry = ""
-        for d, above in zip(reversed(self.steps[1:]), reversed(self.steps[:-1]), strict=True):
-            carry += f"if (n{d.name} >= {d.size}) {{ n{d.name} = 0; n{above.name} += {above.tile}; "
-        self.put(f"int {names};  // the next tile")
-        if carry:
-            self.put(carry + "}" * (len(self.steps) - 1))
+        super().next_tile()
         for o in self.ahead:
-            if self.toggles(o):
-                switch = f"{2 * o.base + o.step} - {o.local}"
-                kept = [d for d in (o.reuse, self.k) if d.looped] if o.keep != "tile" else []
-                if kept:
-                    switch = f"{' && '.join(f'n{d.name} == 0' for d in kept)} ? {switch} : {o.local}"
-                self.put(f"const uint32_t n{o.local} = {switch};")
-
-    def needed(self, o: Operand) -> str:
-        """Whether the next tile needs a load of this operand."""
-        last = self.steps[0]
-        conditions = [f"n{last.name} < {last.size}"]
-        if o.keep != "tile" and o.reuse.looped:
-            conditions.append(f"n{o.reuse.name} == 0")
-        return " && ".join(conditions)
+            self.next_buffer(o, [d for d in (o.reuse, self.k) if d.looped] if o.keep != "tile" else [])
 
     def next_at(self, o: Operand) -> tuple[tuple[str, ...], str]:
         return tuple(d.next for d in o.position), self.local_at(o, f"n{o.local}", self.k.next, self.j.next)

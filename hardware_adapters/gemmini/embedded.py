@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -17,14 +16,13 @@ from . import gemsim
 from .families import operator_of
 from .judge import Judgement, judge, not_compiled
 from .operators import Operator, defines
+from .together import together
 from .toolchain import SOURCE_NAME, compile_kernel, cross_compiler
 
 if TYPE_CHECKING:
     from .inputs import InputSet
 
 ENGINE = "gemsim"
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 class Run(NamedTuple):
@@ -62,7 +60,7 @@ async def evaluate_on_gemsim(
         sets = input_sets(operator, rng)
         return sets, gemsim.job_cases(operator.tensors, sets, rng)
 
-    (sets, cases), compiled = await _together(draw, compile_kernel(home, compiler, source, defines(operator)))
+    (sets, cases), compiled = await together(draw, compile_kernel(home, compiler, source, defines(operator)))
 
     def concluded(judged: Judgement, answer: gemsim.Answer | None = None, **seconds: float) -> Evaluation:
         return Evaluation(
@@ -100,7 +98,7 @@ async def evaluate_on_gemsim(
             configuration=operator.configuration,
         )
         try:
-            expected, results = await _together(lambda: [operator.expected(s.inputs) for s in sets], simulation)
+            expected, results = await together(lambda: [operator.expected(s.inputs) for s in sets], simulation)
         except gemsim.TimedOut:
             stopped = Judgement(
                 "timed_out", f"stopped after {timeout_s:.0f} s of simulating: the kernel is far too slow"
@@ -137,27 +135,3 @@ def _deliver(made: Path, wanted: Path) -> None:
         wanted.write_bytes(made.read_bytes())
     except OSError as error:
         raise EnvironmentLackError(f"the timeline cannot be written to {wanted}: {error.strerror}") from error
-
-
-async def _together(work: Callable[[], T], other: Awaitable[U]) -> tuple[T, U]:
-    """`work` in a thread beside `other`. The error of either is raised as it is, not in a group."""
-    results: list[T] = []
-    others: list[U] = []
-    errors: list[Exception] = []
-
-    async def in_thread() -> None:
-        try:
-            results.append(await anyio.to_thread.run_sync(work, abandon_on_cancel=True))
-        except Exception as error:
-            errors.append(error)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(in_thread)
-        try:
-            others.append(await other)
-        except Exception as error:
-            errors.insert(0, error)
-            tasks.cancel_scope.cancel()
-    if errors:
-        raise errors[0]
-    return results[0], others[0]

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from .problems import Gemm
 from .schedule import DIM, Layout, Schedule
-from .writer import Dim, Writer
+from .tiles import Tiles
+from .writer import Dim
 
 
 class Operand(NamedTuple):
@@ -39,7 +40,7 @@ class Operand(NamedTuple):
         return self.name.lower()
 
 
-class Moves(Writer):
+class Moves(Tiles):
     """Everything about one kernel's data movement that follows from problem, schedule and layout."""
 
     def __init__(self, gemm: Gemm, schedule: Schedule, where: Layout) -> None:
@@ -76,9 +77,6 @@ class Moves(Writer):
             return self.total(str(o.base), self.times(rows, o.row_blocks), cols)
         return buffer if self.toggles(o) else str(o.base)
 
-    def toggles(self, o: Operand) -> bool:
-        return o.buffers == 2 and bool(self.steps)
-
     def load_now(self, o: Operand) -> None:
         """Loads that stand right before their computes."""
         kept = o.keep != "tile" and o.reuse.looped
@@ -86,7 +84,7 @@ class Moves(Writer):
 
         def body() -> None:
             if self.toggles(o):
-                self.put(f"{o.local} = {2 * o.base + o.step} - {o.local};")
+                self.put(f"{o.local} = {self.other_buffer(o)};")
             self.loads(o, o.rows.var, o.cols.var, at)
 
         if kept:

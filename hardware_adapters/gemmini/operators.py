@@ -18,6 +18,7 @@ TARGET = "gemmini"
 DEFAULT_CONFIGURATION = "gemmini16-int8"
 MAX_OPERAND_BYTES = 64 << 20
 MAX_MACS = 1 << 33
+SCRATCHPAD_BLOCKS, ACCUMULATOR_BLOCKS = 1024, 64  # of 16x16 elements
 _BYTES = {"int8": 1, "int32": 4, "float32": 4}
 _C_TYPES = {"int8": "int8_t", "int32": "int32_t", "float32": "float"}
 
@@ -63,6 +64,11 @@ class Operator(Protocol):
 
     @property
     def dims(self) -> dict[str, int]: ...
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """Those that the menu declares."""
+        ...
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -140,6 +146,11 @@ def too_large(operator: Operator) -> str | None:
     return None
 
 
+def chosen(**traits: bool) -> tuple[str, ...]:
+    """The names of those that hold."""
+    return tuple(name for name, holds in traits.items() if holds)
+
+
 def defines(operator: Operator) -> tuple[str, ...]:
     """The macros that choose its configuration."""
     return DEFINES.get(operator.configuration, ())
@@ -172,6 +183,7 @@ def describe(operator: Operator) -> Problem:
             value=operator.macs / per_cycle, unit="cycles", reason=f"{operator.macs} MACs / {per_cycle} per cycle"
         ),
         rules=operator.rules,
+        traits=operator.traits,
     )
 
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..base import Tensor, UnknownProblemError
 from ..problems import IdPattern
 from .operators import (
+    ACCUMULATOR_BLOCKS,
     CALL_RULES,
     DEFAULT_CONFIGURATION,
     GENERAL_RULES,
     INT8_RULES,
+    SCRATCHPAD_BLOCKS,
     TARGET,
+    chosen,
     describe,
     operand_bytes,
     tensor_bytes,
@@ -119,6 +122,17 @@ class Gemm(NamedTuple):
     @property
     def macs(self) -> int:
         return self.m * self.n * self.k
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        m, n, k = (-(-size // 16) for size in (self.m, self.n, self.k))
+        return chosen(
+            bias_row=self.bias == "bias",
+            ragged=any(size % 16 for size in (self.m, self.n, self.k)),
+            a_fits=m * k < SCRATCHPAD_BLOCKS,
+            b_fits=k * n < SCRATCHPAD_BLOCKS,
+            c_fits=m * n <= ACCUMULATOR_BLOCKS,
+        )
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:

@@ -117,22 +117,13 @@ class Layout(NamedTuple):
 
 
 def format_line(schedule: Schedule) -> str:
-    """The first line of a kernel made from `schedule`; defaults are written too, so that the line says everything."""
-    return _MARK + json.dumps(schedule.model_dump(), separators=(", ", ": "))
+    """The first line of a kernel made from `schedule`."""
+    return first_line(schedule, _MARK)
 
 
 def parse_line(source: str) -> Schedule:
     """The schedule on a kernel's first line. Raises NoScheduleError (there is none), ScheduleError (it is wrong)."""
-    first = source.lstrip("\n").partition("\n")[0].strip()
-    if not first.startswith(_MARK):
-        raise NoScheduleError("the first line is no '// schedule: {...}' comment: start from a baseline to get one")
-    try:
-        fields = json.loads(first[len(_MARK) :])
-    except json.JSONDecodeError as error:
-        raise ScheduleError("schedule", f"the first line's JSON does not parse: {error}") from None
-    if not isinstance(fields, dict):
-        raise ScheduleError("schedule", "the first line's JSON is not an object")
-    return _validated(fields)
+    return _validated(fields_on_first_line(source, _MARK))
 
 
 def baseline_schedule(gemm: Gemm) -> Schedule:
@@ -195,6 +186,25 @@ def _validated(fields: dict[str, object]) -> Schedule:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "schedule"
         raise ScheduleError(field, f"{first['msg']}, got {first['input']!r}") from None
+
+
+def first_line(schedule: BaseModel, mark: str) -> str:
+    """The comment that carries a schedule; defaults are written too, so that the line says everything."""
+    return mark + json.dumps(schedule.model_dump(), separators=(", ", ": "))
+
+
+def fields_on_first_line(source: str, mark: str) -> dict[str, object]:
+    """What `first_line` wrote, not validated. Raises NoScheduleError, and ScheduleError for what is no JSON object."""
+    first = source.lstrip("\n").partition("\n")[0].strip()
+    if not first.startswith(mark):
+        raise NoScheduleError(f"the first line is no '{mark}{{...}}' comment: start from a baseline to get one")
+    try:
+        fields = json.loads(first[len(mark) :])
+    except json.JSONDecodeError as error:
+        raise ScheduleError("schedule", f"the first line's JSON does not parse: {error}") from None
+    if not isinstance(fields, dict):
+        raise ScheduleError("schedule", "the first line's JSON is not an object")
+    return fields
 
 
 def _blocks(elements: int) -> int:

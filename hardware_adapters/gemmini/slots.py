@@ -19,29 +19,9 @@ class Slots(Moves):
     """The part of an emitted kernel that runs ahead of, or behind, the tile being computed."""
 
     def next_tile(self) -> None:
-        """ni, nj, nk: the tile after this one; past the last one the outermost of them reaches its end."""
-        first = self.steps[-1]
-        names = ", ".join(f"n{d.name} = {d.name}" + (f" + {d.tile}" if d is first else "") for d in self.steps)
-        carry = ""
-        for d, above in zip(reversed(self.steps[1:]), reversed(self.steps[:-1]), strict=True):
-            carry += f"if (n{d.name} >= {d.size}) {{ n{d.name} = 0; n{above.name} += {above.tile}; "
-        self.put(f"int {names};  // the next tile")
-        if carry:
-            self.put(carry + "}" * (len(self.steps) - 1))
+        super().next_tile()
         for o in self.ahead:
-            if self.toggles(o):
-                switch = f"{2 * o.base + o.step} - {o.local}"
-                if o.keep == "panel" and o.reuse.looped:
-                    switch = f"n{o.reuse.name} == 0 ? {switch} : {o.local}"
-                self.put(f"const uint32_t n{o.local} = {switch};")
-
-    def needed(self, o: Operand) -> str:
-        """Whether the next tile needs a load of this operand."""
-        last = self.steps[0]
-        conditions = [f"n{last.name} < {last.size}"]
-        if o.keep != "tile" and o.reuse.looped:
-            conditions.append(f"n{o.reuse.name} == 0")
-        return " && ".join(conditions)
+            self.next_buffer(o, [o.reuse] if o.keep == "panel" and o.reuse.looped else [])
 
     def call_load(self, o: Operand) -> str:
         at = self.local_at(o, o.rows.next, o.cols.next, f"n{o.local}")

@@ -107,6 +107,10 @@ class TinyMpc(NamedTuple):
         return self.steps * (square + 2 * self.states * self.controls)
 
     @property
+    def traits(self) -> tuple[str, ...]:
+        return ()
+
+    @property
     def macs_per_cycle(self) -> int:
         return MACS_PER_CYCLE
 

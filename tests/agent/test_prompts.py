@@ -42,7 +42,7 @@ DETAIL = OptionDetail(option=Option.model_validate(option_of("width")))
 def planning(**changes: Any) -> PlanRequest:
     given: dict[str, Any] = {
         "key": "3.0.1", "slot": 1, "slots": 4, "seed": 0, "menu": MENU, "iteration": 3, "iterations": 8,
-        "problem": PROBLEM_RECORD, "parent": PARENT, "best_latency": 800.0, "profile": PROFILE,
+        "problem": PROBLEM_RECORD, "parent": PARENT, "profile": PROFILE,
     }  # fmt: skip
     return PlanRequest(**(given | changes))
 

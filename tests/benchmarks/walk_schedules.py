@@ -31,7 +31,7 @@ async def walk(adapter: GemminiAdapter, problem_id: str) -> None:
         names = [bottleneck.id for bottleneck in profile.bottlenecks]
         seconds = time.monotonic() - started
         print(f"{profile.utilisation:7.1%} {tried:4d} tried {seconds:6.1f} s  {step:45s} {' '.join(names)}", flush=True)
-        for option in menu.select(problem.family, names):
+        for option in menu.select(problem.family, names, problem.traits):
             better = None
             for rewrite in adapter.rewrites(problem, source, option.id)[:VARIANTS_TRIED]:
                 candidate = adapter.rewrite(problem, source, option.id, rewrite.name)

@@ -133,7 +133,7 @@ class GemmTools:
         schedule = parse_line(source) if source else None
         key = (problem, schedule, tuple(bottlenecks or ()))
         if key not in self._lists:
-            options = self._menu.select("gemm", bottlenecks)
+            options = self._menu.select("gemm", bottlenecks, _gemm(problem).traits)
             self._lists[key] = {
                 "options": [
                     {
@@ -159,9 +159,16 @@ class GemmTools:
             "source": kernel(known[variant][1]) if variant is not None else None,
         }
 
-    def simulate_kernel(self, problem: str, source: str, seed: int = 0, **_: Any) -> dict[str, Any]:
+    def list_targets(self) -> dict[str, Any]:
+        fields = {"kind": "simulator", "available": True, "reason": "", "source": "estimated", "trust": "none"}
+        engines = [{**fields, "name": name, "default": name != SLOW} for name in ("gemsim", SLOW)]
+        return {"targets": [{"name": "gemmini", "title": "Gemmini", "families": ["gemm"], "engines": engines}]}
+
+    def simulate_kernel(
+        self, problem: str, source: str, seed: int = 0, engine: str = "gemsim", **_: Any
+    ) -> dict[str, Any]:
         self.simulated += 1
-        about = {"problem": problem, "kernel": kernel_digest(source), **_ENGINE, "seed": seed}
+        about = {"problem": problem, "kernel": kernel_digest(source), **_ENGINE, "engine": engine, "seed": seed}
         found = _SPOILT.search(source)
         how = found.lastgroup if found else "unused"
         if how != "unused":
@@ -186,6 +193,7 @@ class GemmTools:
         return {"profile": {**profile, "bottlenecks": found}, "evaluation": None}
 
 
+SLOW = "rtl"  # an engine that judges as gemsim does, and would take its time
 _ENGINE = {"engine": "gemsim", "engine_version": "estimate", "source": "estimated"}
 _CODE = "code" if "code" in Compilation.model_fields else "artifact"
 

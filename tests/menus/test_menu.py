@@ -4,6 +4,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from autocomp_mcp.hardware_adapters.base import ProblemSummary
+from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
 from autocomp_mcp.menus.menu import MenuFileError, UnknownNameError, load_menu, read_menu, targets
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,6 +82,7 @@ def test_duplicate_id(tmp_path: Path) -> None:
     [
         ("    how: Remove the fences.", "    hw: Remove the fences.", "id: first", "field 'how': Field required"),
         ("    how: Remove the fences.\n", "    how: Remove the fences.\n    cost: 3\n", "cost: 3", "'cost'"),
+        ("triggers: [fence]", "needs: [bias]", "needs: [bias]", "'bias' is unknown; declared: "),
         ("triggers: [fence]", "triggers: [fences]", "triggers: [fences]", "'fences' is unknown; declared: load_bound"),
         ("families: [gemm, conv]", "families: [gemm, pool]", "families: [gemm, pool]", "'pool' is unknown"),
         ("families: [gemm]", "families: []", "families: []", "at least 1 item"),
@@ -139,6 +142,28 @@ def test_selection_by_family() -> None:
     assert {option.id for option in gemm} == {option.id for option in GEMMINI.options if "gemm" in option.families}
     assert "conv-input-band" not in {option.id for option in gemm}
     assert GEMMINI.select() == list(GEMMINI.options)
+
+
+def test_options_that_a_problem_has_no_use_for_are_left_out() -> None:
+    everything = {option.id for option in GEMMINI.select("gemm")}
+    assert {option.id for option in GEMMINI.select("gemm", traits=None)} == everything
+    assert everything - {option.id for option in GEMMINI.select("gemm", traits=["ragged", "a_fits"])} == {
+        "bias-row-broadcast", "keep-b-resident", "split-k",
+    }  # fmt: skip
+    assert GEMMINI.addressing(["load_bound"], "gemm", ["bias_row"])["load_bound"].count("bias-row-broadcast") == 1
+    assert "bias-row-broadcast" not in GEMMINI.addressing(["load_bound"], "gemm", [])["load_bound"]
+
+
+@pytest.mark.parametrize("summary", GemminiAdapter().problems(), ids=lambda summary: summary.id)
+def test_a_problem_has_traits_that_the_menu_declares_and_loses_no_rewrite_by_them(summary: ProblemSummary) -> None:
+    adapter = GemminiAdapter()
+    problem, baseline = adapter.problem(summary.id), adapter.baseline(adapter.problem(summary.id))
+    assert problem.traits is not None and set(problem.traits) <= set(GEMMINI.traits)
+    fitting = GEMMINI.select(problem.family, traits=problem.traits)
+    useless = [option for option in GEMMINI.select(problem.family) if option not in fitting]
+    assert {o.id: [r.name for r in adapter.rewrites(problem, baseline, o.id)] for o in useless} == {
+        o.id: [] for o in useless
+    }
 
 
 def test_selection_puts_the_costliest_bottleneck_first() -> None:
@@ -245,6 +270,7 @@ BOTTLENECKS = [
     "array_bound",
     "startup",
     "accumulator_zero_fill",
+    "array_unused",
 ]
 
 
@@ -260,8 +286,9 @@ def test_gemmini_declares_every_bottleneck_and_addresses_each() -> None:
 
 def test_gemmini_options_fit_a_prompt() -> None:
     """A listing shows four fields of every option, a plan shows one option whole."""
-    listing = sum(len(option.id + option.title + option.when + option.effect) for option in GEMMINI.options)
-    assert listing < 12_000
+    for family in GEMMINI.families:
+        options = GEMMINI.select(family)
+        assert sum(len(option.id + option.title + option.when + option.effect) for option in options) < 12_000, family
     assert max(len(option.model_dump_json()) for option in GEMMINI.options) < 2_500
 
 

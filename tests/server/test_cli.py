@@ -138,7 +138,12 @@ def test_compile_profile_menu_and_problems(run, baseline: Path, tmp_path: Path) 
 def test_doctor_says_what_is_there(run) -> None:
     report = json.loads(run("doctor", "--json").stdout)
     assert report["ok"], report
-    assert "secret-canary" not in run("doctor", ANTHROPIC_API_KEY="secret-canary").stdout
+    models = {c["name"]: c for c in report["checks"] if c["name"].startswith("model ")}
+    assert set(models) == {"model anthropic", "model openai", "model bedrock", "model vertex"}
+    assert not any(c["required"] for c in models.values())
+    with_keys = run("doctor", ANTHROPIC_API_KEY="secret-canary", OPENAI_BASE_URL="http://secret-canary").stdout
+    assert "secret-canary" not in with_keys and "ANTHROPIC_API_KEY is set" in with_keys
+    assert "OPENAI_BASE_URL is set" in with_keys
 
 
 def test_a_home_that_cannot_be_written_is_an_environment_error(run, baseline: Path, tmp_path: Path) -> None:

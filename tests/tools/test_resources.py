@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -16,6 +17,7 @@ from autocomp_mcp.menus.menu import load_menu
 from autocomp_mcp.menus.reference import topics
 from autocomp_mcp.server.app import build_server
 from autocomp_mcp.tools.bench import Bench
+from autocomp_mcp.tools.timeline import summarised
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.types import PromptReference, ResourceTemplateReference
 
@@ -202,8 +204,8 @@ def test_the_newest_of_equal_kernels_is_found(tmp_path: Path) -> None:
         data = {"id": "0", "iteration": 0, "evaluation": {"kernel": "ab", "compilation": {"artifact": "cd"}}}
         journal.append(lease, "candidate", data, key="candidate/0", source=source)
     assert set(journal.run_ids()) == {"r1", "r2"}
-    assert journal.find_source("ab") == journal.find_source("cd") == "new"
-    assert journal.find_source("ef") is None
+    assert journal.find_kernel("ab") == journal.find_kernel("cd") == ("new", PROBLEM)
+    assert journal.find_kernel("ef") is None
     journal.close()
 
 
@@ -221,3 +223,50 @@ async def test_resources_and_completion_over_stdio(
         assert PROBLEM in await read(client, f"problem://{PROBLEM}")
         assert await completed(client, "menu://{target}{?offset}", "target", "") == ["gemmini"]
         assert "did you mean" in await refusal(client, "problem://gemmini/gem-32x32x32")
+
+
+@pytest.mark.anyio
+async def test_a_timeline_says_when_each_unit_worked(make_home: Callable[[Path], Path], tmp_path: Path) -> None:
+    home = Home(make_home(tmp_path / "home"))
+    async with connected(home) as client:
+        source = (await client.call_tool("get_problem", {"problem": PROBLEM})).structured_content["baseline"]
+        judged = (await client.call_tool("simulate_kernel", {"problem": PROBLEM, "source": source})).structured_content
+        profile = await client.call_tool("profile_kernel", {"problem": PROBLEM, "source": source})
+        shown = json.loads(await read(client, f"timeline://{judged['kernel']}"))
+        assert (shown["problem"], shown["kernel"], shown["source"]) == (PROBLEM, judged["kernel"], "estimated")
+        assert shown["latency"] == judged["latency"]["value"]
+        series = [*shown["busy_percent"].values(), *shown["waiting_percent"].values(), *shown["average"].values()]
+        count = -(-int(shown["latency"]) // shown["window"])
+        assert count <= 64 and {len(values) for values in series} == {count}
+        # The same call, told in two ways.
+        units = {u["unit"]: u["share"] for u in profile.structured_content["profile"]["units"]}
+        for name in ("load", "store"):
+            assert sum(shown["busy_percent"][name]) / count == pytest.approx(100 * units[name], abs=3)
+        assert "unknown kernel" in await refusal(client, "timeline://" + "ab" * 8)
+        home.keep(source.encode(), ".kernel", "cd" * 8)  # as a version kept it that did not note the problem
+        assert "?problem=" in await refusal(client, "timeline://" + "cd" * 8)
+        assert json.loads(await read(client, f"timeline://{'cd' * 8}?problem={PROBLEM}"))["kernel"] == judged["kernel"]
+        broken = source.replace("mvout(", "mvin(")
+        failed = (await client.call_tool("simulate_kernel", {"problem": PROBLEM, "source": broken})).structured_content
+        assert "does not pass" in await refusal(client, f"timeline://{failed['kernel']}")
+
+
+def test_windows_average_what_overlaps_and_what_is_left_over() -> None:
+    def span(name: str, tid: int, start: int, length: int) -> dict[str, Any]:
+        return {"name": name, "ph": "X", "tid": tid, "ts": start, "dur": length}
+
+    events = [
+        {"name": "thread_name", "ph": "M", "tid": 1, "args": {"name": "cpu"}},
+        {"name": "thread_name", "ph": "M", "tid": 2, "args": {"name": "load"}},
+        span("mvin", 2, 0, 2), span("mvin", 2, 1, 2), span("mvin", 2, 129, 50), span("fence", 1, 4, 4),
+        {"name": "rows", "ph": "C", "ts": 2, "args": {"rows": 8}},
+        {"name": "rows", "ph": "C", "ts": 128, "args": {"rows": 1}},
+    ]  # fmt: skip
+    found = summarised(events, 130)
+    assert found["window"] == 3 and set(found["busy_percent"]) == {"load"}
+    loads = found["busy_percent"]["load"]
+    assert len(loads) == 44, "the last window has one cycle of three, and is an average over that one"
+    assert loads[0] == 100 and set(loads[1:43]) == {0} and loads[43] == 100
+    assert found["waiting_percent"] == {"fence": [0, 67, 67, *[0] * 41]}
+    assert found["average"]["rows"][:3] == [3, 8, 8] and found["average"]["rows"][42:] == [6, 1]
+    assert summarised([], 7) == {"window": 1, "busy_percent": {}, "waiting_percent": {}, "average": {}}

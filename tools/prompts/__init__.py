@@ -87,7 +87,7 @@ async def _render(bench: Bench, template: str, problem_id: str, source: str | No
         "problem": problem,
         "near": NEAR_PERCENT,
         "pitfalls": "pitfalls" in topics(adapter.target),
-        "options": len(load_menu(adapter.target).select(problem.family)),
+        "options": len(load_menu(adapter.target).select(problem.family, traits=problem.traits)),
         "kernel": None if _names(given) else given.rstrip("\n"),
         "place": given if _names(given) else None,
     }

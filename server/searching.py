@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ..agent.controller import new_run_id, search
 from ..agent.controller import resume as resume_search
-from ..agent.errors import AgentError, AgentUsageError, InfrastructureError
+from ..agent.errors import AgentUsageError
 from ..agent.estimate import Estimate
 from ..agent.estimate import estimate as reckon
 from ..agent.journal import Journal
@@ -27,6 +27,7 @@ from ..hardware_adapters.store import Home
 from ..tools.model_choice import canonical, default_model, model_options
 from .display import Display
 from .reading import estimate_lines, find_run, status_json, summary_lines
+from .remote import connected
 from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, read_source, run, say
 
 LIMIT_OPTIONS = {
@@ -126,7 +127,7 @@ def estimate(
         text = read_source(source) if source is not None else None
 
         async def work() -> Estimate:
-            async with _connected(problem, servers) as toolbox, _models(spec, toolbox, settings, None) as models:
+            async with connected(problem, servers) as toolbox, _models(spec, toolbox, settings, None) as models:
                 detail = await toolbox.get_problem(problem)
                 return await reckon(detail.problem, text or detail.baseline or "", settings, models)
 
@@ -239,7 +240,7 @@ def _run(run_id: str, problem: str, servers: list[str], engine: str | None, as_j
         with Display(problem, as_json) as display:
             if not servers:
                 await adapter_for(problem).prepare(engine, display.building)
-            async with _connected(problem, servers) as toolbox:
+            async with connected(problem, servers) as toolbox:
                 await drive(toolbox, display, journal, home.path / "runs")
 
     try:
@@ -269,35 +270,3 @@ def _run(run_id: str, problem: str, servers: list[str], engine: str | None, as_j
         say(f"autocomp-mcp: {status.stop_reason}")
         return KERNEL_FAILED
     return DONE if status.best is not None else LIMIT
-
-
-@asynccontextmanager
-async def _connected(problem: str, servers: list[str]) -> AsyncIterator[Toolbox]:
-    """The first of the servers that knows the problem; without any, the tools of this process."""
-    if not servers:
-        from .app import build_server
-
-        async with Toolbox.connect(build_server()) as toolbox:
-            yield toolbox
-        return
-    refusals: list[AgentError] = []
-    for url in map(_mcp_url, servers):
-        try:
-            async with Toolbox.connect(url) as toolbox:
-                await toolbox.get_problem(problem)
-        except AgentError as error:
-            refusals.append(error)
-        else:
-            async with Toolbox.connect(url) as toolbox:
-                yield toolbox
-            return
-    text = f"no server can work on {problem}: " + "; ".join(map(str, refusals))
-    raise AgentUsageError(text) if isinstance(refusals[0], AgentUsageError) else InfrastructureError(text)
-
-
-def _mcp_url(url: str) -> str:
-    """`HOST:PORT` and `http://HOST:PORT` mean the path that `serve --http` uses."""
-    from .http import MCP_PATH
-
-    whole = url if "://" in url else f"http://{url}"
-    return whole.rstrip("/") + MCP_PATH if whole.partition("://")[2].rstrip("/").count("/") == 0 else whole

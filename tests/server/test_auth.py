@@ -232,3 +232,21 @@ def test_an_issuer_without_https_is_refused(tmp_path: Path) -> None:
     assert status == 2 and "https" in said
     status, said = refused(tmp_path, "--http", "127.0.0.1:0", "--oauth-audience", "x")
     assert status == 2 and "--oauth-issuer" in said
+
+
+# ---------------------------------------------------------------- our own client
+
+
+@pytest.mark.parametrize(("token", "status"), [(SECRET, 0), ("not-the-token-of-anybody", 3), (None, 3)])
+def test_a_search_on_a_server_that_wants_a_token(
+    guarded: Serving, tmp_path: Path, token: str | None, status: int
+) -> None:
+    env = clean_environment(tmp_path / "home", **({"AUTOCOMP_TOKEN": token} if token else {}))
+    command = [sys.executable, "-m", "autocomp_mcp", "optimize", "gemmini/gemm-32x32x32", "--server", guarded.url]
+    command += ["--model", "offline", "--max-evaluations", "2", "--json"]
+    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+    assert done.returncode == status, done.stderr
+    if token:
+        assert token not in done.stderr
+    if status:
+        assert guarded.url in done.stderr and "AUTOCOMP_TOKEN" in done.stderr and "Traceback" not in done.stderr

@@ -115,6 +115,8 @@ class EvaluationCache:
         self._path = home.database
         self._clock = clock
         with closing(self._connect()) as database:
+            if _version(database) == SCHEMA_VERSION:
+                return  # without a lock for writing: one is opened for every look into the cache
             database.execute("PRAGMA journal_mode=WAL")
             with database:
                 database.execute("BEGIN IMMEDIATE")
@@ -140,12 +142,18 @@ class EvaluationCache:
         return sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S)
 
 
+def _version(database: sqlite3.Connection) -> int | None:
+    try:
+        row = database.execute("SELECT version FROM schema_version WHERE owner = 'evaluations'").fetchone()
+    except sqlite3.OperationalError:
+        return None  # no such table yet
+    return row[0] if row else None
+
+
 def _migrate(database: sqlite3.Connection) -> None:
     """Bring the tables of this module to SCHEMA_VERSION; other rooms keep their own versions beside it."""
     database.execute("CREATE TABLE IF NOT EXISTS schema_version (owner TEXT PRIMARY KEY, version INTEGER NOT NULL)")
-    row = database.execute("SELECT version FROM schema_version WHERE owner = 'evaluations'").fetchone()
-    found = row[0] if row else 0
-    if found == SCHEMA_VERSION:
+    if _version(database) == SCHEMA_VERSION:
         return
     # A cache is not migrated: results of another layout are simply worked out again.
     database.execute("DROP TABLE IF EXISTS evaluations")

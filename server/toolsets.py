@@ -74,7 +74,12 @@ def instructions(tools: Iterable[str]) -> str:
         [
             "Makes kernels for tensor accelerators fast.",
             *(sentence for needed, sentence in _SENTENCES if needed <= offered),
-            "How to program a target: resource reference://{target}/guide, e.g. reference://gemmini/guide.",
+            "How to program a target: resource reference://{target}/guide, e.g. reference://gemmini/guide"
+            + (
+                '; where resources cannot be read, list_targets(topic="gemmini/guide").'
+                if "list_targets" in offered
+                else "."
+            ),
         ]
     )
 

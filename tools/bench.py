@@ -122,8 +122,7 @@ class Bench:
         from ..hardware_adapters.evaluator import evaluate
 
         adapter, problem = await self.problem(problem_id)
-        async with self.slots:
-            return await evaluate(problem.id, source, home=self.home, adapter=adapter, **settings)
+        return await evaluate(problem.id, source, home=self.home, adapter=adapter, slot=self.slots, **settings)
 
 
 async def in_thread(function: Any, *args: Any) -> Any:

@@ -39,7 +39,9 @@ MAX_OPTIONS_NAMED = 4
 
 
 class TargetList(Record):
-    targets: tuple[TargetStatus, ...]
+    targets: tuple[TargetStatus, ...] = Field(default=(), description="None where a topic was asked for")
+    topics: dict[str, str] = Field(default={}, description="What `topic` may be, and the title of each")
+    reference: str | None = Field(default=None, description="The topic that was asked for, as Markdown")
 
 
 class ProblemList(Record):

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 # What the walk calls; a server without one of these does not offer the prompts.
 NEEDS = frozenset(
-    {"get_problem", "simulate_kernel", "profile_kernel", "list_optimizations", "get_optimization", "compare_kernels"}
-)
+    {
+        "list_targets", "get_problem", "simulate_kernel", "profile_kernel", "list_optimizations", "get_optimization",
+        "compare_kernels",
+    }
+)  # fmt: skip
 MAX_NAME_CHARS = 300  # a path or an address; anything longer, or of several lines, is a kernel's text
 NEAR_PERCENT = 95  # of the bound: from here on the simulator's own error is as large as what is left
 

@@ -1,8 +1,8 @@
 """Runs in a process of its own: works out a user's reference for some cases of inputs.
 
 `python -I reference_runner.py FOLDER-OF-NUMPY` in a folder with job.json and the inputs as .npy files; leaves the
-results likewise, and answer.json, which says whether it worked. The user's code meets nothing of the server: not its memory, not its
-environment. Kept free of imports of the package, of which an isolated interpreter may know nothing.
+results likewise, and answer.json, which says whether it worked. The user's code meets nothing of the server: not its
+memory, not its environment. Kept free of imports of the package, of which an isolated interpreter may know nothing.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -91,9 +91,14 @@ class Bench:
         seconds. Raises UsageError, EnvironmentLackError, EngineFailure."""
         from ..hardware_adapters.custom.folder import is_path
 
-        if is_path(named) or is_own(named):
-            async with self.slots:
-                named = await self.intake().known(named)
+        if not is_path(named):
+            adapter = self.adapter_for(named)
+            if not is_own(named):
+                return adapter, adapter.problem(named)
+            with suppress(UsageError):  # it is here already: no slot to wait for
+                return adapter, adapter.problem(named)
+        async with self.slots:
+            named = await self.intake().known(named)
         adapter = self.adapter_for(named)
         return adapter, adapter.problem(named)
 

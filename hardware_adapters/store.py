@@ -54,6 +54,11 @@ class Home:
         """What can be made again: simulator builds."""
         return self._folder(self.path / "cache")
 
+    @property
+    def problems(self) -> Path:
+        """The user's own problems."""
+        return self._folder(self.path / "problems")
+
     def keep(self, content: bytes, suffix: str, digest: str | None = None) -> str:
         """Store an artefact under its digest, which is returned (SHA-256, 16 hex digits; or `digest`, where another one
         is the content's name). Idempotent and atomic."""
@@ -61,12 +66,7 @@ class Home:
         target = self.artifact(digest, suffix)
         if not target.exists():
             self._folder(target.parent)
-            part = target.with_name(f".{target.name}.{os.getpid()}.{time.monotonic_ns()}")
-            try:
-                part.write_bytes(content)
-                part.replace(target)
-            finally:
-                part.unlink(missing_ok=True)
+            replace(target, content)
         return digest
 
     def artifact(self, digest: str, suffix: str) -> Path:
@@ -80,6 +80,16 @@ class Home:
                 f"cannot create {path}: {error.strerror}; set {HOME_VARIABLE} to a folder that can be written"
             ) from error
         return path
+
+
+def replace(target: Path, content: bytes) -> None:
+    """Whoever reads the file sees it whole, the old one or the new one."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.{time.monotonic_ns()}")
+    try:
+        part.write_bytes(content)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @asynccontextmanager

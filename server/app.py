@@ -9,12 +9,14 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, NamedTuple
 
+from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.request_state import RequestStateSecurity
 from mcp.server.subscriptions import ListenHandler
-from mcp.types import SubscribeRequestParams, UnsubscribeRequestParams
+from mcp.types import INVALID_PARAMS, SubscribeRequestParams, UnsubscribeRequestParams
 
 from .. import __version__
+from ..menus.menu import UnknownNameError
 from ..tools import completion, kernels, menu, problems, prompts, resources, search, targets
 from ..tools.bench import Bench
 from ..tools.jobs import Jobs
@@ -39,7 +41,8 @@ class Deployment(NamedTuple):
 
 
 class Server(MCPServer[Jobs]):
-    """With docstrings as descriptions, without the indentation that Python before 3.13 leaves in them; it can stop."""
+    """With docstrings as descriptions, without the indentation that Python before 3.13 leaves in them, and with an
+    answer to names of prompts that do not exist; it can stop."""
 
     def __init__(self, bench: Bench, deployment: Deployment, **about: Any) -> None:
         self._jobs: Jobs | None = None
@@ -70,6 +73,13 @@ class Server(MCPServer[Jobs]):
 
     def add_tool(self, fn: Callable[..., Any], *args: Any, description: str | None = None, **kwargs: Any) -> None:
         super().add_tool(fn, *args, description=description or inspect.getdoc(fn), **kwargs)
+
+    async def get_prompt(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """A name that does not exist is the caller's mistake; the SDK alone answers "Internal server error"."""
+        known = [prompt.name for prompt in await self.list_prompts()]
+        if name not in known:
+            raise MCPError(code=INVALID_PARAMS, message=str(UnknownNameError("prompt", name, known)))
+        return await super().get_prompt(name, *args, **kwargs)
 
     async def run_stdio_async(self) -> None:
         """As the SDK's, but it can be cancelled while it waits for a line."""

@@ -39,6 +39,7 @@ from .options import (
     Target,
     Timeout,
 )  # fmt: skip
+from .own_commands import group
 
 EXIT_STATUSES = {
     0: "done",
@@ -60,6 +61,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(group, name="problem")
 
 
 def _version(wanted: bool) -> None:
@@ -327,6 +329,30 @@ def doctor(json: Json = False) -> None:
     sys.exit(checks.doctor(json))
 
 
+@app.command()
+def install(
+    host: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOST",
+            help="claude-code, claude-desktop, cursor, vscode, zed, windsurf or jetbrains",
+            show_default=False,
+        ),
+    ],
+    scope: Annotated[
+        str | None,
+        typer.Option("--scope", metavar="user|project", help="for all projects, or for this folder's; default: user"),
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="what the host calls the server")] = "autocomp",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+    print_only: Annotated[bool, typer.Option("--print", help="only print what would be added, and where")] = False,
+) -> None:
+    """Add the MCP server to an assistant's configuration: shows the change, asks, keeps a copy of the old file."""
+    from . import install as installing
+
+    sys.exit(installing.install(host, scope, name, yes, print_only))
+
+
 @app.command(epilog=EPILOG)
 def serve(
     http: serving.Http = None,
@@ -344,15 +370,18 @@ def serve(
     max_searches: serving.MaxSearches = 4,
     workers: serving.Workers = 1,
     state_key_file: serving.StateKeyFile = None,
+    problem_root: serving.ProblemRoot = None,
 ) -> None:
     """Offer the tools over MCP: on stdio, or over HTTP with --http.
 
     Without a token or an issuer, only this machine may connect. AUTOCOMP_TOKEN holds a token too, AUTOCOMP_STATE_KEY a
     state key.
     """
+    from . import own
     from .serving import Offer
     from .serving import serve as run
 
+    own.allow(problem_root or [])
     offer = Offer(
         http=http, toolsets=toolsets, exclude=tuple(exclude or ()), read_only=read_only, token_file=token_file,
         oauth_issuer=oauth_issuer, oauth_audience=tuple(oauth_audience or ()), oauth_scope=tuple(oauth_scope or ()),

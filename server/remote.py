@@ -8,8 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any
 
-from ..agent.errors import AgentError, AgentUsageError, InfrastructureError
+from ..agent.errors import AgentError, AgentUsageError, InfrastructureError, ToolUsageError
 from ..agent.toolbox import Toolbox
+from ..hardware_adapters.custom import shelf
+from ..hardware_adapters.custom.definition import is_own
+from ..hardware_adapters.store import Home
 from .auth import TOKEN_VARIABLE
 
 CONNECT_WITHIN_S = 30.0
@@ -31,7 +34,7 @@ async def connected(problem: str, servers: list[str]) -> AsyncIterator[Toolbox]:
     for url in map(mcp_url, servers):
         try:
             async with Toolbox.connect(_reached(url)) as toolbox:
-                await toolbox.get_problem(problem)
+                await _offer(toolbox, problem)
         except AgentError as error:
             refusals.append(error)
         else:
@@ -42,6 +45,22 @@ async def connected(problem: str, servers: list[str]) -> AsyncIterator[Toolbox]:
     if any(REFUSED in str(refusal) for refusal in refusals):
         text += f" (does it want a token? {TOKEN_VARIABLE} holds the one that is sent)"
     raise AgentUsageError(text) if isinstance(refusals[0], AgentUsageError) else InfrastructureError(text)
+
+
+async def _offer(toolbox: Toolbox, problem: str) -> None:
+    """See that the server knows the problem; one of the user's own it is told. Raises as `get_problem`."""
+    try:
+        await toolbox.get_problem(problem)
+    except ToolUsageError as error:
+        if not is_own(problem):
+            raise
+        definition = shelf.find(Home(), problem).definition
+        if definition.language == "python":
+            raise ToolUsageError(
+                f"{error}. Its reference is a Python file, which a server takes from no caller: put the folder below a "
+                "--problem-root of that server, or write the reference as NumPy expressions"
+            ) from error
+        await toolbox.define_problem(definition.given())
 
 
 def mcp_url(url: str) -> str:

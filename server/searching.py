@@ -26,6 +26,7 @@ from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
 from ..tools.model_choice import canonical, default_model, model_options
 from .display import Display
+from .own import known
 from .reading import estimate_lines, find_run, status_json, summary_lines
 from .remote import connected
 from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, read_source, run, say
@@ -68,12 +69,13 @@ def optimize(
 ) -> int:
     def command() -> int:
         changes.update(_pairs(pairs))
+        wanted = known(problem)
         if not servers:
-            _check(problem, changes.get("engine"), changes.get("confirm"))
+            _check(wanted, changes.get("engine"), changes.get("confirm"))
         spec = choice.spec()
         settings = _settings(lambda: SearchSettings.for_model(spec, **changes))
         text = read_source(source) if source is not None else None
-        return _begin(problem, settings, spec, text, servers, record, as_json)
+        return _begin(wanted, settings, spec, text, servers, record, as_json)
 
     return guarded(command, as_json)
 
@@ -125,15 +127,16 @@ def estimate(
         spec = choice.spec()
         settings = _settings(lambda: SearchSettings.for_model(spec, **(changes | _pairs(pairs))))
         text = read_source(source) if source is not None else None
+        wanted = known(problem)
 
         async def work() -> Estimate:
-            async with connected(problem, servers) as toolbox, _models(spec, toolbox, settings, None) as models:
-                detail = await toolbox.get_problem(problem)
+            async with connected(wanted, servers) as toolbox, _models(spec, toolbox, settings, None) as models:
+                detail = await toolbox.get_problem(wanted)
                 return await reckon(detail.problem, text or detail.baseline or "", settings, models)
 
         found = run(work)
         if as_json:
-            emit({"problem": problem, "model": spec, **found.model_dump(mode="json")})
+            emit({"problem": wanted, "model": spec, **found.model_dump(mode="json")})
         else:
             print("\n".join(estimate_lines(found)))
         return DONE

@@ -49,3 +49,13 @@ StateKeyFile = Annotated[
     Path | None,
     typer.Option("--state-key-file", metavar="FILE", help="keys that servers behind a balancer share, one a line"),
 ]
+ProblemRoot = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--problem-root",
+        metavar="DIR",
+        exists=True,
+        file_okay=False,
+        help="callers may use the problems of your own below it; repeatable",
+    ),
+]

@@ -66,7 +66,8 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
             ),
         ] = None,
     ) -> Annotated[CallToolResult, SearchStatus]:
-        """Search for a faster kernel in the background: plan, generate, simulate, select, again.
+        """Optimize a kernel (Gemmini GEMM, matmul, convolution) by a search in the background: plan, generate,
+        simulate, select, again.
 
         Use it to leave the work to the controller. Not for improving a kernel by hand: simulate_kernel and the menu do
         that. Returns a run id; follow it with get_search(run, wait_s=45). Takes 1 s to begin; the search itself about
@@ -81,8 +82,7 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
         except AgentUsageError as error:
             raise ToolError(str(error)) from error
         with reported():
-            adapter = bench.adapter_for(problem)
-            adapter.problem(problem)
+            adapter, found = await bench.problem(problem)
             if source is not None:
                 check_source(source)
         if "base_url" in (settings or {}):  # a caller could have the server's key sent to an address of his own
@@ -101,7 +101,7 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
             if chosen.confirm is not None:
                 await in_thread(adapter.engine, chosen.confirm)
         try:
-            run_id = await jobs.start(await in_thread(whole), problem, spec, chosen, source, caller)
+            run_id = await jobs.start(await in_thread(whole), found.id, spec, chosen, source, caller)
         except sqlite3.Error as error:
             raise ToolError(f"environment: the database in AUTOCOMP_HOME cannot be used: {error}") from error
         return answer(await _status(jobs, run_id, 0))

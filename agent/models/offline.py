@@ -21,6 +21,10 @@ from .base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest
 TRIGGERED = 3.0  # extra weight of an option that addresses the costliest bottleneck; half for the next, and so on
 VARIANT_DECAY = 0.6  # rewrites come most promising first
 KEPT_RANKINGS = 64
+NO_REWRITES = (
+    "the offline tuner changes only kernels that carry a schedule in their first line, and this one does not; "
+    "a language model can change any kernel (--model)"
+)
 
 
 class _Choice(NamedTuple):
@@ -46,7 +50,10 @@ class OfflineModels(Models):
         """The slot's choice of the ranking drawn for this parent and iteration: no two slots get the same one."""
         ranking = await self._ranked(request)
         if request.slot >= len(ranking):
-            return PlanReply(complaint="every rewrite of this kernel has been tried", final=True)
+            none = not any(offer.rewrites for offer in request.menu) and not request.tried
+            return PlanReply(
+                complaint=NO_REWRITES if none else "every rewrite of this kernel has been tried", final=True
+            )
         choice = ranking[request.slot]
         text = f"{choice.summary} ({choice.why})"
         return PlanReply(plan=Plan(option=choice.option, variant=choice.variant, text=text))

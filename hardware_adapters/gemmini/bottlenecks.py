@@ -67,7 +67,7 @@ def find_bottlenecks(
     counters: Mapping[str, int],
     cycles: int,
     warm_cycles: float | None,
-    bound_cycles: float,
+    bound_cycles: float | None,
     traffic: Sequence[Traffic],
 ) -> tuple[Bottleneck, ...]:
     """Most costly first; never empty, for something always limits a kernel."""
@@ -184,8 +184,12 @@ def _startup_rule(cycles: int, warm_cycles: float | None) -> Iterator[Costed]:
         yield share, Bottleneck(id="startup", explanation=explanation, evidence=evidence)
 
 
-def _array_bound(busy: int, cycles: int, bound_cycles: float) -> Bottleneck:
-    evidence = {"array_busy_share": round(busy / cycles, 3), "utilisation": round(bound_cycles / cycles, 3)}
+def _array_bound(busy: int, cycles: int, bound_cycles: float | None) -> Bottleneck:
+    evidence = {"array_busy_share": round(busy / cycles, 3)}
+    if bound_cycles is None:
+        why = "the array works most of the time; how much of that is needed is not known of this problem"
+        return Bottleneck(id="array_bound", explanation=why, evidence=evidence)
+    evidence["utilisation"] = round(bound_cycles / cycles, 3)
     if bound_cycles / cycles < 0.9 * busy / cycles:
         why = "the array works nearly all the time, partly on padding: fill its 16 rows and columns"
     elif bound_cycles / cycles < NEAR_BOUND:

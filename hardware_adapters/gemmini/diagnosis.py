@@ -21,7 +21,7 @@ SAMPLED_ROWS = 16
 def explain_mistake(operator: Operator, chosen: InputSet, output: str, got: np.ndarray, expected: np.ndarray) -> str:
     """One clause naming the mistake that would give exactly these values of an output, or an empty string."""
     wrong = ~agreeing(got, expected, operator.closeness)
-    if not wrong.any() or operator.macs > MAX_MACS:
+    if not wrong.any() or (operator.macs or 0) > MAX_MACS:
         return ""
     for clause, results in operator.mistakes(chosen.inputs):
         result = results[output]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -59,11 +60,17 @@ class Spread(NamedTuple):
 # ---------------------------------------------------------------- start-up
 
 
-def first_answer(command: list[str], environment: dict[str, str]) -> float:
-    """Seconds from the start of the process to the answer to tools/list."""
+class Start(NamedTuple):
+    """Seconds from the start of the process to the answer to tools/list; processor time until its end."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def first_answer(command: list[str], environment: dict[str, str]) -> Start:
     messages = [INITIALIZE, {"jsonrpc": "2.0", "method": "notifications/initialized"}]
     messages += [{"jsonrpc": "2.0", "id": 2, "method": "tools/list"}]
-    began = time.perf_counter()
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -76,7 +83,8 @@ def first_answer(command: list[str], environment: dict[str, str]) -> float:
     process.wait()
     process.stdout.close()
     assert answered
-    return took
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Start(took, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
 
 
 def startup(home: Path, rounds: int) -> None:
@@ -87,13 +95,14 @@ def startup(home: Path, rounds: int) -> None:
     for _ in range(rounds):
         ours.append(first_answer(OURS, environment))
         other.append(first_answer(ONE_TOOL, environment))
-    mine, theirs = statistics.median(ours), statistics.median(other)
     print(f"{rounds} rounds, process start to the first tools/list answer")
-    print(f"{'server':<24}{'median s':>10}{'least s':>10}")
-    print(f"{'autocomp-mcp serve':<24}{mine:>10.2f}{min(ours):>10.2f}")
-    print(f"{'one tool':<24}{theirs:>10.2f}{min(other):>10.2f}")
-    between = statistics.median(a - b for a, b in zip(ours, other, strict=True))
-    print(f"difference {between:.2f} s, ratio {mine / theirs:.2f}")
+    print(f"{'server':<24}{'median s':>10}{'least s':>10}{'processor s':>14}")
+    for name, starts in (("autocomp-mcp serve", ours), ("one tool", other)):
+        wall, cpu = [start.wall_s for start in starts], [start.cpu_s for start in starts]
+        print(f"{name:<24}{statistics.median(wall):>10.2f}{min(wall):>10.2f}{statistics.median(cpu):>14.2f}")
+    pairs = list(zip(ours, other, strict=True))
+    wall, cpu = (statistics.median(a[kind] - b[kind] for a, b in pairs) for kind in (0, 1))
+    print(f"difference {wall:.2f} s, of processor time {cpu:.2f} s")
 
 
 # ---------------------------------------------------------------- a call

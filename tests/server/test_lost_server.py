@@ -45,7 +45,7 @@ def test_a_server_that_dies_leaves_a_search_that_goes_on(tmp_path: Path, make_ho
     assert "Traceback" not in stderr
     assert "MCP server" in json.loads(stdout)["error"]["message"]
     resumed = subprocess.run(
-        [*AUTOCOMP, "resume", "last", "--max-evaluations", "6", "--json"], env=env, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True,
+        [*AUTOCOMP, "resume", "last", "--max-evaluations", str(evaluations() + 4), "--json"],
+        env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
     )  # fmt: skip
     assert resumed.returncode == 0 and json.loads(resumed.stdout)["speedup"] > 1, resumed.stderr

@@ -26,6 +26,7 @@ from .results import answer, clip, page
 
 MAX_WAIT_S = 45.0
 POLL_S = 0.25
+NEWS_AFTER_S = 5.0  # every answer is a turn of the caller's model: the first kernels of a search follow fast
 STOPS_WITHIN_S = 10.0
 MAX_LINEAGE_TEXT = 300
 MAX_CONFIRMATIONS = 8
@@ -110,13 +111,13 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
     async def get_search(
         run: RunId,
         ctx: Context,
-        wait_s: Annotated[float, Field(ge=0, le=MAX_WAIT_S, description="Wait so long for news")] = 0.0,
+        wait_s: Annotated[float, Field(ge=0, le=MAX_WAIT_S, description="Wait up to so long for the end, or for a better kernel")] = 0.0,
         offset: Annotated[int, Field(ge=0, description="Of best_source, when it is paged")] = 0,
     ) -> Annotated[CallToolResult, SearchStatus]:
         """How a search is doing, or what a finished one found. Works for runs of any process on this machine.
 
-        With wait_s it answers as soon as the best kernel or the state changes, or when the time is over: prefer one
-        long wait to many short ones. Not for starting or resuming a search. Returns state, best latency and speed-up,
+        With wait_s it answers when the search ends, after 5 s or more also when there is a better kernel, or when the
+        time is over: prefer one long wait to many short ones. Not for starting or resuming a search. Returns state, best latency and speed-up,
         cost, the steps that led there, and the best kernel's source, in pages when it is long. Takes under 1 s, with
         wait_s up to that.
         """
@@ -125,8 +126,10 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
         latest = first
         began, told = anyio.current_time(), ("", -HEARTBEAT_S)
         with anyio.move_on_after(wait_s):
-            while latest.state == "running" and _news(latest) == _news(first):
+            while latest.state == "running":
                 elapsed = anyio.current_time() - began
+                if elapsed >= NEWS_AFTER_S and _news(latest) != _news(first):
+                    break
                 doing = f"iteration {latest.iteration} of {latest.iterations}, {latest.evaluations} evaluations"
                 if doing != told[0] or elapsed >= told[1] + HEARTBEAT_S:
                     await ctx.report_progress(elapsed, wait_s, doing)  # seconds: what else there is may stand still
@@ -165,7 +168,7 @@ def _jobs(ctx: Context) -> Jobs:
 
 
 def _news(status: RunStatus) -> tuple[object, ...]:
-    return status.state, status.best and status.best.candidate, len(status.confirmations)
+    return status.best and status.best.candidate, len(status.confirmations)
 
 
 async def _status(jobs: Jobs, run_id: str, offset: int) -> SearchStatus:

@@ -72,6 +72,8 @@ class Problem(ProblemSummary):
     traits: tuple[str, ...] | None = Field(
         default=None, description="What of this problem some menu options need, e.g. a bias; None: not known"
     )
+    language: str = Field(default="c", description="What kernels are written in, as Markdown names it")
+    timing: str = Field(default="", description="Which time counts, and what it includes")
 
     @computed_field  # type: ignore[prop-decorator]
     @property

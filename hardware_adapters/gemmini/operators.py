@@ -45,6 +45,12 @@ CALL_RULES = (
 )
 
 
+TIMING = (
+    "The time that counts is that of the first call: code and data come from DRAM when first touched, what was touched "
+    "since is in the\ncache while it lasts."
+)
+
+
 class Operator(Protocol):
     """One problem of one family: immutable, its id its identity."""
 
@@ -184,6 +190,7 @@ def describe(operator: Operator) -> Problem:
         ),
         rules=operator.rules,
         traits=operator.traits,
+        timing=TIMING,
     )
 
 

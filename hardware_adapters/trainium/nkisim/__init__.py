@@ -1,1 +1,1 @@
-"""nkisim: a functional NKI simulator with a cost model. Runs in a process of its own and imports nothing of the package."""
+"""nkisim: a functional NKI simulator with a cost model. A process of its own, which imports nothing above it."""

@@ -93,7 +93,7 @@ def not_taken(name: str, **arguments: Any) -> None:
 
 def one_bank(name: str, dst: Tensor) -> None:
     """The result of the Tensor engine lies in one PSUM bank."""
-    partitions, free = dst._flat()
+    _, free = dst._flat()
     size = free * dst.dtype.itemsize
     base = dst._memory.values
     step = base.strides[0] or 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ml_dtypes
 import numpy as np
 
@@ -13,7 +15,7 @@ class DType:
 
     __slots__ = ("_np", "itemsize", "name")
 
-    def __init__(self, name: str, numpy: object) -> None:
+    def __init__(self, name: str, numpy: Any) -> None:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "_np", np.dtype(numpy))
         object.__setattr__(self, "itemsize", self._np.itemsize)

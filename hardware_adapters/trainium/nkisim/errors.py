@@ -9,7 +9,7 @@ KERNEL_FILE = "<kernel>"  # the file name that the kernel's code is compiled wit
 
 
 class KernelFault(Exception):
-    """A rule of NKI or of the machine is broken. `line` is the kernel's, from 1; None where no line of it is running."""
+    """A rule of NKI or of the machine is broken. `line` is the kernel's, from 1; None where none of it runs."""
 
     def __init__(self, kind: str, message: str, line: int | None) -> None:
         super().__init__(message)

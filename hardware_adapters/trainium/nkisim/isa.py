@@ -9,7 +9,6 @@ import numpy as np
 from . import costs
 from .checks import (
     api,
-    bits,
     both_floats,
     not_taken,
     one_bank,
@@ -31,7 +30,9 @@ ENGINES = ("pe", "vector", "scalar", "gpsimd")
 BF16 = DTYPES["bfloat16"]
 
 
-def issue(name: str, engine: str, cycles: float, dst: Tensor, *sources: Tensor, also: tuple[Tensor, ...] = (), **more: Any) -> None:
+def issue(
+    name: str, engine: str, cycles: float, dst: Tensor, *sources: Tensor, also: tuple[Tensor, ...] = (), **more: Any
+) -> None:
     current(name).issue(
         name.rpartition(".")[2], engine, cycles, reads=tuple(source._access() for source in sources),
         writes=tuple(target._access() for target in (dst, *also)), shape=dst._flat(), dtype=dst.dtype.name, **more,
@@ -48,7 +49,16 @@ def on_engine(engine: Any, name: str, allowed: tuple[str, ...]) -> str:
 
 
 @api
-def dma_copy(dst: Any, src: Any, dst_rmw_op: Any = None, oob_mode: Any = None, dge_mode: Any = None, unique_indices: Any = None, engine: Any = None, name: Any = None) -> None:
+def dma_copy(
+    dst: Any,
+    src: Any,
+    dst_rmw_op: Any = None,
+    oob_mode: Any = None,
+    dge_mode: Any = None,
+    unique_indices: Any = None,
+    engine: Any = None,
+    name: Any = None,
+) -> None:
     """Copy between HBM and SBUF, or within either; types may differ, shapes up to dimensions of 1 may not."""
     api = "nki.isa.dma_copy"
     not_taken(api, dst_rmw_op=dst_rmw_op, oob_mode=oob_mode)
@@ -90,7 +100,19 @@ def memset(dst: Any, value: Any, engine: Any = None, dtype: Any = None, name: An
 
 
 @api
-def nc_matmul(dst: Any, stationary: Any, moving: Any, is_stationary_onezero: Any = False, is_moving_onezero: Any = False, is_transpose: Any = False, accumulate: Any = None, tile_position: Any = (), tile_size: Any = (), perf_mode: Any = None, name: Any = None) -> None:
+def nc_matmul(
+    dst: Any,
+    stationary: Any,
+    moving: Any,
+    is_stationary_onezero: Any = False,
+    is_moving_onezero: Any = False,
+    is_transpose: Any = False,
+    accumulate: Any = None,
+    tile_position: Any = (),
+    tile_size: Any = (),
+    perf_mode: Any = None,
+    name: Any = None,
+) -> None:
     """dst = stationary.T @ moving. accumulate=None: the first write to a part of PSUM overwrites, later ones add."""
     api = "nki.isa.nc_matmul"
     not_taken(api, is_transpose=is_transpose, tile_position=tile_position, tile_size=tile_size, perf_mode=perf_mode)
@@ -99,7 +121,10 @@ def nc_matmul(dst: Any, stationary: Any, moving: Any, is_stationary_onezero: Any
     both_floats(api, stationary=left, moving=right)
     (k, m), (k2, n) = left._flat(), right._flat()
     if k != k2:
-        fail("shape_mismatch", f"{api}: stationary {list(left.shape)} and moving {list(right.shape)} contract over different partitions")
+        fail(
+            "shape_mismatch",
+            f"{api}: stationary {list(left.shape)} and moving {list(right.shape)} contract over different partitions",
+        )
     if m > STATIONARY_MAX:
         fail("tile_limit", f"{api}: stationary {list(left.shape)} has {m} columns; at most {STATIONARY_MAX}")
     if n > MOVING_MAX:
@@ -164,7 +189,18 @@ def nc_transpose(dst: Any, data: Any, engine: Any = None, name: Any = None) -> N
 
 
 @api
-def activation(dst: Any, op: Any, data: Any, bias: Any = None, scale: Any = 1.0, reduce_op: Any = None, reduce_res: Any = None, reduce_cmd: Any = "idle", engine: Any = None, name: Any = None) -> None:
+def activation(
+    dst: Any,
+    op: Any,
+    data: Any,
+    bias: Any = None,
+    scale: Any = 1.0,
+    reduce_op: Any = None,
+    reduce_res: Any = None,
+    reduce_cmd: Any = "idle",
+    engine: Any = None,
+    name: Any = None,
+) -> None:
     """dst = op(data * scale + bias); reduce_cmd also sums the results into registers, reduce_res receives these."""
     api = "nki.isa.activation"
     function = as_op(op, api, "op", "unary")
@@ -182,7 +218,9 @@ def activation(dst: Any, op: Any, data: Any, bias: Any = None, scale: Any = 1.0,
     issue(api, "scalar", costs.with_reduction(n) if reduces else costs.elementwise(n), target, *sources, also=also)
 
 
-def _register_sums(result: np.ndarray, reduce_op: Any, reduce_res: Any, command: Any, p: int, api: str) -> tuple[Tensor, ...]:
+def _register_sums(
+    result: np.ndarray, reduce_op: Any, reduce_res: Any, command: Any, p: int, api: str
+) -> tuple[Tensor, ...]:
     if command not in ("idle", "reset", "reduce", "reset_reduce"):
         fail("wrong_argument", f"{api}: reduce_cmd={command!r} is none of nisa.reduce_cmd")
     if command == "idle":
@@ -206,7 +244,9 @@ def _register_sums(result: np.ndarray, reduce_op: Any, reduce_res: Any, command:
 
 
 @api
-def activation_reduce(dst: Any, op: Any, data: Any, reduce_op: Any, reduce_res: Any, bias: Any = None, scale: Any = 1.0, name: Any = None) -> None:
+def activation_reduce(
+    dst: Any, op: Any, data: Any, reduce_op: Any, reduce_res: Any, bias: Any = None, scale: Any = 1.0, name: Any = None
+) -> None:
     """As activation; reduce_res = the sum of each partition's results."""
     activation(dst, op, data, bias, scale, reduce_op, reduce_res, "reset_reduce")
 
@@ -229,8 +269,6 @@ def partition_broadcast(source: Tensor, shape: tuple[int, ...]) -> Tensor:
     target = allocate(api, shape, source.dtype, "sbuf", "broadcast")
     store(target, np.broadcast_to(source._read(api, "data"), shape), api)
     n = target._flat()[1]
-    cycles = sum(
-        costs.matmul(PARTITIONS, min(MOVING_MAX, n - at), source.dtype.name) for at in range(0, n, MOVING_MAX)
-    )
+    cycles = sum(costs.matmul(PARTITIONS, min(MOVING_MAX, n - at), source.dtype.name) for at in range(0, n, MOVING_MAX))
     issue(api, "pe", cycles, target, source)
     return target

@@ -68,7 +68,19 @@ _ISA = {
 _ENGINES = {"tensor": "pe", "vector": "vector", "scalar": "scalar", "gpsimd": "gpsimd", "unknown": None}
 _NUMPY_FUNCTIONS = ("ceil", "floor", "sqrt", "log2", "prod", "inf", "pi", "e")
 _NUMPY_OPS = tuple(name for name in OPS if hasattr(np, name) and name not in ("max", "min", "abs", "copy"))
-_TYPING = ("Any", "Callable", "Dict", "Iterable", "List", "Literal", "Mapping", "Optional", "Sequence", "Tuple", "Union")
+_TYPING = (
+    "Any",
+    "Callable",
+    "Dict",
+    "Iterable",
+    "List",
+    "Literal",
+    "Mapping",
+    "Optional",
+    "Sequence",
+    "Tuple",
+    "Union",
+)
 
 
 def _number(function: Any, name: str) -> Any:
@@ -80,7 +92,7 @@ def _number(function: Any, name: str) -> Any:
         values = value if isinstance(value, (list, tuple)) else (value,)
         if not all(isinstance(each, (int, float)) for each in values):
             fail("wrong_argument", f"numpy.{name}: in a kernel it takes numbers only")
-        return function(value).item()
+        return np.asarray(function(value)).item()
 
     return call
 
@@ -141,12 +153,58 @@ def _silent(*values: Any, **options: Any) -> None:
     """print: what a kernel says reaches nobody."""
 
 
-_BUILTINS = (
-    "abs all any bool dict divmod enumerate filter float frozenset int isinstance len list map max min pow range repr "
-    "reversed round set slice sorted str sum tuple zip True False None Exception ValueError TypeError AssertionError "
-    "RuntimeError IndexError KeyError ZeroDivisionError ImportError NotImplementedError ArithmeticError "
-    "AttributeError StopIteration OverflowError staticmethod property NotImplemented Ellipsis"
-).split()
+_BUILTINS = [
+    "abs",
+    "all",
+    "any",
+    "bool",
+    "dict",
+    "divmod",
+    "enumerate",
+    "filter",
+    "float",
+    "frozenset",
+    "int",
+    "isinstance",
+    "len",
+    "list",
+    "map",
+    "max",
+    "min",
+    "pow",
+    "range",
+    "repr",
+    "reversed",
+    "round",
+    "set",
+    "slice",
+    "sorted",
+    "str",
+    "sum",
+    "tuple",
+    "zip",
+    "True",
+    "False",
+    "None",
+    "Exception",
+    "ValueError",
+    "TypeError",
+    "AssertionError",
+    "RuntimeError",
+    "IndexError",
+    "KeyError",
+    "ZeroDivisionError",
+    "ImportError",
+    "NotImplementedError",
+    "ArithmeticError",
+    "AttributeError",
+    "StopIteration",
+    "OverflowError",
+    "staticmethod",
+    "property",
+    "NotImplemented",
+    "Ellipsis",
+]
 
 
 def kernel_globals() -> dict[str, Any]:

@@ -124,7 +124,7 @@ class _Run:
     def __init__(self, machine: Machine, spec: Spec, first: dict[int, int]) -> None:
         self._allocations, self._log, self._spec, self._first = machine.allocations, machine.log, spec, first
         self.slots: list[Slot] = []
-        self._free = dict.fromkeys((*ENGINES, "load", "store"), 0.0)
+        self._free: dict[str, float] = {unit: 0.0 for unit in (*ENGINES, "load", "store")}
         self._hazards: dict[int, Hazards] = defaultdict(Hazards)
         self._wires = Wires(spec.dma_rate)
         self._places = {"sbuf": Places(spec.sbuf_bytes), "psum": Places(spec.psum_bytes)}
@@ -213,7 +213,8 @@ def _peaks(machine: Machine, first: dict[int, int], last: dict[int, int], spec: 
     for storage, number in first.items():
         changes[number].append((1, storage))
         changes[last[storage] + 1].append((-1, storage))
-    used, peak = dict.fromkeys(("sbuf", "psum"), 0), dict.fromkeys(("sbuf", "psum"), 0)
+    used: dict[str, int] = {"sbuf": 0, "psum": 0}
+    peak = dict(used)
     limits = {"sbuf": spec.sbuf_bytes, "psum": spec.psum_bytes}
     for number in sorted(changes):
         for sign, storage in sorted(changes[number]):

@@ -101,7 +101,9 @@ def _entry(names: dict[str, Any]) -> Any:
 def _returned(machine: Machine, returned: Any, inputs: list[Tensor], outputs: list[dict[str, Any]]) -> list[np.ndarray]:
     found = list(returned) if isinstance(returned, (tuple, list)) else [returned]
     if len(found) != len(outputs):
-        raise KernelFault("wrong_return", f"the kernel returns {len(found)} values; {len(outputs)} outputs are due", None)
+        raise KernelFault(
+            "wrong_return", f"the kernel returns {len(found)} values; {len(outputs)} outputs are due", None
+        )
     values = []
     for tensor, wanted in zip(found, outputs, strict=True):
         due = f"{wanted['name']}: {wanted['dtype']} {wanted['shape']} in nl.shared_hbm"

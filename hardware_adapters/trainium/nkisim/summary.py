@@ -16,8 +16,11 @@ WINDOWS = 16
 
 def summarise(schedule: Schedule, machine: Machine) -> dict[str, Any]:
     log, slots, spec = machine.log, schedule.slots, schedule.spec
-    busy, counts, stalls = dict.fromkeys((*ENGINES, "dma"), 0.0), defaultdict(int), defaultdict(lambda: defaultdict(float))
-    free, lines = dict.fromkeys(ENGINES, 0.0), defaultdict(float)
+    busy: dict[str, float] = {unit: 0.0 for unit in (*ENGINES, "dma")}
+    free: dict[str, float] = {unit: 0.0 for unit in ENGINES}
+    counts: dict[str, int] = defaultdict(int)
+    stalls: dict[str, dict[str, float]] = {unit: defaultdict(float) for unit in ENGINES}
+    lines: dict[int, float] = defaultdict(float)
     traffic: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     short = dma_count = dma_bytes = small = partitions = spread = fp32_pe = 0.0
     macs = 0

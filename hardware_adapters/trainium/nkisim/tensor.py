@@ -139,7 +139,9 @@ class Tensor:
 
     def broadcast_to(self, shape: Sequence[int]) -> Tensor:
         wanted = tuple(shape)
-        if len(wanted) != self.ndim or any(have not in (1, want) for have, want in zip(self.shape, wanted, strict=True)):
+        if len(wanted) != self.ndim or any(
+            have not in (1, want) for have, want in zip(self.shape, wanted, strict=True)
+        ):
             fail("shape_mismatch", f"broadcast_to{wanted}: {self!r} does not fit; only dimensions of 1 are repeated")
         if self.buffer in ON_CHIP and wanted[0] != self.shape[0]:
             from .isa import partition_broadcast
@@ -153,7 +155,10 @@ class Tensor:
         """Dimensions in another order, without a copy; on chip the partition dimension stays first."""
         order = tuple(dims)
         if sorted(order) != list(range(self.ndim)) or (self.buffer in ON_CHIP and order[0] != 0):
-            fail("shape_mismatch", f"permute({list(order)}): not an order of the dimensions of {self!r}, partitions first")
+            fail(
+                "shape_mismatch",
+                f"permute({list(order)}): not an order of the dimensions of {self!r}, partitions first",
+            )
         written = self._written.transpose(order) if self._written is not None else None
         return Tensor(self._memory, self._values.transpose(order), written, self._box, None, self._dtype)
 

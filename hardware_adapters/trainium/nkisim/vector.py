@@ -37,7 +37,18 @@ def tensor_tensor(dst: Any, data1: Any, data2: Any, op: Any, engine: Any = None,
 
 
 @api
-def tensor_scalar(dst: Any, data: Any, op0: Any, operand0: Any, reverse0: bool = False, op1: Any = None, operand1: Any = None, reverse1: bool = False, engine: Any = None, name: Any = None) -> None:
+def tensor_scalar(
+    dst: Any,
+    data: Any,
+    op0: Any,
+    operand0: Any,
+    reverse0: bool = False,
+    op1: Any = None,
+    operand1: Any = None,
+    reverse1: bool = False,
+    engine: Any = None,
+    name: Any = None,
+) -> None:
     """dst = (data op0 operand0) op1 operand1; operands are numbers or tiles of one element per partition."""
     api = "nki.isa.tensor_scalar"
     first = as_op(op0, api, "op0", "binary")
@@ -64,7 +75,16 @@ def tensor_scalar(dst: Any, data: Any, op0: Any, operand0: Any, reverse0: bool =
 
 
 @api
-def tensor_scalar_reduce(dst: Any, data: Any, op0: Any, operand0: Any, reduce_op: Any, reduce_res: Any, reverse0: bool = False, name: Any = None) -> None:
+def tensor_scalar_reduce(
+    dst: Any,
+    data: Any,
+    op0: Any,
+    operand0: Any,
+    reduce_op: Any,
+    reduce_res: Any,
+    reverse0: bool = False,
+    name: Any = None,
+) -> None:
     """As tensor_scalar with one operator; reduce_res = each partition's results reduced."""
     api = "nki.isa.tensor_scalar_reduce"
     function, over = as_op(op0, api, "op0", "binary"), as_op(reduce_op, api, "reduce_op", "reduce")
@@ -80,7 +100,17 @@ def tensor_scalar_reduce(dst: Any, data: Any, op0: Any, operand0: Any, reduce_op
 
 
 @api
-def scalar_tensor_tensor(dst: Any, data: Any, op0: Any, operand0: Any, op1: Any, operand1: Any, reverse0: bool = False, reverse1: bool = False, name: Any = None) -> None:
+def scalar_tensor_tensor(
+    dst: Any,
+    data: Any,
+    op0: Any,
+    operand0: Any,
+    op1: Any,
+    operand1: Any,
+    reverse0: bool = False,
+    reverse1: bool = False,
+    name: Any = None,
+) -> None:
     """dst = (data op0 operand0) op1 operand1; operand0 as in tensor_scalar, operand1 a tile of data's shape."""
     api = "nki.isa.scalar_tensor_tensor"
     first, second = as_op(op0, api, "op0", "binary"), as_op(op1, api, "op1", "binary")
@@ -94,7 +124,17 @@ def scalar_tensor_tensor(dst: Any, data: Any, op0: Any, operand0: Any, op1: Any,
 
 
 @api
-def tensor_tensor_scan(dst: Any, data0: Any, data1: Any, initial: Any, op0: Any, op1: Any, reverse0: bool = False, reverse1: bool = False, name: Any = None) -> None:
+def tensor_tensor_scan(
+    dst: Any,
+    data0: Any,
+    data1: Any,
+    initial: Any,
+    op0: Any,
+    op1: Any,
+    reverse0: bool = False,
+    reverse1: bool = False,
+    name: Any = None,
+) -> None:
     """Per partition: dst[i] = op1(op0(data0[i], dst[i-1]), data1[i]), dst[-1] being `initial`."""
     api = "nki.isa.tensor_tensor_scan"
     first, second = as_op(op0, api, "op0", "binary"), as_op(op1, api, "op1", "binary")
@@ -114,7 +154,16 @@ def tensor_tensor_scan(dst: Any, data0: Any, data1: Any, initial: Any, op0: Any,
 
 
 @api
-def tensor_reduce(dst: Any, op: Any, data: Any, axis: Any, negate: bool = False, keepdims: bool = False, engine: Any = None, name: Any = None) -> None:
+def tensor_reduce(
+    dst: Any,
+    op: Any,
+    data: Any,
+    axis: Any,
+    negate: bool = False,
+    keepdims: bool = False,
+    engine: Any = None,
+    name: Any = None,
+) -> None:
     """Reduce the last free dimensions, those that `axis` names."""
     api = "nki.isa.tensor_reduce"
     function = as_op(op, api, "op", "reduce")
@@ -160,7 +209,16 @@ def iota(dst: Any, pattern: Any, offset: int = 0, channel_multiplier: int = 0, n
 
 
 @api
-def affine_select(dst: Any, pattern: Any, offset: int = 0, channel_multiplier: int = 0, on_true_tile: Any = None, on_false_value: Any = 0.0, cmp_op: Any = None, name: Any = None) -> None:
+def affine_select(
+    dst: Any,
+    pattern: Any,
+    offset: int = 0,
+    channel_multiplier: int = 0,
+    on_true_tile: Any = None,
+    on_false_value: Any = 0.0,
+    cmp_op: Any = None,
+    name: Any = None,
+) -> None:
     """on_true_tile where cmp_op(affine value, 0) holds, else on_false_value."""
     api = "nki.isa.affine_select"
     compare = as_op(np.equal if cmp_op is None else cmp_op, api, "cmp_op", "binary")

@@ -35,7 +35,7 @@ RULES = (
 )
 TIMING = (
     "The time that counts is the simulator's estimate for one call: engines run in program order beside each other, "
-    "loads and stores have a\nlatency of 1.3 us, and tiles of later iterations are loaded ahead as far as SBUF has room."
+    "loads and stores\nhave 1.3 us of latency, and tiles of later iterations are loaded ahead as far as SBUF has room."
 )
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of one kernel per line
 """What instructions compute, against NumPy in float64."""
 
 from typing import Any
@@ -11,7 +12,7 @@ from nki_job import kernel, run_kernel
 
 RNG = np.random.default_rng(7)
 X = RNG.standard_normal((128, 512)).astype(np.float32)
-LOAD = "out = nl.ndarray({shape}, dtype={dtype}, buffer=nl.shared_hbm)\nt = nl.ndarray(x.shape, dtype=x.dtype)\nnisa.dma_copy(dst=t, src=x)\n"  # noqa: E501
+LOAD = "out = nl.ndarray({shape}, dtype={dtype}, buffer=nl.shared_hbm)\nt = nl.ndarray(x.shape, dtype=x.dtype)\nnisa.dma_copy(dst=t, src=x)\n"
 STORE = "\nnisa.dma_copy(dst=out, src=r)\nreturn out"
 
 

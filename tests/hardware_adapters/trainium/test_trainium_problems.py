@@ -1,4 +1,4 @@
-"""Every problem proves itself: its baseline passes; constants, zeros and copies of an input do not; every input counts."""
+"""Every problem proves itself: its baseline passes; constants, zeros and copies of an input do not."""
 
 from pathlib import Path
 

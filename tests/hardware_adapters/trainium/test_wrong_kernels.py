@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of one kernel per line
 """Kernels that break a rule of NKI or of the machine: each refused, with the API, the limit and the line in words."""
 
 import pytest

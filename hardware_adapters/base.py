@@ -22,10 +22,14 @@ from .errors import (
     UsageError,
 )
 from .kernel_source import (
+    LANGUAGES,
     MAX_SOURCE_BYTES,
+    PYTHON,
+    Language,
     check_source,
     kernel_digest,
     kernel_identity,
+    language_of,
     normalise_source,
 )
 from .results import (
@@ -54,7 +58,9 @@ from .results import (
 )
 
 __all__ = [
+    "LANGUAGES",
     "MAX_SOURCE_BYTES",
+    "PYTHON",
     "AdapterError",
     "Bottleneck",
     "Bound",
@@ -67,6 +73,7 @@ __all__ = [
     "Fault",
     "HardwareAdapter",
     "InvalidSourceError",
+    "Language",
     "Latency",
     "LatencySource",
     "LineCost",
@@ -92,6 +99,7 @@ __all__ = [
     "check_source",
     "kernel_digest",
     "kernel_identity",
+    "language_of",
     "normalise_source",
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
+from typing import NamedTuple
 
 from .errors import InvalidSourceError
 
@@ -27,9 +28,24 @@ def normalise_source(source: str) -> str:
 _PYTHON = re.compile(r"^(?:from [\w.]+ import |import [\w.]+|def \w+\()", re.MULTILINE)
 
 
+class Language(NamedTuple):
+    """What a kernel is written in; `suffix` is that of its files."""
+
+    name: str
+    suffix: str
+
+
+C, PYTHON = Language("c", ".c"), Language("python", ".py")
+LANGUAGES = (C, PYTHON)
+
+
+def language_of(source: str) -> Language:
+    return PYTHON if _PYTHON.search(source) else C
+
+
 def _python_digest(source: str) -> str | None:
     """Of a source in Python: comments and layout without meaning left out; None for what is no Python."""
-    if not _PYTHON.search(source):
+    if language_of(source) is not PYTHON:
         return None
     try:
         text = ast.dump(ast.parse(source))

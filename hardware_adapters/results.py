@@ -175,21 +175,21 @@ class Evaluation(Record):
 
 class UnitTime(Record):
     unit: str
-    busy: int = Field(description="Cycles this unit worked")
+    busy: int = Field(description="Cycles this unit worked; in the unit of the latency")
     share: float = Field(description="busy / total, 0 to 1")
 
 
 class Stall(Record):
-    """Cycles in which the main compute unit did not work, by cause; causes do not overlap."""
+    """Time in which the main compute unit did not work, by cause; causes do not overlap."""
 
     cause: str
-    cycles: int
+    cycles: int = Field(description="In the unit of the latency")
     share: float
 
 
 class LineCost(Record):
     line: int
-    cycles: int = Field(description="CPU cycles spent on this source line, stalls included")
+    cycles: int = Field(description="CPU cycles spent on this source line, stalls included; or ns of its instructions")
     text: str
 
 

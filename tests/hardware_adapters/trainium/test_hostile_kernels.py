@@ -1,6 +1,6 @@
+# ruff: noqa: E501 - tables of one kernel per line
 """Kernels that attack their judge: none passes, none reaches the host, and the judge survives all of them."""
 
-import os
 from pathlib import Path
 
 import anyio
@@ -137,4 +137,4 @@ def test_the_judge_leaves_no_files_and_no_environment(tmp_path: Path, monkeypatc
         return await adapter.profile(problem, adapter.baseline(problem), timeline=tmp_path / "timeline.json")
 
     assert isinstance(anyio.run(run), Profile)
-    assert (tmp_path / "timeline.json").is_file() and os.listdir(tmp_path / "scratch") == []
+    assert (tmp_path / "timeline.json").is_file() and not list((tmp_path / "scratch").iterdir())

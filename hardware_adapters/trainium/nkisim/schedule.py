@@ -47,13 +47,10 @@ class Wires:
             used = max(self._used.get(bucket, 0.0), lost)
             room = self._capacity - used
             if left <= room:
-                self._used[bucket] = self._used.get(bucket, 0.0) + left
+                self._used[bucket] = used + left
                 return (bucket + (used + left) / self._capacity) * BUCKET_NS
-            if room > 0:
-                self._used[bucket] = self._used.get(bucket, 0.0) + room
-                left -= room
-            if self._used[bucket] >= self._capacity - 1e-6:
-                self._next[bucket] = bucket + 1
+            left -= max(0.0, room)
+            self._next[bucket] = bucket + 1
             bucket += 1
             lost = 0.0
 

@@ -26,7 +26,8 @@ class DType:
     def __call__(self, value: object = 0) -> float | int:
         if not isinstance(value, (int, float)):
             fail("wrong_argument", f"{self.name}(value): a number is needed, not {type(value).__name__}")
-        return np.asarray(value).astype(self._np).item()
+        rounded = np.asarray(value).astype(self._np)
+        return float(rounded) if is_float(self) else int(rounded)
 
     def __repr__(self) -> str:
         return self.name

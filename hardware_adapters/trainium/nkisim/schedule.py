@@ -39,20 +39,19 @@ class Wires:
 
     def take(self, ready: float, amount: float) -> float:
         """When `amount` bytes that can start at `ready` are through."""
-        bucket = int(ready // BUCKET_NS)
-        lost = (ready - bucket * BUCKET_NS) / BUCKET_NS * self._capacity
-        left = amount
+        first = int(ready // BUCKET_NS)
+        bucket, left = self._free(first), amount
+        if bucket == first:  # what of it lies before `ready` is lost
+            before = (ready / BUCKET_NS - first) * self._capacity
+            self._used[first] = max(self._used.get(first, 0.0), before)
         while True:
-            bucket = self._free(bucket)
-            used = max(self._used.get(bucket, 0.0), lost)
-            room = self._capacity - used
-            if left <= room:
+            used = self._used.get(bucket, 0.0)
+            if left <= self._capacity - used:
                 self._used[bucket] = used + left
                 return (bucket + (used + left) / self._capacity) * BUCKET_NS
-            left -= max(0.0, room)
+            left -= self._capacity - used
             self._next[bucket] = bucket + 1
-            bucket += 1
-            lost = 0.0
+            bucket = self._free(bucket + 1)
 
     def _free(self, bucket: int) -> int:
         path = []

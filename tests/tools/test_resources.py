@@ -221,7 +221,7 @@ async def test_resources_and_completion_over_stdio(
         templates = {t.uri_template for t in (await client.list_resource_templates()).resource_templates}
         assert {"problem://{+id}{?offset}", "run://{id}", "kernel://{digest}{?offset}"} <= templates
         assert PROBLEM in await read(client, f"problem://{PROBLEM}")
-        assert await completed(client, "menu://{target}{?offset}", "target", "") == ["gemmini"]
+        assert await completed(client, "menu://{target}{?offset}", "target", "") == ["gemmini", "trainium"]
         assert "did you mean" in await refusal(client, "problem://gemmini/gem-32x32x32")
 
 

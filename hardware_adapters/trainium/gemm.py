@@ -65,7 +65,7 @@ class Gemm(Operator):
     @property
     def title(self) -> str:
         m, n, k = self.dims.values()
-        return f"Matrix product {m} x {n}, sums of {k}, {self.dtype}"
+        return f"Product {m} x {n} over {k}, {self.dtype}"
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:

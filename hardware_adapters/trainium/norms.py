@@ -103,7 +103,7 @@ class Norm(Operator):
     @property
     def title(self) -> str:
         name = "RMSNorm" if self.family == RMS else "LayerNorm"
-        return f"{name} of {self.dims['R']} rows of {self.dims['C']}, float32"
+        return f"{name} of {self.dims['R']} rows of {self.dims['C']}"
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:

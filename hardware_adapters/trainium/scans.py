@@ -113,7 +113,7 @@ class Mamba(Operator):
     @property
     def title(self) -> str:
         c, s, n = self.dims.values()
-        return f"Selective scan of Mamba: {c} channels, sequence of {s}, {n} states, float32"
+        return f"Mamba's selective scan: {c} channels, {s} steps, {n} states"
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -186,7 +186,7 @@ class Cumsum(Operator):
 
     @property
     def title(self) -> str:
-        return f"Running sums of {self.dims['R']} rows of {self.dims['C']}, float32"
+        return f"Running sums of {self.dims['R']} rows of {self.dims['C']}"
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:

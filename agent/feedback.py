@@ -15,7 +15,7 @@ from .settings import FEEDBACK, Feedback
 
 MAX_BLOCK = 4_000
 MAX_SOURCE = 60_000
-MAX_STEP = 240  # characters of a plan in the lineage: the kernel itself says the rest
+MAX_STEP = 400  # characters of a plan in the lineage: the kernel itself says the rest
 MAX_EXAMPLE = 2_500  # of a plan that is an example
 
 
@@ -63,11 +63,14 @@ def failure(evaluation: Evaluation) -> str:
     lines = [f"verdict: {evaluation.verdict}", evaluation.message]
     if evaluation.compilation is not None:
         wanted = [d for d in evaluation.compilation.diagnostics if d.severity == "error"][:8]
-        lines += [f"line {d.line}: {d.message}" if d.line else d.message for d in wanted]
+        told = [f"line {d.line}: {d.message}" if d.line else d.message for d in wanted]
+        lines += [line for line in told if line not in evaluation.message]
     if evaluation.fault is not None:
         fault = evaluation.fault
-        where = f" at line {fault.line}" if fault.line else ""
-        lines.append(f"{fault.kind}{where}: {fault.message} ({fault.instruction or 'no instruction known'})")
+        if fault.message not in evaluation.message:
+            lines.append(f"{fault.kind}{f' at line {fault.line}' if fault.line else ''}: {fault.message}")
+        if fault.instruction and fault.instruction not in evaluation.message:
+            lines.append(f"instruction: {fault.instruction}")
     lines += [m.text for m in evaluation.mismatches[:8]]
     if evaluation.wrong_elements is not None:
         lines.append(f"{evaluation.wrong_elements} elements are wrong")

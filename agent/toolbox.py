@@ -76,7 +76,8 @@ class Toolbox:
     @classmethod
     @asynccontextmanager
     async def connect(cls, server: Any, **options: Any) -> AsyncIterator[Self]:
-        """`server`: a server object (in memory), a URL, or StdioServerParameters. Raises InfrastructureError."""
+        """`server`: a server object (in memory), a URL, or StdioServerParameters. Raises InfrastructureError, also
+        where the server goes away: the SDK then cancels the work inside, and says why when the client is closed."""
         from mcp import Client
 
         client = Client(server)
@@ -84,16 +85,28 @@ class Toolbox:
             await client.__aenter__()
         except Exception as error:
             raise InfrastructureError(f"cannot connect to the MCP server {server!r}: {reason(error)}") from error
+        failed = False
         try:
             yield cls(client, **options)
+        except Exception:
+            failed = True
+            raise
         finally:
-            await client.__aexit__(None, None, None)
+            try:
+                await client.__aexit__(None, None, None)
+            except Exception as error:
+                if not failed:
+                    raise InfrastructureError(f"lost the MCP server {server!r}: {reason(error)}") from error
 
     # ------------------------------------------------------------ tools
 
     async def get_problem(self, problem: str) -> ProblemDetail:
         pages = await self._pages("get_problem", {"problem": problem}, "baseline")
         return _parsed(ProblemDetail, pages, "get_problem")
+
+    async def define_problem(self, own: Mapping[str, Any]) -> None:
+        """Have the server take in a problem of the user's own, which then has an id there."""
+        await self._call("get_problem", {"own": dict(own)})
 
     async def list_optimizations(
         self,

@@ -12,13 +12,16 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
+from .custom.definition import Definition, OwnProblem
 from .errors import (
     AdapterError,
     EngineFailure,
     EnvironmentLackError,
+    InvalidProblemError,
     InvalidSourceError,
     UnknownEngineError,
     UnknownProblemError,
+    UnprovenProblemError,
     UsageError,
 )
 from .kernel_source import (
@@ -65,6 +68,7 @@ __all__ = [
     "Bottleneck",
     "Bound",
     "Compilation",
+    "Definition",
     "Diagnostic",
     "EngineFailure",
     "EngineStatus",
@@ -72,6 +76,7 @@ __all__ = [
     "Evaluation",
     "Fault",
     "HardwareAdapter",
+    "InvalidProblemError",
     "InvalidSourceError",
     "Language",
     "Latency",
@@ -79,6 +84,7 @@ __all__ = [
     "LineCost",
     "Mismatch",
     "Occupancy",
+    "OwnProblem",
     "Problem",
     "ProblemSummary",
     "Profile",
@@ -93,6 +99,7 @@ __all__ = [
     "UnitTime",
     "UnknownEngineError",
     "UnknownProblemError",
+    "UnprovenProblemError",
     "UsageError",
     "Verdict",
     "Work",
@@ -192,6 +199,10 @@ class HardwareAdapter(ABC):
     @abstractmethod
     def problem(self, problem_id: str) -> Problem:
         """Raises UnknownProblemError, with the `nearest` id in its text."""
+
+    def custom(self, definition: Definition) -> Problem:
+        """A problem of the user's own as this target sees it. Raises InvalidProblemError, UsageError."""
+        raise UsageError(f"{self.target} takes no problems of your own")
 
     def nearest(self, problem_id: str) -> str | None:
         """The valid id that was probably meant by one that is none, with its dimensions; None when nothing is near."""

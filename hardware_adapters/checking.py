@@ -111,7 +111,8 @@ def _where(bad: Array) -> str:
 
 
 def _tile_hint(bad: Array, tile: int) -> str:
-    """Errors only in partial tiles, only in a few whole tiles, or at the same place of every tile (2-D outputs)."""
+    """Errors only in partial tiles, at the same place of every tile or group of tiles, or only in a few whole tiles
+    (2-D outputs)."""
     import numpy as np
 
     if bad.ndim != 2:
@@ -126,6 +127,9 @@ def _tile_hint(bad: Array, tile: int) -> str:
         return f"only column {wrong_columns[0] % tile} of each {tile}-column tile is wrong"
     if len(set(wrong_rows % tile)) == 1 and rows > tile:
         return f"only row {wrong_rows[0] % tile} of each {tile}-row tile is wrong"
+    for name, wrong in (("rows", wrong_rows), ("columns", wrong_columns)):
+        if repeating := _repeating(wrong, tile):
+            return f"only {name} {repeating} are wrong"
     tiles = {(int(r) // tile, int(c) // tile) for r, c in np.argwhere(bad)[:4096]}
     total = -(-rows // tile) * -(-columns // tile)
     if bad.sum() <= 4096 and len(tiles) < total / 2:
@@ -134,3 +138,15 @@ def _tile_hint(bad: Array, tile: int) -> str:
             " …" if len(tiles) > 4 else ""
         )
     return ""
+
+
+def _repeating(wrong: Array, tile: int) -> str:
+    """`48..63 of every 64`: where wrong indices lie in one part, half at most, of all groups of 2 to 16 tiles; of
+    several such descriptions the one that names the fewest right ones."""
+    found: list[tuple[float, str]] = []
+    for period in (2 * tile, 4 * tile, 8 * tile, 16 * tile):
+        inside = sorted({int(index) % period for index in wrong})
+        first, last, groups = inside[0], inside[-1], wrong[-1] // period - wrong[0] // period + 1
+        if groups > 1 and last - first < period // 2:
+            found.append((-len(wrong) / ((last - first + 1) * groups), f"{first}..{last} of every {period}"))
+    return min(found, default=(0.0, ""))[1]

@@ -19,6 +19,25 @@ class UnknownProblemError(UsageError):
         self.problem = problem
 
 
+class InvalidProblemError(UsageError):
+    """A problem of the user's own is not what it should be. `field`: the one at fault, as he wrote it."""
+
+    def __init__(self, field: str, what: str, file: str | None = None) -> None:
+        super().__init__(f"{f'{file}: ' if file else ''}{field}: {what}")
+        self.field = field
+        self.what = what
+        self.file = file
+
+
+class UnprovenProblemError(UsageError):
+    """A problem of the user's own by which wrong kernels would pass, or right ones fail; `failures` tell it."""
+
+    def __init__(self, name: str, failures: Sequence[str]) -> None:
+        super().__init__(f"problem {name!r} does not prove itself: {'; '.join(failures)}")
+        self.name = name
+        self.failures = tuple(failures)
+
+
 class UnknownEngineError(UsageError):
     def __init__(self, engine: str, known: Sequence[str]) -> None:
         super().__init__(f"unknown engine {engine!r}; this target has: {', '.join(known)}")

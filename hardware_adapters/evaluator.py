@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from typing import NamedTuple
 
 import anyio.to_thread
@@ -34,8 +34,10 @@ async def evaluate(
     home: Home | None = None,
     use_cache: bool = True,
     adapter: HardwareAdapter | None = None,
+    slot: AbstractAsyncContextManager[object] | None = None,
 ) -> Evaluation:
     """As HardwareAdapter.evaluate; an answer from the cache has `cached=True`. timeout_s=None: what suits the engine.
+    `slot` is entered for the evaluation itself, not for a look into the cache.
 
     Timeouts are not remembered, nor are failures of the infrastructure (they are exceptions): both may pass next time.
     Raises UsageError, EnvironmentLackError, EngineFailure.
@@ -44,14 +46,17 @@ async def evaluate(
     adapter = adapter or adapter_for(problem_id, home)
     problem = adapter.problem(problem_id)
     check_source(source)
-    if timeout_s is None:
-        timeout_s = (await anyio.to_thread.run_sync(adapter.engine, engine)).patience_s
-    if not use_cache:
-        return await adapter.evaluate(problem, source, engine=engine, seed=seed, timeout_s=timeout_s)
-    keys = await anyio.to_thread.run_sync(_keys, adapter, problem, source, engine, seed)
-    found = await anyio.to_thread.run_sync(_recall, home, [keys.kernel, keys.exact])
+    slot = slot or nullcontext()
+    keys, found = None, None
+    if use_cache:
+        keys, found = await anyio.to_thread.run_sync(_known, home, adapter, problem, source, engine, seed)
     if found is not None:
         return found.model_copy(update={"cached": True})
+    if timeout_s is None:
+        timeout_s = (await anyio.to_thread.run_sync(adapter.engine, engine)).patience_s
+    if keys is None:
+        async with slot:
+            return await adapter.evaluate(problem, source, engine=engine, seed=seed, timeout_s=timeout_s)
 
     async def same_code(compilation: Compilation) -> Evaluation | None:
         if compilation.code is None:
@@ -60,9 +65,10 @@ async def evaluate(
         about = {"kernel": kernel_digest(source), "compilation": compilation, "cached": True}
         return known.model_copy(update=about) if known is not None else None
 
-    evaluation = await adapter.evaluate(
-        problem, source, engine=engine, seed=seed, timeout_s=timeout_s, recall=same_code
-    )
+    async with slot:
+        evaluation = await adapter.evaluate(
+            problem, source, engine=engine, seed=seed, timeout_s=timeout_s, recall=same_code
+        )
     if evaluation.verdict != "timed_out" or evaluation.fault is not None:
         wanted = [keys.kernel if evaluation.passed else keys.exact]
         if evaluation.passed and evaluation.compilation is not None and evaluation.compilation.code is not None:
@@ -73,6 +79,13 @@ async def evaluate(
 
 
 # A cache that cannot be read or written (disk full, database locked for long) costs time, never a result.
+
+
+def _known(
+    home: Home, adapter: HardwareAdapter, problem: Problem, source: str, engine: str | None, seed: int
+) -> tuple[_Keys, Evaluation | None]:
+    keys = _keys(adapter, problem, source, engine, seed)
+    return keys, _recall(home, [keys.kernel, keys.exact])
 
 
 def _recall(home: Home, keys: Sequence[str]) -> Evaluation | None:

@@ -37,7 +37,7 @@ class Tensor(Record):
 class Work(Record):
     """What must be done whatever the schedule; bytes count every operand once."""
 
-    macs: int
+    macs: int | None = Field(description="Multiply-accumulates; null: not known")
     bytes_in: int
     bytes_out: int
 
@@ -67,7 +67,7 @@ class Problem(ProblemSummary):
     inputs: str = Field(description="How input sets are drawn")
     tolerance: str
     work: Work
-    bound: Bound
+    bound: Bound | None = Field(description="null: the work is not known, so there is no utilisation either")
     rules: tuple[str, ...] = Field(description="What a kernel for this target must keep to")
     traits: tuple[str, ...] | None = Field(
         default=None, description="What of this problem some menu options need, e.g. a bias; None: not known"
@@ -238,7 +238,7 @@ class Profile(Record):
     engine_version: str
     source: LatencySource
     latency: Latency
-    utilisation: float
+    utilisation: float | None
     counters: dict[str, int | None]
     units: tuple[UnitTime, ...]
     stalls: tuple[Stall, ...]

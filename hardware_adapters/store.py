@@ -54,6 +54,11 @@ class Home:
         """What can be made again: simulator builds."""
         return self._folder(self.path / "cache")
 
+    @property
+    def problems(self) -> Path:
+        """The user's own problems."""
+        return self._folder(self.path / "problems")
+
     def keep(self, content: bytes, suffix: str, digest: str | None = None) -> str:
         """Store an artefact under its digest, which is returned (SHA-256, 16 hex digits; or `digest`, where another one
         is the content's name). Idempotent and atomic."""
@@ -61,12 +66,7 @@ class Home:
         target = self.artifact(digest, suffix)
         if not target.exists():
             self._folder(target.parent)
-            part = target.with_name(f".{target.name}.{os.getpid()}.{time.monotonic_ns()}")
-            try:
-                part.write_bytes(content)
-                part.replace(target)
-            finally:
-                part.unlink(missing_ok=True)
+            replace(target, content)
         return digest
 
     def artifact(self, digest: str, suffix: str) -> Path:
@@ -80,6 +80,16 @@ class Home:
                 f"cannot create {path}: {error.strerror}; set {HOME_VARIABLE} to a folder that can be written"
             ) from error
         return path
+
+
+def replace(target: Path, content: bytes) -> None:
+    """Whoever reads the file sees it whole, the old one or the new one."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.{time.monotonic_ns()}")
+    try:
+        part.write_bytes(content)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @asynccontextmanager
@@ -105,6 +115,8 @@ class EvaluationCache:
         self._path = home.database
         self._clock = clock
         with closing(self._connect()) as database:
+            if _version(database) == SCHEMA_VERSION:
+                return  # without a lock for writing: one is opened for every look into the cache
             database.execute("PRAGMA journal_mode=WAL")
             with database:
                 database.execute("BEGIN IMMEDIATE")
@@ -130,12 +142,18 @@ class EvaluationCache:
         return sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S)
 
 
+def _version(database: sqlite3.Connection) -> int | None:
+    try:
+        row = database.execute("SELECT version FROM schema_version WHERE owner = 'evaluations'").fetchone()
+    except sqlite3.OperationalError:
+        return None  # no such table yet
+    return row[0] if row else None
+
+
 def _migrate(database: sqlite3.Connection) -> None:
     """Bring the tables of this module to SCHEMA_VERSION; other rooms keep their own versions beside it."""
     database.execute("CREATE TABLE IF NOT EXISTS schema_version (owner TEXT PRIMARY KEY, version INTEGER NOT NULL)")
-    row = database.execute("SELECT version FROM schema_version WHERE owner = 'evaluations'").fetchone()
-    found = row[0] if row else 0
-    if found == SCHEMA_VERSION:
+    if _version(database) == SCHEMA_VERSION:
         return
     # A cache is not migrated: results of another layout are simply worked out again.
     database.execute("DROP TABLE IF EXISTS evaluations")

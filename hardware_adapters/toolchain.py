@@ -82,8 +82,9 @@ def _first_line(command: tuple[str, ...], modified_ns: int) -> str | None:
     """First line that `command` prints, or None when it does not run; asked once per version of the binary."""
     try:
         answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, errors="replace"
-        )
+            command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, errors="replace",
+            env=minimal_environment(Path(tempfile.gettempdir())),
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None
     return answer.stdout.partition("\n")[0].strip() if answer.returncode == 0 else None

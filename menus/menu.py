@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .option import Identifier, Option, Sentence
 
 _FOLDER = Path(__file__).parent
+OWN_FAMILIES = "custom-"  # how the families of the user's own problems begin
 _Location = tuple[str | int, ...]
 
 
@@ -77,13 +78,15 @@ class Menu(BaseModel):
         bottlenecks: Sequence[str] | None = None,
         traits: Collection[str] | None = None,
     ) -> list[Option]:
-        """The options for an operator family, those that address a bottleneck first.
+        """The options for an operator family, or all for one of the user's own; those that address a bottleneck first.
 
         With the `traits` of a problem, options that need others are left out; None: they are not known, so none is.
         `bottlenecks` is ordered, most costly first, as a profile gives them. An option that addresses an earlier
         one comes earlier; ties, and all options that address none, keep the menu's order.
         Raises UnknownNameError for a family or bottleneck that the menu does not declare.
         """
+        if family is not None and family.startswith(OWN_FAMILIES):
+            family = None  # what helps an operator that only its user knows, nobody can say
         if family is not None and family not in self.families:
             raise UnknownNameError("operator family", family, self.families)
         wanted = list(bottlenecks or ())

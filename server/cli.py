@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import __version__
+from . import serve_options as serving
 from .options import (
     BaseUrl,
     Batch,
@@ -38,6 +39,7 @@ from .options import (
     Target,
     Timeout,
 )  # fmt: skip
+from .own_commands import group
 
 EXIT_STATUSES = {
     0: "done",
@@ -59,6 +61,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(group, name="problem")
 
 
 def _version(wanted: bool) -> None:
@@ -327,22 +330,62 @@ def doctor(json: Json = False) -> None:
 
 
 @app.command()
-def serve(
-    http: Annotated[
-        str | None, typer.Option("--http", metavar="HOST:PORT", help="Streamable HTTP instead of stdio")
-    ] = None,
-    toolsets: Annotated[
+def install(
+    host: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOST",
+            help="claude-code, claude-desktop, cursor, vscode, zed, windsurf or jetbrains",
+            show_default=False,
+        ),
+    ],
+    scope: Annotated[
         str | None,
-        typer.Option("--toolsets", metavar="A,B", help="only these: problems, menu, kernels, search; default: all"),
+        typer.Option("--scope", metavar="user|project", help="for all projects, or for this folder's; default: user"),
     ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option("--exclude-tools", metavar="NAME", help="without this tool; repeatable")
-    ] = None,
-    read_only: Annotated[
-        bool, typer.Option("--read-only", help="no tool that starts or stops a search, whatever else is asked for")
-    ] = False,
+    name: Annotated[str, typer.Option("--name", help="what the host calls the server")] = "autocomp",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+    print_only: Annotated[bool, typer.Option("--print", help="only print what would be added, and where")] = False,
 ) -> None:
-    """Offer the tools over MCP: on stdio, or over HTTP with --http."""
-    from . import serving
+    """Add the MCP server to an assistant's configuration: shows the change, asks, keeps a copy of the old file."""
+    from . import install as installing
 
-    sys.exit(serving.serve(http, toolsets, exclude or [], read_only))
+    sys.exit(installing.install(host, scope, name, yes, print_only))
+
+
+@app.command(epilog=EPILOG)
+def serve(
+    http: serving.Http = None,
+    toolsets: serving.Toolsets = None,
+    exclude: serving.Exclude = None,
+    read_only: serving.ReadOnly = False,
+    token_file: serving.TokenFile = None,
+    oauth_issuer: serving.OAuthIssuer = None,
+    oauth_audience: serving.OAuthAudience = None,
+    oauth_scope: serving.OAuthScope = None,
+    resource_url: serving.ResourceUrl = None,
+    allow_host: serving.AllowHost = None,
+    max_request_bytes: serving.MaxRequestBytes = 4 << 20,
+    max_calls: serving.MaxCalls = 64,
+    max_searches: serving.MaxSearches = 4,
+    workers: serving.Workers = 1,
+    state_key_file: serving.StateKeyFile = None,
+    problem_root: serving.ProblemRoot = None,
+) -> None:
+    """Offer the tools over MCP: on stdio, or over HTTP with --http.
+
+    Without a token or an issuer, only this machine may connect. AUTOCOMP_TOKEN holds a token too, AUTOCOMP_STATE_KEY a
+    state key.
+    """
+    from . import own
+    from .serving import Offer
+    from .serving import serve as run
+
+    own.allow(problem_root or [])
+    offer = Offer(
+        http=http, toolsets=toolsets, exclude=tuple(exclude or ()), read_only=read_only, token_file=token_file,
+        oauth_issuer=oauth_issuer, oauth_audience=tuple(oauth_audience or ()), oauth_scope=tuple(oauth_scope or ()),
+        resource_url=resource_url, allow_host=tuple(allow_host or ()), max_request_bytes=max_request_bytes,
+        max_calls=max_calls, max_searches=max_searches, workers=workers, state_key_file=state_key_file,
+    )  # fmt: skip
+    sys.exit(run(offer))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..hardware_adapters.base import Compilation, Evaluation, Latency, Occupancy, Problem, Profile
+from .own import known
 from .shell import DONE, KERNEL_FAILED, emit, guarded, read_source, run, say
 
 MAX_OPTIONS_NAMED = 4  # of each bottleneck
@@ -16,13 +17,14 @@ def evaluate(problem: str, file: Path, engine: str | None, seed: int, as_json: b
         from ..hardware_adapters.evaluator import evaluate
         from ..hardware_adapters.registry import adapter_for
 
-        adapter = adapter_for(problem)
-        adapter.problem(problem)  # a typo is refused before the file is read
+        wanted = known(problem)
+        adapter = adapter_for(wanted)
+        adapter.problem(wanted)  # a typo is refused before the file is read
         source = read_source(file)
 
         async def judge() -> Evaluation:
             await adapter.prepare(engine, _building)
-            return await evaluate(problem, source, engine=engine, seed=seed)
+            return await evaluate(wanted, source, engine=engine, seed=seed)
 
         evaluation = run(judge)
         if as_json:
@@ -38,8 +40,9 @@ def compile_kernel(problem: str, file: Path, as_json: bool) -> int:
     def command() -> int:
         from ..hardware_adapters.registry import adapter_for
 
-        adapter = adapter_for(problem)
-        found = adapter.problem(problem)
+        wanted = known(problem)
+        adapter = adapter_for(wanted)
+        found = adapter.problem(wanted)
         source = read_source(file)
         compilation = run(lambda: adapter.compile(found, source))
         if as_json:
@@ -55,8 +58,9 @@ def profile(problem: str, file: Path, engine: str | None, timeline: Path | None,
     def command() -> int:
         from ..hardware_adapters.registry import adapter_for
 
-        adapter = adapter_for(problem)
-        found = adapter.problem(problem)
+        wanted = known(problem)
+        adapter = adapter_for(wanted)
+        found = adapter.problem(wanted)
         source = read_source(file)
 
         async def look() -> Profile | Evaluation:
@@ -121,7 +125,8 @@ def compilation_lines(c: Compilation) -> list[str]:
 
 def profile_lines(p: Profile, options: Mapping[str, Sequence[str]]) -> list[str]:
     """`options`: those that address each bottleneck."""
-    lines = [f"{p.problem}: {latency_text(p.latency, p.source)}, {p.utilisation:.1%} of the bound", "", "units"]
+    used = ", bound not known" if p.utilisation is None else f", {p.utilisation:.1%} of the bound"
+    lines = [f"{p.problem}: {latency_text(p.latency, p.source)}{used}", "", "units"]
     lines += [f"  {u.unit:<12}{_bar(u.share)} {u.share:6.1%}  {u.busy:,} {p.latency.unit}" for u in p.units]
     lines += ["", "the main unit waits for"]
     lines += [f"  {s.cause:<26}{_bar(s.share)} {s.share:6.1%}" for s in p.stalls if s.cycles]

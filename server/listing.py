@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import own
 from .shell import DONE, emit, guarded
 
 
@@ -13,7 +14,8 @@ def problems(target: str | None, baseline: str | None, reference: str | None, su
 
         if baseline is not None and reference is not None:
             raise UsageError("--baseline and --reference exclude each other: print one kernel at a time")
-        if wanted := baseline or reference:
+        if named := baseline or reference:
+            wanted = own.known(named)
             adapter = adapter_for(wanted)
             make = adapter.baseline if baseline else adapter.reference_kernel
             source = make(adapter.problem(wanted))

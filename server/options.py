@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
-ProblemArg = Annotated[str, typer.Argument(metavar="PROBLEM", help="e.g. gemmini/gemm-512x512x512", show_default=False)]
+ProblemArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="PROBLEM", help="e.g. gemmini/gemm-512x512x512, or the folder of one of your own", show_default=False
+    ),
+]
 FileArg = Annotated[
     Path, typer.Argument(metavar="FILE", help="the kernel's source; - reads standard input", show_default=False)
 ]

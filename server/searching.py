@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ..agent.controller import new_run_id, search
 from ..agent.controller import resume as resume_search
-from ..agent.errors import AgentError, AgentUsageError, InfrastructureError
+from ..agent.errors import AgentUsageError
 from ..agent.estimate import Estimate
 from ..agent.estimate import estimate as reckon
 from ..agent.journal import Journal
@@ -24,9 +24,11 @@ from ..agent.status import RunStatus
 from ..agent.toolbox import Toolbox
 from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
-from ..tools.search import canonical, default_model, model_options
+from ..tools.model_choice import canonical, default_model, model_options
 from .display import Display
+from .own import known
 from .reading import estimate_lines, find_run, status_json, summary_lines
+from .remote import connected
 from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, read_source, run, say
 
 LIMIT_OPTIONS = {
@@ -67,12 +69,13 @@ def optimize(
 ) -> int:
     def command() -> int:
         changes.update(_pairs(pairs))
+        wanted = known(problem)
         if not servers:
-            _check(problem, changes.get("engine"), changes.get("confirm"))
+            _check(wanted, changes.get("engine"), changes.get("confirm"))
         spec = choice.spec()
         settings = _settings(lambda: SearchSettings.for_model(spec, **changes))
         text = read_source(source) if source is not None else None
-        return _begin(problem, settings, spec, text, servers, record, as_json)
+        return _begin(wanted, settings, spec, text, servers, record, as_json)
 
     return guarded(command, as_json)
 
@@ -124,15 +127,16 @@ def estimate(
         spec = choice.spec()
         settings = _settings(lambda: SearchSettings.for_model(spec, **(changes | _pairs(pairs))))
         text = read_source(source) if source is not None else None
+        wanted = known(problem)
 
         async def work() -> Estimate:
-            async with _connected(problem, servers) as toolbox, _models(spec, toolbox, settings, None) as models:
-                detail = await toolbox.get_problem(problem)
+            async with connected(wanted, servers) as toolbox, _models(spec, toolbox, settings, None) as models:
+                detail = await toolbox.get_problem(wanted)
                 return await reckon(detail.problem, text or detail.baseline or "", settings, models)
 
         found = run(work)
         if as_json:
-            emit({"problem": problem, "model": spec, **found.model_dump(mode="json")})
+            emit({"problem": wanted, "model": spec, **found.model_dump(mode="json")})
         else:
             print("\n".join(estimate_lines(found)))
         return DONE
@@ -239,7 +243,7 @@ def _run(run_id: str, problem: str, servers: list[str], engine: str | None, as_j
         with Display(problem, as_json) as display:
             if not servers:
                 await adapter_for(problem).prepare(engine, display.building)
-            async with _connected(problem, servers) as toolbox:
+            async with connected(problem, servers) as toolbox:
                 await drive(toolbox, display, journal, home.path / "runs")
 
     try:
@@ -269,35 +273,3 @@ def _run(run_id: str, problem: str, servers: list[str], engine: str | None, as_j
         say(f"autocomp-mcp: {status.stop_reason}")
         return KERNEL_FAILED
     return DONE if status.best is not None else LIMIT
-
-
-@asynccontextmanager
-async def _connected(problem: str, servers: list[str]) -> AsyncIterator[Toolbox]:
-    """The first of the servers that knows the problem; without any, the tools of this process."""
-    if not servers:
-        from .app import build_server
-
-        async with Toolbox.connect(build_server()) as toolbox:
-            yield toolbox
-        return
-    refusals: list[AgentError] = []
-    for url in map(_mcp_url, servers):
-        try:
-            async with Toolbox.connect(url) as toolbox:
-                await toolbox.get_problem(problem)
-        except AgentError as error:
-            refusals.append(error)
-        else:
-            async with Toolbox.connect(url) as toolbox:
-                yield toolbox
-            return
-    text = f"no server can work on {problem}: " + "; ".join(map(str, refusals))
-    raise AgentUsageError(text) if isinstance(refusals[0], AgentUsageError) else InfrastructureError(text)
-
-
-def _mcp_url(url: str) -> str:
-    """`HOST:PORT` and `http://HOST:PORT` mean the path that `serve --http` uses."""
-    from .http import MCP_PATH
-
-    whole = url if "://" in url else f"http://{url}"
-    return whole.rstrip("/") + MCP_PATH if whole.partition("://")[2].rstrip("/").count("/") == 0 else whole

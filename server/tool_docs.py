@@ -58,17 +58,24 @@ async def _surface() -> tuple[list[Tool], list[ResourceTemplate], list[Prompt]]:
 
 
 def _tool(tool: Tool) -> str:
-    required = tool.input_schema.get("required", [])
-    rows = [
-        (f"`{name}`", _type(schema), _default(name, schema, required), schema.get("description", ""))
-        for name, schema in tool.input_schema.get("properties", {}).items()
-    ]
+    rows = _rows(tool.input_schema)
     changes = "" if tool.annotations and tool.annotations.read_only_hint else " Not offered with `--read-only`."
     returns = (tool.output_schema or {}).get("title", "")
     parts = [f"### {tool.name}\n", f"*{tool.title}.* Result: `{returns}`.{changes}\n", f"{tool.description}\n"]
     if rows:
         parts.append(_table(("argument", "type", "default", "meaning"), rows))
     return "\n".join(parts)
+
+
+def _rows(schema: dict[str, Any], within: str = "") -> list[tuple[str, ...]]:
+    """One per argument; the fields of an object follow it."""
+    rows: list[tuple[str, ...]] = []
+    for name, found in schema.get("properties", {}).items():
+        default = _default(name, found, schema.get("required", []))
+        rows.append((f"`{within}{name}`", _type(found), default, found.get("description", "")))
+        for kind in found.get("anyOf", [found]):
+            rows += _rows(kind, f"{within}{name}.")
+    return rows
 
 
 def _type(schema: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ _SENTENCES = (
         "bottleneck), list_optimizations with that bottleneck, get_optimization, change ONE thing, simulate_kernel "
         "again (sources=[…] ranks several variants); keep what passes and is faster.",
     ),
+    ({"get_problem"}, "An operator that no family has: get_problem(own={…}) checks it and gives it an id."),
     ({"start_search", "get_search"}, "Let start_search do the whole work, and wait with get_search."),
     (
         {"simulate_kernel"},
@@ -73,7 +74,12 @@ def instructions(tools: Iterable[str]) -> str:
         [
             "Makes kernels for tensor accelerators fast.",
             *(sentence for needed, sentence in _SENTENCES if needed <= offered),
-            "How to program a target: resource reference://{target}/guide, e.g. reference://gemmini/guide.",
+            "How to program a target: resource reference://{target}/guide, e.g. reference://gemmini/guide"
+            + (
+                '; where resources cannot be read, list_targets(topic="gemmini/guide").'
+                if "list_targets" in offered
+                else "."
+            ),
         ]
     )
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import anyio
 import pytest
 from autocomp_mcp.hardware_adapters.gemmini.families import operator_of
 from autocomp_mcp.hardware_adapters.gemmini.problems import Gemm
@@ -17,6 +18,7 @@ import ablation
 import estimated_cycles as cycles_benchmark
 import gemm_tools
 import pipeline
+import serving
 
 MakeHome = Callable[[Path], Path]
 SMALL = "gemmini/gemm-64x64x64"
@@ -114,3 +116,15 @@ async def test_gemsim_says_the_same_of_it(how: str, tmp_path: Path, make_home: M
     problem = adapter.problem(SMALL)
     said = await adapter.evaluate(problem, gemm_tools.spoilt(adapter.baseline(problem), how, 7))
     assert said.verdict == ("passed" if how == "unused" else how), said.message
+
+
+def test_the_server_is_timed(tmp_path: Path, make_home: MakeHome, capsys: pytest.CaptureFixture[str]) -> None:
+    home = make_home(tmp_path / "home")
+    serving.startup(home, 1)
+    assert "one tool" in capsys.readouterr().out
+    anyio.run(serving.overhead, home, 3)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0].rstrip(",") for line in lines[2:]] == ["get_problem", "simulate_kernel", "add"]
+    assert anyio.run(serving.clients, home, 3, 1.0) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 7 and lines[-1] == "errors: 0"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -18,26 +18,41 @@ from ..hardware_adapters.base import (
     EnvironmentLackError,
     Evaluation,
     HardwareAdapter,
+    OwnProblem,
+    Problem,
     UsageError,
 )
+from ..hardware_adapters.custom.definition import is_own
 from ..menus.menu import UnknownNameError
 from .results import clip
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..hardware_adapters.custom.intake import Intake
+    from ..hardware_adapters.custom.proof import Proof
     from ..hardware_adapters.store import Home
 
 T = TypeVar("T")
 
 HEARTBEAT_S = 4.0
+PROOF_PATIENCE_S = 40.0  # hosts give a call up after a minute
 MAX_ERROR = 2000  # characters; refusals quote what was passed, however long it was
 
 
 class Bench:
     """What a tool needs to do its work. One per server; tests give it adapters of their own."""
 
-    def __init__(self, home: Home | None = None, adapters: Mapping[str, HardwareAdapter] | None = None) -> None:
+    def __init__(
+        self,
+        home: Home | None = None,
+        adapters: Mapping[str, HardwareAdapter] | None = None,
+        roots: Sequence[Path] | None = None,
+    ) -> None:
+        """`roots`: folders that own problems are read from; by default those that AUTOCOMP_PROBLEMS names."""
         self._home = home
         self._adapters = adapters
+        self._roots = roots
         # Compilers and simulators are processes of their own: more of them than cores only makes each one slower.
         self.slots = anyio.CapacityLimiter(max(2, os.cpu_count() or 1))
 
@@ -63,6 +78,41 @@ class Bench:
             raise UnknownNameError("target", target, known)
         return known[target]
 
+    def intake(self) -> Intake:
+        """Of the users' own problems, below the folders that whoever runs this server allows."""
+        from ..hardware_adapters.custom.folder import roots
+        from ..hardware_adapters.custom.intake import Intake
+
+        allowed = roots() if self._roots is None else self._roots
+        return Intake(self.home, self.adapters(), allowed, within_s=PROOF_PATIENCE_S)
+
+    async def problem(self, named: str) -> tuple[HardwareAdapter, Problem]:
+        """By its id; below an allowed folder also by its own folder. Such a problem is taken in first, which takes
+        seconds. Raises UsageError, EnvironmentLackError, EngineFailure."""
+        from ..hardware_adapters.custom.folder import is_path
+
+        if not is_path(named):
+            adapter = self.adapter_for(named)
+            if not is_own(named):
+                return adapter, adapter.problem(named)
+            with suppress(UsageError):  # it is here already: no slot to wait for
+                return adapter, adapter.problem(named)
+        async with self.slots:
+            named = await self.intake().known(named)
+        adapter = self.adapter_for(named)
+        return adapter, adapter.problem(named)
+
+    async def define(self, own: OwnProblem) -> tuple[HardwareAdapter, Problem, Proof | None]:
+        """Take a problem in that came with a call; the proof is None where it was here already. Raises as `problem`."""
+        from ..hardware_adapters.custom.folder import read_inline
+
+        intake = self.intake()
+        definition = await in_thread(read_inline, own, intake.roots)
+        async with self.slots:
+            problem_id, proof = await intake.define(definition)
+        adapter = intake.adapter(definition)
+        return adapter, adapter.problem(problem_id), proof
+
     def adapter_for(self, problem_id: str) -> HardwareAdapter:
         """Raises UnknownProblemError with close matches."""
         target = problem_id.partition("/")[0]
@@ -76,9 +126,8 @@ class Bench:
         """As hardware_adapters.evaluator.evaluate, in one of this machine's slots."""
         from ..hardware_adapters.evaluator import evaluate
 
-        async with self.slots:
-            adapter = self.adapter_for(problem_id)
-            return await evaluate(problem_id, source, home=self.home, adapter=adapter, **settings)
+        adapter, problem = await self.problem(problem_id)
+        return await evaluate(problem.id, source, home=self.home, adapter=adapter, slot=self.slots, **settings)
 
 
 async def in_thread(function: Any, *args: Any) -> Any:

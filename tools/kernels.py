@@ -50,8 +50,7 @@ def register(server: MCPServer, bench: Bench) -> None:
         Takes 0.1 to 0.5 s; the very first call on a machine a few seconds.
         """
         with reported():
-            adapter = bench.adapter_for(problem)
-            found = adapter.problem(problem)
+            adapter, found = await bench.problem(problem)
             async with heartbeat(ctx, "compiling"), bench.slots:
                 compilation = await adapter.compile(found, source)
         return answer(short_compilation(compilation))
@@ -88,16 +87,17 @@ def register(server: MCPServer, bench: Bench) -> None:
         if (source is None) == (sources is None):
             raise ToolError("pass exactly one of `source` (one kernel's text) and `sources` (a list of up to 8)")
         with reported():
-            allowed_s, hurried = await in_thread(_patience, bench, problem, engine)
+            adapter, found = await bench.problem(problem)
+            allowed_s, hurried = await in_thread(_patience, adapter, engine)
             if timeout_s is not None:
                 allowed_s, hurried = timeout_s, False
             settings = {"engine": engine, "seed": seed, "timeout_s": allowed_s}
             if sources is not None:
                 within_s = allowed_s if hurried else None
-                return answer(await rank(bench, ctx, problem, sources, within_s=within_s, **settings))
+                return answer(await rank(bench, ctx, found.id, sources, within_s=within_s, **settings))
             async with heartbeat(ctx, "compiling and simulating"):
-                evaluation = await bench.evaluate(problem, source or "", **settings)
-            await in_thread(keep_kernel, bench.home, evaluation.kernel, source, problem)
+                evaluation = await bench.evaluate(found.id, source or "", **settings)
+            await in_thread(keep_kernel, bench.home, evaluation.kernel, source, found.id)
         return answer(short_evaluation(evaluation))
 
     @server.tool(title="Profile a kernel", annotations=RUNS_HERE)
@@ -114,8 +114,7 @@ def register(server: MCPServer, bench: Bench) -> None:
         Takes 0.3 to 3 s, large problems up to 45 s.
         """
         with reported():
-            adapter = bench.adapter_for(problem)
-            found = adapter.problem(problem)
+            adapter, found = await bench.problem(problem)
             async with heartbeat(ctx, "profiling"):
                 result = await _profile(bench, adapter, found, source, engine)
         if isinstance(result, Profile):
@@ -142,8 +141,7 @@ def register(server: MCPServer, bench: Bench) -> None:
         Takes 0.6 to 6 s, large problems up to 45 s.
         """
         with reported():
-            adapter = bench.adapter_for(problem)
-            found = adapter.problem(problem)
+            adapter, found = await bench.problem(problem)
             texts = [await in_thread(kernel_text, bench.home, given) for given in (a, b)]
             async with heartbeat(ctx, "profiling both"):
                 first, second = await both(*(partial(_profile, bench, adapter, found, text, engine) for text in texts))
@@ -157,11 +155,10 @@ async def _profile(
         return await adapter.profile(problem, source, engine=engine, timeout_s=HOST_PATIENCE_S)
 
 
-def _patience(bench: Bench, problem: str, engine: str | None) -> tuple[float, bool]:
+def _patience(adapter: HardwareAdapter, engine: str | None) -> tuple[float, bool]:
     """How long an evaluation may take where the caller does not say, and whether a host would not wait any longer.
     simulate_kernel runs simulators only: a host may allow it freely, unlike time on a device.
     Raises UnknownEngineError, UsageError."""
-    adapter = bench.adapter_for(problem)
     chosen = adapter.engine(engine)
     if chosen.kind != "simulator":
         simulators = ", ".join(status.name for status in adapter.engines() if status.kind == "simulator")

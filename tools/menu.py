@@ -46,7 +46,7 @@ def register(server: MCPServer, bench: Bench) -> None:
         with `problem` and `source` also how many ready-made rewrites exist. Takes under 1 s.
         """
         with reported():
-            adapter, found = _place(bench, target, problem)
+            adapter, found = await _place(bench, target, problem)
             menu = load_menu(adapter.target)
             fitting = menu.select(found.family, bottlenecks, found.traits) if found else menu.select(None, bottlenecks)
             drawn = menu.sample(Random(seed), drop, fitting) if fitting else []
@@ -90,7 +90,7 @@ def register(server: MCPServer, bench: Bench) -> None:
         under 1 s.
         """
         with reported():
-            adapter, found = _place(bench, target, problem)
+            adapter, found = await _place(bench, target, problem)
             entry = load_menu(adapter.target).get(option)
             rewrites: list[Rewrite] = []
             rewritten, following = None, None
@@ -106,11 +106,10 @@ def register(server: MCPServer, bench: Bench) -> None:
         return answer(OptionDetail(option=entry, rewrites=tuple(rewrites), source=rewritten, next_offset=following))
 
 
-def _place(bench: Bench, target: str | None, problem: str | None) -> tuple[HardwareAdapter, Problem | None]:
+async def _place(bench: Bench, target: str | None, problem: str | None) -> tuple[HardwareAdapter, Problem | None]:
     """The adapter meant, and the problem if one was named. Only one target: no need to name it."""
     if problem is not None:
-        adapter = bench.adapter_for(problem)
-        return adapter, adapter.problem(problem)
+        return await bench.problem(problem)
     known = bench.adapters()
     if target is None and len(known) == 1:
         return next(iter(known.values())), None

@@ -63,6 +63,8 @@ def part(text: str, offset: str | int) -> Part:
 def problem_text(adapter: HardwareAdapter, problem: Problem) -> str:
     """Markdown: all that is needed to write a kernel; the baseline in full, however long."""
     work, bound = problem.work, problem.bound
+    macs = "MACs not known" if work.macs is None else f"{work.macs:,} MACs"
+    least = f"{bound.value:,.0f} {bound.unit} ({bound.reason})" if bound else "not known, so there is no utilisation"
     tensors = [f"- {t.role} `{t.name}`: {t.dtype} {list(t.shape)}" for t in problem.tensors]
     return "\n".join(
         [
@@ -78,8 +80,8 @@ def problem_text(adapter: HardwareAdapter, problem: Problem) -> str:
             "",
             f"Inputs: {problem.inputs}",
             f"Tolerance: {problem.tolerance}",
-            f"Work: {work.macs:,} MACs, {work.bytes_in:,} bytes in, {work.bytes_out:,} bytes out.",
-            f"Bound: {bound.value:,.0f} {bound.unit} ({bound.reason}).",
+            f"Work: {macs}, {work.bytes_in:,} bytes in, {work.bytes_out:,} bytes out.",
+            f"Bound: {least}.",
             "",
             "## Rules",
             "",

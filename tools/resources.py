@@ -36,10 +36,10 @@ def register(server: MCPServer, bench: Bench) -> None:
         "The id as it is, e.g. problem://gemmini/gemm-512x512x512; longer than 8 KB: goes on at ?offset=.",
         mime_type=MARKDOWN,
     )
-    def read_problem(id: str, offset: str = "0") -> str:
+    async def read_problem(id: str, offset: str = "0") -> str:
         with _found():
-            adapter = bench.adapter_for(id)
-            return _marked(records.problem_text(adapter, adapter.problem(id)), offset, f"problem://{id}", "<!-- {} -->")
+            adapter, found = await bench.problem(id)
+            return _marked(records.problem_text(adapter, found), offset, f"problem://{id}", "<!-- {} -->")
 
     @server.resource(
         "run://{id}",
@@ -80,9 +80,9 @@ def register(server: MCPServer, bench: Bench) -> None:
             chosen = problem or kept.problem
             if chosen is None:
                 raise UsageError(f"which problem is kernel {digest} for? Add ?problem=ID to the address")
-            adapter = bench.adapter_for(chosen)
+            adapter, found = await bench.problem(chosen)
             async with bench.slots:
-                return await timeline_text(adapter, adapter.problem(chosen), kept.source, timeout_s=HOST_PATIENCE_S)
+                return await timeline_text(adapter, found, kept.source, timeout_s=HOST_PATIENCE_S)
 
     @server.resource(
         "kernel://{run}/{candidate}{?offset}",

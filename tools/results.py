@@ -24,6 +24,7 @@ from ..hardware_adapters.base import (
     TargetStatus,
     Verdict,
 )
+from ..hardware_adapters.custom.proof import Finding
 from ..menus.option import Option
 
 MAX_RESULT_BYTES = 40 * 1024
@@ -38,7 +39,9 @@ MAX_OPTIONS_NAMED = 4
 
 
 class TargetList(Record):
-    targets: tuple[TargetStatus, ...]
+    targets: tuple[TargetStatus, ...] = Field(default=(), description="None where a topic was asked for")
+    topics: dict[str, str] = Field(default={}, description="What `topic` may be, and the title of each")
+    reference: str | None = Field(default=None, description="The topic that was asked for, as Markdown")
 
 
 class ProblemList(Record):
@@ -53,6 +56,7 @@ class ProblemDetail(Record):
     next_offset: int | None = Field(
         default=None, description="Set when the baseline goes on: call again with offset=next_offset and append"
     )
+    proof: tuple[Finding, ...] = Field(default=(), description="With `own`, the first time: what was checked")
 
 
 class OptionSummary(Record):

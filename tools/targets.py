@@ -6,8 +6,11 @@ from typing import Annotated
 
 from mcp.server import MCPServer
 from mcp.types import CallToolResult, ToolAnnotations
+from pydantic import Field
 
 from ..hardware_adapters.base import HardwareAdapter, TargetStatus
+from ..menus.menu import UnknownNameError
+from ..menus.reference import reference, topics
 from .bench import Bench, in_thread, reported
 from .results import TargetList, answer
 
@@ -16,16 +19,40 @@ LOOKS_ONLY = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_wor
 
 def register(server: MCPServer, bench: Bench) -> None:
     @server.tool(title="Targets and engines", annotations=LOOKS_ONLY)
-    async def list_targets() -> Annotated[CallToolResult, TargetList]:
-        """Which accelerators and engines work on this machine, and what would make the others work.
+    async def list_targets(
+        topic: Annotated[
+            str | None,
+            Field(description="Instead: this part of a target's programming reference, e.g. gemmini/guide"),
+        ] = None,
+    ) -> Annotated[CallToolResult, TargetList]:
+        """Which accelerators (Gemmini) and engines work on this machine, and what would make the others work. With
+        `topic`, how to program one of them.
 
-        Start here when you do not know what is available, or after an error that begins with "environment:". Not for
-        the problems of a target: list_problems. Returns for every target its operator families and its engines:
-        simulator or hardware, available or why not, latencies estimated or measured, how far verified. Takes under 1 s.
+        Start here when you do not know what is available, or after an error that begins with "environment:"; read
+        topic="gemmini/guide" before you write a kernel, unless you have read the resource reference://gemmini/guide,
+        which is the same. Not for the problems of a target: list_problems. Returns for every target its operator
+        families, its engines (simulator or hardware, available or why not, latencies estimated or measured, how far
+        verified) and the topics there are; or one topic's text, at most 8 KB. Takes under 1 s.
         """
         with reported():
+            if topic is not None:
+                return answer(TargetList(reference=await in_thread(lambda: _read(topic))))
             targets = await in_thread(lambda: [target_status(adapter) for adapter in bench.adapters().values()])
-        return answer(TargetList(targets=tuple(targets)))
+        named = {f"{target.name}/{name}": title for target in targets for name, title in _topics(target.name).items()}
+        return answer(TargetList(targets=tuple(targets), topics=named))
+
+
+def _topics(target: str) -> dict[str, str]:
+    try:
+        return topics(target)
+    except UnknownNameError:
+        return {}  # a target without a reference
+
+
+def _read(topic: str) -> str:
+    """Raises UnknownNameError, which names the topics that there are."""
+    target, _, name = topic.removeprefix("reference://").partition("/")
+    return reference(target, name or "guide")
 
 
 def target_status(adapter: HardwareAdapter) -> TargetStatus:

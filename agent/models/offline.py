@@ -21,8 +21,9 @@ from .base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest
 TRIGGERED = 3.0  # extra weight of an option that addresses the costliest bottleneck; half for the next, and so on
 VARIANT_DECAY = 0.6  # rewrites come most promising first
 KEPT_RANKINGS = 64
-_NOTHING = (
-    "the offline tuner has no ready-made rewrites for this kernel ({target}): a language model can change it (--model)"
+NO_REWRITES = (
+    "the offline tuner changes only kernels that carry a schedule in their first line, and this one does not; "
+    "a language model can change any kernel (--model)"
 )
 
 
@@ -49,9 +50,10 @@ class OfflineModels(Models):
         """The slot's choice of the ranking drawn for this parent and iteration: no two slots get the same one."""
         ranking = await self._ranked(request)
         if request.slot >= len(ranking):
-            if not any(offer.rewrites for offer in request.menu) and not request.tried:
-                return PlanReply(complaint=_NOTHING.format(target=request.problem.target), final=True)
-            return PlanReply(complaint="every rewrite of this kernel has been tried", final=True)
+            none = not any(offer.rewrites for offer in request.menu) and not request.tried
+            return PlanReply(
+                complaint=NO_REWRITES if none else "every rewrite of this kernel has been tried", final=True
+            )
         choice = ranking[request.slot]
         text = f"{choice.summary} ({choice.why})"
         return PlanReply(plan=Plan(option=choice.option, variant=choice.variant, text=text))

@@ -27,22 +27,35 @@ from ..base import (
     check_source,
     kernel_digest,
 )
+from ..custom import shelf
+from ..custom.definition import Definition, is_own
 from ..store import Home
 from ..toolchain import host_compiler
 from . import gemsim
 from .calibration import FILE as CALIBRATION_FILE
 from .calibration import calibration
 from .causes import CAUSES
+from .custom import Custom, sets_of
 from .embedded import ENGINE, Run, evaluate_on_gemsim
 from .engines import Spike, Verilator, WholeMachine
 from .families import FAMILIES, nearest, operator_of
 from .firesim import FireSim
-from .operators import ARRAY_EDGE, DEFAULT_CONFIGURATION, TARGET, defines, describe, summary
+from .operators import (
+    ARRAY_EDGE,
+    DEFAULT_CONFIGURATION,
+    TARGET,
+    Operator,
+    defines,
+    describe,
+    output_tensors,
+    summary,
+)
 from .suites import SUITES
 from .toolchain import SOURCE_NAME, compile_kernel, compiler_identity, cross_compiler
 
 # Raised whenever judging changes, so that remembered evaluations are worked out again.
 RULES_VERSION = "1"
+OWN_SHOWN = 20  # of the user's own problems, the newest
 
 
 class GemminiAdapter(HardwareAdapter):
@@ -91,7 +104,7 @@ class GemminiAdapter(HardwareAdapter):
 
     def trust(self, problem_id: str, engine: str) -> str | None:
         known = super().trust(problem_id, engine)
-        return calibration(operator_of(problem_id).configuration).trust if engine == ENGINE else known
+        return calibration(self._operator(problem_id).configuration).trust if engine == ENGINE else known
 
     def configuration(self, engine: str) -> str:
         try:
@@ -112,7 +125,8 @@ class GemminiAdapter(HardwareAdapter):
         return {name: family.text for name, family in FAMILIES.items()}
 
     def problems(self) -> list[ProblemSummary]:
-        return self.suite("examples")
+        own = [summary(Custom(kept.definition)) for kept in shelf.newest(self.home, TARGET, OWN_SHOWN)]
+        return [*own, *self.suite("examples")]
 
     def suites(self) -> Mapping[str, str]:
         return {name: suite.title for name, suite in SUITES.items()}
@@ -123,16 +137,30 @@ class GemminiAdapter(HardwareAdapter):
         return [summary(operator_of(problem_id)) for problem_id in SUITES[name].problems]
 
     def problem(self, problem_id: str) -> Problem:
-        return describe(operator_of(problem_id))
+        if is_own(problem_id):
+            shelf.proven(self.home, problem_id)
+        return describe(self._operator(problem_id))
+
+    def custom(self, definition: Definition) -> Problem:
+        operator = Custom(definition)
+        operator.check()
+        return describe(operator)
+
+    def _operator(self, problem_id: str) -> Operator:
+        """Of a family, or the user's own, proven or not yet. Raises UnknownProblemError."""
+        if not is_own(problem_id):
+            return operator_of(problem_id)
+        kept = shelf.find(self.home, problem_id)
+        return Custom(kept.definition, kept.level, kept.instructions)
 
     def nearest(self, problem_id: str) -> str | None:
         return nearest(problem_id)
 
     def baseline(self, problem: Problem) -> str:
-        return operator_of(problem.id).baseline()
+        return self._operator(problem.id).baseline()
 
     def reference_kernel(self, problem: Problem) -> str | None:
-        return operator_of(problem.id).hardware_loop()
+        return self._operator(problem.id).hardware_loop()
 
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:
         from .rewrites import rewrites
@@ -156,7 +184,7 @@ class GemminiAdapter(HardwareAdapter):
         check_source(source)
         with _disk_is_infrastructure():
             compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
-            return (await compile_kernel(self.home, compiler, source, defines(operator_of(problem.id)))).compilation
+            return (await compile_kernel(self.home, compiler, source, defines(self._operator(problem.id)))).compilation
 
     async def evaluate(
         self,
@@ -183,23 +211,25 @@ class GemminiAdapter(HardwareAdapter):
         timeout_s: float,
         recall: Recall | None,
     ) -> Evaluation:
-        from .inputs import generator, input_sets
+        from .inputs import generator
         from .whole_machine import evaluate_on
 
         check_source(source)
         found = await anyio.to_thread.run_sync(machine.availability)
         if not found.available or found.version is None:
             raise EnvironmentLackError(f"engine {machine.name!r} is not available: {found.reason}")
-        operator, digest = operator_of(problem.id), kernel_digest(source)
+        operator, digest = self._operator(problem.id), kernel_digest(source)
         if operator.configuration != DEFAULT_CONFIGURATION:
             raise UsageError(
                 f"{problem.id} is for {operator.configuration}, engine {machine.name!r} for {DEFAULT_CONFIGURATION} "
                 f"only; {ENGINE} has both"
             )
+        if len(output_tensors(operator)) > 1:
+            raise UsageError(f"{problem.id} has several outputs, engine {machine.name!r} reads one; {ENGINE} reads all")
         rng = generator(problem.digest, digest, seed)
         compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
         outcome = await evaluate_on(
-            machine, self.home, compiler, problem, operator, lambda: input_sets(operator, rng), source, rng, timeout_s,
+            machine, self.home, compiler, problem, operator, lambda: sets_of(operator, rng), source, rng, timeout_s,
             recall,
         )  # fmt: skip
         if isinstance(outcome, Evaluation):
@@ -256,8 +286,9 @@ class GemminiAdapter(HardwareAdapter):
         if engine not in (None, ENGINE):
             raise UnknownEngineError(str(engine), [ENGINE, *self._machines])
         return await evaluate_on_gemsim(
-            self.home, self._path, problem, source, seed, timeout_s, profile=profile, timeline=timeline, recall=recall
-        )
+            self.home, self._path, problem, self._operator(problem.id), source, seed, timeout_s,
+            profile=profile, timeline=timeline, recall=recall,
+        )  # fmt: skip
 
 
 @contextmanager

@@ -56,6 +56,7 @@ _STALLS = {
 }
 
 
+_UNUSED = "the array computes nothing: the CPU does all the work; move the multiplications to preload and compute"
 _BLOCKED = (
     "the array has nothing to do while the CPU stands before a full queue: a burst of loads or stores holds up "
     "the pairs behind it (8 loads, 4 stores fit): spread them between the pairs"
@@ -66,10 +67,13 @@ def find_bottlenecks(
     counters: Mapping[str, int],
     cycles: int,
     warm_cycles: float | None,
-    bound_cycles: float,
+    bound_cycles: float | None,
     traffic: Sequence[Traffic],
 ) -> tuple[Bottleneck, ...]:
     """Most costly first; never empty, for something always limits a kernel."""
+    array = counters.get("array_busy_cycles")
+    if array == 0:  # whatever else the counters say of such a kernel, it is not what to mend
+        return (Bottleneck(id="array_unused", explanation=_UNUSED, evidence={"array_busy_cycles": 0}),)
     rules = (
         *_stall_rules(counters, cycles),
         *_dependency_rule(counters, cycles),
@@ -82,7 +86,6 @@ def find_bottlenecks(
     found = [entry for entry in rules if entry[0] >= NOTABLE]
     found.sort(key=lambda entry: (-entry[0], entry[1].id))
     bottlenecks = [bottleneck for _, bottleneck in found]
-    array = counters.get("array_busy_cycles")
     if array is not None and (array / cycles >= ARRAY_BOUND or not bottlenecks):
         bottlenecks.insert(0, _array_bound(array, cycles, bound_cycles))
     return tuple(bottlenecks)
@@ -181,8 +184,12 @@ def _startup_rule(cycles: int, warm_cycles: float | None) -> Iterator[Costed]:
         yield share, Bottleneck(id="startup", explanation=explanation, evidence=evidence)
 
 
-def _array_bound(busy: int, cycles: int, bound_cycles: float) -> Bottleneck:
-    evidence = {"array_busy_share": round(busy / cycles, 3), "utilisation": round(bound_cycles / cycles, 3)}
+def _array_bound(busy: int, cycles: int, bound_cycles: float | None) -> Bottleneck:
+    evidence = {"array_busy_share": round(busy / cycles, 3)}
+    if bound_cycles is None:
+        why = "the array works most of the time; how much of that is needed is not known of this problem"
+        return Bottleneck(id="array_bound", explanation=why, evidence=evidence)
+    evidence["utilisation"] = round(bound_cycles / cycles, 3)
     if bound_cycles / cycles < 0.9 * busy / cycles:
         why = "the array works nearly all the time, partly on padding: fill its 16 rows and columns"
     elif bound_cycles / cycles < NEAR_BOUND:

@@ -15,12 +15,13 @@ from .problems import Gemm
 EXPLAINED = 0.98
 MAX_MACS = 1 << 28
 TILE = 16
+SAMPLED_ROWS = 16
 
 
 def explain_mistake(operator: Operator, chosen: InputSet, output: str, got: np.ndarray, expected: np.ndarray) -> str:
     """One clause naming the mistake that would give exactly these values of an output, or an empty string."""
     wrong = ~agreeing(got, expected, operator.closeness)
-    if not wrong.any() or operator.macs > MAX_MACS:
+    if not wrong.any() or (operator.macs or 0) > MAX_MACS:
         return ""
     for clause, results in operator.mistakes(chosen.inputs):
         result = results[output]
@@ -31,7 +32,7 @@ def explain_mistake(operator: Operator, chosen: InputSet, output: str, got: np.n
             and same.mean() >= EXPLAINED
         ):
             return clause
-    return ""
+    return lost_products(operator, chosen, got, wrong) if isinstance(operator, Gemm) else ""
 
 
 def gemm_mistakes(gemm: Gemm, inputs: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
@@ -65,6 +66,27 @@ def gemm_mistakes(gemm: Gemm, inputs: Mapping[str, np.ndarray]) -> Iterator[tupl
         yield "B is used transposed", gemm.reference({**inputs, "B": np.ascontiguousarray(b.T)})
     if gemm.k == gemm.m:
         yield "A is used transposed", gemm.reference({**inputs, "A": np.ascontiguousarray(a.T)})
+
+
+def lost_products(gemm: Gemm, chosen: InputSet, got: np.ndarray, wrong: np.ndarray) -> str:
+    """Which products are missing from the sums, where it is the same range of k in every wrong element; multiples of
+    the tile are tried, on a few of the rows that have wrong elements."""
+    rows = np.flatnonzero(wrong.any(axis=1))
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLED_ROWS)).astype(int)]
+    few, wrong, got = gemm._replace(m=len(rows)), wrong[rows], got[rows]
+    inputs = {**chosen.inputs, "A": chosen.inputs["A"][rows]}
+    if gemm.bias == "biasmat":
+        inputs["D"] = inputs["D"][rows]
+    marks = range(0, gemm.k, TILE)
+    missing = [(0, end) for end in marks[1:]] + [(start, gemm.k) for start in marks[1:]]
+    missing += [(start, start + width) for width in (TILE, 2 * TILE, 4 * TILE) for start in marks[1:]]
+    for start, end in missing:
+        k = np.arange(gemm.k)
+        kept = np.where((k < start) | (k >= end), inputs["A"], 0).astype(np.int8)
+        if (few.reference({**inputs, "A": kept})[wrong] == got[wrong]).mean() >= EXPLAINED:
+            why = "an ACC where ACCADD is needed overwrote them" if start == 0 else "they were not added"
+            return f"the products of k = {start}..{min(end, gemm.k) - 1} are missing: {why}"
+    return ""
 
 
 def _wrapped(gemm: Gemm, inputs: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -13,10 +13,10 @@ import anyio.to_thread
 from ..base import EnvironmentLackError, Evaluation, Problem, Recall, kernel_digest
 from ..store import Home
 from . import gemsim
-from .families import operator_of
+from .custom import Custom, results_of, sets_of
 from .judge import Judgement, judge, not_compiled
 from .operators import Operator, defines
-from .together import together
+from .together import in_thread, together
 from .toolchain import SOURCE_NAME, compile_kernel, cross_compiler
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ async def evaluate_on_gemsim(
     home: Home,
     path: str | None,
     problem: Problem,
+    operator: Operator,
     source: str,
     seed: int,
     timeout_s: float,
@@ -47,20 +48,20 @@ async def evaluate_on_gemsim(
 
     Raises EngineFailure, EnvironmentLackError.
     """
-    operator = operator_of(problem.id)
     digest = kernel_digest(source)
     compiler = await anyio.to_thread.run_sync(cross_compiler, path)
     program = await gemsim.simulator(home)
     deadline = time.monotonic() + timeout_s  # the time in which others, or we, build the simulator is no kernel's
 
     def draw() -> tuple[tuple[InputSet, ...], tuple[gemsim.JobCase, ...]]:
-        from .inputs import generator, input_sets  # NumPy loads while the compiler runs
+        from .inputs import generator  # NumPy loads while the compiler runs
 
         rng = generator(problem.digest, digest, seed)
-        sets = input_sets(operator, rng)
+        sets = sets_of(operator, rng)
         return sets, gemsim.job_cases(operator.tensors, sets, rng)
 
-    (sets, cases), compiled = await together(draw, compile_kernel(home, compiler, source, defines(operator)))
+    compiling = compile_kernel(home, compiler, source, defines(operator))
+    (sets, cases), compiled = await together(in_thread(draw), compiling)
 
     def concluded(judged: Judgement, answer: gemsim.Answer | None = None, **seconds: float) -> Evaluation:
         return Evaluation(
@@ -98,7 +99,7 @@ async def evaluate_on_gemsim(
             configuration=operator.configuration,
         )
         try:
-            expected, results = await together(lambda: [operator.expected(s.inputs) for s in sets], simulation)
+            expected, results = await together(results_of(operator, sets), simulation)
         except gemsim.TimedOut:
             stopped = Judgement(
                 "timed_out", f"stopped after {timeout_s:.0f} s of simulating: the kernel is far too slow"
@@ -119,7 +120,9 @@ def instruction_limit(operator: Operator) -> int:
 
     A scalar kernel without the accelerator needs about 6 per multiplication; more than 16 is no attempt at speed.
     """
-    return min(2_000_000_000, max(20_000_000, 16 * operator.macs))
+    if isinstance(operator, Custom):
+        return operator.instruction_limit
+    return min(2_000_000_000, max(20_000_000, 16 * (operator.macs or 0)))
 
 
 def _counters(answer: gemsim.Answer | None) -> dict[str, int | None]:

@@ -41,7 +41,7 @@ def input_sets(operator: Operator, rng: np.random.Generator) -> tuple[InputSet, 
     """
     for _ in range(MAX_DRAWS):
         sets = operator.draw(rng)
-        if operator.macs > PROVEN_BELOW_MACS or unproven(operator, sets) is None:
+        if (operator.macs or 0) > PROVEN_BELOW_MACS or unproven(operator, sets) is None:
             return sets
     raise ValueError(f"{operator.id}: no input data on which {unproven(operator, operator.draw(rng))} would be noticed")
 

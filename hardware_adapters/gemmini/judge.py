@@ -113,7 +113,7 @@ def _wrong_result(operator: Operator, wrong: list[_Wrong], sets: int) -> Judgeme
 def _timed(problem: Problem, configuration: str, case: Case) -> Judgement:
     cycles = [call.cycles or 0 for call in case.calls]
     cold, bound = cycles[0], problem.bound
-    if min(cycles) < bound.value:
+    if bound is not None and min(cycles) < bound.value:
         message = (
             f"{min(cycles)} cycles are fewer than the hardware can need ({bound.reason}): the work was not done "
             "in the timed call"
@@ -125,8 +125,10 @@ def _timed(problem: Problem, configuration: str, case: Case) -> Judgement:
     warm_latency = None
     if len(cycles) > 1:
         warm_latency = latency.model_copy(update={"value": cycles[1], "statistic": "second call, warm caches"})
-    utilisation = bound.value / cold
-    message = f"correct on all input sets; {cold} cycles (estimated), {100 * utilisation:.1f} % of the array's peak"
+    utilisation = None if bound is None else bound.value / cold
+    message = f"correct on all input sets; {cold} cycles (estimated)"
+    if utilisation is not None:
+        message += f", {100 * utilisation:.1f} % of the array's peak"
     if error is None:
         message += f". {known.trust}"
     return Judgement("passed", message, latency=latency, warm_latency=warm_latency, utilisation=utilisation)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TARGET = "gemmini"
 DEFAULT_CONFIGURATION = "gemmini16-int8"
+FP32_CONFIGURATION = "gemmini4-fp32"
 MAX_OPERAND_BYTES = 64 << 20
 MAX_MACS = 1 << 33
 SCRATCHPAD_BLOCKS, ACCUMULATOR_BLOCKS = 1024, 64  # of 16x16 elements
@@ -29,8 +30,8 @@ GENERAL_RULES = (
     "solution may return without a fence: the timing includes a final one.",
 )
 # Besides the default: what the compiler is told for them, and the edge of the array.
-DEFINES = {"gemmini4-fp32": ("GEMMINI_4_FP32",)}
-ARRAY_EDGE = {DEFAULT_CONFIGURATION: 16, "gemmini4-fp32": 4}
+DEFINES = {FP32_CONFIGURATION: ("GEMMINI_4_FP32",)}
+ARRAY_EDGE = {DEFAULT_CONFIGURATION: 16, FP32_CONFIGURATION: 4}
 
 INT8_RULES = (
     "Local addresses: scratchpad rows 0..16383 of 16 int8 (4 banks of 4096), accumulator ACC + 0..1023 of 16 int32 "
@@ -38,6 +39,14 @@ INT8_RULES = (
     "rows must be written before they are read.",
     "rows <= 16; cols <= 64 for mvin and mvout, <= 16 for preload and compute; configure with config_ex, config_ld, "
     "config_st before use.",
+)
+FP32_RULES = (
+    "elem_t is float and DIM is 4. Local addresses: scratchpad rows 0..16383 of 4 floats (4 banks of 4096), "
+    "accumulator ACC + 0..4095 of 4 floats (2 banks of 2048); ACCADD + row accumulates. Nothing in them survives from "
+    "one call to the next reliably: rows must be written before they are read.",
+    "rows <= 4; cols <= 16 for mvin and mvout, <= 4 for preload and compute; configure with config_ex, config_ld, "
+    "config_st before use. Scales multiply: a config_ld with -1.0f negates what is loaded.",
+    "The CPU's stores and Gemmini's loads are ordered by fence() only, and so are mvouts and the CPU's loads.",
 )
 CALL_RULES = (
     "Stack: 64 KiB. Buffers start at multiples of 64 bytes, anywhere: do not assume addresses or contents.",
@@ -72,8 +81,8 @@ class Operator(Protocol):
     def dims(self) -> dict[str, int]: ...
 
     @property
-    def traits(self) -> tuple[str, ...]:
-        """Those that the menu declares."""
+    def traits(self) -> tuple[str, ...] | None:
+        """Those that the menu declares; None where nobody knows which it has."""
         ...
 
     @property
@@ -82,8 +91,8 @@ class Operator(Protocol):
         ...
 
     @property
-    def macs(self) -> int:
-        """Multiplications that no kernel can do without."""
+    def macs(self) -> int | None:
+        """Multiplications that no kernel can do without; None where nobody knows."""
         ...
 
     @property
@@ -147,7 +156,7 @@ def too_large(operator: Operator) -> str | None:
     """Why an operator is beyond what is simulated, or None."""
     if (size := operand_bytes(operator)) > MAX_OPERAND_BYTES:
         return f"the operands take {size} bytes; at most {MAX_OPERAND_BYTES} fit the emulated memory"
-    if operator.macs > MAX_MACS:
+    if operator.macs is not None and operator.macs > MAX_MACS:
         return f"{operator.macs} multiplications; at most {MAX_MACS} are simulated in reasonable time"
     return None
 
@@ -172,7 +181,7 @@ def describe(operator: Operator) -> Problem:
         f"{'const ' if t.role == 'input' else ''}{_C_TYPES[t.dtype]} *{t.name}" for t in operator.tensors
     )  # fmt: skip
     sizes = {role: sum(tensor_bytes(t) for t in operator.tensors if t.role == role) for role in ("input", "output")}
-    per_cycle = operator.macs_per_cycle
+    macs, per_cycle = operator.macs, operator.macs_per_cycle
     return Problem(
         id=operator.id,
         target=TARGET,
@@ -184,10 +193,10 @@ def describe(operator: Operator) -> Problem:
         semantics=operator.semantics,
         inputs=operator.input_sets_text,
         tolerance=operator.tolerance,
-        work=Work(macs=operator.macs, bytes_in=sizes["input"], bytes_out=sizes["output"]),
-        bound=Bound(
-            value=operator.macs / per_cycle, unit="cycles", reason=f"{operator.macs} MACs / {per_cycle} per cycle"
-        ),
+        work=Work(macs=macs, bytes_in=sizes["input"], bytes_out=sizes["output"]),
+        bound=None
+        if macs is None
+        else Bound(value=macs / per_cycle, unit="cycles", reason=f"{macs} MACs / {per_cycle} per cycle"),
         rules=operator.rules,
         traits=operator.traits,
         timing=TIMING,

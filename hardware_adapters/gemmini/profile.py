@@ -25,7 +25,7 @@ def make_profile(
     problem: Problem, source: str, evaluation: Evaluation, raw: RawProfile, lines: LineTable, timeline: str | None
 ) -> Profile:
     """The profile of the first timed call of a kernel that passed. A few KB as JSON, whatever the kernel."""
-    assert evaluation.latency is not None and evaluation.utilisation is not None
+    assert evaluation.latency is not None
     cycles = max(1, raw.cycles)
     traffic = _traffic(problem, raw)
     warm = evaluation.warm_latency.value if evaluation.warm_latency else None
@@ -40,7 +40,7 @@ def make_profile(
         counters=_counters(raw, evaluation),
         units=_units(raw.counters, evaluation, cycles),
         stalls=_stalls(raw.counters, cycles),
-        bottlenecks=find_bottlenecks(raw.counters, cycles, warm, problem.bound.value, traffic),
+        bottlenecks=find_bottlenecks(raw.counters, cycles, warm, problem.bound and problem.bound.value, traffic),
         commands={name: count for name, count in raw.commands.items() if count},
         traffic=traffic,
         roofline=_roofline(problem, raw),
@@ -88,7 +88,8 @@ def _traffic(problem: Problem, raw: RawProfile) -> tuple[Traffic, ...]:
         count = buffer.bytes_in if tensor.role == "input" else buffer.bytes_out
         needed = tensor_bytes(tensor)
         elements = count * math.prod(tensor.shape) / needed
-        reuse = round(problem.work.macs / elements, 1) if elements and tensor.name in MATMUL_OPERANDS else None
+        macs = problem.work.macs if tensor.name in MATMUL_OPERANDS else None
+        reuse = round(macs / elements, 1) if elements and macs is not None else None
         entry = Traffic(
             tensor=tensor.name,
             bytes_moved=count,
@@ -103,9 +104,9 @@ def _traffic(problem: Problem, raw: RawProfile) -> tuple[Traffic, ...]:
 def _roofline(problem: Problem, raw: RawProfile) -> Roofline | None:
     """Bytes are those that really moved, so that a kernel's reloads show as a lower ceiling."""
     moved = raw.counters.get("dma_bytes_in", 0) + raw.counters.get("dma_bytes_out", 0)
-    if not moved:
-        return None
     macs, machine = problem.work.macs, raw.machine
+    if not moved or macs is None:
+        return None
     fetched = raw.counters.get("l2_misses", 0) * LINE_BYTES
     ceilings = {"array": float(machine.macs_per_cycle), "port": macs / moved * machine.port_bytes_per_cycle}
     if fetched:

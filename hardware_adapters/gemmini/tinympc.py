@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..base import Tensor, UnknownProblemError
 from ..problems import IdPattern
-from .operators import CALL_RULES, GENERAL_RULES, TARGET, too_large
+from .operators import CALL_RULES, FP32_CONFIGURATION, FP32_RULES, GENERAL_RULES, TARGET, too_large
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Array = np.ndarray
 
 FAMILY = "tinympc"
-CONFIGURATION = "gemmini4-fp32"
+CONFIGURATION = FP32_CONFIGURATION
 PATTERNS = {name: IdPattern(TARGET, f"{FAMILY}-{name}", ("X", "U", "T")) for name in ("forward", "backward")}
 LIMITS = {"X": 64, "U": 64, "T": 128}
 MACS_PER_CYCLE = 16  # 4 x 4 array
@@ -29,14 +29,6 @@ MACS_PER_CYCLE = 16  # 4 x 4 array
 # than a hundredth of this; a product left out by far more.
 CLOSENESS = 1e-4
 
-FP32_RULES = (
-    "elem_t is float and DIM is 4. Local addresses: scratchpad rows 0..16383 of 4 floats (4 banks of 4096), "
-    "accumulator ACC + 0..4095 of 4 floats (2 banks of 2048); ACCADD + row accumulates. Nothing in them survives from "
-    "one call to the next reliably: rows must be written before they are read.",
-    "rows <= 4; cols <= 16 for mvin and mvout, <= 4 for preload and compute; configure with config_ex, config_ld, "
-    "config_st before use. Scales multiply: a config_ld with -1.0f negates what is loaded.",
-    "The CPU's stores and Gemmini's loads are ordered by fence() only, and so are mvouts and the CPU's loads.",
-)
 _SEMANTICS = {
     "forward": "With x_0 = x0, for t = 0..T-1: u[t] = -(K x_t) - d[t]; x[t] = x_(t+1) = A x_t + B u[t].",
     "backward": "With p_T = q[T], for t = T-1..0: d[t] = Quu_inv (B' p_(t+1) + r[t]); "

@@ -1,4 +1,4 @@
-"""Work of NumPy beside a process that runs."""
+"""Work beside a process that runs: of NumPy in a thread, or of a process of its own."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-async def together(work: Callable[[], T], other: Awaitable[U]) -> tuple[T, U]:
-    """`work` in a thread beside `other`. The error of either is raised as it is, not in a group."""
+async def in_thread(work: Callable[[], T]) -> T:
+    """Nobody waits for the thread's end after a cancellation."""
+    return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+
+
+async def together(work: Awaitable[T], other: Awaitable[U]) -> tuple[T, U]:
+    """Both at once. The error of either is raised as it is, not in a group; of two errors that of `other`."""
     results: list[T] = []
     others: list[U] = []
     errors: list[Exception] = []
 
-    async def in_thread() -> None:
+    async def beside() -> None:
         try:
-            results.append(await anyio.to_thread.run_sync(work, abandon_on_cancel=True))
+            results.append(await work)
         except Exception as error:
             errors.append(error)
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(in_thread)
+        tasks.start_soon(beside)
         try:
             others.append(await other)
         except Exception as error:

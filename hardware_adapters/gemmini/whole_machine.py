@@ -26,6 +26,7 @@ from ..base import (
 )
 from ..store import Home
 from ..toolchain import Compiler
+from .custom import results_of
 from .elf_file import Image, read_image
 from .engines import DUMP, PROGRAM, UNISOLATED_VARIABLE, Executed, WholeMachine
 from .gemsim import LINE_BYTES, MAX_SHIFT_LINES, SimulatedFault
@@ -132,7 +133,8 @@ async def evaluate_on(
             break
     ran = time.monotonic()
     if judged is None:
-        judged = await anyio.to_thread.run_sync(_judged, engine, problem, operator, cases)
+        expected = await results_of(operator, [case.chosen for case in cases])
+        judged = await anyio.to_thread.run_sync(_judged, engine, problem, operator, cases, expected)
     log = home.keep(_shortened("\n".join(logs)).encode(errors="replace"), ".log")
     return Outcome(
         compiled, judged, sets, _counters(engine, cases),
@@ -218,9 +220,14 @@ def _fault(report: Report) -> SimulatedFault:
     return SimulatedFault(kind=kind, message=message, pc=report.pc, call=len(report.calls) + 1)
 
 
-def _judged(engine: WholeMachine, problem: Problem, operator: Operator, cases: Sequence[_Case]) -> Judgement:
+def _judged(
+    engine: WholeMachine,
+    problem: Problem,
+    operator: Operator,
+    cases: Sequence[_Case],
+    expected: Sequence[Mapping[str, np.ndarray]],
+) -> Judgement:
     sets = [case.chosen for case in cases]
-    expected = [operator.expected(chosen.inputs) for chosen in sets]
     if engine.dumps_memory:
         wrong = compared(operator, sets, expected, [case.outputs for case in cases])
     else:
@@ -261,7 +268,7 @@ def _timed(engine: WholeMachine, problem: Problem, cases: Sequence[_Case]) -> Ju
     cycles = engine.unit == "cycles"
     values = [call.cycles if cycles else call.instret for call in calls]
     bound = problem.bound
-    if cycles and min(values) < bound.value:
+    if cycles and bound is not None and min(values) < bound.value:
         return Judgement(
             "rejected", f"{min(values)} cycles are fewer than the hardware can need ({bound.reason}): the work was not "
             "done in the timed call",
@@ -275,9 +282,8 @@ def _timed(engine: WholeMachine, problem: Problem, cases: Sequence[_Case]) -> Ju
     warm = None
     if len(values) > 1:
         warm = latency.model_copy(update={"value": values[1], "statistic": engine.statistic.replace("first", "second")})
-    return Judgement(
-        "passed", message, latency=latency, warm_latency=warm, utilisation=bound.value / values[0] if cycles else None
-    )
+    utilisation = bound.value / values[0] if cycles and bound is not None else None
+    return Judgement("passed", message, latency=latency, warm_latency=warm, utilisation=utilisation)
 
 
 def _counters(engine: WholeMachine, cases: Sequence[_Case]) -> dict[str, int | None]:

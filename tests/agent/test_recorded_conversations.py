@@ -41,6 +41,16 @@ SEARCHES = {
         0.96,
         ("--iterations", "1", "--plans", "2", "--set", "one_phase=true", "--source", "start.c"),
     ),
+    "gemm-128x128x128-translation": Recorded(
+        "gemm-128x128x128",
+        8,
+        0.72,
+        ("--iterations", "2", "--plans", "2", "--beam", "1", "--set", "translate_iterations=1", "--source", "scalar.c"),
+    ),
+    # Plans and first codes are a script's, which broke each code in another way; the six repairs are the model's.
+    "gemm-256x256x256-repairs": Recorded(
+        "gemm-256x256x256", 18, 0.5, ("--iterations", "1", "--plans", "6", "--beam", "1", "--set", "dropout=0")
+    ),
 }
 
 
@@ -62,4 +72,4 @@ def test_a_recorded_search_comes_to_the_same_end(tmp_path: Path, name: str) -> N
     found = json.loads(result.stdout)
     assert found["model_calls"] == exchanges
     assert found["best"]["utilisation"] >= least
-    assert found["cost_usd"] == 0 and found["tokens"]["input"] > 5_000
+    assert found["cost_usd"] == 0 and found["tokens"]["input"] > 1_000

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -24,6 +25,17 @@ def completion(text: str, finish: str = "stop", usage: dict[str, Any] | None = U
         "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}],
         "usage": usage,
     }  # fmt: skip
+
+
+def tool_calls(*calls: tuple[str, dict[str, Any]]) -> tuple[int, dict[str, Any]]:
+    """Calls of tools, made in one turn: (name, arguments)."""
+    code, data = completion("", "tool_calls")
+    data["choices"][0]["message"] |= {"content": None, "tool_calls": [
+        {"id": f"call_{uuid.uuid4().hex[:12]}", "type": "function",
+         "function": {"name": name, "arguments": json.dumps(arguments)}}
+        for name, arguments in calls
+    ]}  # fmt: skip
+    return code, data
 
 
 def error(code: int, text: str, name: str | None = None) -> tuple[int, dict[str, Any]]:

@@ -1,13 +1,14 @@
 """A fake of the Messages API, streaming or not, behind a real HTTP server on a free local port.
 
 `replies` are used in order, the last one for ever; each is a function of the request's body, or a value: a text, or
-one made by `refusal`, `cut_off`, `status`. Bodies are kept in `requests`.
+one made by `tool_use`, `refusal`, `cut_off`, `status`. Bodies are kept in `requests`.
 """
 
 from __future__ import annotations
 
 import json
 import threading
+import uuid
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -26,6 +27,15 @@ def message(text: str, stop: str = "end_turn") -> tuple[int, dict[str, Any]]:
         "content": [{"type": "text", "text": text}] if text else [],
         "stop_reason": stop, "stop_sequence": None, "usage": USAGE,
     }  # fmt: skip
+
+
+def tool_use(*calls: tuple[str, dict[str, Any]], text: str = "") -> tuple[int, dict[str, Any]]:
+    """Calls of tools, made in one turn: (name, arguments)."""
+    code, data = message(text, "tool_use")
+    for name, arguments in calls:
+        block = {"type": "tool_use", "id": f"toolu_{uuid.uuid4().hex[:12]}", "name": name, "input": arguments}
+        data["content"].append(block)
+    return code, data
 
 
 def refusal() -> tuple[int, dict[str, Any]]:
@@ -75,11 +85,15 @@ def events(data: dict[str, Any]) -> str:
         }
     ]
     for index, block in enumerate(data["content"]):
-        text = block["text"]
+        called = block["type"] == "tool_use"
+        text = json.dumps(block["input"]) if called else block["text"]
         pieces = [text[i : i + 500] for i in range(0, len(text), 500)]
-        found.append({"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}})
+        empty, kind, field = (
+            ({"input": {}}, "input_json_delta", "partial_json") if called else ({"text": ""}, "text_delta", "text")
+        )
+        found.append({"type": "content_block_start", "index": index, "content_block": {**block, **empty}})
         found += [
-            {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": piece}}
+            {"type": "content_block_delta", "index": index, "delta": {"type": kind, field: piece}}
             for piece in (pieces[: len(pieces) // 2] if breaks else pieces)
         ]
         if not breaks:

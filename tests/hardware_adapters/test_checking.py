@@ -67,3 +67,19 @@ def test_shapes_and_types_are_the_callers_duty() -> None:
         compare_exact("C", RIGHT.astype(np.int32), RIGHT)
     with pytest.raises(ValueError, match="C: got"):
         compare_exact("C", RIGHT[:-1], RIGHT)
+
+
+@pytest.mark.parametrize(
+    ("place", "hint"),
+    [
+        (np.s_[[r for r in range(256) if r % 64 >= 48], :], "only rows 48..63 of every 64 are wrong"),
+        (np.s_[[r for r in range(256) if r % 128 < 32], :200], "only rows 0..31 of every 128 are wrong"),
+        (np.s_[:, [c for c in range(256) if c % 32 >= 16]], "only columns 16..31 of every 32 are wrong"),
+        (np.s_[48:64, :], "only 16 of 256 tiles"),
+    ],
+)
+def test_what_repeats_from_tile_to_tile_is_told(place: tuple[list[int] | slice, ...], hint: str) -> None:
+    right = np.arange(256 * 256, dtype=np.int32).reshape(256, 256)
+    got = right.copy()
+    got[place] += 1
+    assert hint in compare_exact("C", got, right, POISON, 16).hint

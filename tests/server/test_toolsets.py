@@ -73,7 +73,7 @@ async def test_what_is_offered(
             assert (await client.call_tool(name, {"problem": PROBLEM})).is_error
             assert name not in (client.instructions or "")
         prompts = (await client.list_prompts()).prompts
-        assert bool(prompts) == (expected >= set(TOOLSETS["kernels"] + TOOLSETS["menu"]) and "get_problem" in expected)
+        assert bool(prompts) == (expected >= {*TOOLSETS["kernels"], *TOOLSETS["menu"], "get_problem", "list_targets"})
         assert (await client.read_resource("reference://gemmini")).contents[0].text
 
 

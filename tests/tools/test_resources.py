@@ -270,3 +270,18 @@ def test_windows_average_what_overlaps_and_what_is_left_over() -> None:
     assert found["waiting_percent"] == {"fence": [0, 67, 67, *[0] * 41]}
     assert found["average"]["rows"][:3] == [3, 8, 8] and found["average"]["rows"][42:] == [6, 1]
     assert summarised([], 7) == {"window": 1, "busy_percent": {}, "waiting_percent": {}, "average": {}}
+
+
+@pytest.mark.anyio
+async def test_references_for_hosts_without_resources(tmp_path: Path) -> None:
+    async with connected(Home(tmp_path)) as client:
+        listed = (await client.call_tool("list_targets", {})).structured_content
+        assert listed["targets"] and listed["reference"] is None
+        assert set(listed["topics"]) == {f"gemmini/{topic}" for topic in topics("gemmini")}
+        for topic in listed["topics"]:
+            answer = await client.call_tool("list_targets", {"topic": topic})
+            assert len(json.dumps(answer.structured_content).encode()) <= MAX_BYTES
+            assert answer.structured_content["reference"] == await read(client, f"reference://{topic}")
+            assert not answer.structured_content["targets"]
+        refused = await client.call_tool("list_targets", {"topic": "gemmini/guides"})
+        assert refused.is_error and "guide" in refused.content[0].text

@@ -12,7 +12,7 @@ from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.server.app import build_server
 from autocomp_mcp.tools.bench import Bench
 from mcp import Client, MCPError, StdioServerParameters
-from mcp.types import PromptReference
+from mcp.types import INVALID_PARAMS, PromptReference
 
 PROBLEM = "gemmini/gemm-77x130x200"
 KERNEL = "void solution(const int8_t *A, const int8_t *B, int8_t *C) { {{ not_ours }} }"
@@ -98,3 +98,6 @@ async def test_prompts_over_stdio(tmp_path: Path, mode: str) -> None:
         assert PROBLEM in await text_of(client, "port_kernel", problem=PROBLEM, source="a @ b")
         with pytest.raises(MCPError, match="did you mean"):
             await client.get_prompt("optimize_kernel", {"problem": "gemmini/gem-77x130x200"})
+        with pytest.raises(MCPError, match=r"unknown prompt 'tune_kernel'; known: .*optimize_kernel") as caught:
+            await client.get_prompt("tune_kernel", {})
+        assert caught.value.error.code == INVALID_PARAMS

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 # What the walk calls; a server without one of these does not offer the prompts.
 NEEDS = frozenset(
-    {"get_problem", "simulate_kernel", "profile_kernel", "list_optimizations", "get_optimization", "compare_kernels"}
-)
+    {
+        "list_targets", "get_problem", "simulate_kernel", "profile_kernel", "list_optimizations", "get_optimization",
+        "compare_kernels",
+    }
+)  # fmt: skip
 MAX_NAME_CHARS = 300  # a path or an address; anything longer, or of several lines, is a kernel's text
 NEAR_PERCENT = 95  # of the bound: from here on the simulator's own error is as large as what is left
 
@@ -74,8 +77,7 @@ class CheckedPrompt(Prompt):
 async def _render(bench: Bench, template: str, problem_id: str, source: str | None) -> str:
     """Raises MCPError (invalid params) for an unknown problem or a text that no compiler should see."""
     try:
-        adapter = bench.adapter_for(problem_id.strip())
-        problem = adapter.problem(problem_id.strip())
+        adapter, problem = await bench.problem(problem_id.strip())
         given = (source or "").strip()
         if source is not None and not given and template != "optimize_kernel.j2":
             raise InvalidSourceError("`source` is empty: pass the kernel's text, or the name of the file that holds it")

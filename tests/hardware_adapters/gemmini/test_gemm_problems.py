@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from autocomp_mcp.hardware_adapters.base import UnknownProblemError
+from autocomp_mcp.hardware_adapters.gemmini.diagnosis import explain_mistake
 from autocomp_mcp.hardware_adapters.gemmini.inputs import generator, input_sets, unproven
 from autocomp_mcp.hardware_adapters.gemmini.problems import EXAMPLES, Gemm, describe
 from hypothesis import given, settings
@@ -138,3 +139,16 @@ def test_sizes_without_sense_are_refused(problem_id: str, reason: str) -> None:
     with pytest.raises(UnknownProblemError) as caught:
         Gemm.of(problem_id)
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("gemm", [Gemm(48, 40, 200), Gemm(33, 20, 96, "biasmat", True, 2)], ids=str)
+@pytest.mark.parametrize(("start", "end"), [(0, 48), (32, 64), (64, None)])
+def test_products_that_are_missing_are_named(gemm: Gemm, start: int, end: int | None) -> None:
+    dense = input_sets(gemm, generator("p", "k", 1))[-1]
+    a = dense.inputs["A"].copy()
+    a[:, start:end] = 0
+    got, expected = gemm.reference({**dense.inputs, "A": a}), gemm.reference(dense.inputs)
+    said = explain_mistake(gemm, dense, "C", got, expected)
+    last = (gemm.k if end is None else end) - 1
+    assert f"the products of k = {start}..{last} are missing" in said or f"the last {gemm.k - start} of the" in said
+    assert explain_mistake(gemm, dense, "C", np.roll(expected, 1, axis=0), expected) == ""

@@ -15,7 +15,7 @@ PROBLEM = "gemmini/gemm-64x64x64"
 KNOWN = {
     "load_bound", "store_bound", "issue_bound", "dependency", "bank_conflict_spad", "bank_conflict_acc", "config_drain",
     "fence", "dram_bound", "reload_traffic", "array_bound", "startup", "accumulator_zero_fill",
-    "weights_alone",
+    "weights_alone", "array_unused",
 }  # fmt: skip
 
 
@@ -169,6 +169,7 @@ def counters(**shares: int) -> dict[str, int]:
         (counters(stall_fence=20_000), "fence"),
         (counters(stall_wait_load=10_000), "array_bound"),
         (counters(), "array_bound"),
+        ({"array_busy_cycles": 0, "instret": 99_000, "stall_wait_issue": 100_000}, "array_unused"),
     ],
 )
 def test_the_largest_cause_comes_first(given: dict[str, int], first: str) -> None:

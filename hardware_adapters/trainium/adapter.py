@@ -42,7 +42,7 @@ class TrainiumAdapter(HardwareAdapter):
     """One NeuronCore. `nkisim` is a Trainium2 core, `nkisim-trn1` one of the first generation."""
 
     target = TARGET
-    title = "AWS Trainium (one NeuronCore, NKI 2 kernels)"
+    title = "AWS Trainium (NKI 2)"
 
     def __init__(self, home: Home | None = None) -> None:
         self.home = home or Home()
@@ -56,13 +56,16 @@ class TrainiumAdapter(HardwareAdapter):
             name=name,
             kind="simulator",
             available=True,
-            reason=f"built in; a core of {machines()[machine].title}",
+            reason=f"built in; {machines()[machine].title}",
             version=engine_version(),
             source="estimated",
-            trust=TRUST,
+            trust=TRUST if machine == DEFAULT else "As nkisim.",
             default=machine == DEFAULT,
             patience_s=PATIENCE_S,
         )
+
+    def trust(self, problem_id: str, engine: str) -> str | None:
+        return TRUST if engine in ENGINES else None
 
     def configuration(self, engine: str) -> str:
         return f"{ENGINES[engine]} {RULES_VERSION}"

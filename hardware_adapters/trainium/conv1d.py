@@ -74,7 +74,7 @@ class Conv1d(Operator):
     @property
     def title(self) -> str:
         n, c, w, f = self.dims.values()
-        return f"Depthwise convolution, {n} x {c} rows of {w}, {f} taps"
+        return f"Depthwise, {n} x {c} rows of {w}, {f} taps"
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:

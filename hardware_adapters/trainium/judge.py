@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 MAX_MISMATCHES = 8
 STATISTIC = "one call, by a cost model whose Vector costs are uncertain by about 25 %"
 TRUST = (
-    "A model of documented instruction costs, never compared with hardware by us: costs of Vector instructions are "
-    "uncertain by about 25 %, and the real compiler rewrites code. Go by the order within a family of "
-    "kernels, not by the figure."
+    "Documented instruction costs (Vector +-25 %), never compared with hardware by us: go by the order within a family."
 )
 
 

@@ -113,7 +113,7 @@ class Mamba(Operator):
     @property
     def title(self) -> str:
         c, s, n = self.dims.values()
-        return f"Mamba's selective scan: {c} channels, {s} steps, {n} states"
+        return f"Mamba scan: {c} channels, {s} steps, {n} states"
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:

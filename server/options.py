@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import typer
+
+EXIT_STATUSES = {
+    0: "done",
+    1: "the kernel failed its evaluation",
+    2: "wrong usage, or an unknown problem, run or engine",
+    3: "this machine or a service lacks what was asked for, or failed",
+    4: "a limit was reached before any result",
+    130: "stopped by Ctrl-C (SIGINT); a search says which command goes on",
+    143: "stopped by SIGTERM; likewise",
+}
+EPILOG = "\n".join(["Exit status:", *(f"{status:>4}  {meaning}" for status, meaning in EXIT_STATUSES.items())])
 
 ProblemArg = Annotated[
     str,
@@ -71,3 +85,66 @@ MaxCost = Annotated[float | None, typer.Option("--max-cost", metavar="USD", help
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="stop before using more, in and out")]
 MaxEvaluations = Annotated[int | None, typer.Option("--max-evaluations", min=1)]
 Timeout = Annotated[float | None, typer.Option("--timeout", metavar="S", help="wall clock, in seconds")]
+
+
+class SearchOptions(NamedTuple):
+    """What `optimize` and `continue` take alike."""
+
+    model: Model = None
+    plan_model: PlanModel = None
+    code_model: CodeModel = None
+    base_url: BaseUrl = None
+    batch: Batch = False
+    record: Record = None
+    engine: Engine = None
+    server: Servers = None
+    iterations: Iterations = None
+    plans: Plans = None
+    codes: Codes = None
+    beam: Beam = None
+    seed: SearchSeed = None
+    preset: Preset = None
+    reuse: Reuse = None
+    changed: Settings = None
+    max_cost: MaxCost = None
+    max_tokens: MaxTokens = None
+    max_evaluations: MaxEvaluations = None
+    timeout: Timeout = None
+    confirm: Confirm = None
+    confirm_top: ConfirmTop = None
+    json: Json = False
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Settings of the search by their names, those that were given; `--set` not among them."""
+        return given(
+            engine=self.engine, iterations=self.iterations, plans=self.plans, codes=self.codes, beam=self.beam,
+            seed=self.seed, preset=self.preset, reuse=self.reuse, base_url=self.base_url, batch=self.batch or None,
+            max_cost_usd=self.max_cost, max_tokens=self.max_tokens, max_evaluations=self.max_evaluations,
+            timeout_s=self.timeout, confirm=self.confirm, confirm_top=self.confirm_top,
+        )  # fmt: skip
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Those that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def with_search_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameter `options` stands for every field of SearchOptions, each an option of its own."""
+    hints = get_type_hints(SearchOptions, include_extras=True)
+    fields = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
+        for name, default in SearchOptions._field_defaults.items()
+    ]
+    own = inspect.signature(command, eval_str=True)
+    kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own.parameters.values() if p.name != "options"]
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        options = SearchOptions(**{field.name: values.pop(field.name) for field in fields})
+        command(options=options, **values)
+
+    setattr(run, "__signature__", inspect.Signature([*kept, *fields]))  # noqa: B010 - pyright knows no such attribute
+    run.__annotations__ = {p.name: p.annotation for p in [*kept, *fields]}
+    return run

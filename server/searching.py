@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -26,6 +26,7 @@ from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
 from ..tools.model_choice import canonical, default_model, model_options
 from .display import Display
+from .options import SearchOptions
 from .own import known
 from .reading import estimate_lines, find_run, status_json, summary_lines
 from .remote import connected
@@ -38,57 +39,33 @@ LIMIT_OPTIONS = {
 Drive = Callable[[Toolbox, Display, Journal, Path], Awaitable[RunStatus]]
 
 
-class ModelChoice(NamedTuple):
-    """As given on the command line."""
-
-    both: list[str]
-    planners: list[str]
-    coders: list[str]
-
-    def spec(self) -> str:
-        """What the journal keeps. Says which model the default is. Raises AgentUsageError."""
-        both = self.both
-        if not both and not (self.planners and self.coders):
-            both = [default_model()]
-            if both == ["offline"]:
-                say("model: offline, the rule-based tuner (no ANTHROPIC_API_KEY set; --model chooses another)")
-            else:
-                say(f"model: {both[0]} (--model chooses another)")
-        return canonical(str(ModelSpec.combined(both, self.planners, self.coders)))
+def _spec(options: SearchOptions) -> str:
+    """Of the models, as the journal keeps it. Says which model the default is. Raises AgentUsageError."""
+    both, planners, coders = options.model or [], options.plan_model or [], options.code_model or []
+    if not both and not (planners and coders):
+        both = [default_model()]
+        if both == ["offline"]:
+            say("model: offline, the rule-based tuner (no ANTHROPIC_API_KEY set; --model chooses another)")
+        else:
+            say(f"model: {both[0]} (--model chooses another)")
+    return canonical(str(ModelSpec.combined(both, planners, coders)))
 
 
-def optimize(
-    problem: str,
-    source: Path | None,
-    choice: ModelChoice,
-    servers: list[str],
-    changes: dict[str, Any],
-    pairs: list[str],
-    record: Path | None,
-    as_json: bool,
-) -> int:
+def optimize(problem: str, source: Path | None, options: SearchOptions) -> int:
     def command() -> int:
-        changes.update(_pairs(pairs))
+        changes = options.changes | _pairs(options)
         wanted = known(problem)
-        if not servers:
+        if not options.server:
             _check(wanted, changes.get("engine"), changes.get("confirm"))
-        spec = choice.spec()
+        spec = _spec(options)
         settings = _settings(lambda: SearchSettings.for_model(spec, **changes))
         text = read_source(source) if source is not None else None
-        return _begin(wanted, settings, spec, text, servers, record, as_json)
+        return _begin(wanted, settings, spec, text, options)
 
-    return guarded(command, as_json)
+    return guarded(command, options.json)
 
 
-def continue_(
-    run: str,
-    choice: ModelChoice,
-    servers: list[str],
-    changes: dict[str, Any],
-    pairs: list[str],
-    record: Path | None,
-    as_json: bool,
-) -> int:
+def continue_(run: str, options: SearchOptions) -> int:
     """A new run from the best kernel of another, with that one's model and settings where none are given."""
 
     def command() -> int:
@@ -101,47 +78,42 @@ def continue_(
                 f"go on with: autocomp-mcp resume {earlier.run_id}"
             )
         # Its steps are in the kernel already: no schedule is replayed on top of them unless that is asked for.
-        given = {"reuse": "none"} | changes | _pairs(pairs)
-        spec = choice.spec() if any(choice) else earlier.model
+        given = {"reuse": "none"} | options.changes | _pairs(options)
+        spec = _spec(options) if options.model or options.plan_model or options.code_model else earlier.model
         kept = {} if "preset" in given else earlier.settings
         settings = _settings(lambda: SearchSettings.for_model(spec, **(kept | given)))
-        if not servers:
+        if not options.server:
             _check(earlier.problem, settings.engine, settings.confirm)
-        return _begin(earlier.problem, settings, spec, best, servers, record, as_json, continues=earlier.run_id)
+        return _begin(earlier.problem, settings, spec, best, options, continues=earlier.run_id)
 
-    return guarded(command, as_json)
+    return guarded(command, options.json)
 
 
-def estimate(
-    problem: str,
-    source: Path | None,
-    choice: ModelChoice,
-    servers: list[str],
-    changes: dict[str, Any],
-    pairs: list[str],
-    as_json: bool,
-) -> int:
+def estimate(problem: str, source: Path | None, options: SearchOptions) -> int:
     """What `optimize` with the same options would cost; no model is asked."""
 
     def command() -> int:
-        spec = choice.spec()
-        settings = _settings(lambda: SearchSettings.for_model(spec, **(changes | _pairs(pairs))))
+        spec = _spec(options)
+        settings = _settings(lambda: SearchSettings.for_model(spec, **(options.changes | _pairs(options))))
         text = read_source(source) if source is not None else None
         wanted = known(problem)
 
         async def work() -> Estimate:
-            async with connected(wanted, servers) as toolbox, _models(spec, toolbox, settings, None) as models:
+            async with (
+                connected(wanted, options.server or []) as toolbox,
+                _models(spec, toolbox, settings, None) as models,
+            ):
                 detail = await toolbox.get_problem(wanted)
                 return await reckon(detail.problem, text or detail.baseline or "", settings, models)
 
         found = run(work)
-        if as_json:
+        if options.json:
             emit({"problem": wanted, "model": spec, **found.model_dump(mode="json")})
         else:
             print("\n".join(estimate_lines(found)))
         return DONE
 
-    return guarded(command, as_json)
+    return guarded(command, options.json)
 
 
 def _begin(
@@ -149,9 +121,7 @@ def _begin(
     settings: SearchSettings,
     spec: str,
     source: str | None,
-    servers: list[str],
-    record: Path | None,
-    as_json: bool,
+    options: SearchOptions,
     continues: str | None = None,
 ) -> int:
     if settings.reuse not in ("auto", "none"):
@@ -159,13 +129,13 @@ def _begin(
     run_id = new_run_id()
 
     async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
-        async with _models(spec, toolbox, settings, record) as models:
+        async with _models(spec, toolbox, settings, options.record) as models:
             return await search(
                 problem, settings, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
                 source=source, listener=display.update, run_id=run_id, continues=continues,
             )  # fmt: skip
 
-    return _run(run_id, problem, servers, settings.engine, as_json, drive)
+    return _run(run_id, problem, options.server or [], settings.engine, options.json, drive)
 
 
 def resume(run: str, servers: list[str], limits: dict[str, Any], record: Path | None, as_json: bool) -> int:
@@ -186,10 +156,10 @@ def resume(run: str, servers: list[str], limits: dict[str, Any], record: Path | 
     return guarded(command, as_json)
 
 
-def _pairs(pairs: list[str]) -> dict[str, Any]:
+def _pairs(options: SearchOptions) -> dict[str, Any]:
     """`--set NAME=VALUE`; the values as YAML reads them. Raises AgentUsageError."""
     found: dict[str, Any] = {}
-    for pair in pairs:
+    for pair in options.changed or []:
         name, equals, text = pair.partition("=")
         if not equals or name not in SearchSettings.model_fields:
             known = ", ".join(SearchSettings.model_fields)

@@ -111,15 +111,17 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
     async def get_search(
         run: RunId,
         ctx: Context,
-        wait_s: Annotated[float, Field(ge=0, le=MAX_WAIT_S, description="Wait up to so long for the end, or for a better kernel")] = 0.0,
+        wait_s: Annotated[
+            float, Field(ge=0, le=MAX_WAIT_S, description="Wait up to so long for the end, or for a better kernel")
+        ] = 0.0,
         offset: Annotated[int, Field(ge=0, description="Of best_source, when it is paged")] = 0,
     ) -> Annotated[CallToolResult, SearchStatus]:
         """How a search is doing, or what a finished one found. Works for runs of any process on this machine.
 
         With wait_s it answers when the search ends, after 5 s or more also when there is a better kernel, or when the
-        time is over: prefer one long wait to many short ones. Not for starting or resuming a search. Returns state, best latency and speed-up,
-        cost, the steps that led there, and the best kernel's source, in pages when it is long. Takes under 1 s, with
-        wait_s up to that.
+        time is over: prefer one long wait to many short ones. Not for starting or resuming a search. Returns state,
+        best latency and speed-up, cost, the steps that led there, and the best kernel's source, in pages when it is
+        long. Takes under 1 s, with wait_s up to that.
         """
         jobs = _jobs(ctx)
         first = await _status(jobs, run, offset)

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..hardware_adapters.base import InvalidSourceError, check_source
+from ..hardware_adapters.base import InvalidSourceError, check_source, language_of
 from .archive_lines import PROFILE, ArchiveError, check_event, check_run, parsed
-from .best_kernel import headed
+from .best_kernel import best_name, headed
 from .candidate import ROOT, Candidate
 from .errors import AgentError, AgentUsageError
 from .journal import Journal, RunRow
@@ -60,14 +60,14 @@ def _write(
     for name in ("kernels", "profiles"):
         (part / name).mkdir()
     for candidate in candidates.values():
-        _file(part / "kernels" / f"{candidate.id}.c", candidate.source)
+        _file(part / "kernels" / f"{candidate.id}{language_of(candidate.source).suffix}", candidate.source)
     for event in events:
         if event["kind"] == "profile" and (found := PROFILE.fullmatch(event["key"] or "")):
             _file(part / "profiles" / f"{found[1]}.json", json.dumps(event["data"], indent=1) + "\n")
             profiles += 1
     best = best_text(status, candidates)
     if best is not None:
-        _file(part / "best.c", best)
+        _file(part / best_name(best), best)
     engines = {c.evaluation.engine: c.evaluation.engine_version for c in candidates.values() if c.evaluation}
     run = {
         "format": FORMAT,
@@ -84,7 +84,7 @@ def _write(
 
 
 def best_text(status: RunStatus, candidates: dict[str, Candidate]) -> str | None:
-    """The run's `best.c`; None while no kernel passed."""
+    """The run's best kernel under its header; None while no kernel passed."""
     if status.best is None or status.best.candidate not in candidates:
         return None
     best = candidates[status.best.candidate]
@@ -109,10 +109,10 @@ def import_run(journal: Journal, folder: Path, runs_dir: Path) -> tuple[str, boo
     except (KeyError, TypeError, ValueError, AssertionError, AttributeError) as error:
         raise ArchiveError(folder / EVENTS, None, f"does not tell of one run: {error!r}") from error
     new = journal.adopt(run, events)
-    path = runs_dir / run.run_id / "best.c"
+    path = runs_dir / run.run_id / best_name(best or "")
     if best is not None and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"best.c.{os.getpid()}")
+        part = path.with_name(f"{path.name}.{os.getpid()}")
         _file(part, best)
         part.replace(path)
     return run.run_id, new

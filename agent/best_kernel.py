@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import re
 
+from ..hardware_adapters.base import PYTHON, language_of
 from .candidate import Candidate
 from .confirmation import Confirmation
 
 SCHEDULE = "// schedule:"  # first line of kernels that carry their schedule; rewrites look for it there
-_HEADER = re.compile(r"/\* problem:  .*\n(?: \* [a-z-]+: .*\n)* \* run:      .*\n \*/\n")
+_HEADERS = {
+    ".c": re.compile(r"/\* problem:  .*\n(?: \* [a-z-]+: .*\n)* \* run:      .*\n \*/\n"),
+    ".py": re.compile(r"# problem:  .*\n(?:# [a-z-]+: .*\n)*# run:      .*\n"),
+}
+
+
+def best_name(source: str) -> str:
+    """The name of the file, by the kernel's language."""
+    return f"best{language_of(source).suffix}"
 
 
 def headed(best: Candidate, root: Candidate | None, run_id: str, confirmed: Confirmation | None = None) -> str | None:
@@ -30,8 +39,10 @@ def headed(best: Candidate, root: Candidate | None, run_id: str, confirmed: Conf
         "confirmed": confirmed.figure if confirmed else None,
         "run": f"{run_id}, candidate {best.id}",
     }
-    lines = [f" * {name + ':':<9} {_inside(text)}\n" for name, text in figures.items() if text is not None]
-    header = "/" + "".join(lines)[1:] + " */\n"
+    python = language_of(best.source) is PYTHON
+    sign = "#" if python else " *"
+    lines = [f"{sign} {name + ':':<9} {_inside(text)}\n" for name, text in figures.items() if text is not None]
+    header = "".join(lines) if python else "/" + "".join(lines)[1:] + " */\n"
     first, _, rest = best.source.partition("\n")
     if first.startswith(SCHEDULE) and not first.endswith("\\"):  # a comment that the next line belongs to
         return f"{first}\n{header}{_bare(rest)}"
@@ -40,7 +51,7 @@ def headed(best: Candidate, root: Candidate | None, run_id: str, confirmed: Conf
 
 def _bare(source: str) -> str:
     """Without the header of an earlier run that started from its file."""
-    found = _HEADER.match(source)
+    found = _HEADERS[language_of(source).suffix].match(source)
     return source[found.end() :] if found else source
 
 

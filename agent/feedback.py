@@ -47,11 +47,14 @@ def diagnosis(profile: Profile | None, evaluation: Evaluation | None, kinds: Col
         if "traffic" in kinds:
             lines += [f"tensor {t.tensor}: moved {t.reloads:.2f} times what is needed" for t in profile.traffic]
         if "lines" in kinds:
+            unit = profile.latency.unit
             if profile.lines:
                 lines.append(
                     "lines at which the CPU stood longest, most of it waiting for room in a queue that is full:"
+                    if unit == "cycles"
+                    else "lines whose instructions take longest, on engines that work beside each other:"
                 )
-            lines += [f"line {c.line}: {c.cycles} cycles: {c.text.strip()[:100]}" for c in profile.lines[:6]]
+            lines += [f"line {c.line}: {c.cycles} {unit}: {c.text.strip()[:100]}" for c in profile.lines[:6]]
     return block("diagnosis", "\n".join(lines) or "no profile available")
 
 

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from ..hardware_adapters.base import Evaluation
+from ..hardware_adapters.base import LANGUAGES, Evaluation
 from .bandit import ModelUse
-from .best_kernel import headed
+from .best_kernel import best_name, headed
 from .candidate import ROOT, Candidate, place, stand
 from .confirmation import Confirmation, confirmation, ranked
 from .events import Listener, SearchEvent
@@ -179,7 +179,8 @@ class RunRecord:
         first = found[0]
         self.best = self.candidates[first.candidate] if first.best else None
         if self.best is None:
-            (self._folder / "best.c").unlink(missing_ok=True)
+            for language in LANGUAGES:
+                (self._folder / f"best{language.suffix}").unlink(missing_ok=True)
 
     # ------------------------------------------------------------ telling
 
@@ -197,7 +198,7 @@ class RunRecord:
             iteration=self.iteration,
             iterations=self.iterations,
             baseline=mark(root),
-            best=mark(self.best, self._folder / "best.c"),
+            best=mark(self.best, self._folder / best_name(self.best.source)) if self.best else None,
             evaluations=self.evaluations,
             max_evaluations=s.max_evaluations,
             model_calls=self.model_calls,
@@ -213,16 +214,17 @@ class RunRecord:
             log.exception("the listener of run %s failed", self.run_id)
 
     def write_best(self) -> None:
-        """`best.c` in the run's folder, replaced as a whole: a reader never sees half a kernel."""
+        """`best.c`, or `.py`, in the run's folder, replaced as a whole: a reader never sees half a kernel."""
         best = self.best
         text = headed(best, self.candidates.get(ROOT), self.run_id, self.confirming(best)) if best else None
-        if text is None:
+        if best is None or text is None:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        fresh = self._folder / f"best.c.{os.getpid()}"
+        name = best_name(best.source)
+        fresh = self._folder / f"{name}.{os.getpid()}"
         try:
             fresh.write_text(text)
-            fresh.replace(self._folder / "best.c")
+            fresh.replace(self._folder / name)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 fresh.unlink()

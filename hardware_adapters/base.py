@@ -25,10 +25,14 @@ from .errors import (
     UsageError,
 )
 from .kernel_source import (
+    LANGUAGES,
     MAX_SOURCE_BYTES,
+    PYTHON,
+    Language,
     check_source,
     kernel_digest,
     kernel_identity,
+    language_of,
     normalise_source,
 )
 from .results import (
@@ -57,7 +61,9 @@ from .results import (
 )
 
 __all__ = [
+    "LANGUAGES",
     "MAX_SOURCE_BYTES",
+    "PYTHON",
     "AdapterError",
     "Bottleneck",
     "Bound",
@@ -72,6 +78,7 @@ __all__ = [
     "HardwareAdapter",
     "InvalidProblemError",
     "InvalidSourceError",
+    "Language",
     "Latency",
     "LatencySource",
     "LineCost",
@@ -99,6 +106,7 @@ __all__ = [
     "check_source",
     "kernel_digest",
     "kernel_identity",
+    "language_of",
     "normalise_source",
 ]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
+from typing import NamedTuple
 
 from .errors import InvalidSourceError
 
@@ -22,8 +24,40 @@ def normalise_source(source: str) -> str:
     return "\n".join(" ".join(line.split()) for line in bare.split("\n") if line.strip())
 
 
+# A line that C has not: `//` and white space mean something else in such a source.
+_PYTHON = re.compile(r"^(?:from [\w.]+ import |import [\w.]+|def \w+\()", re.MULTILINE)
+
+
+class Language(NamedTuple):
+    """What a kernel is written in; `suffix` is that of its files."""
+
+    name: str
+    suffix: str
+
+
+C, PYTHON = Language("c", ".c"), Language("python", ".py")
+LANGUAGES = (C, PYTHON)
+
+
+def language_of(source: str) -> Language:
+    return PYTHON if _PYTHON.search(source) else C
+
+
+def _python_digest(source: str) -> str | None:
+    """Of a source in Python: comments and layout without meaning left out; None for what is no Python."""
+    if language_of(source) is not PYTHON:
+        return None
+    try:
+        text = ast.dump(ast.parse(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        text = source
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def kernel_digest(source: str) -> str:
     """A kernel's name: SHA-256 of its normalised source, 16 hex digits; see `kernel_identity` for comparing."""
+    if (digest := _python_digest(source)) is not None:
+        return digest
     return hashlib.sha256(normalise_source(source).encode()).hexdigest()[:16]
 
 
@@ -36,6 +70,8 @@ _COUNTED_LAYOUT = re.compile(r"__LINE__|^(?![ \t]*#[ \t]*include)[^\n]*\"|'|[^\S
 def kernel_identity(source: str) -> str:
     """What two sources share when they are one kernel: `kernel_digest`, or the digest of the very text (16 hex digits)
     where layout can change the meaning. Results of one may be taken for the other."""
+    if (digest := _python_digest(source)) is not None:
+        return digest
     bare = _without_comments(source)
     if _JOINED_LINES.search(source) or _COUNTED_LAYOUT.search(bare):
         return hashlib.sha256(source.encode()).hexdigest()[:16]

@@ -17,7 +17,13 @@ def _gemmini(home: Home) -> HardwareAdapter:
     return GemminiAdapter(home)
 
 
-_TARGETS: dict[str, Callable[[Home], HardwareAdapter]] = {"gemmini": _gemmini}
+def _trainium(home: Home) -> HardwareAdapter:
+    from .trainium.adapter import TrainiumAdapter
+
+    return TrainiumAdapter(home)
+
+
+_TARGETS: dict[str, Callable[[Home], HardwareAdapter]] = {"gemmini": _gemmini, "trainium": _trainium}
 
 
 @functools.cache

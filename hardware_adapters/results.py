@@ -72,6 +72,8 @@ class Problem(ProblemSummary):
     traits: tuple[str, ...] | None = Field(
         default=None, description="What of this problem some menu options need, e.g. a bias; None: not known"
     )
+    language: str = Field(default="c", description="What kernels are written in, as Markdown names it")
+    timing: str = Field(default="", description="Which time counts, and what it includes")
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -173,21 +175,21 @@ class Evaluation(Record):
 
 class UnitTime(Record):
     unit: str
-    busy: int = Field(description="Cycles this unit worked")
+    busy: int = Field(description="Cycles this unit worked; in the unit of the latency")
     share: float = Field(description="busy / total, 0 to 1")
 
 
 class Stall(Record):
-    """Cycles in which the main compute unit did not work, by cause; causes do not overlap."""
+    """Time in which the main compute unit did not work, by cause; causes do not overlap."""
 
     cause: str
-    cycles: int
+    cycles: int = Field(description="In the unit of the latency")
     share: float
 
 
 class LineCost(Record):
     line: int
-    cycles: int = Field(description="CPU cycles spent on this source line, stalls included")
+    cycles: int = Field(description="CPU cycles spent on this source line, stalls included; or ns of its instructions")
     text: str
 
 

@@ -32,7 +32,7 @@ class Option(BaseModel):
     how: Paragraph = Field(description="What to change in the kernel")
     preconditions: Paragraph = Field(description="What must hold for the result to stay correct, and to be faster")
     example: Annotated[str, Field(min_length=5, max_length=1400)] = Field(
-        description="C statements of a kernel's body that compile as they stand"
+        description="Statements of a kernel's body that compile as they stand"
     )
     effect: Sentence = Field(description="Expected effect, with measured figures")
     provenance: Sentence = Field(description="Where idea and figures come from")

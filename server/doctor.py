@@ -13,7 +13,7 @@ from .. import __version__
 from ..hardware_adapters.base import AdapterError
 from .shell import DONE, ENVIRONMENT, emit
 
-PACKAGES = ("mcp", "anthropic", "pydantic", "anyio", "numpy", "ziglang", "pyelftools", "rich")
+PACKAGES = ("mcp", "anthropic", "pydantic", "anyio", "numpy", "ml_dtypes", "ziglang", "pyelftools", "rich")
 MIN_FREE_MB = 500
 # Name, a package that its extra brings, environment variables of which one must be set, and what to do.
 PROVIDERS = (

@@ -127,8 +127,8 @@ def profile_lines(p: Profile, options: Mapping[str, Sequence[str]]) -> list[str]
     """`options`: those that address each bottleneck."""
     used = ", bound not known" if p.utilisation is None else f", {p.utilisation:.1%} of the bound"
     lines = [f"{p.problem}: {latency_text(p.latency, p.source)}{used}", "", "units"]
-    lines += [f"  {u.unit:<12}{_bar(u.share)} {u.share:6.1%}  {u.busy:,} cycles" for u in p.units]
-    lines += ["", "the array waits for"]
+    lines += [f"  {u.unit:<12}{_bar(u.share)} {u.share:6.1%}  {u.busy:,} {p.latency.unit}" for u in p.units]
+    lines += ["", "the main unit waits for"]
     lines += [f"  {s.cause:<26}{_bar(s.share)} {s.share:6.1%}" for s in p.stalls if s.cycles]
     lines += ["", "bottlenecks"]
     for b in p.bottlenecks:

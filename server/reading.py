@@ -115,8 +115,11 @@ def _show_candidate(journal: Journal, run_id: str, identity: str, source: bool, 
 
 
 def best_path(status: RunStatus, home: Home | None) -> str | None:
-    path = home and home.path / "runs" / status.run_id / "best.c"
-    return str(path) if path and path.exists() else None
+    from ..hardware_adapters.base import LANGUAGES
+
+    folder = home and home.path / "runs" / status.run_id
+    paths = [folder / f"best{language.suffix}" for language in LANGUAGES] if folder else []
+    return next((str(path) for path in paths if path.exists()), None)
 
 
 def status_json(status: RunStatus, home: Home | None) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def register(server: MCPServer, bench: Bench) -> None:
                 problems = [*[p for p in own if p.id not in known][:MAX_UNPROVEN], *problems]
             families = {
                 f"{adapter.target}/{name}": pattern
-                for adapter in chosen
+                for adapter in having
                 for name, pattern in adapter.families().items()
             }
         return answer(ProblemList(problems=tuple(problems), suites=suites, families=families))

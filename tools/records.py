@@ -89,7 +89,7 @@ def problem_text(adapter: HardwareAdapter, problem: Problem) -> str:
             "",
             "## A correct, slow kernel to start from",
             "",
-            "```c",
+            f"```{problem.language}",
             adapter.baseline(problem).rstrip("\n"),
             "```",
             "",

@@ -25,7 +25,7 @@ def register(server: MCPServer, bench: Bench) -> None:
             Field(description="Instead: this part of a target's programming reference, e.g. gemmini/guide"),
         ] = None,
     ) -> Annotated[CallToolResult, TargetList]:
-        """Which accelerators (Gemmini) and engines work on this machine, and what would make the others work. With
+        """Which accelerators (Gemmini, Trainium) and engines work here, and what would make the others work. With
         `topic`, how to program one of them.
 
         Start here when you do not know what is available, or after an error that begins with "environment:"; read

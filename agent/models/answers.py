@@ -73,7 +73,7 @@ def fenced_source(text: str) -> tuple[str | None, str | None]:
         return max(blocks, key=len), None
     if _OPENED.search(text):
         return None, "the code block is not closed: the kernel is cut off"
-    return None, "there is no fenced code block (```c ... ```) in the answer"
+    return None, "there is no fenced code block (a line of ```, the kernel, a line of ```) in the answer"
 
 
 def judged(stop: Stop, complaint: str | None) -> tuple[str | None, bool]:

@@ -45,6 +45,7 @@ def code_text(request: CodeRequest, option: OptionDetail | None) -> str:
         "generate.j2",
         **(_situation(direct) if direct else {}),
         direct=direct,
+        language=request.problem.language,
         plan=request.plan,
         option=option.option if option else None,
         failed_source=request.failed_source,

@@ -54,6 +54,12 @@ CALL_RULES = (
 )
 
 
+TIMING = (
+    "The time that counts is that of the first call: code and data come from DRAM when first touched, what was touched "
+    "since is in the\ncache while it lasts."
+)
+
+
 class Operator(Protocol):
     """One problem of one family: immutable, its id its identity."""
 
@@ -193,6 +199,7 @@ def describe(operator: Operator) -> Problem:
         else Bound(value=macs / per_cycle, unit="cycles", reason=f"{macs} MACs / {per_cycle} per cycle"),
         rules=operator.rules,
         traits=operator.traits,
+        timing=TIMING,
     )
 
 

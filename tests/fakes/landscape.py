@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import anyio
 from autocomp_mcp.hardware_adapters.base import kernel_digest
+from autocomp_mcp.hardware_adapters.gemmini.operators import TIMING
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, TextContent
@@ -97,6 +98,7 @@ def problem_record(problem: str = PROBLEM) -> dict[str, Any]:
         "work": {"macs": n, "bytes_in": n, "bytes_out": 1},
         "bound": {"value": BOUND * n / 64, "unit": "cycles", "reason": "as made up"},
         "rules": ["Keep the four numbers."],
+        "timing": TIMING,
     }  # fmt: skip
 
 

@@ -14,10 +14,10 @@ def test_the_guide_comes_first_and_commands_have_topics() -> None:
     assert {"mvin", "mvout", "config", "compute", "fence", "addresses", "semantics", "timing"} <= set(names)
 
 
-@pytest.mark.parametrize("topic", topics("gemmini"))
-def test_a_topic_has_a_title_and_fits(topic: str) -> None:
-    text = reference("gemmini", topic)
-    assert text.startswith(f"# {topics('gemmini')[topic]}\n")
+@pytest.mark.parametrize(("target", "topic"), [(t, topic) for t in ("gemmini", "trainium") for topic in topics(t)])
+def test_a_topic_has_a_title_and_fits(target: str, topic: str) -> None:
+    text = reference(target, topic)
+    assert text.startswith(f"# {topics(target)[topic]}\n")
     assert len(text.encode()) <= (MAX_GUIDE_BYTES if topic == "guide" else MAX_TOPIC_BYTES)
     assert text.count("```") % 2 == 0
 

@@ -221,7 +221,7 @@ async def test_resources_and_completion_over_stdio(
         templates = {t.uri_template for t in (await client.list_resource_templates()).resource_templates}
         assert {"problem://{+id}{?offset}", "run://{id}", "kernel://{digest}{?offset}"} <= templates
         assert PROBLEM in await read(client, f"problem://{PROBLEM}")
-        assert await completed(client, "menu://{target}{?offset}", "target", "") == ["gemmini"]
+        assert await completed(client, "menu://{target}{?offset}", "target", "") == ["gemmini", "trainium"]
         assert "did you mean" in await refusal(client, "problem://gemmini/gem-32x32x32")
 
 
@@ -277,7 +277,8 @@ async def test_references_for_hosts_without_resources(tmp_path: Path) -> None:
     async with connected(Home(tmp_path)) as client:
         listed = (await client.call_tool("list_targets", {})).structured_content
         assert listed["targets"] and listed["reference"] is None
-        assert set(listed["topics"]) == {f"gemmini/{topic}" for topic in topics("gemmini")}
+        known = {f"{target}/{topic}" for target in ("gemmini", "trainium") for topic in topics(target)}
+        assert set(listed["topics"]) == known
         for topic in listed["topics"]:
             answer = await client.call_tool("list_targets", {"topic": topic})
             assert len(json.dumps(answer.structured_content).encode()) <= MAX_BYTES

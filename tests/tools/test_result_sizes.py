@@ -55,7 +55,8 @@ async def test_default_answers_are_short(make_home: Callable[[Path], Path], tmp_
         for suite in (await ask("list_problems"))["suites"]:
             await ask("list_problems", suite=suite)
         source = (await ask("get_problem", problem=PROBLEM))["baseline"]
-        await ask("list_optimizations")
+        await ask("list_optimizations", target="gemmini")
+        await ask("list_optimizations", target="trainium")
         await ask("list_optimizations", problem=PROBLEM, source=source)
         for option in IDS:
             await ask("get_optimization", option=option, problem=PROBLEM, source=source)
@@ -139,8 +140,8 @@ async def test_the_menu_in_pages_is_the_whole_menu(make_home: Callable[[Path], P
 async def test_every_family_has_options(make_home: Callable[[Path], Path], tmp_path: Path) -> None:
     async with connected(make_home(tmp_path / "home")) as client:
         listed, _ = await sized(client, "list_problems")
-        examples = {problem["family"]: problem["id"] for problem in listed["problems"]}
-        assert {f"gemmini/{family}" for family in examples} == set(listed["families"])
+        examples = {f"{problem['target']}/{problem['family']}": problem["id"] for problem in listed["problems"]}
+        assert set(examples) == set(listed["families"])
         for problem in examples.values():
             options, _ = await sized(client, "list_optimizations", problem=problem)
             assert options["total"] >= 8, problem

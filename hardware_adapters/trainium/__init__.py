@@ -1,0 +1,1 @@
+"""AWS Trainium: NKI kernels, judged and timed by an embedded simulator."""

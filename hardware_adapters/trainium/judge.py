@@ -1,0 +1,124 @@
+"""From what the simulator reports to a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..base import Fault, Latency, Mismatch, Verdict
+from .machines import ENGINES, machines
+from .operators import InputSet, Operator, bound
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray
+
+MAX_MISMATCHES = 8
+STATISTIC = "one call, by a cost model whose Vector costs are uncertain by about 25 %"
+TRUST = (
+    "Documented instruction costs (Vector +-25 %), never compared with hardware by us: go by the order within a family."
+)
+
+
+class Judgement(NamedTuple):
+    verdict: Verdict
+    message: str
+    fault: Fault | None = None
+    mismatches: tuple[Mismatch, ...] = ()
+    wrong_elements: int | None = None
+    latency: Latency | None = None
+    utilisation: float | None = None
+    counters: dict[str, int | None] = {}  # noqa: RUF012 - never changed
+
+
+def judge(
+    operator: Operator,
+    engine: str,
+    sets: Sequence[InputSet],
+    expected: Sequence[Mapping[str, Array]],
+    outputs: Sequence[Mapping[str, Array]],
+    report: Mapping[str, Any],
+    source: str,
+) -> Judgement:
+    """Every set counts: a fault or a wrong element anywhere fails the kernel."""
+    for chosen, fault in zip(sets, report["faults"], strict=False):
+        if fault is not None:
+            return _faulted(chosen.name, fault, source)
+    for chosen, right, got in zip(sets, expected, outputs, strict=True):
+        for name, values in got.items():
+            if (wrong := _compared(operator, chosen.name, name, values, right[name])) is not None:
+                return wrong
+    return _timed(operator, engine, report["schedule"])
+
+
+def _faulted(case: str, said: Mapping[str, Any], source: str) -> Judgement:
+    line = said["line"]
+    lines = source.split("\n")
+    text = lines[line - 1].strip()[:120] if line and line <= len(lines) else None
+    fault = Fault(kind=said["kind"], message=said["message"], instruction=text, line=line)
+    where = f"; line {line}: {text}" if text else ""
+    return Judgement("crashed", f"{said['kind'].replace('_', ' ')}: {said['message']}{where}", fault)
+
+
+def _compared(operator: Operator, case: str, name: str, got: Array, expected: Array) -> Judgement | None:
+    import numpy as np
+
+    near = operator.closeness
+    values = got.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        bad = ~(np.abs(values - expected) <= near.absolute + near.relative * np.abs(expected))
+    wrong = int(bad.sum())
+    if not wrong:
+        return None
+    mismatches = []
+    for flat in np.flatnonzero(bad)[:MAX_MISMATCHES]:
+        index = tuple(int(i) for i in np.unravel_index(flat, expected.shape))
+        value = float(values[index])
+        found = value if np.isfinite(value) else None
+        mismatches.append(Mismatch(output=name, index=index, got=found, expected=float(expected[index])))
+    message = f"{wrong} of {expected.size} elements of {name} are wrong with the {case!r} inputs"
+    lost = int(np.isnan(values).sum())
+    if lost == expected.size:
+        message += "; all are not a number: never written, or computed from memory that was never written"
+    elif lost:
+        message += f"; {lost} are not a number: never written, or computed from memory that was never written"
+    elif wrong < expected.size:
+        hit = np.argwhere(bad)
+        message += "; all wrong ones lie in " + "".join(
+            f"[{a}..{b}]" for a, b in zip(hit.min(0), hit.max(0), strict=True)
+        )
+    return Judgement("wrong_result", message, mismatches=tuple(mismatches), wrong_elements=wrong)
+
+
+def _timed(operator: Operator, engine: str, schedule: Mapping[str, Any]) -> Judgement:
+    least = bound(operator, machines()[ENGINES[engine]])
+    latency_ns = round(schedule["latency_ns"])
+    if latency_ns < least.value:
+        message = f"{latency_ns} ns are fewer than the machine can need ({least.reason}): the work was not done"
+        return Judgement("rejected", message)
+    utilisation = least.value / max(1, latency_ns)
+    title = machines()[ENGINES[engine]].title
+    return Judgement(
+        "passed",
+        f"correct on all input sets; about {latency_ns} ns on {title} (estimated), "
+        f"{100 * utilisation:.1f} % of the bound",
+        latency=Latency(value=latency_ns, unit="ns", statistic=STATISTIC),
+        utilisation=utilisation,
+        counters=counters(schedule),
+    )
+
+
+def counters(schedule: Mapping[str, Any]) -> dict[str, int | None]:
+    """Names end in their unit."""
+    dma = schedule["dma"]
+    return {
+        "instructions": schedule["instructions"],
+        "dma_transfers": round(dma["count"]),
+        "dma_bytes": round(dma["bytes"]),
+        "hbm_bytes_read": sum(ways[0] for ways in schedule["traffic"].values()),
+        "hbm_bytes_written": sum(ways[1] for ways in schedule["traffic"].values()),
+        "sbuf_bytes_peak": schedule["peak"]["sbuf"],
+        "psum_bytes_peak": schedule["peak"]["psum"],
+        **{f"{unit}_busy_ns": round(time) for unit, time in schedule["busy_ns"].items()},
+    }

@@ -1,0 +1,51 @@
+"""The cores that kernels are timed for: machines.yaml, checked when it is read."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+FILE = Path(__file__).with_name("machines.yaml")
+DEFAULT = "trn2"
+# Engine of this target -> machine.
+ENGINES = {"nkisim": "trn2", "nkisim-trn1": "trn1"}
+PE_EDGE = 128
+
+
+class Machine(BaseModel):
+    """Field by field what machines.yaml explains."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    generation: int
+    clocks_ghz: dict[str, float]
+    sbuf_bytes: int = Field(gt=0)
+    psum_bytes: int = Field(gt=0)
+    dma_engines: int = Field(gt=0)
+    dma_rate: float = Field(gt=0)
+    dma_latency_ns: float
+    dma_run_overhead_bytes: int
+    dma_run_min_bytes: int
+    result_latency_cycles: float
+    access_cycles: float
+    shared_port: tuple[str, ...]
+
+    @property
+    def job(self) -> dict[str, Any]:
+        """As the simulator takes it."""
+        return self.model_dump(mode="json")
+
+    def macs_per_ns(self, dtype: str) -> float:
+        """Peak of the Tensor engine."""
+        return PE_EDGE * PE_EDGE * self.clocks_ghz["pe"] / (4 if dtype == "float32" else 1)
+
+
+@lru_cache
+def machines() -> dict[str, Machine]:
+    data = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return {name: Machine.model_validate(fields) for name, fields in data.items()}

@@ -1,0 +1,104 @@
+"""One run of a kernel: its memories, and the log of its instructions."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from .errors import KernelFault, fail, kernel_line
+
+PARTITIONS = 128
+PSUM_BANK_BYTES = 2048
+STATIONARY_MAX, MOVING_MAX = 128, 512
+MAX_INSTRUCTIONS = 2_000_000
+
+Box = tuple[tuple[int, int], ...]  # [from, to) in each dimension of the memory that was allocated
+
+
+class Access(NamedTuple):
+    storage: int
+    box: Box
+
+
+class Instruction(NamedTuple):
+    """`cycles` are of the engine's clock; a DMA has `bytes` and `run` instead."""
+
+    name: str
+    engine: str
+    line: int | None
+    cycles: float
+    reads: tuple[Access, ...]
+    writes: tuple[Access, ...]
+    shape: tuple[int, int]  # partitions, elements per partition
+    dtype: str
+    macs: int = 0
+    bytes: int = 0  # that a DMA writes
+    run: int = 0  # contiguous bytes of a DMA, the shorter of both sides
+    accumulates: bool = False
+
+
+class Allocation(NamedTuple):
+    """A tensor. `bytes`: of each partition on chip, of the whole in HBM."""
+
+    name: str
+    space: str
+    bytes: int
+    line: int | None
+
+
+class Limits(NamedTuple):
+    """Bytes per partition."""
+
+    sbuf: int
+    psum: int
+    generation: int  # of the NeuronCore: 2 is trn1, 3 trn2
+
+
+class Machine:
+    """Everything that one run of a kernel does."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.log: list[Instruction] = []
+        self.allocations: list[Allocation] = []
+        self.scalar_registers: Any = None  # sums of the Scalar engine, one per partition, between instructions
+
+    def allocate(self, name: str, space: str, size: int) -> int:
+        self.allocations.append(Allocation(name, space, size, kernel_line()))
+        return len(self.allocations) - 1
+
+    def issue(self, name: str, engine: str, cycles: float, **more: Any) -> None:
+        if len(self.log) >= MAX_INSTRUCTIONS:
+            fail("limit_exceeded", f"more than {MAX_INSTRUCTIONS} instructions: the tiles are far too small")
+        self.log.append(Instruction(name, engine, kernel_line(), cycles, **more))
+
+
+_running: list[Machine] = []
+
+
+@contextlib.contextmanager
+def running(machine: Machine) -> Iterator[Machine]:
+    _running.append(machine)
+    try:
+        yield machine
+    finally:
+        _running.pop()
+
+
+def current(api: str) -> Machine:
+    if not _running:
+        fail("wrong_argument", f"{api} is called outside a kernel: there is no machine before the kernel is called")
+    return _running[-1]
+
+
+class KernelLimit(KernelFault):
+    """Tiles that live at once do not fit."""
+
+    def __init__(self, space: str, used: int, limit: int, line: int | None) -> None:
+        super().__init__(
+            "out_of_capacity",
+            f"{used} bytes of each partition of {space} are in use at once from this tile on; {space} has {limit}: "
+            "use smaller tiles, or fewer at a time",
+            line,
+        )

@@ -1,0 +1,108 @@
+"""The operators of nki.language: passed to instructions as `op`, or called on tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .errors import fail
+
+Array = np.ndarray
+
+
+class Op:
+    """`unary` is computed by the Scalar engine, `binary` by the Vector engine; either may be missing."""
+
+    __slots__ = ("_binary", "_integer", "_reduce", "_unary", "name")
+
+    def __init__(
+        self,
+        name: str,
+        unary: Callable[..., Array] | None = None,
+        binary: Callable[..., Array] | None = None,
+        reduce: Callable[..., Array] | None = None,
+        integer: bool = False,
+    ) -> None:
+        for field, value in (
+            ("name", name), ("_unary", unary), ("_binary", binary), ("_reduce", reduce), ("_integer", integer),
+        ):  # fmt: skip
+            object.__setattr__(self, field, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        fail("forbidden", f"nl.{self.name} cannot be changed")
+
+    def __repr__(self) -> str:
+        return f"nl.{self.name}"
+
+    def __call__(self, *operands: Any, dtype: Any = None, **more: Any) -> Any:
+        from .language import apply
+
+        return apply(self, operands, dtype, more)
+
+
+def _gelu_tanh(x: Array) -> Array:
+    return 0.5 * x * (1 + np.tanh(np.float32(np.sqrt(2 / np.pi)) * (x + np.float32(0.044715) * x**3)))
+
+
+def _sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def _flag(compare: Callable[..., Array]) -> Callable[..., Array]:
+    return lambda a, b: compare(a, b).astype(np.float32)
+
+
+_BINARY = {
+    "add": (np.add, np.add.reduce),
+    "subtract": (np.subtract, None),
+    "multiply": (np.multiply, np.multiply.reduce),
+    "divide": (np.divide, None),
+    "maximum": (np.maximum, np.maximum.reduce),
+    "minimum": (np.minimum, np.minimum.reduce),
+    "power": (np.power, None),
+    **{
+        name: (_flag(getattr(np, name)), None)
+        for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+    },
+    "logical_and": (_flag(np.logical_and), np.logical_and.reduce),
+    "logical_or": (_flag(np.logical_or), np.logical_or.reduce),
+}
+_BITS = ("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift")
+_UNARY: dict[str, Callable[[Array], Array]] = {
+    "copy": lambda x: x,
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "reciprocal": lambda x: 1 / x,
+    "square": np.square,
+    "abs": np.abs,
+    "negative": np.negative,
+    "tanh": np.tanh,
+    "sigmoid": _sigmoid,
+    "silu": lambda x: x * _sigmoid(x),
+    "relu": lambda x: np.maximum(x, 0),
+    "gelu_apprx_tanh": _gelu_tanh,
+    "softplus": lambda x: np.logaddexp(x, 0),
+    "sin": np.sin,
+    "cos": np.cos,
+    "sign": np.sign,
+}
+OPS: dict[str, Op] = {
+    **{name: Op(name, binary=binary, reduce=reduce) for name, (binary, reduce) in _BINARY.items()},
+    **{name: Op(name, binary=getattr(np, name), integer=True) for name in _BITS},
+    **{name: Op(name, unary=unary) for name, unary in _UNARY.items()},
+}
+OPS["max"], OPS["min"] = OPS["maximum"], OPS["minimum"]
+_OF_NUMPY = {id(getattr(np, name)): op for name, op in OPS.items() if hasattr(np, name) and name not in ("max", "min")}
+
+
+def as_op(value: Any, api: str, argument: str, kind: str) -> Op:
+    """`kind`: unary, binary or reduce."""
+    op = value if isinstance(value, Op) else _OF_NUMPY.get(id(value))
+    if op is None or getattr(op, f"_{kind}") is None:
+        known = sorted(name for name, op in OPS.items() if getattr(op, f"_{kind}") is not None)
+        fail("wrong_argument", f"{api}: {argument}={value!r} is no {kind} operator; there are: {', '.join(known)}")
+    return op

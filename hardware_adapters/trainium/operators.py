@@ -1,0 +1,201 @@
+"""What the target asks of an operator, whatever its family, and what follows from it for all of them."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..base import Bound, Problem, ProblemSummary, Tensor, UnknownProblemError, Work
+from .machines import DEFAULT, Machine, machines
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray
+
+TARGET = "trainium"
+MAX_OPERAND_BYTES = 512 << 20
+MAX_MACS = 1 << 39
+ONE_SET_MACS = 1 << 35  # beyond, a second input set would double minutes of simulating
+BYTES = {"float32": 4, "bfloat16": 2}
+PARTITIONS = 128
+
+RULES = (
+    "Write one Python file that defines `solution`, decorated with @nki.jit: it takes the inputs in order, as tensors "
+    "in HBM, and returns a new tensor per output, nl.ndarray(..., buffer=nl.shared_hbm), of the shape and type given.",
+    "A kernel may import nki, nki.isa, nki.language, math, itertools, functools, typing, dataclasses, and of numpy "
+    "types, operators and functions on numbers. Classes without special methods, no with, match, generators or files.",
+    "NKI 2: instructions are nki.isa functions with dst=; data reaches SBUF by nisa.dma_copy only. API that the "
+    "simulator does not have is refused by name.",
+    "SBUF and PSUM tiles have at most 128 partitions (dimension 0). nc_matmul: stationary at most 128x128, moving at "
+    "most 128x512, the result within one PSUM bank (2 KiB per partition, 8 banks).",
+    "Outputs hold NaN before the call: every element must be written.",
+)
+TIMING = (
+    "The time that counts is the simulator's estimate for one call: engines run in program order beside each other, "
+    "loads and stores\nhave 1.3 us of latency, and tiles of later iterations are loaded ahead as far as SBUF has room."
+)
+
+
+class InputSet(NamedTuple):
+    name: str
+    timed: bool
+    inputs: dict[str, Array]
+
+
+class Closeness(NamedTuple):
+    """An element may be off by absolute + relative * |expected|."""
+
+    absolute: float
+    relative: float
+
+
+class Operator(ABC):
+    """One problem of one family: immutable, its id its identity."""
+
+    family: str
+    id: str
+    dims: dict[str, int]
+    dtype: str = "float32"
+
+    @property
+    @abstractmethod
+    def title(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Inputs in the order of the kernel's parameters, then outputs."""
+
+    @property
+    @abstractmethod
+    def semantics(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def closeness(self) -> Closeness: ...
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates that the Tensor engine cannot do without."""
+        return 0
+
+    @property
+    def scalar_elements(self) -> int:
+        """Elements per partition that only the Scalar engine can produce, e.g. exponentials."""
+        return 0
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        return ()
+
+    @abstractmethod
+    def expected(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Every output by its name, in float64, from the inputs as the kernel sees them."""
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Inputs of the two sets, `normal` and `wide`, in float64."""
+
+    @abstractmethod
+    def baseline(self) -> str:
+        """A simple, correct kernel."""
+
+
+def numpy_type(name: str) -> np.dtype:
+    import numpy as np
+
+    if name == "bfloat16":
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(name)
+
+
+def input_sets(operator: Operator, rng: np.random.Generator) -> tuple[InputSet, ...]:
+    types = {tensor.name: numpy_type(tensor.dtype) for tensor in operator.tensors}
+    normal, wide = (
+        {name: values.astype(types[name]) for name, values in drawn.items()} for drawn in operator.draw(rng)
+    )
+    timed = InputSet("normal", True, normal)
+    return (timed,) if operator.macs > ONE_SET_MACS else (timed, InputSet("wide", False, wide))
+
+
+def inputs_of(operator: Operator) -> tuple[Tensor, ...]:
+    return tuple(t for t in operator.tensors if t.role == "input")
+
+
+def outputs_of(operator: Operator) -> tuple[Tensor, ...]:
+    return tuple(t for t in operator.tensors if t.role == "output")
+
+
+def tensor_bytes(tensor: Tensor) -> int:
+    return BYTES[tensor.dtype] * math.prod(tensor.shape)
+
+
+def check_size(operator: Operator) -> None:
+    """Raises UnknownProblemError for what would take too long or too much memory."""
+    if min(operator.dims.values()) < 1:
+        raise UnknownProblemError(operator.id, "every dimension is at least 1")
+    if (size := sum(map(tensor_bytes, operator.tensors))) > MAX_OPERAND_BYTES:
+        raise UnknownProblemError(operator.id, f"the operands take {size} bytes; at most {MAX_OPERAND_BYTES}")
+    if operator.macs > MAX_MACS:
+        raise UnknownProblemError(operator.id, f"{operator.macs} multiplications; at most {MAX_MACS} are simulated")
+
+
+def bound(operator: Operator, machine: Machine) -> Bound:
+    """Roofline: every operand moved once, the products at the Tensor engine's peak, exponentials on the Scalar's."""
+    moved = sum(map(tensor_bytes, operator.tensors))
+    limits = {
+        f"{moved} bytes / {machine.dma_rate:g} bytes per ns": moved / machine.dma_rate,
+        f"{operator.macs} MACs / {machine.macs_per_ns(operator.dtype):.0f} per ns": operator.macs
+        / machine.macs_per_ns(operator.dtype),
+        f"{operator.scalar_elements} elements per partition at {machine.clocks_ghz['scalar']:g} GHz": (
+            operator.scalar_elements / machine.clocks_ghz["scalar"]
+        ),
+    }
+    reason = max(limits, key=lambda text: limits[text])
+    return Bound(value=round(limits[reason], 1), unit="ns", reason=f"{reason}, on {machine.title}")
+
+
+def describe(operator: Operator) -> Problem:
+    """The problem as tools show it."""
+    near = operator.closeness
+    names = ", ".join(t.name for t in inputs_of(operator))
+    sizes = {role: sum(tensor_bytes(t) for t in operator.tensors if t.role == role) for role in ("input", "output")}
+    return Problem(
+        id=operator.id,
+        target=TARGET,
+        family=operator.family,
+        title=operator.title,
+        dims=operator.dims,
+        tensors=operator.tensors,
+        signature=f"@nki.jit\ndef solution({names})",
+        semantics=operator.semantics,
+        inputs="drawn anew for every kernel and seed: `normal` (timed)"
+        + ("" if operator.macs > ONE_SET_MACS else " and `wide` (other scales, an offset)"),
+        tolerance=f"|got - expected| <= {near.absolute:g} + {near.relative:g} |expected|, expected in float64",
+        work=Work(macs=operator.macs, bytes_in=sizes["input"], bytes_out=sizes["output"]),
+        bound=bound(operator, machines()[DEFAULT]),
+        rules=RULES,
+        traits=operator.traits,
+        language="python",
+        timing=TIMING,
+    )
+
+
+def summary(operator: Operator) -> ProblemSummary:
+    return ProblemSummary(id=operator.id, target=TARGET, family=operator.family, title=operator.title)
+
+
+def tensors(
+    dtype: str, inputs: Mapping[str, tuple[int, ...]], outputs: Mapping[str, tuple[int, ...]]
+) -> tuple[Tensor, ...]:
+    """Inputs, then outputs, all of one type."""
+    return tuple(
+        Tensor(name=name, role=role, shape=shape, dtype=dtype)  # type: ignore[arg-type]
+        for role, group in (("input", inputs), ("output", outputs))
+        for name, shape in group.items()
+    )

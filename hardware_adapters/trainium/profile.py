@@ -1,0 +1,91 @@
+"""What the simulator's schedule says, as a profile. Times are ns, also where a field is named cycles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ..base import Evaluation, LineCost, Problem, Profile, Stall, StallCause, Traffic, UnitTime
+from .bottlenecks import COMPUTE, find_bottlenecks, main_engine
+from .operators import tensor_bytes
+
+MAX_LINE_CHARS = 100
+CAUSES = {
+    **{f"{unit}_busy": StallCause(f"work of the {unit} engine itself", (f"{unit}_busy_ns",)) for unit in COMPUTE},
+    "wait_load": StallCause("operands are still being loaded", ("dma_bytes", "dma_transfers", "dma_busy_ns")),
+    "wait_store": StallCause("a tile to be overwritten is still being stored", ("hbm_bytes_written",)),
+    **{
+        f"wait_{unit}": StallCause(f"a result of the {unit} engine is awaited", (f"{unit}_busy_ns",))
+        for unit in COMPUTE
+    },
+    "wait_sbuf_space": StallCause("no room in SBUF until an earlier tile dies", ("sbuf_bytes_peak",)),
+    "wait_psum_space": StallCause("no room in PSUM until an earlier tile dies", ("psum_bytes_peak",)),
+    "wait_port": StallCause("the other engine of a shared memory port is at work", ()),
+    "drain": StallCause("nothing more to do until the call ends", ()),
+}
+
+
+def make_profile(
+    problem: Problem, source: str, evaluation: Evaluation, schedule: Mapping[str, Any], timeline: str | None
+) -> Profile:
+    """Of a kernel that passed."""
+    assert evaluation.latency is not None and evaluation.utilisation is not None
+    latency = max(1.0, schedule["latency_ns"])
+    traffic = _traffic(problem, schedule)
+    return Profile(
+        problem=problem.id,
+        kernel=evaluation.kernel,
+        engine=evaluation.engine,
+        engine_version=evaluation.engine_version,
+        source=evaluation.source,
+        latency=evaluation.latency,
+        utilisation=evaluation.utilisation,
+        counters={
+            **evaluation.counters,
+            **{f"critical_path_{unit}_ns": round(time) for unit, time in schedule["path_ns"].items()},
+        },
+        units=tuple(
+            UnitTime(unit=unit, busy=round(time), share=round(time / latency, 4))
+            for unit, time in schedule["busy_ns"].items()
+        ),
+        stalls=_stalls(schedule, latency),
+        bottlenecks=find_bottlenecks(schedule, traffic, evaluation.utilisation),
+        commands=dict(sorted(schedule["counts"].items())),
+        traffic=traffic,
+        lines=_lines(schedule, source),
+        timeline=timeline,
+    )
+
+
+def _stalls(schedule: Mapping[str, Any], latency: float) -> tuple[Stall, ...]:
+    """Of the main engine: with its work they fill the call."""
+    causes = schedule["stalls_ns"].get(main_engine(schedule), {})
+    stalls = [Stall(cause=cause, cycles=round(time), share=round(time / latency, 4)) for cause, time in causes.items()]
+    return tuple(sorted((s for s in stalls if s.cycles), key=lambda stall: (-stall.cycles, stall.cause)))
+
+
+def _traffic(problem: Problem, schedule: Mapping[str, Any]) -> tuple[Traffic, ...]:
+    found, macs = [], problem.work.macs
+    for tensor in problem.tensors:
+        read, written = schedule["traffic"].get(tensor.name, (0, 0))
+        moved = read if tensor.role == "input" else written
+        needed = tensor_bytes(tensor)
+        found.append(
+            Traffic(
+                tensor=tensor.name, bytes_moved=moved, bytes_needed=needed, reloads=round(moved / needed, 3),
+                reuse=round(macs * needed / moved / math.prod(tensor.shape), 1) if moved and macs else None,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _lines(schedule: Mapping[str, Any], source: str) -> tuple[LineCost, ...]:
+    """Time that each line's instructions occupy their engines."""
+    text = source.split("\n")
+    return tuple(
+        LineCost(
+            line=line, cycles=round(time), text=text[line - 1].strip()[:MAX_LINE_CHARS] if line <= len(text) else ""
+        )
+        for line, time in schedule["lines"]
+    )

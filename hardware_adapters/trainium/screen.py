@@ -1,0 +1,137 @@
+"""What a kernel's text may contain. Judged before anything of it runs; the simulator's process trusts this."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..base import Compilation, Diagnostic
+
+ENTRY = "solution"
+PYTHON = "Python 3, NKI subset"
+IMPORTABLE = frozenset(
+    ("nki", "nki.isa", "nki.language", "numpy", "math", "functools", "itertools", "typing", "dataclasses", "__future__")
+)
+MAX_NODES = 60_000
+_REFUSED: dict[type[ast.AST], str] = {
+    ast.AsyncFunctionDef: "async functions",
+    ast.AsyncFor: "async for",
+    ast.AsyncWith: "async with",
+    ast.Await: "await",
+    ast.Match: "match statements",
+    ast.With: "with statements",
+    ast.Yield: "generators",
+    ast.YieldFrom: "generators",
+}
+# Ways from an object to frames, code, classes, memory or files.
+_ATTRIBUTES = re.compile(
+    r"_.*|(?:gi|cr|ag|f|tb|co|func)_.*|mro|format|format_map|tofile|tobytes|dump|dumps|ctypes|with_traceback|add_note"
+)
+_METHODS = ("__init__", "__post_init__")
+
+
+class Screened(NamedTuple):
+    """`refused`: what the kernel attempts that no kernel may; None for a kernel that is merely wrong, or fine."""
+
+    compilation: Compilation
+    refused: str | None
+
+
+def screen(source: str) -> Screened:
+    """Syntax, forbidden constructs, and the entry point."""
+    started = time.monotonic()
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None)
+        text = getattr(error, "msg", None) or f"{type(error).__name__}: {error}"
+        return Screened(_compiled([Diagnostic(severity="error", message=text, line=line)], None, started), None)
+    nodes = list(ast.walk(tree))
+    forbidden = [
+        Diagnostic(severity="error", message=message, line=getattr(node, "lineno", None))
+        for node in nodes
+        for message in _complaints(node)
+    ]
+    if len(nodes) > MAX_NODES:
+        forbidden.append(Diagnostic(severity="error", message=f"{len(nodes)} syntax nodes; at most {MAX_NODES}"))
+    if forbidden:
+        first = forbidden[0]
+        refused = f"line {first.line}: {first.message}" if first.line else first.message
+        return Screened(_compiled(forbidden[:20], None, started), refused)
+    errors = [] if has_entry(tree) else [Diagnostic(severity="error", message=_no_entry())]
+    return Screened(_compiled(errors, tree, started), None)
+
+
+def _compiled(diagnostics: list[Diagnostic], tree: ast.Module | None, started: float) -> Compilation:
+    ok = not diagnostics
+    code = hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16] if ok and tree is not None else None
+    facts = {"syntax_nodes": sum(1 for _ in ast.walk(tree))} if ok and tree is not None else {}
+    return Compilation(
+        ok=ok, compiler=PYTHON, diagnostics=tuple(diagnostics), code=code, facts=facts,
+        seconds=round(time.monotonic() - started, 4),
+    )  # fmt: skip
+
+
+def _no_entry() -> str:
+    return f"no function {ENTRY!r} decorated with @nki.jit: it takes the inputs in order and returns the output"
+
+
+def has_entry(tree: ast.Module) -> bool:
+    """A function `solution`, or a single function with any decorator; which one runs is decided when it runs."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    named = any(node.name == ENTRY and node.decorator_list for node in functions)
+    return named or _assigned(tree) or sum(bool(node.decorator_list) for node in functions) == 1
+
+
+def _assigned(tree: ast.Module) -> bool:
+    return any(
+        isinstance(target, ast.Name) and target.id == ENTRY
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+    )
+
+
+def _complaints(node: ast.AST) -> Iterator[str]:
+    for kind, what in _REFUSED.items():
+        if isinstance(node, kind):
+            yield f"{what} are not part of NKI"
+    if isinstance(node, ast.Import):
+        yield from (_import(alias.name) for alias in node.names if alias.name not in IMPORTABLE)
+        yield from _names(*(alias.asname or "" for alias in node.names))
+    elif isinstance(node, ast.ImportFrom):
+        if node.level or node.module not in IMPORTABLE:
+            yield _import(node.module or ".")
+        yield from (f"import of {alias.name!r}" for alias in node.names if alias.name.startswith(("_", "*")))
+        yield from _names(*(alias.asname or "" for alias in node.names))
+    elif isinstance(node, ast.Attribute) and _ATTRIBUTES.fullmatch(node.attr):
+        yield f"the attribute .{node.attr} is not for kernels"
+    elif isinstance(node, ast.Name):
+        if node.id != "__name__":
+            yield from _names(node.id)
+    elif isinstance(node, ast.FunctionDef):
+        if node.name not in _METHODS:
+            yield from _names(node.name)
+    elif isinstance(node, ast.ClassDef):
+        yield from _names(node.name)
+        if node.keywords:
+            yield "metaclasses are not for kernels"
+    elif isinstance(node, (ast.arg, ast.keyword)):
+        yield from _names(node.arg or "")
+    elif isinstance(node, ast.ExceptHandler):
+        yield from _names(node.name or "")
+
+
+def _names(*names: str) -> Iterator[str]:
+    yield from (f"the name {name!r} is not for kernels" for name in names if name.startswith("__"))
+
+
+def _import(name: str) -> str:
+    known = ", ".join(sorted(IMPORTABLE - {"__future__"}))
+    if name.split(".")[0] == "neuronxcc":
+        return "neuronxcc.nki is NKI 1, which is not simulated; write NKI 2: import nki, nki.isa, nki.language"
+    return f"import of {name!r}; a kernel can import {known}"

@@ -1,0 +1,128 @@
+"""Every problem proves itself: its baseline passes; constants, zeros and copies of an input do not."""
+
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+from autocomp_mcp.hardware_adapters.base import Evaluation, Profile, UnknownProblemError
+from autocomp_mcp.hardware_adapters.evaluator import evaluate
+from autocomp_mcp.hardware_adapters.registry import adapter_for, adapters
+from autocomp_mcp.hardware_adapters.store import Home
+from autocomp_mcp.hardware_adapters.trainium.adapter import TrainiumAdapter
+from autocomp_mcp.hardware_adapters.trainium.families import FAMILIES, SUITES, operator_of
+from autocomp_mcp.hardware_adapters.trainium.judge import judge
+from autocomp_mcp.hardware_adapters.trainium.machines import ENGINES
+from autocomp_mcp.hardware_adapters.trainium.operators import input_sets, numpy_type, outputs_of
+
+SMALL = (
+    "trainium/gemm-128x512x128", "trainium/gemm-130x520x200-bf16", "trainium/rmsnorm-128x64", "trainium/rmsnorm-130x96",
+    "trainium/layernorm-131x64", "trainium/conv1d-2x130x140x3", "trainium/conv1d-1x4x16x16", "trainium/mamba-130x40x3",
+    "trainium/cumsum-129x260",
+)  # fmt: skip
+ADAPTER = TrainiumAdapter(Home(Path("unused")))
+
+
+def judged(problem_id: str, source: str, engine: str | None = None) -> Evaluation:
+    async def run() -> Evaluation:
+        return await ADAPTER.evaluate(ADAPTER.problem(problem_id), source, engine=engine)
+
+    return anyio.run(run)
+
+
+@pytest.mark.parametrize("problem_id", SMALL)
+def test_baselines_pass(problem_id: str) -> None:
+    evaluation = judged(problem_id, ADAPTER.baseline(ADAPTER.problem(problem_id)))
+    assert evaluation.passed, evaluation.message
+    assert evaluation.source == "estimated" and evaluation.latency is not None and evaluation.latency.unit == "ns"
+    assert evaluation.utilisation is not None and 0 < evaluation.utilisation <= 1
+
+
+def test_every_family_is_among_them() -> None:
+    assert {operator_of(problem).family for problem in SMALL} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("problem_id", SMALL)
+def test_worthless_outputs_fail(problem_id: str) -> None:
+    operator = operator_of(problem_id)
+    sets = input_sets(operator, np.random.default_rng(3))
+    expected = [operator.expected(chosen.inputs) for chosen in sets]
+    report = {"faults": [None] * len(sets)}
+    (output,) = outputs_of(operator)
+    dtype = numpy_type(output.dtype)
+    attempts = {
+        "zeros": [np.zeros(output.shape) for _ in sets],
+        "ones": [np.ones(output.shape) for _ in sets],
+        "mean": [np.full(output.shape, right[output.name].mean()) for right in expected],
+        "nan": [np.full(output.shape, np.nan) for _ in sets],
+        **{
+            f"copy of {name}": [np.resize(chosen.inputs[name].astype(np.float64), output.shape) for chosen in sets]
+            for name in sets[0].inputs
+        },
+        **{
+            f"without {name}": [
+                operator.expected({**chosen.inputs, name: chosen.inputs[name] * 0})[output.name] for chosen in sets
+            ]
+            for name in sets[0].inputs
+        },
+    }
+    for what, values in attempts.items():
+        outputs = [{output.name: value.astype(dtype)} for value in values]
+        verdict = judge(operator, "nkisim", sets, expected, outputs, report, "")
+        assert verdict.verdict == "wrong_result", what
+    single = expected[0][output.name].copy()
+    single.flat[0] += 1 + abs(single.flat[0])
+    outputs = [{output.name: value.astype(dtype)} for value in (single, expected[1][output.name])]
+    assert judge(operator, "nkisim", sets, expected, outputs, report, "").wrong_elements == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_has_a_machine_of_its_own(engine: str) -> None:
+    other = next(name for name in ENGINES if name != engine)
+    source = ADAPTER.baseline(ADAPTER.problem(SMALL[0]))
+    mine, theirs = judged(SMALL[0], source, engine), judged(SMALL[0], source, other)
+    assert mine.passed and theirs.passed and mine.latency != theirs.latency
+
+
+def test_ids_and_suites() -> None:
+    for name in SUITES:
+        for summary in ADAPTER.suite(name):
+            assert ADAPTER.problem(summary.id).id == summary.id
+    with pytest.raises(UnknownProblemError, match="did you mean 'trainium/rmsnorm-128x512'"):
+        ADAPTER.problem("trainium/rmsnrm-128x512")
+    for bad in ("trainium/rmsnorm-0x4", "trainium/conv1d-1x1x4x5", "trainium/gemm-65536x65536x65536"):
+        with pytest.raises(UnknownProblemError):
+            ADAPTER.problem(bad)
+
+
+def test_the_registry_has_the_target(tmp_path: Path) -> None:
+    assert adapters(Home(tmp_path))["trainium"] is adapter_for(SMALL[0], Home(tmp_path))
+
+
+def test_kernels_that_differ_after_a_division_are_two(tmp_path: Path) -> None:
+    """`//` begins no comment in Python: results of one kernel are never taken for the other's."""
+    home = Home(tmp_path)
+    source = ADAPTER.baseline(ADAPTER.problem(SMALL[2]))
+    right = source.replace("min(128, R - r)", "min(256 // 2, R - r)")
+    wrong = source.replace("min(128, R - r)", "min(256 // 4, R - r)")
+
+    async def both() -> list[Evaluation]:
+        return [await evaluate(SMALL[2], text, home=home) for text in (right, f"# again\n{right}", wrong)]
+
+    first, again, other = anyio.run(both)
+    assert first.passed and again.passed and again.cached and not other.passed and not other.cached
+
+
+def test_profiles_account_for_the_whole_call() -> None:
+    problem = ADAPTER.problem(SMALL[3])
+
+    async def run() -> Profile | Evaluation:
+        return await ADAPTER.profile(problem, ADAPTER.baseline(problem))
+
+    profile = anyio.run(run)
+    assert isinstance(profile, Profile)
+    busiest = max((u for u in profile.units if u.unit != "dma"), key=lambda unit: unit.busy)
+    total = busiest.busy + sum(stall.cycles for stall in profile.stalls)
+    assert abs(total - profile.latency.value) <= len(profile.stalls) + 1
+    assert profile.bottlenecks and profile.traffic[0].bytes_moved == profile.traffic[0].bytes_needed
+    assert {stall.cause for stall in profile.stalls} <= set(ADAPTER.causes())

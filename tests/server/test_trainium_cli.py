@@ -1,0 +1,50 @@
+"""The target trainium from the command line: evaluate, profile, compile, and a search that has no rewrites."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROBLEM = "trainium/rmsnorm-130x64"
+
+
+@pytest.fixture
+def command(tmp_path: Path):
+    home = {"HOME": str(tmp_path), "AUTOCOMP_HOME": str(tmp_path / "home")}
+    environment = {"PATH": os.environ["PATH"], "NO_COLOR": "1", **home}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "autocomp_mcp", *arguments],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    return run
+
+
+def test_a_kernel_is_judged_and_profiled(command, tmp_path: Path) -> None:
+    listed = json.loads(command("problems", "--target", "trainium", "--json").stdout)
+    assert {problem["target"] for problem in listed["problems"]} == {"trainium"}
+    (tmp_path / "kernel.py").write_text(command("problems", "--baseline", PROBLEM).stdout)
+    evaluated = json.loads(command("evaluate", PROBLEM, "kernel.py", "--json").stdout)
+    assert evaluated["verdict"] == "passed" and evaluated["latency"]["unit"] == "ns"
+    assert command("evaluate", PROBLEM, "kernel.py", "--engine", "nosuch").returncode == 2
+    profiled = command("profile", PROBLEM, "kernel.py", "--timeline", "timeline.json")
+    assert profiled.returncode == 0 and "options: " in profiled.stdout and " ns\n" in profiled.stdout, profiled.stderr
+    events = json.loads((tmp_path / "timeline.json").read_text())
+    assert {event["name"] for event in events if event["ph"] == "X"} >= {"dma_copy", "tensor_tensor", "activation"}
+    (tmp_path / "wrong.py").write_text((tmp_path / "kernel.py").read_text().replace("import nki\n", "import os\n", 1))
+    refused = command("compile", PROBLEM, "wrong.py")
+    assert refused.returncode == 1 and "line 1: import of 'os'" in refused.stdout
+
+
+def test_a_search_without_a_language_model_says_what_it_cannot_do(command, tmp_path: Path) -> None:
+    searched = command("optimize", PROBLEM, "--model", "offline")
+    assert searched.returncode == 0, searched.stderr
+    told = " ".join((searched.stdout + searched.stderr).split())
+    assert "a language model can change any kernel" in told
+    (best,) = (tmp_path / "home" / "runs").glob("*/best.py")
+    assert command("evaluate", PROBLEM, str(best)).returncode == 0

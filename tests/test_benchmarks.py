@@ -124,7 +124,7 @@ def test_the_server_is_timed(tmp_path: Path, make_home: MakeHome, capsys: pytest
     assert "one tool" in capsys.readouterr().out
     anyio.run(serving.overhead, home, 3)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0].rstrip(",") for line in lines[2:]] == ["get_problem", "simulate_kernel", "add"]
+    assert [line.split()[0].rstrip(",") for line in lines[3:]] == ["get_problem", "simulate_kernel", "add"]
     assert anyio.run(serving.clients, home, 3, 1.0) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 7 and lines[-1] == "errors: 0"

@@ -133,21 +133,27 @@ async def overhead(home: Path, calls: int) -> None:
         "simulate_kernel": ({"problem": PROBLEM, "source": baseline}, judge),
     }
     print(f"{calls} calls each over stdio, one after the other; work: the same without a server; ms")
-    print(f"{'call':<28}{'p50':>8}{'p99':>8}{'work p50':>10}{'overhead p50':>14}{'p99':>8}")
+    print("check: the time in which the SDK's client holds the answer against the tool's schema")
+    print(f"{'call':<28}{'p50':>8}{'p99':>8}{'work p50':>10}{'check p50':>10}{'overhead p50':>14}{'p99':>8}")
     async with connected(OURS, home) as client, connected(ONE_TOOL, home) as other:
         for name, (arguments, work) in asked.items():
             result = await client.call_tool(name, arguments)
             assert not result.is_error, result.content
             call = Spread.of(await timed(lambda n=name, a=arguments: client.call_tool(n, a), calls))
             alone = Spread.of(await timed(work, calls))
-            print(line(name, call, alone.p50))
+            check = Spread.of(await timed(lambda n=name, r=result: client.session.validate_tool_result(n, r), calls))
+            print(line(name, call, alone.p50, check.p50))
         await other.call_tool("add", {"a": 1, "b": 2})
         call = Spread.of(await timed(lambda: other.call_tool("add", {"a": 1, "b": 2}), calls))
-        print(line("add, of the one-tool server", call, 0.0))
+        print(line("add, of the one-tool server", call, 0.0, 0.0))
 
 
-def line(name: str, call: Spread, work: float) -> str:
-    return f"{name:<28}{call.p50:>8.2f}{call.p99:>8.2f}{work:>10.2f}{call.p50 - work:>14.2f}{call.p99 - work:>8.2f}"
+def line(name: str, call: Spread, work: float, check: float) -> str:
+    rest = work + check
+    return (
+        f"{name:<28}{call.p50:>8.2f}{call.p99:>8.2f}{work:>10.2f}{check:>10.2f}"
+        f"{call.p50 - rest:>14.2f}{call.p99 - rest:>8.2f}"
+    )
 
 
 def connected(command: list[str], home: Path) -> Client:

@@ -118,7 +118,7 @@ def host_compiler() -> Compiler:
 
 def source_digest(files: Sequence[Path], *more: str) -> str:
     """SHA-256 over names and contents of the files and the further texts, 16 hex digits."""
-    found = tuple((path, (status := path.stat()).st_mtime_ns, status.st_size) for path in sorted(files))
+    found = tuple((path, (status := path.stat()).st_mtime_ns, status.st_size) for path in sorted(files, key=str))
     return _digest(found, more)
 
 

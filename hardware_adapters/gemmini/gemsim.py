@@ -161,8 +161,10 @@ def engine_version() -> str:
     return f"{_package_version()}+{source_digest(source_files(), ' '.join(BUILD_FLAGS))[:8]}"
 
 
-def source_files() -> list[Path]:
-    return sorted(path for path in SOURCES.iterdir() if path.suffix in (".c", ".h"))
+@functools.cache
+def source_files() -> tuple[Path, ...]:
+    """Which they are is looked up once; whether one has changed is looked at each time (see source_digest)."""
+    return tuple(sorted(path for path in SOURCES.iterdir() if path.suffix in (".c", ".h")))
 
 
 async def simulator(home: Home, announce: Callable[[], None] | None = None) -> Path:

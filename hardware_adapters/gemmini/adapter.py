@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import anyio
@@ -11,7 +10,6 @@ import anyio.to_thread
 
 from ..base import (
     Compilation,
-    EngineFailure,
     EngineStatus,
     EnvironmentLackError,
     Evaluation,
@@ -29,6 +27,7 @@ from ..base import (
 )
 from ..custom import shelf
 from ..custom.definition import Definition, is_own
+from ..simulating import disk_is_infrastructure, generator
 from ..store import Home
 from ..toolchain import host_compiler
 from . import gemsim
@@ -177,12 +176,12 @@ class GemminiAdapter(HardwareAdapter):
             return  # whoever has them built them
         if engine not in (None, ENGINE):
             raise UnknownEngineError(str(engine), [ENGINE, *self._machines])
-        with _disk_is_infrastructure():
+        with disk_is_infrastructure():
             await gemsim.simulator(self.home, lambda: announce("the simulator"))
 
     async def compile(self, problem: Problem, source: str) -> Compilation:
         check_source(source)
-        with _disk_is_infrastructure():
+        with disk_is_infrastructure():
             compiler = await anyio.to_thread.run_sync(cross_compiler, self._path)
             return (await compile_kernel(self.home, compiler, source, defines(self._operator(problem.id)))).compilation
 
@@ -196,7 +195,7 @@ class GemminiAdapter(HardwareAdapter):
         timeout_s: float = 60.0,
         recall: Recall | None = None,
     ) -> Evaluation:
-        with _disk_is_infrastructure():
+        with disk_is_infrastructure():
             if engine in self._machines:
                 return await self._on(self._machines[engine], problem, source, seed, timeout_s, recall)
             run = await self._embedded_run(problem, source, engine, seed, timeout_s, recall=recall)
@@ -211,7 +210,6 @@ class GemminiAdapter(HardwareAdapter):
         timeout_s: float,
         recall: Recall | None,
     ) -> Evaluation:
-        from .inputs import generator
         from .whole_machine import evaluate_on
 
         check_source(source)
@@ -263,7 +261,7 @@ class GemminiAdapter(HardwareAdapter):
         from .debug_info import LineTable
         from .profile import make_profile
 
-        with _disk_is_infrastructure():
+        with disk_is_infrastructure():
             run = await self._embedded_run(problem, source, engine, 0, timeout_s, profile=True, timeline=timeline)
         if not run.evaluation.passed or run.raw is None or run.program is None:
             return run.evaluation
@@ -289,12 +287,3 @@ class GemminiAdapter(HardwareAdapter):
             self.home, self._path, problem, self._operator(problem.id), source, seed, timeout_s,
             profile=profile, timeline=timeline, recall=recall,
         )  # fmt: skip
-
-
-@contextmanager
-def _disk_is_infrastructure() -> Iterator[None]:
-    """A full disk or a folder that vanished is no kernel's fault."""
-    try:
-        yield
-    except OSError as error:
-        raise EngineFailure(f"the file system failed: {error}") from error

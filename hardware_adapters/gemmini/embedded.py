@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 import anyio.to_thread
 
-from ..base import EnvironmentLackError, Evaluation, Problem, Recall, kernel_digest
+from ..base import Evaluation, Problem, Recall, kernel_digest
+from ..simulating import deliver, generator
 from ..store import Home
 from . import gemsim
 from .custom import Custom, results_of, sets_of
@@ -54,8 +55,7 @@ async def evaluate_on_gemsim(
     deadline = time.monotonic() + timeout_s  # the time in which others, or we, build the simulator is no kernel's
 
     def draw() -> tuple[tuple[InputSet, ...], tuple[gemsim.JobCase, ...]]:
-        from .inputs import generator  # NumPy loads while the compiler runs
-
+        # NumPy loads while the compiler runs
         rng = generator(problem.digest, digest, seed)
         sets = sets_of(operator, rng)
         return sets, gemsim.job_cases(operator.tensors, sets, rng)
@@ -106,7 +106,7 @@ async def evaluate_on_gemsim(
             )
             return Run(concluded(stopped, simulate=time.monotonic() - started))
         if timeline is not None and results.profile is not None:
-            await anyio.to_thread.run_sync(_deliver, folder / "timeline.json", timeline)
+            await anyio.to_thread.run_sync(deliver, folder / "timeline.json", timeline)
     simulated = time.monotonic()
     judged = await anyio.to_thread.run_sync(
         judge, problem, operator, sets, cases, expected, results, compiled.program, source, SOURCE_NAME
@@ -131,10 +131,3 @@ def _counters(answer: gemsim.Answer | None) -> dict[str, int | None]:
         return {}
     call = answer.cases[0].calls[0]
     return {"instret": call.instret, "commands": call.commands, **call.counters}
-
-
-def _deliver(made: Path, wanted: Path) -> None:
-    try:
-        wanted.write_bytes(made.read_bytes())
-    except OSError as error:
-        raise EnvironmentLackError(f"the timeline cannot be written to {wanted}: {error.strerror}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -26,12 +25,6 @@ class InputSet(NamedTuple):
     name: str
     timed: bool
     inputs: dict[str, np.ndarray]
-
-
-def generator(problem_digest: str, kernel_digest: str, seed: int) -> np.random.Generator:
-    """Randomness of one evaluation: no two kernels see the same data, so no result can be carried over."""
-    text = f"{problem_digest} {kernel_digest} {seed}"
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
 
 
 def input_sets(operator: Operator, rng: np.random.Generator) -> tuple[InputSet, ...]:

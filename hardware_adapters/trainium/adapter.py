@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio.to_thread
 
 from ..base import (
     Compilation,
-    EngineFailure,
     EngineStatus,
     Evaluation,
     HardwareAdapter,
@@ -24,6 +22,7 @@ from ..base import (
     UsageError,
     check_source,
 )
+from ..simulating import disk_is_infrastructure
 from ..store import Home
 from .embedded import Run, engine_version, evaluate_on_nkisim
 from .families import EXAMPLES, FAMILIES, SUITES, nearest, operator_of
@@ -149,14 +148,5 @@ class TrainiumAdapter(HardwareAdapter):
         chosen = next(name for name, machine in ENGINES.items() if machine == DEFAULT) if engine is None else engine
         if chosen not in ENGINES:
             raise UnknownEngineError(chosen, list(ENGINES))
-        with _disk_is_infrastructure():
+        with disk_is_infrastructure():
             return await evaluate_on_nkisim(problem, source, chosen, seed, timeout_s, timeline=timeline, recall=recall)
-
-
-@contextmanager
-def _disk_is_infrastructure() -> Iterator[None]:
-    """A full disk or a folder that vanished is no kernel's fault."""
-    try:
-        yield
-    except OSError as error:
-        raise EngineFailure(f"the file system failed: {error}") from error

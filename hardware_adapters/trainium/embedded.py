@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ import anyio.to_thread
 
 from ..base import EngineFailure, Evaluation, Problem, Recall, kernel_digest
 from ..process import Finished, Limits, minimal_environment, run
+from ..simulating import deliver, generator
 from .families import operator_of
 from .judge import Judgement, judge
 from .machines import ENGINES, FILE, machines
@@ -49,14 +49,6 @@ def engine_version() -> str:
     return f"1+{digest.hexdigest()[:8]}"
 
 
-def generator(problem: Problem, kernel: str, seed: int) -> np.random.Generator:
-    """Randomness of one evaluation: no two kernels see the same data."""
-    import numpy as np
-
-    text = f"{problem.digest} {kernel} {seed}"
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
-
-
 async def evaluate_on_nkisim(
     problem: Problem,
     source: str,
@@ -67,7 +59,7 @@ async def evaluate_on_nkisim(
     timeline: Path | None = None,
     recall: Recall | None = None,
 ) -> Run:
-    """`timeline` is a file to write. Raises EngineFailure."""
+    """`timeline` is a file to write. Raises EngineFailure, EnvironmentLackError."""
     operator, digest = operator_of(problem.id), kernel_digest(source)
     screened = await anyio.to_thread.run_sync(screen, source)
     sets: tuple[InputSet, ...] = ()
@@ -94,7 +86,7 @@ async def evaluate_on_nkisim(
         return Run(concluded(Judgement("compile_error", f"the kernel does not compile: {where}{first.message}")))
     if recall is not None and (known := await recall(screened.compilation)) is not None:
         return Run(known)
-    rng = generator(problem, digest, seed)
+    rng = generator(problem.digest, digest, seed)
     sets = await anyio.to_thread.run_sync(input_sets, operator, rng)
     started = time.monotonic()
     expected: list[dict[str, np.ndarray]] = []
@@ -128,7 +120,7 @@ async def evaluate_on_nkisim(
         report = await anyio.to_thread.run_sync(_report, folder, finished.returncode, finished.stderr)
         outputs = await anyio.to_thread.run_sync(_outputs, folder, operator, len(sets), report)
         if timeline is not None and (folder / "timeline.json").is_file():
-            await anyio.to_thread.run_sync(shutil.copyfile, folder / "timeline.json", timeline)
+            await anyio.to_thread.run_sync(deliver, folder / "timeline.json", timeline)
     checked = time.monotonic()
     judged = await anyio.to_thread.run_sync(judge, operator, engine, sets, expected, outputs, report, source)
     evaluation = concluded(judged, **seconds, check=time.monotonic() - checked)

@@ -28,10 +28,11 @@ from autocomp_mcp.hardware_adapters.gemmini import gemsim
 from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
 from autocomp_mcp.hardware_adapters.gemmini.embedded import instruction_limit
 from autocomp_mcp.hardware_adapters.gemmini.engines import Spike
-from autocomp_mcp.hardware_adapters.gemmini.inputs import generator, input_sets
+from autocomp_mcp.hardware_adapters.gemmini.inputs import input_sets
 from autocomp_mcp.hardware_adapters.gemmini.problems import Gemm
 from autocomp_mcp.hardware_adapters.gemmini.toolchain import compile_kernel, cross_compiler
 from autocomp_mcp.hardware_adapters.gemmini.whole_machine import evaluate_on
+from autocomp_mcp.hardware_adapters.simulating import generator
 from autocomp_mcp.hardware_adapters.store import Home
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client

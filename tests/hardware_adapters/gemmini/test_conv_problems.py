@@ -7,8 +7,9 @@ import pytest
 from autocomp_mcp.hardware_adapters.base import UnknownProblemError
 from autocomp_mcp.hardware_adapters.gemmini.conv import Conv
 from autocomp_mcp.hardware_adapters.gemmini.families import operator_of
-from autocomp_mcp.hardware_adapters.gemmini.inputs import generator, input_sets, unproven
+from autocomp_mcp.hardware_adapters.gemmini.inputs import input_sets, unproven
 from autocomp_mcp.hardware_adapters.gemmini.operators import describe
+from autocomp_mcp.hardware_adapters.simulating import generator
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from autocomp_mcp.hardware_adapters.base import UnknownProblemError
 from autocomp_mcp.hardware_adapters.gemmini.diagnosis import explain_mistake
-from autocomp_mcp.hardware_adapters.gemmini.inputs import generator, input_sets, unproven
+from autocomp_mcp.hardware_adapters.gemmini.inputs import input_sets, unproven
 from autocomp_mcp.hardware_adapters.gemmini.problems import EXAMPLES, Gemm, describe
+from autocomp_mcp.hardware_adapters.simulating import generator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -20,9 +20,10 @@ from autocomp_mcp.hardware_adapters.gemmini.gemsim import (
     read_answer,
     read_profile,
 )
-from autocomp_mcp.hardware_adapters.gemmini.inputs import generator, input_sets
+from autocomp_mcp.hardware_adapters.gemmini.inputs import input_sets
 from autocomp_mcp.hardware_adapters.gemmini.problems import Gemm
 from autocomp_mcp.hardware_adapters.process import Finished
+from autocomp_mcp.hardware_adapters.simulating import generator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -7,9 +7,10 @@ from autocomp_mcp.hardware_adapters.base import Evaluation, UnknownProblemError
 from autocomp_mcp.hardware_adapters.evaluator import evaluate
 from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
 from autocomp_mcp.hardware_adapters.gemmini.families import operator_of
-from autocomp_mcp.hardware_adapters.gemmini.inputs import generator, input_sets, unproven
+from autocomp_mcp.hardware_adapters.gemmini.inputs import input_sets, unproven
 from autocomp_mcp.hardware_adapters.gemmini.operators import describe
 from autocomp_mcp.hardware_adapters.gemmini.tinympc import TinyMpc
+from autocomp_mcp.hardware_adapters.simulating import generator
 from autocomp_mcp.hardware_adapters.store import Home
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -5,7 +5,7 @@ from pathlib import Path
 import anyio
 import numpy as np
 import pytest
-from autocomp_mcp.hardware_adapters.base import Evaluation, Profile, UnknownProblemError
+from autocomp_mcp.hardware_adapters.base import EnvironmentLackError, Evaluation, Profile, UnknownProblemError
 from autocomp_mcp.hardware_adapters.evaluator import evaluate
 from autocomp_mcp.hardware_adapters.registry import adapter_for, adapters
 from autocomp_mcp.hardware_adapters.store import Home
@@ -126,3 +126,10 @@ def test_profiles_account_for_the_whole_call() -> None:
     assert abs(total - profile.latency.value) <= len(profile.stalls) + 1
     assert profile.bottlenecks and profile.traffic[0].bytes_moved == profile.traffic[0].bytes_needed
     assert {stall.cause for stall in profile.stalls} <= set(ADAPTER.causes())
+
+
+def test_a_timeline_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    problem = ADAPTER.problem("trainium/rmsnorm-128x64")
+    wanted = tmp_path / "absent" / "timeline.json"
+    with pytest.raises(EnvironmentLackError, match=r"the timeline cannot be written to .*absent"):
+        anyio.run(lambda: ADAPTER.profile(problem, ADAPTER.baseline(problem), timeline=wanted))

@@ -1,0 +1,39 @@
+"""What the embedded simulators share, whatever their target: randomness, failures of the disk, the timeline's file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import EngineFailure, EnvironmentLackError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def generator(problem_digest: str, kernel_digest: str, seed: int) -> np.random.Generator:
+    """Randomness of one evaluation: no two kernels see the same data, so no result can be carried over."""
+    import numpy as np
+
+    text = f"{problem_digest} {kernel_digest} {seed}"
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
+
+
+@contextmanager
+def disk_is_infrastructure() -> Iterator[None]:
+    """A full disk or a folder that vanished is no kernel's fault. Raises EngineFailure."""
+    try:
+        yield
+    except OSError as error:
+        raise EngineFailure(f"the file system failed: {error}") from error
+
+
+def deliver(made: Path, wanted: Path) -> None:
+    """Copy a timeline to where the caller wants it. Raises EnvironmentLackError."""
+    try:
+        wanted.write_bytes(made.read_bytes())
+    except OSError as error:
+        raise EnvironmentLackError(f"the timeline cannot be written to {wanted}: {error.strerror}") from error

@@ -26,7 +26,6 @@ class Argument(NamedTuple):
     name: str
     output: bool
     dtype: str
-    elements: int
 
     @property
     def element_bytes(self) -> int:
@@ -35,15 +34,23 @@ class Argument(NamedTuple):
         return np.dtype(self.dtype).itemsize
 
 
+class Case(NamedTuple):
+    """One shape with its data. `elements`: of each tensor; `inputs`: in the order of the arguments."""
+
+    name: str
+    timed: bool
+    dims: tuple[int, ...]
+    elements: tuple[int, ...]
+    inputs: tuple[np.ndarray, ...]
+
+
 class Job(NamedTuple):
-    """`programs`: the kernel's shared object, and perhaps that of one it is timed beside. `sets`: of each input set its
-    name and the inputs in order. Sizes in bytes."""
+    """`programs`: the kernel's shared object, and perhaps that of one it is timed beside. Sizes in bytes."""
 
     mode: str  # check, time or profile
     programs: tuple[Path, ...]
-    dims: tuple[int, ...]
     arguments: tuple[Argument, ...]
-    sets: tuple[tuple[str, tuple[np.ndarray, ...]], ...]
+    cases: tuple[Case, ...]
     scratch: int
     flush: int
     seed: int
@@ -54,13 +61,12 @@ class Job(NamedTuple):
     def write(self, folder: Path) -> Path:
         """The job's file in `folder`, and the inputs beside it."""
         lines = [f"mode {self.mode}", *(f"program {path}" for path in self.programs)]
-        lines += [f"dim {n}" for n in self.dims]
         for tensor in self.arguments:
-            role, size = ("output" if tensor.output else "input"), tensor.element_bytes
-            lines.append(f"tensor {tensor.name} {role} {tensor.elements * size} {size}")
-        for number, (_, inputs) in enumerate(self.sets):
-            lines.append(f"set {number}.out")
-            for position, values in enumerate(inputs):
+            lines.append(f"tensor {tensor.name} {'output' if tensor.output else 'input'} {tensor.element_bytes}")
+        for number, case in enumerate(self.cases):
+            lines.append(f"case {number}.out {'timed' if case.timed else 'checked'}")
+            lines += [*(f"dim {n}" for n in case.dims), *(f"elements {n}" for n in case.elements)]
+            for position, values in enumerate(case.inputs):
                 values.tofile(folder / f"{number}.{position}.in")
                 lines.append(f"input {number}.{position}.in")
         lines += [f"scratch {self.scratch}", f"flush {self.flush}", f"samples {SAMPLES}", f"seed {self.seed}"]
@@ -70,18 +76,17 @@ class Job(NamedTuple):
         return path
 
     def outputs(self, folder: Path, number: int) -> dict[str, np.ndarray]:
-        """What the kernel wrote of an input set, flat."""
+        """What the kernel wrote of a case, flat."""
         import numpy as np
 
         found, at = {}, 0
         data = (folder / f"{number}.out").read_bytes()
-        for tensor in self.arguments:
+        for tensor, elements in zip(self.arguments, self.cases[number].elements, strict=True):
             if tensor.output:
-                size = tensor.elements * tensor.element_bytes
-                if len(data) < at + size:
+                if len(data) < at + elements * tensor.element_bytes:
                     raise EngineFailure(f"the runner wrote {len(data)} bytes of outputs, which is too few")
-                found[tensor.name] = np.frombuffer(data, tensor.dtype, tensor.elements, at)
-                at += size
+                found[tensor.name] = np.frombuffer(data, tensor.dtype, elements, at)
+                at += elements * tensor.element_bytes
         return found
 
     def sampled(self, folder: Path, trials: Sequence[Trial]) -> list[dict[str, tuple[np.ndarray, np.ndarray]]]:
@@ -94,8 +99,9 @@ class Job(NamedTuple):
             for position, tensor in enumerate(self.arguments):
                 if not tensor.output:
                     continue
+                elements = self.cases[trial.case].elements[position]
                 seed = draw(self.seed, trial.number * 64 + position)
-                indices = np.array([draw(seed, i) % tensor.elements for i in range(SAMPLES)], np.int64)
+                indices = np.array([draw(seed, i) % elements for i in range(SAMPLES)], np.int64)
                 if len(data) < at + SAMPLES * tensor.element_bytes:
                     raise EngineFailure("the runner wrote too few samples")
                 looked[tensor.name] = indices, np.frombuffer(data, tensor.dtype, SAMPLES, at)
@@ -117,7 +123,7 @@ class Trial(NamedTuple):
 
     program: int
     round: int
-    set: int
+    case: int
     number: int
     stream_ns: float
     device_ns: float
@@ -134,7 +140,7 @@ class Empty(NamedTuple):
 
 class Report(NamedTuple):
     device: dict[str, Any]
-    checked: int  # input sets
+    checked: int  # cases
     trials: tuple[Trial, ...]
     empty: tuple[Empty, ...]
     fault: tuple[str, str] | None  # kind and message

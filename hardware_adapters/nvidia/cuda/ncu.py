@@ -42,7 +42,8 @@ METRICS = (
     *(
         f"smsp__average_warps_issue_stalled_{cause}_per_issue_active.ratio"
         for cause in (
-            "long_scoreboard", "short_scoreboard", "barrier", "mio_throttle", "lg_throttle", "math_pipe_throttle", "wait",
+            "long_scoreboard", "short_scoreboard", "barrier", "mio_throttle", "lg_throttle", "math_pipe_throttle",
+            "wait",
         )
     ),
 )  # fmt: skip

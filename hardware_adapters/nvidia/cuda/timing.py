@@ -76,7 +76,7 @@ def hidden_work(report: Report) -> str | None:
         return None
     worst = max(found, key=lambda trial: trial.wall_ns)
     return (
-        f"in {len(found)} of {len(report.of(0))} calls the device or the host was busy longer than the stream passed to "
-        f"launch(): {worst.stream_ns:,.0f} ns on the stream, {worst.device_ns:,.0f} ns until the device was idle, "
+        f"in {len(found)} of {len(report.of(0))} calls the device or the host was busy longer than the stream passed "
+        f"to launch(): {worst.stream_ns:,.0f} ns on the stream, {worst.device_ns:,.0f} ns until the device was idle, "
         f"{worst.wall_ns:,.0f} ns by the host's clock. Enqueue all work on that stream"
     )

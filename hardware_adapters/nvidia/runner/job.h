@@ -13,22 +13,30 @@
 struct Tensor {
     std::string name;
     bool output;
-    size_t bytes;
     size_t element_bytes;
 };
 
-struct Job {
-    std::string mode;                              // time, check or profile
-    std::vector<std::string> programs;             // shared objects: the kernel, then perhaps the one it is timed beside
+// One shape with its data.
+struct Case {
+    std::string result;                // the file that receives the outputs, in order
+    bool timed;
     std::vector<int64_t> dims;
-    std::vector<Tensor> tensors;                   // in the order of the arguments
-    std::vector<std::vector<std::string>> inputs;  // of each input set: one file for each input
-    std::vector<std::string> results;              // of each input set: the file that receives its outputs, in order
+    std::vector<size_t> elements;      // of each tensor
+    std::vector<std::string> inputs;   // files
+};
+
+struct Job {
+    std::string mode;                   // check, time or profile
+    std::vector<std::string> programs;  // shared objects: the kernel, then perhaps the one it is timed beside
+    std::vector<Tensor> tensors;        // in the order of the arguments
+    std::vector<Case> cases;
     size_t scratch_bytes = 0;
     size_t flush_bytes = 0;
     int warmups = 0, trials = 0, rounds = 0;
-    int samples = 0;                               // elements of each output that are looked at after each trial
+    int samples = 0;                    // elements of each output that are looked at after each trial
     uint64_t seed = 0;
+
+    size_t bytes(const Case &which, size_t tensor) const { return which.elements[tensor] * tensors[tensor].element_bytes; }
 };
 
 inline Job read_job(const char *path) {
@@ -41,14 +49,19 @@ inline Job read_job(const char *path) {
         line >> word;
         if (word == "mode") line >> job.mode;
         else if (word == "program") { line >> value; job.programs.push_back(value); }
-        else if (word == "dim") { int64_t n; line >> n; job.dims.push_back(n); }
         else if (word == "tensor") {
             Tensor tensor;
-            line >> tensor.name >> value >> tensor.bytes >> tensor.element_bytes;
+            line >> tensor.name >> value >> tensor.element_bytes;
             tensor.output = value == "output";
             job.tensors.push_back(tensor);
-        } else if (word == "set") { line >> value; job.results.push_back(value); job.inputs.emplace_back(); }
-        else if (word == "input") { line >> value; job.inputs.back().push_back(value); }
+        } else if (word == "case") {
+            Case one;
+            line >> one.result >> value;
+            one.timed = value == "timed";
+            job.cases.push_back(one);
+        } else if (word == "dim") { int64_t n; line >> n; job.cases.at(job.cases.size() - 1).dims.push_back(n); }
+        else if (word == "elements") { size_t n; line >> n; job.cases.at(job.cases.size() - 1).elements.push_back(n); }
+        else if (word == "input") { line >> value; job.cases.at(job.cases.size() - 1).inputs.push_back(value); }
         else if (word == "scratch") line >> job.scratch_bytes;
         else if (word == "flush") line >> job.flush_bytes;
         else if (word == "warmups") line >> job.warmups;
@@ -59,8 +72,8 @@ inline Job read_job(const char *path) {
         else { std::fprintf(stderr, "job: unknown word %s\n", word.c_str()); std::exit(2); }
         if (line.fail()) { std::fprintf(stderr, "job: bad line: %s\n", text.c_str()); std::exit(2); }
     }
-    if (job.programs.empty() || job.results.empty() || job.tensors.empty()) {
-        std::fprintf(stderr, "job: %s lacks programs, sets or tensors\n", path);
+    if (job.programs.empty() || job.cases.empty() || job.tensors.empty()) {
+        std::fprintf(stderr, "job: %s lacks programs, cases or tensors\n", path);
         std::exit(2);
     }
     return job;

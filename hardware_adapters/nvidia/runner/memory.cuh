@@ -50,14 +50,13 @@ struct Room {
     unsigned char *base = nullptr;
     size_t bytes = 0, room = 0, shift = 0;
 
-    void open(size_t wanted) {
-        bytes = wanted;
-        room = 2 * WALL + (bytes + ALIGN - 1) / ALIGN * ALIGN + SHIFTS * ALIGN;
+    void open(size_t most) {
+        room = 2 * WALL + (most + ALIGN - 1) / ALIGN * ALIGN + SHIFTS * ALIGN;
         must(cudaMalloc(&base, room), "allocating device memory");
     }
     unsigned char *at() const { return base + WALL + shift * ALIGN; }
-    void place(uint64_t number) {
-        shift = number % SHIFTS;
+    void place(size_t wanted, uint64_t number) {
+        bytes = wanted, shift = number % SHIFTS;
         must(cudaMemset(base, BRICK, room), "building walls");
     }
     size_t broken(unsigned long long *counter) const {

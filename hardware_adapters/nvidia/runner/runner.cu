@@ -71,38 +71,42 @@ static std::vector<unsigned char> content(const std::string &path, size_t bytes)
 
 class Bench {
   public:
-    explicit Bench(const Job &given) : job(given), rooms(given.tensors.size()), pristine(given.results.size()) {
+    explicit Bench(const Job &given) : job(given), rooms(given.tensors.size()), pristine(given.cases.size()) {
         must(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
         for (cudaEvent_t &event : events) must(cudaEventCreate(&event), "making an event");
         must(cudaMalloc(&counter, sizeof *counter), "allocating device memory");
-        for (size_t i = 0; i < rooms.size(); i++) rooms[i].open(job.tensors[i].bytes);
+        for (size_t i = 0; i < rooms.size(); i++) {
+            size_t most = 0;
+            for (const Case &one : job.cases) most = std::max(most, job.bytes(one, i));
+            rooms[i].open(most);
+        }
         scratch.open(job.scratch_bytes);
         must(cudaMalloc(&flush, std::max<size_t>(job.flush_bytes, 4)), "allocating device memory");
         must(cudaMemset(flush, 0, std::max<size_t>(job.flush_bytes, 4)), "clearing device memory");
         for (const Tensor &tensor : job.tensors) gathered_bytes += tensor.output ? job.samples * tensor.element_bytes : 0;
         must(cudaMalloc(&gathered, std::max<size_t>(gathered_bytes, 4)), "allocating device memory");
-        for (size_t set = 0; set < pristine.size(); set++) load(set);
+        for (size_t which = 0; which < pristine.size(); which++) load(which);
         samples = std::fopen("samples", "wbe");
-        for (const std::string &path : job.results) results.push_back(std::fopen(path.c_str(), "wbe"));
+        for (const Case &one : job.cases) results.push_back(std::fopen(one.result.c_str(), "wbe"));
     }
 
     // Everything that the kernel may see or change is made anew.
-    void prepare(size_t set, uint64_t number) {
+    void prepare(size_t which, uint64_t number) {
         for (size_t i = 0, input = 0; i < rooms.size(); i++) {
-            rooms[i].place(draw(job.seed, number * 64 + i));
+            rooms[i].place(job.bytes(job.cases[which], i), draw(job.seed, number * 64 + i));
             if (job.tensors[i].output) {
                 must(cudaMemset(rooms[i].at(), POISON, rooms[i].bytes), "poisoning an output");
             } else {
-                must(cudaMemcpy(rooms[i].at(), pristine[set][input++], rooms[i].bytes, cudaMemcpyDeviceToDevice),
+                must(cudaMemcpy(rooms[i].at(), pristine[which][input++], rooms[i].bytes, cudaMemcpyDeviceToDevice),
                      "copying an input");
             }
         }
-        scratch.place(draw(job.seed, number * 64 + 63));
+        scratch.place(job.scratch_bytes, draw(job.seed, number * 64 + 63));
         must(cudaMemset(scratch.at(), POISON, scratch.bytes), "poisoning the scratch area");
         arguments.clear();
         for (const Room &room : rooms) arguments.push_back(room.at());
         arguments.push_back(scratch.at());
-        dims = job.dims;  // a kernel that changes them changes its copy
+        dims = job.cases[which].dims;  // a kernel that changes them changes its copy
         must(cudaDeviceSynchronize(), "preparing a call");
     }
 
@@ -125,14 +129,14 @@ class Bench {
         if (error != cudaSuccess) fault(cudaGetErrorName(error), cudaGetErrorString(error));
     }
 
-    void look_around(size_t set) {
+    void look_around(size_t which) {
         for (size_t i = 0, input = 0; i < rooms.size(); i++) {
             const std::string &name = job.tensors[i].name;
             if (size_t broken = rooms[i].broken(counter))
                 fault("out_of_bounds", std::to_string(broken) + " bytes beside " + name + " were written");
             if (job.tensors[i].output) continue;
             must(cudaMemset(counter, 0, sizeof *counter), "counting");
-            runner_count_differences<<<256, 256>>>(rooms[i].at(), pristine[set][input++], rooms[i].bytes, counter);
+            runner_count_differences<<<256, 256>>>(rooms[i].at(), pristine[which][input++], rooms[i].bytes, counter);
             unsigned long long found = 0;
             must(cudaMemcpy(&found, counter, sizeof found, cudaMemcpyDeviceToHost), "looking at an input");
             if (found) fault("input_written", std::to_string(found) + " bytes of the input " + name + " were changed");
@@ -141,12 +145,12 @@ class Bench {
             fault("out_of_bounds", std::to_string(broken) + " bytes beside the scratch area were written");
     }
 
-    void write_outputs(size_t set) {
+    void write_outputs(size_t which) {
         for (size_t i = 0; i < rooms.size(); i++) {
             if (!job.tensors[i].output) continue;
             std::vector<unsigned char> values(rooms[i].bytes);
             must(cudaMemcpy(values.data(), rooms[i].at(), values.size(), cudaMemcpyDeviceToHost), "reading an output");
-            write(results[set], values);
+            write(results[which], values);
         }
     }
 
@@ -156,7 +160,7 @@ class Bench {
         for (size_t i = 0; i < rooms.size(); i++) {
             const Tensor &tensor = job.tensors[i];
             if (!tensor.output) continue;
-            runner_gather<<<(job.samples + 127) / 128, 128>>>(rooms[i].at(), tensor.bytes / tensor.element_bytes,
+            runner_gather<<<(job.samples + 127) / 128, 128>>>(rooms[i].at(), rooms[i].bytes / tensor.element_bytes,
                                                               tensor.element_bytes, draw(job.seed, number * 64 + i),
                                                               job.samples, to);
             to += job.samples * tensor.element_bytes;
@@ -185,7 +189,6 @@ class Bench {
         return {on_stream * 1e6, on_device * 1e6, wall};
     }
 
-    size_t sets() const { return pristine.size(); }
 
   private:
     const Job &job;
@@ -203,15 +206,16 @@ class Bench {
     unsigned char *gathered;
     size_t gathered_bytes = 0;
 
-    void load(size_t set) {
+    void load(size_t which) {
         size_t input = 0;
-        for (const Tensor &tensor : job.tensors) {
-            if (tensor.output) continue;
-            std::vector<unsigned char> values = content(job.inputs[set].at(input++), tensor.bytes);
+        for (size_t i = 0; i < rooms.size(); i++) {
+            if (job.tensors[i].output) continue;
+            size_t bytes = job.bytes(job.cases[which], i);
+            std::vector<unsigned char> values = content(job.cases[which].inputs.at(input++), bytes);
             unsigned char *kept = nullptr;
-            must(cudaMalloc(&kept, std::max<size_t>(tensor.bytes, 1)), "allocating device memory");
-            must(cudaMemcpy(kept, values.data(), tensor.bytes, cudaMemcpyHostToDevice), "copying an input");
-            pristine[set].push_back(kept);
+            must(cudaMalloc(&kept, std::max<size_t>(bytes, 1)), "allocating device memory");
+            must(cudaMemcpy(kept, values.data(), bytes, cudaMemcpyHostToDevice), "copying an input");
+            pristine[which].push_back(kept);
         }
     }
 
@@ -232,30 +236,45 @@ static Launch load_program(const std::string &path) {
 }
 
 static void run_trials(const Job &job, Bench &bench, const std::vector<Launch> &launches) {
-    uint64_t number = 1000;
+    std::vector<size_t> timed;
+    for (size_t which = 0; which < job.cases.size(); which++)
+        if (job.cases[which].timed) timed.push_back(which);
     for (int i = 0; i < 20; i++) bench.timed(nullptr);
     for (int i = 0; i < 20; i++) {
         Bench::Times took = bench.timed(nullptr);
         tell("{\"type\": \"empty\", \"stream_ns\": %.0f, \"device_ns\": %.0f, \"wall_ns\": %.0f}", took.stream_ns,
              took.device_ns, took.wall_ns);
     }
+    uint64_t number = 1000;
     for (int round = 0; round < job.rounds; round++) {
         for (int trial = -job.warmups; trial < job.trials; trial++) {
             for (size_t turn = 0; turn < launches.size(); turn++, number++) {
                 size_t program = (turn + size_t(round)) % launches.size();
-                size_t set = draw(job.seed ^ 0x5e7, number) % bench.sets();
-                bench.prepare(set, number);
+                size_t which = timed.at(draw(job.seed ^ 0x5e7, number) % timed.size());
+                bench.prepare(which, number);
                 bench.make_cold();
                 Bench::Times took = bench.timed(launches[program]);
                 if (trial < 0) continue;
-                bench.look_around(set);
+                bench.look_around(which);
                 if (program == 0) bench.write_samples(number);
-                tell("{\"type\": \"trial\", \"program\": %zu, \"round\": %d, \"set\": %zu, \"number\": %llu, "
+                tell("{\"type\": \"trial\", \"program\": %zu, \"round\": %d, \"case\": %zu, \"number\": %llu, "
                      "\"stream_ns\": %.0f, \"device_ns\": %.0f, \"wall_ns\": %.0f}",
-                     program, round, set, (unsigned long long)number, took.stream_ns, took.device_ns, took.wall_ns);
+                     program, round, which, (unsigned long long)number, took.stream_ns, took.device_ns, took.wall_ns);
             }
         }
     }
+}
+
+// One call of the last case, between the marks that a profiler waits for.
+static void run_profiled(const Job &job, Bench &bench, Launch launch) {
+    size_t which = job.cases.size() - 1;
+    for (int i = 0; i <= job.warmups; i++) {
+        bench.prepare(which, 100 + i);
+        if (i == job.warmups) must(cudaProfilerStart(), "starting the profiler");
+        bench.call(launch);
+        bench.finish();
+    }
+    must(cudaProfilerStop(), "stopping the profiler");
 }
 
 int main(int count, char **arguments) {
@@ -275,26 +294,18 @@ int main(int count, char **arguments) {
     int before = threads();
     std::vector<Launch> launches;
     for (const std::string &path : job.programs) launches.push_back(load_program(path));
-    for (size_t set = 0; set < bench.sets(); set++) {
-        bench.prepare(set, set);
+    for (size_t which = 0; which < job.cases.size(); which++) {
+        bench.prepare(which, which);
         bench.call(launches[0]);
         bench.finish();
-        bench.look_around(set);
-        bench.write_outputs(set);
-        tell("{\"type\": \"checked\", \"set\": %zu}", set);
+        bench.look_around(which);
+        bench.write_outputs(which);
+        tell("{\"type\": \"checked\", \"case\": %zu}", which);
     }
     if (job.mode == "time") run_trials(job, bench, launches);
-    if (job.mode == "profile") {
-        for (int i = 0; i < job.warmups; i++) bench.prepare(0, 100 + i), bench.call(launches[0]), bench.finish();
-        bench.prepare(0, 200);
-        must(cudaProfilerStart(), "starting the profiler");
-        bench.call(launches[0]);
-        bench.finish();
-        must(cudaProfilerStop(), "stopping the profiler");
-    }
+    if (job.mode == "profile") run_profiled(job, bench, launches[0]);
     if (int more = threads() - before; more > 0)
         fault("threads", std::to_string(more) + " threads were started by the kernel's host code");
     tell("{\"type\": \"end\"}");
-    std::fflush(channel());
     _exit(0);  // destructors of the kernel's program do not run
 }

@@ -1,0 +1,1 @@
+"""The NVIDIA target: CUDA kernels, emulated and counted on the CPU."""

@@ -39,7 +39,7 @@ def _rows(rng: np.random.Generator, rows: int, columns: int) -> Array:
 
 @dataclass(frozen=True)
 class Gemm(Operator):
-    """C = A x B, with `tf32` also by products of 10-bit mantissas; or, of family FUSED, scaled and through LeakyReLU."""
+    """C = A x B, with `tf32` also from 10-bit mantissas; or, of family FUSED, scaled and through LeakyReLU."""
 
     id: str
     family: str

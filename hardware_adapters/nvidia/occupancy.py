@@ -24,8 +24,7 @@ def residency(machine: Machine, threads: int, registers: int | None, shared_byte
     warps = max(1, math.ceil(threads / WARP))
     limits = {
         "registers": _by_registers(machine, warps, registers),
-        "shared_memory": machine.shared_bytes
-        // _rounded(shared_bytes + machine.shared_reserved, machine.shared_unit),
+        "shared_memory": machine.shared_bytes // _rounded(shared_bytes + machine.shared_reserved, machine.shared_unit),
         "warps": machine.warps // warps,
         "blocks": machine.blocks,
     }

@@ -26,9 +26,9 @@ BASELINES = Path(__file__).with_name("baselines")
 RULES = (
     f"Write one .cu file that defines `{ENTRY}`. `buffers` holds device pointers: the tensors in order, then a scratch "
     "area of 32 MiB whose content is undefined at every call. `dims` holds the dimensions in the order of the id.",
-    "`launch` enqueues kernels on `stream` and returns 0 or a cudaError_t. No allocation, copies, synchronisation, other "
-    "streams or graphs, and no access to the buffers from the host; no library calls (cuBLAS, cuDNN, CUTLASS, Thrust, CUB).",
-    "The kernel must be right for any dimensions, odd ones and 1 too: hidden shapes are tried before the shape of the id.",
+    "`launch` enqueues kernels on `stream` and returns 0 or a cudaError_t. No allocation, copies, synchronisation, "
+    "other streams or graphs, no access to the buffers from the host, no library calls (cuBLAS, cuDNN, CUTLASS, CUB).",
+    "The kernel must be right for any dimensions, odd ones and 1 too: hidden shapes are tried before that of the id.",
     "Inputs are read-only. Outputs hold NaN before each call: every element must be written.",
     "All tensors are float32, and so is the arithmetic: a narrower type in between breaks the tolerance, unless the id "
     "ends in -tf32.",
@@ -36,8 +36,8 @@ RULES = (
     "reference://nvidia/guide lists what it runs.",
 )
 TIMING = (
-    "The time that counts is an estimate for the whole call of `launch` on the device named in the bound: a roofline over "
-    "floating-point work,\nmemory traffic counted in an emulation of some blocks, occupancy and launches."
+    "The time that counts is an estimate for the whole call of `launch` on the device named in the bound: a roofline\n"
+    "over floating-point work, memory traffic counted in an emulation of some blocks, occupancy and launches."
 )
 
 
@@ -197,11 +197,11 @@ def describe(operator: Operator) -> Problem:
         tensors=operator.tensors,
         signature=ENTRY,
         semantics=operator.semantics,
-        inputs="drawn anew for every kernel and seed, signed, rows of different scales; at a small aligned shape, at odd "
-        "hidden shapes, and at the shape of the id, of which some blocks are run",
+        inputs="drawn anew for every kernel and seed, signed, rows of different scales; at a small aligned shape, at "
+        "odd hidden shapes, and at the shape of the id, of which some blocks are run",
         tolerance="exact"
         if near == 0
-        else f"|got - expected| <= {near:g} x the root of the sum of squares of an element's terms, expected in float64",
+        else f"|got - expected| <= {near:g} x root of the sum of squares of the element's terms, expected in float64",
         work=Work(macs=operator.macs, bytes_in=sizes["input"], bytes_out=sizes["output"]),
         bound=bound(operator, machine()),
         rules=RULES,

@@ -83,7 +83,9 @@ _DIRECTIVES = frozenset(
 )
 _PRAGMAS = re.compile(r"unroll\b|nounroll\b|once\b|nv_\w+|GCC unroll\b|diag_\w+")
 _EXTERN = re.compile(r"\bextern\b(?!\s*\"C\"|\s*__shared__)")
-_ATTRIBUTE = re.compile(r"__attribute__\s*\(\((?!\s*(?:aligned|__aligned__|always_inline|noinline|unused))|\[\[\s*gnu::")
+_ATTRIBUTE = re.compile(
+    r"__attribute__\s*\(\((?!\s*(?:aligned|__aligned__|always_inline|noinline|unused))|\[\[\s*gnu::"
+)
 _C_LINKAGE = re.compile(
     r"extern\s*\"C\"(?!\s*(?:__host__\s+)?(?:int|cudaError_t)\s+launch\s*\(|[\w\s]*\b__(?:global|device)__\b)"
 )
@@ -147,9 +149,9 @@ def _complaints(text: str, with_literals: str) -> Iterator[tuple[int, str]]:
     for found in _DIRECTIVE.finditer(with_literals):
         yield from ((found.start(), what) for what in _directive(found[1], found[2].strip()))
     for found in _EXTERN.finditer(with_literals):
-        yield found.start(), "extern declarations other than extern \"C\" int launch and extern __shared__"
+        yield found.start(), 'extern declarations other than extern "C" int launch and extern __shared__'
     for found in _C_LINKAGE.finditer(with_literals):
-        yield found.start(), "extern \"C\" is for launch and for kernels alone"
+        yield found.start(), 'extern "C" is for launch and for kernels alone'
     for found in _ATTRIBUTE.finditer(text):
         yield found.start(), "attributes of the host's compiler are not for kernels"
     for found in _WORD.finditer(text):

@@ -27,7 +27,7 @@ TEXTS = {
     "fp32": ("compute_bound", "arithmetic takes most of the time: only fewer or cheaper operations are left to gain"),
     "lsu": (
         "lsu_bound",
-        "load and store instructions to global memory take the SM's time: wider accesses, or use each loaded value more",
+        "loads and stores of global memory take the SM's time: wider accesses, or use each loaded value more",
     ),
     "shared": (
         "shared_bound",
@@ -95,8 +95,8 @@ def _coalescing(operator: Operator, launch: LaunchEstimate) -> Iterator[Costed]:
     share = sum(map(lsu_passes, wasteful)) / passes
     per_request, ideal = worst.sectors / worst.requests, worst.ideal_sectors / worst.requests
     text = (
-        f"line {worst.line}: the {worst.op}s of a warp touch {per_request:.1f} sectors of 32 bytes where {ideal:.1f} would "
-        "do: let neighbouring threads touch neighbouring addresses"
+        f"line {worst.line}: {worst.op}s of a warp touch {per_request:.1f} sectors of 32 bytes where {ideal:.1f} "
+        "would do: let neighbouring threads touch neighbouring addresses"
     )
     evidence = {"line": worst.line, "sectors_per_request": round(per_request, 2), "ideal": round(ideal, 2)}
     cost = share * max(_time(launch, "lsu", "l2", "latency"), 0.5 * _time(launch, "dram"))
@@ -160,8 +160,8 @@ def _reloads(operator: Operator, launch: LaunchEstimate) -> Iterator[Costed]:
         )
     if fetched > RELOADED * needed:
         text = (
-            f"blocks fetch {fetched / needed:.1f} times the operands' size from the L2: larger tiles per block use each "
-            "fetched byte more"
+            f"blocks fetch {fetched / needed:.1f} times the operands' size from the L2: larger tiles per block use "
+            "each fetched byte more"
         )
         evidence = {"fetched_per_operand_byte": round(fetched / needed, 2)}
         cost = (1 - needed / fetched) * _time(launch, "l2", "dram")
@@ -172,15 +172,15 @@ def _residents(operator: Operator, launch: LaunchEstimate) -> Iterator[Costed]:
     held, counts = launch.residency, launch.counts
     if launch.idle >= IDLE:
         text = (
-            f"{counts.blocks} blocks do not fill the SMs evenly: {100 * launch.idle:.0f} % of the SMs' time passes without a "
-            "block; smaller blocks of work, or several blocks per row"
+            f"{counts.blocks} blocks do not fill the SMs evenly: {100 * launch.idle:.0f} % of the SMs' time passes "
+            "without a block; smaller blocks of work, or several blocks per row"
         )
         evidence = {"blocks": float(counts.blocks), "idle_share": round(launch.idle, 3)}
         yield launch.idle, Bottleneck(id="few_blocks", explanation=text, evidence=evidence)
     if held.occupancy < LOW_OCCUPANCY:
         text = (
-            f"an SM holds {held.blocks} blocks, {100 * held.occupancy:.0f} % of its warps: {held.limiter.replace('_', ' ')} "
-            "is the limit"
+            f"an SM holds {held.blocks} blocks, {100 * held.occupancy:.0f} % of its warps: the limit is "
+            f"{held.limiter.replace('_', ' ')}"
         )
         evidence = {
             "occupancy": round(held.occupancy, 3),

@@ -11,8 +11,8 @@ Terms, in ns, of a launch whose blocks are spread evenly over the SMs (the fulle
   latency  what the warps of an SM wait for loads, 4 of which a warp has under way, and for barriers
 
 Units overlap, but not perfectly: a launch takes (sum of term^3)^(1/3), which is the largest term when it dominates,
-plus the device's time for a launch. No result is below the problem's bound. Not modelled: instructions other than memory
-accesses and the least arithmetic, L1 misses of what a block touches again, atomics that collide, power limits.
+plus the device's time for a launch. No result is below the problem's bound. Not modelled: instructions other than
+memory accesses and the least arithmetic, L1 misses of what a block touches again, atomics that collide, power limits.
 """
 
 from __future__ import annotations

@@ -116,8 +116,8 @@ def timed(
     everything = all(launch.blocks_run == launch.blocks for launch in launches)
     if touched < (LEAST_TOUCHED_BY_ALL if everything else LEAST_TOUCHED) * needed:
         text = (
-            f"at the shape of the id the kernels touch about {touched:.0f} bytes, but inputs and outputs have {needed}: "
-            "the work is not done there"
+            f"at the shape of the id the kernels touch about {touched:.0f} bytes, but inputs and outputs have "
+            f"{needed}: the work is not done there"
         )
         return Judgement("rejected", text)
     latency_ns = round(found.latency_ns, 1)

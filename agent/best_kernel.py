@@ -9,8 +9,10 @@ from .candidate import Candidate
 from .confirmation import Confirmation
 
 SCHEDULE = "// schedule:"  # first line of kernels that carry their schedule; rewrites look for it there
+_BLOCK = re.compile(r"/\* problem:  .*\n(?: \* [a-z-]+: .*\n)* \* run:      .*\n \*/\n")
 _HEADERS = {
-    ".c": re.compile(r"/\* problem:  .*\n(?: \* [a-z-]+: .*\n)* \* run:      .*\n \*/\n"),
+    ".c": _BLOCK,
+    ".cu": _BLOCK,
     ".py": re.compile(r"# problem:  .*\n(?:# [a-z-]+: .*\n)*# run:      .*\n"),
 }
 

@@ -26,6 +26,7 @@ def normalise_source(source: str) -> str:
 
 # A line that C has not: `//` and white space mean something else in such a source.
 _PYTHON = re.compile(r"^(?:from [\w.]+ import |import [\w.]+|def \w+\()", re.MULTILINE)
+_CUDA = re.compile(r"\b__global__\b|\bcudaStream_t\b")
 
 
 class Language(NamedTuple):
@@ -35,12 +36,14 @@ class Language(NamedTuple):
     suffix: str
 
 
-C, PYTHON = Language("c", ".c"), Language("python", ".py")
-LANGUAGES = (C, PYTHON)
+C, PYTHON, CUDA = Language("c", ".c"), Language("python", ".py"), Language("cuda", ".cu")
+LANGUAGES = (C, PYTHON, CUDA)
 
 
 def language_of(source: str) -> Language:
-    return PYTHON if _PYTHON.search(source) else C
+    if _PYTHON.search(source):
+        return PYTHON
+    return CUDA if _CUDA.search(_without_comments(source)) else C
 
 
 def _python_digest(source: str) -> str | None:

@@ -1,1 +1,1 @@
-"""NVIDIA GPUs: CUDA kernels."""
+"""The NVIDIA target: CUDA kernels, emulated and counted on the CPU."""

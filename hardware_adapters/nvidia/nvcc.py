@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..base import Diagnostic
-from ..process import Limits, minimal_environment, run
+from ..process import Finished, Limits, minimal_environment, run
 from ..toolchain import MAX_DIAGNOSTICS, MAX_MESSAGE_CHARS, version_of
 
 SOURCE_NAME = "kernel.cu"
@@ -53,9 +53,13 @@ class Compiled(NamedTuple):
 def find_nvcc(path: str | None = None) -> Nvcc | None:
     """On PATH, or where the toolkit puts itself."""
     for name in (shutil.which("nvcc", path=path), "/usr/local/cuda/bin/nvcc" if path is None else None):
-        if name is not None and (version := _version(Path(name))) is not None:
-            return Nvcc(Path(name), version)
+        if name is not None and (found := nvcc_at(Path(name))) is not None:
+            return found
     return None
+
+
+def nvcc_at(path: Path) -> Nvcc | None:
+    return Nvcc(path, version) if (version := _version(path)) is not None else None
 
 
 def _version(path: Path) -> str | None:
@@ -91,13 +95,17 @@ async def compile_for(nvcc: Nvcc, architecture: str, source: str) -> Compiled:
         (folder / SOURCE_NAME).write_text(source, encoding="utf-8")
         command = [nvcc.path, *FLAGS, f"-arch={architecture}", "-cubin", "-o", "kernel.cubin", SOURCE_NAME]
         done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS)
+    return read_output(done, time.monotonic() - started)
+
+
+def read_output(done: Finished, seconds: float) -> Compiled:
     text = done.stdout + done.stderr
     found = list(parse_diagnostics(text))
     ok = done.returncode == 0 and not done.timed_out
     if not ok and not any(d.severity == "error" for d in found):
-        said = "it took longer than 120 s" if done.timed_out else next(iter(_fatal(text)), text.strip()[-200:])
+        said = "it took too long" if done.timed_out else next(iter(_fatal(text)), text.strip()[-200:])
         found.insert(0, Diagnostic(severity="error", message=f"nvcc: {said}"[:MAX_MESSAGE_CHARS]))
-    return Compiled(ok, tuple(found[:MAX_DIAGNOSTICS]), parse_ptxas(text), time.monotonic() - started)
+    return Compiled(ok, tuple(found[:MAX_DIAGNOSTICS]), parse_ptxas(text), seconds)
 
 
 def parse_diagnostics(text: str) -> tuple[Diagnostic, ...]:

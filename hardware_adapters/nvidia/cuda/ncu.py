@@ -47,6 +47,12 @@ METRICS = (
         )
     ),
 )  # fmt: skip
+LOG = "ncu.csv"
+# The runner tells the profiler which call it is to look at.
+COMMAND = (
+    "ncu", "--profile-from-start", "off", "--target-processes", "all", "--cache-control", "all", "--clock-control",
+    "base", "--csv", "--page", "raw", "--print-units", "base", "--metrics", ",".join(METRICS), "--log-file", LOG,
+)  # fmt: skip
 NO_PERMISSION = "ERR_NVGPUCTRPERM"
 # What a printed unit is in the base unit: bytes, ns, and for the rest themselves.
 _SCALE = {

@@ -1,78 +1,54 @@
-"""The CUDA toolkit of this machine: where it is, and what its compiler says."""
+"""The CUDA toolkit as the real engine needs it: runtime libraries, shared objects, the native runner."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
+import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from ...base import Diagnostic, EnvironmentLackError
-from ...process import Finished, Limits, minimal_environment, run
-from ...toolchain import version_of
+import anyio
 
-KERNEL_FILE = "kernel.cu"
-FLAGS = ("-O3", "-std=c++17", "-lineinfo", "-Xptxas", "-v,--warn-on-spills", "-Xcompiler", "-fPIC")
-COMPILE_LIMITS = Limits(wall_s=120, file_bytes=256 << 20, memory_bytes=8 << 30, processors=4)
-MAX_DIAGNOSTICS = 20
-MAX_MESSAGE = 500
+from ...base import EngineFailure, EnvironmentLackError
+from ...process import Limits, minimal_environment, run
+from ...store import Home, locked
+from ...toolchain import source_digest
+from ..nvcc import FLAGS, SOURCE_NAME, Compiled, Nvcc, nvcc_at, read_output
 
-_RELEASE = re.compile(r"release (\d+\.\d+)")
-_SAID = re.compile(
-    r"^(?P<file>[^\s(][^(]*)\((?P<line>\d+)\): (?P<severity>error|warning|remark)(?: #[\w-]+)?: (?P<text>.*)$"
-)
-_HOST = re.compile(
-    r"^(?P<file>[^\s:]+):(?P<line>\d+):(?:\d+:)? (?:fatal )?(?P<severity>error|warning|note): (?P<text>.*)$"
-)
-_PTXAS = re.compile(r"^(?:ptxas|nvlink)\s+(?P<severity>fatal|error|warning)\s*: (?P<text>.*)$")
-_ENTRY = re.compile(r"Compiling entry function '(?P<name>[^']+)'")
-_SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
-_REGISTERS = re.compile(r"Used (\d+) registers")
-_SHARED = re.compile(r"(\d+) bytes smem")
+LIMITS = Limits(wall_s=240, file_bytes=256 << 20, memory_bytes=None, processors=4)
+RUNNER = Path(__file__).parents[1] / "runner"
+RUNNER_FLAGS = ("-O2", "-std=c++17", "-cudart", "shared")
 
 
 class Toolkit(NamedTuple):
     """`root` holds include and lib of the runtime."""
 
-    nvcc: Path
-    release: str
+    nvcc: Nvcc
     root: Path
 
     @property
-    def title(self) -> str:
-        return f"nvcc {self.release}"
+    def libraries(self) -> str:
+        """Folders that have the runtime's shared library, as LD_LIBRARY_PATH wants them."""
+        folders = (self.root / "lib64", self.root / "lib", *sorted(self.root.glob("targets/*/lib")))
+        return ":".join(str(folder) for folder in folders if any(folder.glob("libcudart.so*")))
 
     @property
-    def libraries(self) -> tuple[Path, ...]:
-        """Folders that have the runtime's shared library."""
-        folders = (self.root / "lib64", self.root / "lib", *sorted(self.root.glob("targets/*/lib")))
-        return tuple(folder for folder in folders if any(folder.glob("libcudart.so*")))
-
-
-class Entry(NamedTuple):
-    """What ptxas says of one kernel; sizes in bytes per thread, shared memory per block."""
-
-    name: str
-    registers: int
-    shared_bytes: int
-    stack_bytes: int
-    spill_bytes: int
+    def links(self) -> list[str]:
+        return [f"-L{folder}" for folder in self.libraries.split(":") if folder]
 
 
 def toolkit(environment: Mapping[str, str] | None = None) -> Toolkit:
     """CUDACXX, then CUDA_HOME or CUDA_PATH, then PATH, the usual place, and the wheel of nvcc.
     Raises EnvironmentLackError."""
-    for nvcc in _candidates(os.environ if environment is None else environment):
-        release = _release(nvcc)
-        if release is not None:
-            return Toolkit(nvcc, release, _root(nvcc))
+    for path in _candidates(os.environ if environment is None else environment):
+        if (nvcc := nvcc_at(path)) is not None:
+            return Toolkit(nvcc, _root(path))
     raise EnvironmentLackError(
-        "no nvcc: install the CUDA toolkit (12 or newer) and put nvcc on PATH or name its folder in CUDA_HOME; "
-        "`pip install nvidia-cuda-nvcc nvidia-cuda-runtime nvidia-cuda-crt` has it too"
+        "no nvcc: install the CUDA toolkit (12 or newer) and put nvcc on PATH or name its folder in CUDA_HOME"
     )
 
 
@@ -98,64 +74,45 @@ def _root(nvcc: Path) -> Path:
     return nvcc.resolve().parents[1]
 
 
-def _release(nvcc: Path) -> str | None:
-    if not nvcc.is_file() or version_of(nvcc, "--version") is None:
-        return None
-    try:
-        return _release_of(nvcc, nvcc.stat().st_mtime_ns)
-    except OSError:
-        return None
+async def compile_library(kit: Toolkit, architecture: str, source: str, library: Path) -> Compiled:
+    """The kernel as a shared object that brings no runtime of its own. Raises OSError when nothing can be started."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="autocomp-nvcc-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch)
+        (folder / SOURCE_NAME).write_text(source, encoding="utf-8")
+        command = [
+            kit.nvcc.path, *FLAGS, "-Xcompiler", "-fPIC", f"-arch={architecture}", "-shared", "-cudart", "shared",
+            *kit.links, "-o", library, SOURCE_NAME,
+        ]  # fmt: skip
+        done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS)
+    return read_output(done, time.monotonic() - started)
 
 
-@lru_cache
-def _release_of(nvcc: Path, modified_ns: int) -> str | None:
-    import subprocess
-    import tempfile
-
-    environment = minimal_environment(Path(tempfile.gettempdir()))
-    answer = subprocess.run([nvcc, "--version"], capture_output=True, text=True, env=environment, errors="replace")
-    found = _RELEASE.search(answer.stdout)
-    return found[1] if found else None
-
-
-async def compile_kernel(
-    kit: Toolkit, source: str, folder: Path, architecture: str, *, library: Path | None = None
-) -> Finished:
-    """The kernel's shared object, or only a look at it (a cubin that is thrown away)."""
-    (folder / KERNEL_FILE).write_text(source, encoding="utf-8")
-    what = ("-shared", "-cudart", "shared", "-o", library) if library else ("-cubin", "-o", folder / "kernel.cubin")
-    command = [kit.nvcc, *FLAGS, f"-arch={architecture}", *what, KERNEL_FILE]
-    return await run(command, cwd=folder, env=minimal_environment(folder), limits=COMPILE_LIMITS)
+async def runner(home: Home, kit: Toolkit, architecture: str) -> Path:
+    """The native runner, built at first use. Raises EngineFailure, EnvironmentLackError."""
+    key = source_digest(sorted(RUNNER.iterdir()), kit.nvcc.title, str(kit.root), architecture, " ".join(RUNNER_FLAGS))
+    program = home.cache / f"cuda-runner-{key}" / "runner"
+    if program.exists():
+        return program
+    async with locked(home.cache / "cuda-runner.lock"):
+        if not program.exists():
+            await _build(kit, architecture, program)
+    return program
 
 
-def diagnostics(said: str) -> tuple[Diagnostic, ...]:
-    """Errors first. Lines are those of the kernel; in a header there is none."""
-    found = []
-    for line in said.splitlines():
-        match = _SAID.match(line) or _HOST.match(line) or _PTXAS.match(line)
-        if match is None:
-            continue
-        fields = match.groupdict()
-        severity = {"fatal": "error", "remark": "note"}.get(fields["severity"], fields["severity"])
-        here = Path(fields.get("file") or "").name == KERNEL_FILE
-        number = int(fields["line"]) if here else None
-        found.append(Diagnostic(severity=severity, message=fields["text"][:MAX_MESSAGE], line=number))  # type: ignore[arg-type]
-    found.sort(key=lambda d: ("error", "warning", "note").index(d.severity))
-    return tuple(found[:MAX_DIAGNOSTICS])
-
-
-def entries(said: str) -> tuple[Entry, ...]:
-    """From ptxas -v."""
-    found: list[Entry] = []
-    name, frame = "", (0, 0, 0)
-    for line in said.splitlines():
-        if entry := _ENTRY.search(line):
-            name, frame = entry["name"], (0, 0, 0)
-        elif spills := _SPILLS.search(line):
-            frame = (int(spills[1]), int(spills[2]), int(spills[3]))
-        elif (registers := _REGISTERS.search(line)) and name:
-            shared = _SHARED.search(line)
-            stack, stores, loads = frame
-            found.append(Entry(name, int(registers[1]), int(shared[1]) if shared else 0, stack, stores + loads))
-            name = ""
-    return tuple(found)
+async def _build(kit: Toolkit, architecture: str, program: Path) -> None:
+    with tempfile.TemporaryDirectory(
+        prefix="build-cuda-", dir=program.parents[1], ignore_cleanup_errors=True
+    ) as scratch:
+        folder = Path(scratch)
+        finished = folder / "finished"
+        finished.mkdir()
+        command = [
+            kit.nvcc.path, *RUNNER_FLAGS, f"-arch={architecture}", *kit.links, RUNNER / "runner.cu", "-o",
+            finished / program.name, "-ldl",
+        ]  # fmt: skip
+        done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS)
+        if done.returncode != 0:
+            said = (done.stderr.strip() or done.stdout.strip())[-1500:]
+            raise EngineFailure(f"the runner could not be built with {kit.nvcc.title}: {said}")
+        await anyio.Path(finished).rename(program.parent)

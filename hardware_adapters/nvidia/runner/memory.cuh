@@ -50,16 +50,26 @@ struct Room {
     unsigned char *base = nullptr;
     size_t bytes = 0, room = 0, shift = 0;
 
-    void open(size_t most) {
+    bool tight = false;  // memory of its very size, for a tool that looks at every access: no walls
+
+    void open(size_t most, bool exact) {
+        tight = exact;
+        if (tight) return;
         room = 2 * WALL + (most + ALIGN - 1) / ALIGN * ALIGN + SHIFTS * ALIGN;
         must(cudaMalloc(&base, room), "allocating device memory");
     }
-    unsigned char *at() const { return base + WALL + shift * ALIGN; }
+    unsigned char *at() const { return tight ? base : base + WALL + shift * ALIGN; }
     void place(size_t wanted, uint64_t number) {
         bytes = wanted, shift = number % SHIFTS;
+        if (tight) {
+            must(cudaFree(base), "freeing device memory");
+            must(cudaMalloc(&base, bytes), "allocating device memory");
+            return;
+        }
         must(cudaMemset(base, BRICK, room), "building walls");
     }
     size_t broken(unsigned long long *counter) const {
+        if (tight) return 0;
         size_t before = at() - base, behind = room - before - bytes;
         must(cudaMemset(counter, 0, sizeof *counter), "counting");
         runner_count_other_bytes<<<64, 256>>>(base, before, BRICK, counter);

@@ -78,9 +78,9 @@ class Bench {
         for (size_t i = 0; i < rooms.size(); i++) {
             size_t most = 0;
             for (const Case &one : job.cases) most = std::max(most, job.bytes(one, i));
-            rooms[i].open(most);
+            rooms[i].open(most, job.mode == "check");
         }
-        scratch.open(job.scratch_bytes);
+        scratch.open(job.scratch_bytes, job.mode == "check");
         must(cudaMalloc(&flush, std::max<size_t>(job.flush_bytes, 4)), "allocating device memory");
         must(cudaMemset(flush, 0, std::max<size_t>(job.flush_bytes, 4)), "clearing device memory");
         for (const Tensor &tensor : job.tensors) gathered_bytes += tensor.output ? job.samples * tensor.element_bytes : 0;

@@ -41,6 +41,7 @@ cudaError_t cudaDriverGetVersion(int *);
 cudaError_t cudaRuntimeGetVersion(int *);
 cudaError_t fake_malloc(void **, size_t);
 template <class T> cudaError_t cudaMalloc(T **to, size_t bytes) { return fake_malloc(reinterpret_cast<void **>(to), bytes); }
+cudaError_t cudaFree(void *);
 cudaError_t cudaMemset(void *, int, size_t);
 cudaError_t cudaMemcpy(void *, const void *, size_t, cudaMemcpyKind);
 cudaError_t cudaStreamCreate(cudaStream_t *);

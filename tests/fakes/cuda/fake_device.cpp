@@ -97,6 +97,8 @@ cudaError_t cudaDriverGetVersion(int *to) { *to = 13000; return cudaSuccess; }
 cudaError_t cudaRuntimeGetVersion(int *to) { *to = 13000; return cudaSuccess; }
 cudaError_t fake_malloc(void **to, size_t bytes) { *to = std::aligned_alloc(256, (bytes + 255) / 256 * 256); return cudaSuccess; }
 
+cudaError_t cudaFree(void *what) { std::free(what); return cudaSuccess; }
+
 // Work of the null stream, as the runtime's: after what was enqueued on it before.
 cudaError_t cudaMemset(void *to, int value, size_t bytes) {
     streams()[0]->add([=] { std::memset(to, value, bytes); });

@@ -172,6 +172,11 @@ async def evaluate_on_cpu(
     return Run(concluded(judged, **seconds), found if judged.verdict == "passed" else None)
 
 
+def _in_later_call(wrong: Judgement) -> Judgement:
+    text = f"{wrong.message}; in a later call only: the kernel relies on what an earlier call left"
+    return wrong._replace(message=text)
+
+
 class _Trial:
     """The emulations of one kernel, up to the deadline."""
 
@@ -194,9 +199,9 @@ class _Trial:
                     return outcome
                 if right is None:
                     right = await anyio.to_thread.run_sync(self._operator.expected, chosen.inputs)
-                wrong = compared(self._operator, case, right, outcome.outputs)
-                if wrong is not None:
-                    return wrong
+                for call, outputs in enumerate((*outcome.earlier, outcome.outputs), 1):
+                    if (wrong := compared(self._operator, case, right, outputs)) is not None:
+                        return wrong if call == 1 else _in_later_call(wrong)
         return None
 
     async def full(self, whole: InputSet, folder: Path) -> tuple[Judgement | None, Outcome | None]:

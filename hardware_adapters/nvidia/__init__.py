@@ -1,1 +1,1 @@
-"""The NVIDIA target: CUDA kernels, emulated and counted on the CPU."""
+"""NVIDIA GPUs: CUDA kernels, emulated on the CPU or run on a device."""

@@ -63,6 +63,13 @@ class Attention(Operator):
         return 2 * self.macs
 
     @property
+    def spot_rows(self) -> int:
+        return 2
+
+    def rows_of(self, inputs: Mapping[str, Array], rows: Array) -> dict[str, Array]:
+        return {name: values[rows] for name, values in inputs.items()}
+
+    @property
     def traits(self) -> tuple[str, ...]:
         ragged = any(self.dims[name] % TILE for name in "SD")
         return ("matmul", "attention", "row_reduction", *(("ragged",) if ragged else ()))

@@ -21,6 +21,9 @@ ENTRY = 'extern "C" int launch(void** buffers, const int64_t* dims, cudaStream_t
 MAX_OPERAND_BYTES = 1 << 30
 MAX_FLOPS = 1 << 44
 SCRATCH_BYTES = 32 << 20
+DRAWN_ELEMENTS = 1 << 23
+DRAWN_PERIOD = 1048573  # a prime, so that no row repeats another
+FULL = "shape of the id"
 BASELINES = Path(__file__).with_name("baselines")
 
 RULES = (
@@ -115,6 +118,16 @@ class Operator(ABC):
     @abstractmethod
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Right]: ...
 
+    @property
+    def spot_rows(self) -> int:
+        """How many rows of the outputs are compared where not all are."""
+        return 64
+
+    def rows_of(self, inputs: Mapping[str, Array], rows: Array) -> dict[str, Array]:
+        """Inputs of which `expected` makes these rows (along the first dimension) of the outputs."""
+        first = next(iter(inputs))
+        return {**inputs, first: inputs[first][rows]}
+
     def baseline(self) -> str:
         """A simple, correct kernel."""
         return (BASELINES / f"{self.family}.cu").read_text(encoding="utf-8")
@@ -134,6 +147,20 @@ def input_set(operator: Operator, rng: np.random.Generator, name: str, dims: Map
 
     drawn = operator.draw(rng, dims)
     return InputSet(name, dict(dims), {key: np.ascontiguousarray(v, dtype=np.float32) for key, v in drawn.items()})
+
+
+def full_set(operator: Operator, rng: np.random.Generator) -> InputSet:
+    """Of the shape of the id; values recur where drawing them all would take long."""
+    import numpy as np
+
+    inputs, _ = operator.shapes(operator.dims)
+    if sum(math.prod(shape) for shape in inputs.values()) <= DRAWN_ELEMENTS:
+        return input_set(operator, rng, FULL, operator.dims)
+    drawn = {
+        name: np.resize(rng.standard_normal(min(math.prod(shape), DRAWN_PERIOD)).astype(np.float32), shape)
+        for name, shape in inputs.items()
+    }
+    return InputSet(FULL, operator.dims, drawn)
 
 
 def small_sets(operator: Operator, rng: np.random.Generator) -> tuple[InputSet, ...]:

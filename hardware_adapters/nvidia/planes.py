@@ -78,6 +78,9 @@ class Matrix(Operator):
         rows, columns = dims["R"], dims["C"]
         return {"x": rng.standard_normal((rows, columns)) * rng.uniform(0.5, 2.0, (rows, 1))}
 
+    def rows_of(self, inputs: Mapping[str, Array], rows: Array) -> dict[str, Array]:
+        return {"x": inputs["x"][:, rows]}
+
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Right]:
         import numpy as np
 
@@ -124,6 +127,10 @@ class DepthwiseConv(Operator):
     def flops(self) -> int:
         # Winograd's F(4x4, 3x3) does with a quarter of the multiplications.
         return self.macs // 2
+
+    @property
+    def spot_rows(self) -> int:
+        return 2
 
     @property
     def traits(self) -> tuple[str, ...]:

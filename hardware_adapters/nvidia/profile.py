@@ -25,7 +25,7 @@ CAUSES = {
 
 
 def counters(found: Estimate) -> dict[str, int | None]:
-    """Of the whole call; occupancy and registers of its longest launch. Names end in their unit where it is no count."""
+    """Of the whole call; occupancy and registers of its longest launch. Names end in their unit, if any."""
     main = found.main
     held, facts, counts = main.residency, main.facts, main.counts
 

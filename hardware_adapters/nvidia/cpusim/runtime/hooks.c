@@ -1,0 +1,95 @@
+/* The names under which compilers report accesses when told -fsanitize=thread and -fsanitize=alignment. The sanitizers'
+   own runtimes are never linked. */
+#include "cpusim.h"
+#include <string.h>
+
+#define HOOK(name, size, op) void name(void *p); void name(void *p) { access_check((uintptr_t)p, size, op, PC(), 0); }
+#define HOOKS(size)                                                                                                              \
+    HOOK(__tsan_read##size, size, LOAD)                                                                                        \
+    HOOK(__tsan_write##size, size, STORE)                                                                                      \
+    HOOK(__tsan_unaligned_read##size, size, LOAD)                                                                              \
+    HOOK(__tsan_unaligned_write##size, size, STORE)                                                                            \
+    HOOK(__tsan_volatile_read##size, size, LOAD)                                                                               \
+    HOOK(__tsan_volatile_write##size, size, STORE)                                                                             \
+    HOOK(__tsan_unaligned_volatile_read##size, size, LOAD)                                                                     \
+    HOOK(__tsan_unaligned_volatile_write##size, size, STORE)
+HOOKS(1)
+HOOKS(2)
+HOOKS(4)
+HOOKS(8)
+HOOKS(16)
+
+static void range(uintptr_t address, uint64_t size, enum Op op, uintptr_t pc) {
+    for (uint64_t at = 0; at < size; at += 16) access_check(address + at, size - at < 16 ? (unsigned)(size - at) : 16, op, pc, 0);
+}
+void __tsan_read_range(void *p, uint64_t size);
+void __tsan_read_range(void *p, uint64_t size) { range((uintptr_t)p, size, LOAD, PC()); }
+void __tsan_write_range(void *p, uint64_t size);
+void __tsan_write_range(void *p, uint64_t size) { range((uintptr_t)p, size, STORE, PC()); }
+void __tsan_init(void);
+void __tsan_init(void) {}
+void __tsan_func_entry(void *pc);
+void __tsan_func_entry(void *pc) { (void)pc; }
+void __tsan_func_exit(void);
+void __tsan_func_exit(void) {}
+
+/* Copies that the compiler made of assignments, and those that the source names: a piece at a time, as a thread would. */
+static void copy(char *to, const char *from, uint64_t size, uintptr_t pc) {
+    range((uintptr_t)from, size, LOAD, pc);
+    range((uintptr_t)to, size, STORE, pc);
+    memmove(to, from, size);
+}
+static void set(char *to, int value, uint64_t size, uintptr_t pc) {
+    range((uintptr_t)to, size, STORE, pc);
+    memset(to, value, size);
+}
+void *__tsan_memcpy(void *to, const void *from, uint64_t size);
+void *__tsan_memcpy(void *to, const void *from, uint64_t size) { copy(to, from, size, PC()); return to; }
+void *__tsan_memmove(void *to, const void *from, uint64_t size);
+void *__tsan_memmove(void *to, const void *from, uint64_t size) { copy(to, from, size, PC()); return to; }
+void *__tsan_memset(void *to, int value, uint64_t size);
+void *__tsan_memset(void *to, int value, uint64_t size) { set(to, value, size, PC()); return to; }
+void *__wrap_memcpy(void *to, const void *from, uint64_t size);
+void *__wrap_memcpy(void *to, const void *from, uint64_t size) { copy(to, from, size, PC()); return to; }
+void *__wrap_memmove(void *to, const void *from, uint64_t size);
+void *__wrap_memmove(void *to, const void *from, uint64_t size) { copy(to, from, size, PC()); return to; }
+void *__wrap_memset(void *to, int value, uint64_t size);
+void *__wrap_memset(void *to, int value, uint64_t size) { set(to, value, size, PC()); return to; }
+
+typedef struct { const char *file; uint32_t line, column; } Place;
+typedef struct { uint16_t kind, info; char name[]; } Type;
+typedef struct { Place place; const Type *type; uint8_t log_align, access; } Mismatch;
+typedef struct { Place place; const Type *array, *index; } Outside;
+
+static void mismatch(const Mismatch *data, uintptr_t address, uintptr_t pc) {
+    int line = (int)data->place.line;
+    if (mode != DEVICE || address < 65536) access_check(address, 1, LOAD, pc, line);
+    if (mode == DEVICE && address >= 65536 && data->log_align && (address & ((1ull << data->log_align) - 1)))
+        fault("misaligned", pc, line, "an access of type %s at an address that is no multiple of %d", data->type->name, 1 << data->log_align);
+}
+void __ubsan_handle_type_mismatch_v1(void *data, uintptr_t address);
+void __ubsan_handle_type_mismatch_v1(void *data, uintptr_t address) { mismatch(data, address, PC()); }
+void __ubsan_handle_type_mismatch_v1_abort(void *data, uintptr_t address);
+void __ubsan_handle_type_mismatch_v1_abort(void *data, uintptr_t address) { mismatch(data, address, PC()); }
+void __ubsan_handle_out_of_bounds(void *data, uintptr_t index);
+void __ubsan_handle_out_of_bounds(void *data, uintptr_t index) {
+    const Outside *outside = data;
+    if (mode == DEVICE) fault("out_of_bounds", PC(), (int)outside->place.line, "index %lld of an array %s", (long long)index, outside->array->name);
+}
+
+/* __ldg and its like: the header names size and alignment (in bits 8 and up) and the caller's line. */
+void cpusim_access(const void *at, unsigned size, int op, int line);
+void cpusim_access(const void *at, unsigned size, int op, int line) {
+    uintptr_t align = size >> 8;
+    size &= 255;
+    if (mode == DEVICE && align && (uintptr_t)at % align) fault("misaligned", 0, line, "an access of %u bytes at an address that is no multiple of %u", size, (unsigned)align);
+    access_check((uintptr_t)at, size, (enum Op)op, 0, line);
+}
+void cpusim_copy(void *to, const void *from, uint64_t size);
+void cpusim_copy(void *to, const void *from, uint64_t size) { memcpy(to, from, size); }
+
+uint64_t cpusim_clock(void);
+uint64_t cpusim_clock(void) { /* advances, and means nothing */
+    static uint64_t ticks;
+    return ticks += 32;
+}

@@ -1,4 +1,4 @@
-"""The NVIDIA target: CUDA kernels, checked and counted on the CPU."""
+"""The NVIDIA target: CUDA kernels, checked and counted on the CPU, run and profiled where there is a GPU."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from ..base import (
 )
 from ..simulating import disk_is_infrastructure
 from ..store import Home
+from .cuda import engine as native
 from .embedded import ENGINE, Run, compile_kernel, engine_version, evaluate_on_cpu
 from .emulation import host_compiler_title, prepare
 from .families import EXAMPLES, FAMILIES, SUITES, nearest, operator_of
@@ -40,17 +41,25 @@ RULES_VERSION = "1"
 
 
 class NvidiaAdapter(HardwareAdapter):
-    """CUDA kernels. `cpu` emulates them, with nvcc's figures where the machine has nvcc, and estimates latencies."""
+    """CUDA kernels. `cpu` emulates them, with nvcc's figures where the machine has nvcc, and estimates latencies;
+    `cuda` measures on this machine's GPU; `cuda-sanitizer` looks for memory errors and races there."""
 
     target = TARGET
     title = "NVIDIA GPU (CUDA)"
 
     def __init__(self, home: Home | None = None, *, path: str | None = None) -> None:
-        """`path` replaces PATH in the search for nvcc."""
+        """`path` replaces PATH in the search for nvcc and a GPU."""
         self.home = home or Home()
         self._path = path
 
     def engines(self) -> list[EngineStatus]:
+        return [self._embedded(), *native.statuses(self._path)]
+
+    def engine(self, name: str | None = None) -> EngineStatus:
+        # The others are not looked for: that starts programs.
+        return self._embedded() if name in (None, ENGINE) else super().engine(name)
+
+    def _embedded(self) -> EngineStatus:
         available, version = True, None
         try:
             device = machine()
@@ -61,24 +70,24 @@ class NvidiaAdapter(HardwareAdapter):
             reason = f"built in; {device.title}, {checked}, emulation by {compiler}"
         except EnvironmentLackError as error:
             available, reason = False, str(error)
-        return [
-            EngineStatus(
-                name=ENGINE,
-                kind="simulator",
-                available=available,
-                reason=reason,
-                version=version,
-                source="estimated",
-                trust=TRUST,
-                default=True,
-                patience_s=PATIENCE_S,
-            )
-        ]
+        return EngineStatus(
+            name=ENGINE,
+            kind="simulator",
+            available=available,
+            reason=reason,
+            version=version,
+            source="estimated",
+            trust=TRUST,
+            default=True,
+            patience_s=PATIENCE_S,
+        )
 
     def trust(self, problem_id: str, engine: str) -> str | None:
-        return TRUST if engine == ENGINE else None
+        return TRUST if engine == ENGINE else native.TRUST.get(engine)
 
     def configuration(self, engine: str) -> str:
+        if engine in native.TRUST:
+            return native.configuration(self._path)
         try:
             nvcc = find_nvcc(self._path)
             return f"{machine().model_dump_json()} {nvcc.title if nvcc else 'none'} {RULES_VERSION}"
@@ -140,7 +149,12 @@ class NvidiaAdapter(HardwareAdapter):
         timeout_s: float = 60.0,
         recall: Recall | None = None,
     ) -> Evaluation:
-        return (await self._run(problem, source, engine, seed, timeout_s, recall)).evaluation
+        check_source(source)
+        with disk_is_infrastructure():
+            if engine in native.TRUST:
+                mode = "time" if engine == native.ENGINE else "check"
+                return (await self._native(problem, source, engine, seed, timeout_s, mode)).evaluation
+            return (await self._emulated(problem, source, engine, seed, timeout_s, recall)).evaluation
 
     async def profile(
         self,
@@ -151,21 +165,34 @@ class NvidiaAdapter(HardwareAdapter):
         timeline: Path | None = None,
         timeout_s: float = 60.0,
     ) -> Profile | Evaluation:
+        check_source(source)
         if timeline is not None:
-            raise UsageError(f"engine {ENGINE!r} estimates from counts: it has no timeline")
-        run = await self._run(problem, source, engine, 0, timeout_s, None)
+            raise UsageError(f"engines of {TARGET} count, and have no timeline")
+        with disk_is_infrastructure():
+            if engine in native.TRUST:
+                if not self.engine(engine).profiles:
+                    raise UsageError(f"engine {engine!r} does not profile; use {native.ENGINE!r} or {ENGINE!r}")
+                measured = await self._native(problem, source, engine, 0, timeout_s, "profile")
+                return measured.profile or measured.evaluation
+            run = await self._emulated(problem, source, engine, 0, timeout_s, None)
         if run.estimate is None:
             return run.evaluation
         return make_profile(problem, operator_of(problem.id), source, run.evaluation, run.estimate, machine())
 
-    async def _run(
+    async def _emulated(
         self, problem: Problem, source: str, engine: str | None, seed: int, timeout_s: float, recall: Recall | None
     ) -> Run:
-        check_source(source)
         self._check(engine)
-        with disk_is_infrastructure():
-            return await evaluate_on_cpu(self.home, self._path, problem, source, seed, timeout_s, recall=recall)
+        return await evaluate_on_cpu(self.home, self._path, problem, source, seed, timeout_s, recall=recall)
+
+    async def _native(
+        self, problem: Problem, source: str, engine: str, seed: int, timeout_s: float, mode: str
+    ) -> native.Run:
+        operator = operator_of(problem.id)
+        return await native.evaluate_on_cuda(
+            self.home, self._path, problem, operator, source, engine=engine, seed=seed, timeout_s=timeout_s, mode=mode
+        )
 
     def _check(self, engine: str | None) -> None:
         if engine not in (None, ENGINE):
-            raise UnknownEngineError(str(engine), [ENGINE])
+            raise UnknownEngineError(str(engine), [ENGINE, *native.TRUST])

@@ -256,4 +256,3 @@ class _Trial:
         if not outcome.launches:
             return Judgement("rejected", f"launch starts no kernel (inputs {chosen.name!r})")
         return outcome
-

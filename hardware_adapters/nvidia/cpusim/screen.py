@@ -8,16 +8,61 @@ from collections.abc import Sequence
 from .tokens import Token, Unsupported
 
 HEADERS = frozenset(
-    "cuda_runtime.h cuda.h cuda_runtime_api.h device_launch_parameters.h vector_types.h vector_functions.h math_constants.h "
-    "cuda_fp16.h cuda_bf16.h cooperative_groups.h assert.h cassert stdint.h cstdint stddef.h cstddef math.h cmath float.h "
-    "cfloat limits.h climits limits type_traits algorithm utility".split()
+    [
+        "cuda_runtime.h",
+        "cuda.h",
+        "cuda_runtime_api.h",
+        "device_launch_parameters.h",
+        "vector_types.h",
+        "vector_functions.h",
+        "math_constants.h",
+        "cuda_fp16.h",
+        "cuda_bf16.h",
+        "cooperative_groups.h",
+        "assert.h",
+        "cassert",
+        "stdint.h",
+        "cstdint",
+        "stddef.h",
+        "cstddef",
+        "math.h",
+        "cmath",
+        "float.h",
+        "cfloat",
+        "limits.h",
+        "climits",
+        "limits",
+        "type_traits",
+        "algorithm",
+        "utility",
+    ]
 )
 CUDA_NAMES = frozenset(
-    "cudaStream_t cudaError_t cudaError cudaSuccess cudaErrorInvalidValue cudaErrorInvalidConfiguration cudaErrorNotSupported "
-    "cudaErrorUnknown cudaGetLastError cudaPeekAtLastError cudaGetErrorString cudaMemsetAsync cudaMemcpyAsync "
-    "cudaMemcpyToSymbolAsync cudaMemcpyKind cudaMemcpyDeviceToDevice cudaMemcpyDefault cudaFuncSetAttribute "
-    "cudaFuncAttributeMaxDynamicSharedMemorySize cudaFuncAttributePreferredSharedMemoryCarveout cudaSharedmemCarveoutMaxShared "
-    "cudaSharedmemCarveoutMaxL1 cudaSharedmemCarveoutDefault".split()
+    [
+        "cudaStream_t",
+        "cudaError_t",
+        "cudaError",
+        "cudaSuccess",
+        "cudaErrorInvalidValue",
+        "cudaErrorInvalidConfiguration",
+        "cudaErrorNotSupported",
+        "cudaErrorUnknown",
+        "cudaGetLastError",
+        "cudaPeekAtLastError",
+        "cudaGetErrorString",
+        "cudaMemsetAsync",
+        "cudaMemcpyAsync",
+        "cudaMemcpyToSymbolAsync",
+        "cudaMemcpyKind",
+        "cudaMemcpyDeviceToDevice",
+        "cudaMemcpyDefault",
+        "cudaFuncSetAttribute",
+        "cudaFuncAttributeMaxDynamicSharedMemorySize",
+        "cudaFuncAttributePreferredSharedMemoryCarveout",
+        "cudaSharedmemCarveoutMaxShared",
+        "cudaSharedmemCarveoutMaxL1",
+        "cudaSharedmemCarveoutDefault",
+    ]
 )
 _NOT_EMULATED = {
     "asm": "inline assembly (PTX)",
@@ -64,10 +109,23 @@ _NOT_EMULATED_BEGINNINGS = (
 )
 _LIBRARIES = frozenset(("cuda", "cub", "thrust", "cutlass", "cute", "nvtx3"))
 _ATTRIBUTES = frozenset(
-    "aligned packed unused always_inline noinline maybe_unused nodiscard fallthrough likely unlikely noreturn inline".split()
+    [
+        "aligned",
+        "packed",
+        "unused",
+        "always_inline",
+        "noinline",
+        "maybe_unused",
+        "nodiscard",
+        "fallthrough",
+        "likely",
+        "unlikely",
+        "noreturn",
+        "inline",
+    ]
 )
 _BUILTINS = frozenset(
-    "__builtin_assume __builtin_expect __builtin_unreachable __builtin_assume_aligned __builtin_huge_valf".split()
+    ["__builtin_assume", "__builtin_expect", "__builtin_unreachable", "__builtin_assume_aligned", "__builtin_huge_valf"]
 )
 _PRAGMAS = frozenset(("unroll", "nounroll", "once", "nv_diag_suppress", "nv_diag_default"))
 _CUDA_NAME = re.compile(r"cuda[A-Z]\w*$")

@@ -7,20 +7,30 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import anyio
 import anyio.to_thread
 
-from ...base import Compilation, EngineFailure, EnvironmentLackError, Evaluation, Problem, Profile, kernel_digest
+from ...base import (
+    Compilation,
+    EngineFailure,
+    EngineStatus,
+    EnvironmentLackError,
+    Evaluation,
+    Problem,
+    Profile,
+    kernel_digest,
+)
 from ...process import Finished, Limits, minimal_environment, run
 from ...simulating import generator
 from ...store import Home, locked
 from ..judge import Judgement
 from ..nvcc import Compiled
-from ..operators import SCRATCH_BYTES, InputSet, Operator, Right, input_set, small_sets
+from ..operators import FULL, SCRATCH_BYTES, InputSet, Operator, Right, input_set, small_sets
+from ..screen import Screened, screen
 from . import library, ncu, sanitizer
 from .device import Gpu, NoGpuError, gpu, machine_of
 from .job import Argument, Case, Job, Report, read_report
@@ -29,12 +39,22 @@ from .profile import make_profile
 from .toolkit import Toolkit, compile_library, runner, toolkit
 
 ENGINE, SANITIZER = "cuda", "cuda-sanitizer"
+SANITIZE = "compute-sanitizer"
+PATIENCE_S = 300.0
 TIMED_SETS = 3
 LEAST_FLUSH = 256 << 20
 FILE_BYTES = 4 << 30
 # Raised whenever the runner's protocol changes what a result means.
 VERSION = "1"
 PASSED_ON = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+
+
+TRUST = {
+    ENGINE: "Measured on this machine's GPU by events on the stream, caches emptied before each call; median and "
+    "interquartile range. This project has not run it on a GPU yet.",
+    SANITIZER: "Correctness on small inputs under NVIDIA's compute-sanitizer: memory errors, races, misused barriers. "
+    "No latency. This project has not run it on a GPU yet.",
+}
 
 
 class Setup(NamedTuple):
@@ -48,14 +68,44 @@ class Setup(NamedTuple):
         return f"{self.gpu.name}, driver {self.gpu.driver}, {self.kit.nvcc.title}"
 
 
-def setup(environment: Mapping[str, str] | None = None) -> Setup:
-    """Raises EnvironmentLackError."""
+def setup(path: str | None = None) -> Setup:
+    """`path` replaces PATH. Raises EnvironmentLackError."""
+    environment = os.environ if path is None else {"PATH": path}
     try:
         return Setup(toolkit(environment), gpu(environment))
     except NoGpuError as error:
         raise EnvironmentLackError(
             f"{error}. Run it on a machine with a GPU and the CUDA toolkit; the engine cpu works everywhere"
         ) from error
+
+
+def statuses(path: str | None = None) -> list[EngineStatus]:
+    try:
+        found = setup(path)
+        lacks, version = None, f"{VERSION} {found.title}"
+    except EnvironmentLackError as error:
+        found, lacks, version = None, str(error), None
+    sanitizer_lacks = lacks or (None if shutil.which(SANITIZE, path=path) else f"{SANITIZE} is not on PATH")
+    reason = found.title if found else ""
+    return [
+        EngineStatus(
+            name=ENGINE, kind="hardware", available=lacks is None, reason=lacks or reason, version=version,
+            source="measured", trust=TRUST[ENGINE], patience_s=PATIENCE_S,
+        ),
+        EngineStatus(
+            name=SANITIZER, kind="hardware", available=sanitizer_lacks is None, reason=sanitizer_lacks or reason,
+            version=version, source="measured", trust=TRUST[SANITIZER], patience_s=PATIENCE_S, profiles=False,
+            ranks=False,
+        ),
+    ]  # fmt: skip
+
+
+def configuration(path: str | None) -> str:
+    """What decides results besides the version: the machine itself."""
+    try:
+        return f"{VERSION} {setup(path).title}"
+    except EnvironmentLackError as error:
+        return str(error)
 
 
 class Run(NamedTuple):
@@ -88,7 +138,7 @@ class _Bench(NamedTuple):
 
 async def evaluate_on_cuda(
     home: Home,
-    found: Setup,
+    path: str | None,
     problem: Problem,
     operator: Operator,
     source: str,
@@ -100,13 +150,15 @@ async def evaluate_on_cuda(
     mode: str = "time",
 ) -> Run:
     """`mode`: time, check (under compute-sanitizer) or profile. `incumbent`: source of a kernel timed in turns with
-    this one. The source is screened already. Raises EngineFailure, EnvironmentLackError."""
+    this one. `path` replaces PATH. Raises EngineFailure, EnvironmentLackError."""
     started = time.monotonic()
+    found = await anyio.to_thread.run_sync(setup, path)
     digest = kernel_digest(source)
+    screened = await anyio.to_thread.run_sync(screen, source)
     sets = await anyio.to_thread.run_sync(_sets, operator, generator(problem.digest, digest, seed), mode)
     with tempfile.TemporaryDirectory(prefix="autocomp-cuda-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
-        compiled, refusal = await _compile(found, source, folder / "kernel.so")
+        compiled, refusal = await _compile(found, source, screened, folder / "kernel.so")
         seconds = {"compile": time.monotonic() - started}
 
         def concluded(judged: Judgement) -> Evaluation:
@@ -131,7 +183,7 @@ async def evaluate_on_cuda(
             return Run(concluded(Judgement("rejected", refusal)))
         programs = [folder / "kernel.so"]
         if incumbent is not None and mode == "time":
-            beside, refused = await _compile(found, incumbent, folder / "incumbent.so")
+            beside, refused = await _compile(found, incumbent, screen(incumbent), folder / "incumbent.so")
             if not beside.ok or refused is not None:
                 raise EngineFailure("the kernel to be timed beside this one does not compile")
             programs.append(folder / "incumbent.so")
@@ -164,11 +216,17 @@ def _sets(operator: Operator, rng: object, mode: str) -> tuple[InputSet, ...]:
     if mode == "check":
         return small
     count = TIMED_SETS if mode == "time" else 1
-    full = (input_set(operator, rng, f"full {n}", operator.dims) for n in range(1, count + 1))  # type: ignore[arg-type]
+    full = (input_set(operator, rng, f"{FULL}, {n}", operator.dims) for n in range(1, count + 1))  # type: ignore[arg-type]
     return (*small, *full)
 
 
-async def _compile(found: Setup, source: str, to: Path) -> tuple[Compiled, str | None]:
+async def _compile(found: Setup, source: str, screened: Screened, to: Path) -> tuple[Compiled, str | None]:
+    """And why the kernel is not run, where it may not be."""
+    if screened.refused:
+        first = screened.refused[0]
+        return Compiled(True, screened.refused, {}, 0.0), f"line {first.line}: {first.message}"
+    if screened.errors:
+        return Compiled(False, screened.errors, {}, 0.0), None
     try:
         compiled = await compile_library(found.kit, found.gpu.architecture, source, to)
     except OSError as error:
@@ -196,7 +254,7 @@ def _job(operator: Operator, sets: Sequence[InputSet], programs: Sequence[Path],
         inputs, outputs = operator.shapes(chosen.dims)
         sizes = tuple(_elements(shape) for shape in (*inputs.values(), *outputs.values()))
         values = tuple(chosen.inputs[name] for name in inputs)
-        return Case(chosen.name, chosen.name.startswith("full"), tuple(chosen.dims.values()), sizes, values)
+        return Case(chosen.name, chosen.name.startswith(FULL), tuple(chosen.dims.values()), sizes, values)
 
     inputs, outputs = operator.shapes(operator.dims)
     arguments = [Argument(name, False, "float32") for name in inputs]
@@ -248,8 +306,8 @@ async def _run(
 
 async def _sanitized(bench: _Bench, timeout_s: float) -> Judgement | None:
     """What compute-sanitizer finds; it was run without before. Raises EnvironmentLackError, EngineFailure."""
-    if shutil.which("compute-sanitizer") is None:
-        raise EnvironmentLackError("compute-sanitizer is not on PATH; it comes with the CUDA toolkit")
+    if shutil.which(SANITIZE) is None:
+        raise EnvironmentLackError(f"{SANITIZE} is not on PATH; it comes with the CUDA toolkit")
     log = bench.folder / sanitizer.LOG
     for tool in sanitizer.TOOLS:
         finished = await bench.execute(sanitizer.command(tool), timeout_s)

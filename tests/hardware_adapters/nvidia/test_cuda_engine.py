@@ -11,12 +11,12 @@ from autocomp_mcp.hardware_adapters.base import EnvironmentLackError
 from autocomp_mcp.hardware_adapters.nvidia.cuda import engine, library, sanitizer
 from autocomp_mcp.hardware_adapters.nvidia.cuda.device import NoGpuError, gpu, machine_of
 from autocomp_mcp.hardware_adapters.nvidia.families import operator_of
-from autocomp_mcp.hardware_adapters.nvidia.operators import describe
+from autocomp_mcp.hardware_adapters.nvidia.operators import FULL, describe
 from autocomp_mcp.hardware_adapters.store import Home
 
 PROBLEM = "nvidia/sgemm-64x48x40"
 # What the stand-in's kernels want from their runtime in place of CUDA's.
-STAND_IN = ("fake_launch", "blockIdx", "blockDim", "threadIdx", "gridDim", "_Z", "operator", "memcpy")
+STAND_IN = ("_Z", "blockIdx", "blockDim", "threadIdx", "gridDim")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def run(machine: str, home: Home, monkeypatch: pytest.MonkeyPatch):
 
     def evaluate(source: str | None = None, **more) -> engine.Run:
         call = partial(
-            engine.evaluate_on_cuda, home, engine.setup(), describe(operator), operator, source or operator.baseline(),
+            engine.evaluate_on_cuda, home, None, describe(operator), operator, source or operator.baseline(),
             **{"engine": "cuda", "seed": 0, "timeout_s": 120.0, **more},
         )  # fmt: skip
         return anyio.run(call)
@@ -63,7 +63,7 @@ def test_a_kernel_is_compiled_checked_and_timed(run) -> None:
         "registers_per_thread": 40, "spill_bytes_per_thread": 16,
     }  # fmt: skip
     assert "measured" in evaluation.message and "Made of threads" in evaluation.message
-    assert len([name for name in evaluation.input_sets if name.startswith("full")]) == 3
+    assert len([name for name in evaluation.input_sets if name.startswith(FULL)]) == 3
 
 
 def test_it_is_timed_in_turns_with_another(run) -> None:
@@ -87,9 +87,11 @@ def test_wrong_and_cheating_kernels(run) -> None:
     assert run(failing).evaluation.verdict == "crashed"
     assert run(baseline.replace("launch(", "lunch(")).evaluation.verdict in ("rejected", "compile_error")
     assert run(baseline + "\nint undefined_thing = x;\n").evaluation.verdict == "compile_error"
-    sneaky = "#include <stdlib.h>\n" + head + entry + body.replace("{", '{ (void)!system("true");', 1)
+    sneaky = head + entry + body.replace("{", '{ (void)!system("true");', 1)
     verdict = run(sneaky).evaluation
     assert verdict.verdict == "rejected" and "system" in verdict.message
+    unseen = run(baseline + "\nint getppid();\nint parent = getppid();\n").evaluation  # no word of the screen's
+    assert unseen.verdict == "rejected" and "getppid" in unseen.message
 
 
 def test_what_cannot_be_so_fast_is_refused(run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +148,7 @@ def test_without_a_gpu_it_says_what_is_missing(tmp_path: Path) -> None:
     nvidia_machine.install(tmp_path)
     with pytest.raises(EnvironmentLackError, match="the engine cpu works everywhere"):
         (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'\nexit 9\n")
-        engine.setup({"PATH": f"{tmp_path}{os.pathsep}/usr/bin:/bin"})
+        engine.setup(f"{tmp_path}{os.pathsep}/usr/bin:/bin")
 
 
 def test_bounds_come_from_the_device_itself() -> None:

@@ -65,8 +65,8 @@ def wrong_samples(given: Job, folder: Path, report: Report) -> int:
     )
 
 
-def judged(runner: Path, folder: Path, source: str) -> tuple[Job, Report]:
-    given = job(build_kernel(source, folder))
+def judged(runner: Path, folder: Path, source: str, trials: int = 6) -> tuple[Job, Report]:
+    given = job(build_kernel(source, folder), trials=trials)
     return given, run(runner, folder, given)
 
 
@@ -121,14 +121,14 @@ def test_faults_of_the_kernel_are_told(runner: Path, tmp_path: Path, kind: str) 
 
 
 def test_work_on_another_stream_does_not_escape_the_clock(runner: Path, tmp_path: Path) -> None:
-    busy = HONEST.replace("b[i] = 2 * a[i]", "for (int k = 0; k < 2000; k++) ((volatile float*)b)[i] = 2 * a[i]")
-    _, honest = judged(runner, tmp_path, busy)
+    busy = HONEST.replace("b[i] = 2 * a[i]", "for (int k = 0; k < 5000; k++) ((volatile float*)b)[i] = 2 * a[i]")
+    _, honest = judged(runner, tmp_path, busy, trials=30)
     hidden = busy.replace("int64_t n = dims[0];", "static cudaStream_t mine; if (!mine) cudaStreamCreate(&mine);\n    "
                           "int64_t n = dims[0];").replace("0, stream>>>", "0, mine>>>")  # fmt: skip
-    _, report = judged(runner, tmp_path, hidden)
+    _, report = judged(runner, tmp_path, hidden, trials=30)
     assert timing.hidden_work(honest) is None
     said = timing.hidden_work(report)
-    assert said is not None and "Enqueue all work on that stream" in said
+    assert said is not None and "enqueue all work" in said
 
 
 CACHED = {

@@ -119,14 +119,15 @@ def draw(seed: int, number: int) -> int:
 
 
 class Trial(NamedTuple):
-    """One timed call, in ns: the work of the kernel's stream, all work of the device, the host's clock."""
+    """One timed call, in ns: the work of the kernel's stream; how long the device was busy after it; the whole call by
+    the host's clock."""
 
     program: int
     round: int
     case: int
     number: int
     stream_ns: float
-    device_ns: float
+    late_ns: float
     wall_ns: float
 
 
@@ -134,7 +135,7 @@ class Empty(NamedTuple):
     """A call of nothing: what the clocks themselves take."""
 
     stream_ns: float
-    device_ns: float
+    late_ns: float
     wall_ns: float
 
 

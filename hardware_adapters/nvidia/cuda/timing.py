@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .job import Report
 
-# What the host's part of stopping the clock may take above that of an empty call, and relative to the call.
+# What looking whether the device is idle may take above that of an empty call, and relative to the call.
 SLACK_NS = 20_000.0
 SLACK = 0.10
 BELOW_BOUND = 0.95  # clocks boost above the nominal rate; nothing is faster than this share of the roofline
@@ -60,23 +60,19 @@ def against(report: Report) -> Ratio | None:
 def hidden_work(report: Report) -> str | None:
     """Work that the stream's clock does not see; None where there is none.
 
-    The device is waited for after every call: what ran on another stream, or was started later, shows there in each
-    call that has it. A busy host delays calls too, but not the quickest of them; and only the faster half of the calls
-    could have lowered the median.
+    When the stream is done, the device is waited for: what runs on another stream shows there, in each call that has
+    it. A busy host may delay calls too, but not the quickest of them; and only the faster half of the calls could have
+    lowered the median.
     """
     trials = sorted(report.of(0), key=lambda trial: trial.stream_ns)
-    faster = trials[: len(trials) // 2 + 1]
     stream_ns = statistics.median(trial.stream_ns for trial in trials)
-    device_ns = _quick(trial.device_ns - trial.stream_ns for trial in faster)
-    host_ns = _quick(trial.wall_ns - trial.device_ns for trial in faster)
-    device_ns -= _quick(call.device_ns - call.stream_ns for call in report.empty)
-    host_ns -= _quick(call.wall_ns - call.device_ns for call in report.empty)
-    if max(device_ns, host_ns) <= SLACK_NS + SLACK * stream_ns:
+    late_ns = _quick(trial.late_ns for trial in trials[: len(trials) // 2 + 1])
+    late_ns -= _quick(call.late_ns for call in report.empty)
+    if late_ns <= SLACK_NS + SLACK * stream_ns:
         return None
     return (
-        f"after the stream passed to launch() was done, which took {stream_ns:,.0f} ns, the device was busy for "
-        f"another {max(device_ns, 0):,.0f} ns and the host for {max(host_ns, 0):,.0f} ns, in every call: enqueue all "
-        "work on that stream"
+        f"when the stream passed to launch() was done, after {stream_ns:,.0f} ns, the device was busy for another "
+        f"{late_ns:,.0f} ns in every call: enqueue all work on that stream"
     )
 
 

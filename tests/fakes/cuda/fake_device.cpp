@@ -1,5 +1,6 @@
 // Where the environment names them: FAKE_CUDA_NONE there is no device, FAKE_CUDA_NOTES a file that receives what the
 // profiler was told.
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
@@ -52,7 +53,7 @@ struct FakeStream {
 };
 
 struct FakeEvent {
-    double at = 0;
+    std::atomic<double> at{0};
 };
 
 static cudaError_t pending = cudaSuccess;
@@ -117,11 +118,15 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *to, unsigned) { return cudaS
 cudaError_t cudaEventCreate(cudaEvent_t *to) { *to = new FakeEvent; return cudaSuccess; }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+    event->at = 0;
     of(stream)->add([=] { event->at = now_ms(); });
     return cudaSuccess;
 }
 
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaDeviceSynchronize(); }
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    while (event->at == 0) std::this_thread::yield();
+    return pending;
+}
 
 cudaError_t cudaEventElapsedTime(float *to, cudaEvent_t a, cudaEvent_t b) {
     *to = float(b->at - a->at);

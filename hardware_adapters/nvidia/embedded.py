@@ -30,7 +30,7 @@ ENGINE = "cpu"
 ORDERS = 3  # in which the threads of a block may run between two barriers
 MOST_BLOCKS = 12  # of a launch at the shape of the id
 COUNTING_S = 2.0  # what counting may take when more than one block is looked at
-CALLS = 2  # of launch, one after the other: what a call leaves behind must not matter
+CALLS = 2  # of launch in the first order, one after the other: what a call leaves behind must not matter
 
 
 class Run(NamedTuple):
@@ -244,7 +244,7 @@ class _Trial:
             return self.late()
         outcome = await emulate(
             self._built, self._operator, chosen, folder, order=order, blocks=blocks, trace=trace,
-            calls=1 if trace else CALLS, timeout_s=left,
+            calls=CALLS if order == 0 and not trace else 1, timeout_s=left,
         )  # fmt: skip
         if outcome.timed_out:
             return self.late()
@@ -256,4 +256,3 @@ class _Trial:
         if not outcome.launches:
             return Judgement("rejected", f"launch starts no kernel (inputs {chosen.name!r})")
         return outcome
-

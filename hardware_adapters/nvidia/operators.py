@@ -180,6 +180,10 @@ def moved_bytes(operator: Operator) -> int:
     return sum(map(tensor_bytes, operator.tensors))
 
 
+def input_bytes(operator: Operator) -> int:
+    return sum(tensor_bytes(tensor) for tensor in operator.tensors if tensor.role == "input")
+
+
 def check_size(operator: Operator) -> None:
     """Raises UnknownProblemError for what is too large to be judged here."""
     if min(operator.dims.values()) < 1:

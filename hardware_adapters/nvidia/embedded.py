@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import anyio
 import anyio.to_thread
 
-from ..base import Compilation, Diagnostic, Evaluation, Problem, Recall, kernel_digest
+from ..base import AdapterError, Compilation, Diagnostic, Evaluation, Problem, Recall, kernel_digest
 from ..simulating import generator
 from ..store import Home
 from . import nvcc as device_compiler
@@ -70,33 +70,53 @@ async def compile_kernel(home: Home, device: Machine, nvcc: Nvcc | None, source:
         refused = f"line {first.line}: {first.message}"
     elif not screened.errors:
         answers: list[device_compiler.Compiled] = []
+        made: list[Built] = []
 
         async def ask() -> None:
             if nvcc is not None:
                 answers.append(await device_compiler.compile_for(nvcc, device.architecture, source))
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ask)
-            built = await build(home, source)
-        compiler = built.compiler
+        async def make() -> None:
+            made.append(await build(home, source))
+
+        await together(make, ask)
+        (attempt,) = made
+        compiler = attempt.compiler
         if answers:
             compiler = f"{nvcc.title if nvcc else ''} for {device.architecture}; emulated with {compiler}"
             kernels = answers[0].kernels
             found += answers[0].diagnostics
         # What both compilers object to is said once, in the words of the device's.
         known = {entry.line for entry in found if entry.severity == "error"}
-        found += [entry for entry in built.diagnostics if entry.severity == "error" and entry.line not in known]
-        refused = built.unsupported
-        if built.program is None or any(entry.severity == "error" for entry in found):
-            built = None
+        found += [entry for entry in attempt.diagnostics if entry.severity == "error" and entry.line not in known]
+        refused = attempt.unsupported
+        built = attempt
     ok = refused is None and not any(entry.severity == "error" for entry in found)
     return Compiled(
         Compilation(
             ok=ok, compiler=compiler, diagnostics=tuple(found), facts=_facts(kernels),
             seconds=round(time.monotonic() - started, 4),
         ),
-        built if ok else None, kernels, refused,
+        built if ok and built is not None and built.program is not None else None, kernels, refused,
     )  # fmt: skip
+
+
+async def together(*tasks: Callable[[], Awaitable[None]]) -> None:
+    """Side by side; what one raises is raised as it is, not in a group."""
+    failures: list[AdapterError | OSError] = []
+
+    async def guarded(task: Callable[[], Awaitable[None]], scope: anyio.CancelScope) -> None:
+        try:
+            await task()
+        except (AdapterError, OSError) as error:
+            failures.append(error)
+            scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for task in tasks:
+            group.start_soon(guarded, task, group.cancel_scope)
+    if failures:
+        raise failures[0]
 
 
 def _facts(kernels: Mapping[str, KernelFacts]) -> dict[str, int]:

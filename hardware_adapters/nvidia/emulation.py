@@ -29,7 +29,7 @@ FILE_BYTES = 2 << 30
 
 
 class Built(NamedTuple):
-    """`program` is None where `unsupported` names what the emulator does not do, or an error is among the diagnostics."""
+    """`program` is None where `unsupported` names what the emulator does not do, or where diagnostics have an error."""
 
     program: Program | None
     compiler: str

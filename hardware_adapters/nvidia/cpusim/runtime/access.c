@@ -9,14 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TID 0x3FFu
-#define BYTES_AT 10
-#define BYTES (15u << BYTES_AT)
-#define ATOMICALLY (1u << 14) /* of a write */
-#define BY_WARP (1u << 14)    /* of reads: by several lanes of the warp */
-#define BY_BLOCK (1u << 15)   /* of reads: by several warps */
-#define EPOCH_AT 16
-
 int pending_write;
 static struct {
     uintptr_t address, pc;

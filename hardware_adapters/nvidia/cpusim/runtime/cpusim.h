@@ -111,6 +111,16 @@ void shared_launch(uint64_t dynamic_bytes);
 void shared_block(void);
 void shared_describe(uintptr_t address, char *text, size_t room);
 
+/* ---- the fast way of the most frequent accesses (hooks.c); whatever is unusual goes to access_check ---- */
+#define TID 0x3FFu
+#define BYTES_AT 10
+#define BYTES (15u << BYTES_AT)
+#define ATOMICALLY (1u << 14) /* of a write */
+#define BY_WARP (1u << 14)    /* of reads: by several lanes of the warp */
+#define BY_BLOCK (1u << 15)   /* of reads: by several warps */
+#define EPOCH_AT 16
+extern uint32_t whole_word; /* what the running thread leaves in a cell whose four bytes it touches */
+
 /* ---- accesses (access.c) and counting (trace.c) ---- */
 enum Op { LOAD, STORE, ATOMIC };
 void access_check(uintptr_t address, unsigned size, enum Op op, uintptr_t pc, int line);

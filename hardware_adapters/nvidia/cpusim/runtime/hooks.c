@@ -3,16 +3,58 @@
 #include "cpusim.h"
 #include <string.h>
 
+/* A whole aligned word of shared memory, whose last write and reads leave no doubt: true when all is done. */
+static inline int quick_load(uintptr_t address) {
+    uintptr_t offset = address - shared_base, word = offset / 4;
+    if (unlikely(offset >= SHARED_SPAN || (offset & 3) || shared_valid[word] != 15 || mode != DEVICE || pending_write)) return 0;
+    Cell *cell = &shared_cells[word];
+    if (unlikely(cell->write_segment < block_first)) return 0;
+    if (unlikely(cell->write_segment == segment && ((cell->write_who ^ whole_word) & TID))) return 0;
+    if (cell->read_segment != segment) {
+        cell->read_segment = segment;
+        cell->read_who = whole_word;
+        return 1;
+    }
+    if ((cell->read_who & (BY_BLOCK | BYTES)) == (BY_BLOCK | BYTES)) return 1;
+    uint32_t differs = cell->read_who ^ whole_word;
+    if ((differs & ~BY_WARP) == 0) return 1;
+    if ((differs & TID) == 0 || (differs & (BYTES | 0xFFFF0000u | (TID & ~31u)))) return 0;
+    cell->read_who |= BY_WARP; /* another lane of the same warp */
+    return 1;
+}
+static inline int quick_store(uintptr_t address) {
+    uintptr_t offset = address - shared_base, word = offset / 4;
+    if (unlikely(offset >= SHARED_SPAN || (offset & 3) || shared_valid[word] != 15 || mode != DEVICE || pending_write)) return 0;
+    Cell *cell = &shared_cells[word];
+    if (unlikely(cell->write_segment == segment || cell->read_segment == segment)) return 0;
+    cell->write_segment = segment;
+    cell->write_who = whole_word;
+    return 1;
+}
+void __tsan_read4(void *p);
+void __tsan_read4(void *p) {
+    if (unlikely(!quick_load((uintptr_t)p))) access_check((uintptr_t)p, 4, LOAD, PC(), 0);
+    else if (job.trace) trace_access((uintptr_t)p, 4, LOAD, SHARED, PC(), 0);
+}
+void __tsan_write4(void *p);
+void __tsan_write4(void *p) {
+    if (unlikely(!quick_store((uintptr_t)p))) access_check((uintptr_t)p, 4, STORE, PC(), 0);
+    else if (job.trace) trace_access((uintptr_t)p, 4, STORE, SHARED, PC(), 0);
+}
+
 #define HOOK(name, size, op) void name(void *p); void name(void *p) { access_check((uintptr_t)p, size, op, PC(), 0); }
 #define HOOKS(size)                                                                                                              \
-    HOOK(__tsan_read##size, size, LOAD)                                                                                        \
-    HOOK(__tsan_write##size, size, STORE)                                                                                      \
-    HOOK(__tsan_unaligned_read##size, size, LOAD)                                                                              \
+    HOOK(__tsan_unaligned_read##size, size, LOAD)                                                                                        \
     HOOK(__tsan_unaligned_write##size, size, STORE)                                                                            \
     HOOK(__tsan_volatile_read##size, size, LOAD)                                                                               \
     HOOK(__tsan_volatile_write##size, size, STORE)                                                                             \
     HOOK(__tsan_unaligned_volatile_read##size, size, LOAD)                                                                     \
     HOOK(__tsan_unaligned_volatile_write##size, size, STORE)
+#define PLAIN(size) HOOK(__tsan_read##size, size, LOAD) HOOK(__tsan_write##size, size, STORE)
+PLAIN(1)
+PLAIN(2)
+PLAIN(8)
+PLAIN(16)
 HOOKS(1)
 HOOKS(2)
 HOOKS(4)

@@ -29,7 +29,8 @@ RUNTIME_FLAGS = ("-O3", "-std=gnu11", "-fno-strict-aliasing", "-rdynamic", "-ldl
 FLAGS = (
     "-std=gnu++17", "-O1", "-g1", "-fPIC", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics",
     "-fno-stack-protector", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-math-errno",
-    "-fsanitize=thread,alignment,bounds", "-Wno-unknown-pragmas",
+    "-fsanitize=thread", "-fsanitize=alignment", "-fsanitize=bounds", "-fno-delete-null-pointer-checks",
+    "-Wno-unknown-pragmas",
 )  # fmt: skip
 GCC_FLAGS = (
     "--param=tsan-instrument-func-entry-exit=0",
@@ -37,7 +38,7 @@ GCC_FLAGS = (
     "-fdiagnostics-plain-output",
 )
 CLANG_FLAGS = (
-    "-fno-sanitize=undefined", "-fno-unroll-loops", "-fno-caret-diagnostics", "-Wno-pass-failed", "-Wno-unused-value",
+    "-fno-sanitize-trap=all", "-fno-unroll-loops", "-fno-caret-diagnostics", "-Wno-pass-failed", "-Wno-unused-value",
     "-mllvm", "-tsan-instrument-func-entry-exit=0", "-mllvm", "-tsan-distinguish-volatile=1",
     "-mllvm", "-tsan-instrument-read-before-write=1",
 )  # fmt: skip

@@ -31,7 +31,14 @@ ALLOWED = frozenset(
     | {"__tsan_init", "__tsan_func_entry", "__tsan_func_exit", "__tsan_read_range", "__tsan_write_range"}
     | {f"__tsan_{name}" for name in ("memcpy", "memmove", "memset")}
     | {f"__wrap_{name}" for name in ("memcpy", "memmove", "memset")}
-    | {"__ubsan_handle_type_mismatch_v1", "__ubsan_handle_type_mismatch_v1_abort", "__ubsan_handle_out_of_bounds"}
+    | {
+        "__ubsan_handle_type_mismatch_v1",
+        "__ubsan_handle_type_mismatch_v1_abort",
+        "__ubsan_handle_out_of_bounds",
+        "__ubsan_handle_local_out_of_bounds",
+        "__ubsan_handle_local_out_of_bounds_abort",
+        "__ubsan_handle_out_of_bounds_abort",
+    }
     | {name + suffix for name in _ONE_OR_TWO for suffix in ("", "f")}
     | {"abs", "labs", "llabs", "__isnan", "__isinf", "__isnanf", "__isinff", "__finite", "__finitef"}
 )

@@ -127,6 +127,7 @@ void access_check(uintptr_t address, unsigned size, enum Op op, uintptr_t pc, in
 void access_settle(void);
 void access_mark_written(uintptr_t address, uint64_t size);
 extern int pending_write;
+extern int relaxed; /* the access is volatile */
 enum Space { GLOBAL, SHARED };
 void trace_access(uintptr_t address, unsigned size, enum Op op, enum Space space, uintptr_t pc, int line);
 void trace_launch(void);
@@ -139,7 +140,8 @@ _Noreturn void fault_of(const Fiber *who, const char *kind, uintptr_t pc, int li
     __attribute__((format(printf, 5, 6)));
 void note(const char *kind, uintptr_t pc, int line, const char *message);
 _Noreturn void broken(const char *format, ...) __attribute__((format(printf, 1, 2)));
-extern uintptr_t image_low, image_high;
+extern uintptr_t image_low, image_high; /* of the loaded candidate */
+extern uintptr_t code_low, code_high;
 void report_open(void);
 void report_launch(const Launch *launch);
 void report_return(int value);

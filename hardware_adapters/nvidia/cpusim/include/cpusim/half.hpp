@@ -56,6 +56,8 @@ inline float bfloat_value(uint16_t bits) { return __uint_as_float((uint32_t)bits
     inline bool operator!=(name a, name b) { return (float)a != (float)b; }                                                      \
     struct alignas(4) pair {                                                                                                     \
         name x, y;                                                                                                               \
+        pair(name x, name y) : x(x), y(y) {}                                                                                     \
+        CPUSIM_WHOLE(pair, uint16_t, 2)                                                                                          \
     };                                                                                                                           \
     inline pair operator+(pair a, pair b) { return {a.x + b.x, a.y + b.y}; }                                                     \
     inline pair operator-(pair a, pair b) { return {a.x - b.x, a.y - b.y}; }                                                     \

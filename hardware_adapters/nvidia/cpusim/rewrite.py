@@ -1,4 +1,4 @@
-"""Turns a .cu into C++ with the same lines: launches become calls, shared variables references into the block's memory."""
+"""Turns a .cu into C++ with the same lines: launches become calls, shared variables places in the block's memory."""
 
 from __future__ import annotations
 

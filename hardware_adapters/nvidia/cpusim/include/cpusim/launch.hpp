@@ -62,7 +62,7 @@ template <class Kernel> struct Launcher {
     // The arguments are evaluated once, by the host; the kernel finds copies where parameters lie.
     template <class... Arguments> void operator()(Arguments... arguments) const {
         auto closure = [kernel = kernel, arguments...]() { kernel(arguments...); };
-        static_assert(std::is_trivially_copyable<decltype(closure)>::value, "parameters of a kernel have to be trivially copyable");
+        static_assert(std::is_trivially_destructible<decltype(closure)>::value, "parameters of a kernel are plain data");
         uint3 grid = with.grid, block = with.block;
         cpusim_launch(name, line, &grid, &block, with.shared, with.stream,
                       [](void *kept) { (*static_cast<decltype(closure) *>(kept))(); }, &closure, sizeof closure);

@@ -105,6 +105,8 @@ async def emulate(
     report = await run_job(built.program, job, folder, limits)
     if report.fault is not None:
         return Outcome(fault=_fault(report), timed_out=report.fault.kind == "timeout")
+    if report.returned:  # the calls after it were not made
+        return Outcome(returned=report.returned)
     found = await anyio.to_thread.run_sync(_outputs, folder, outputs, calls)
     return Outcome(_launches(report), found[-1], tuple(found[:-1]), returned=report.returned)
 

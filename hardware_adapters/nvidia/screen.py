@@ -25,7 +25,8 @@ INCLUDES = frozenset(
 # Of the CUDA runtime: everything else that begins like it is refused.
 RUNTIME = frozenset(
     (
-        "cudaStream_t", "cudaError_t", "cudaSuccess", "cudaMemsetAsync", "cudaGetLastError", "cudaPeekAtLastError", "cudaFuncSetAttribute",
+        "cudaStream_t", "cudaError_t", "cudaSuccess", "cudaMemsetAsync",
+        "cudaGetLastError", "cudaPeekAtLastError", "cudaFuncSetAttribute",
         "cudaFuncAttributeMaxDynamicSharedMemorySize", "cudaFuncAttributePreferredSharedMemoryCarveout",
         "cudaFuncSetCacheConfig", "cudaFuncCachePreferL1", "cudaFuncCachePreferShared", "cudaFuncCachePreferEqual",
         "cudaSharedmemCarveoutMaxShared", "cudaErrorInvalidValue", "cudaErrorInvalidConfiguration", "cudaErrorUnknown",

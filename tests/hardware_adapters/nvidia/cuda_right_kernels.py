@@ -400,3 +400,15 @@ template <typename T> __global__ void k(const T* a, T* o, int n) {
     (200,),
     lambda a: a[::-1],
 )
+
+RIGHT["dynamic shared memory declared outside"] = _one("""
+extern __shared__ float tile[];
+__global__ void k(const float* a, float* o, int n) {
+  float4* wide = (float4*)tile;
+  if (threadIdx.x < 32) wide[threadIdx.x] = reinterpret_cast<const float4*>(a)[threadIdx.x];
+  __syncthreads();
+  float* half = tile + 64;
+  o[threadIdx.x] = tile[threadIdx.x] + (threadIdx.x < 64 ? half[threadIdx.x] : 0.0f);
+}
+""", "  k<<<1, 128, 512, s>>>((const float*)p[0], (float*)p[1], (int)d[0]);", _floats(128), (128,),
+    lambda a: a + np.pad(a[64:], (0, 64)))

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, Protocol
 import anyio
 import numpy as np
 import pytest
-
 from autocomp_mcp.hardware_adapters.nvidia.cpusim.build import Built, build, cxx_compiler
 from autocomp_mcp.hardware_adapters.nvidia.cpusim.emulate import SCRATCH, Buffer, Job, emulate
 from autocomp_mcp.hardware_adapters.nvidia.cpusim.report import Report
@@ -45,7 +44,7 @@ def cuda_home(tmp_path_factory: pytest.TempPathFactory, make_home) -> Home:
 
 
 def _compiler() -> Compiler:
-    """$CUDASIM_TEST_CXX, to run all these tests with another compiler than users get; a GCC unless its name says clang."""
+    """$CUDASIM_TEST_CXX, to run these tests with another compiler than users get; a GCC unless it is called clang."""
     named = os.environ.get("CUDASIM_TEST_CXX")
     return Compiler("clang" if "clang" in named else "gcc", (named,), "") if named else cxx_compiler()
 

@@ -19,8 +19,8 @@ class Right(NamedTuple):
 
 
 def _launch(call: str) -> str:
-    body = f'extern "C" int launch(void** p, const int64_t* d, cudaStream_t s) {{\n{call}\n  return cudaGetLastError();\n}}\n'
-    return body
+    head = 'extern "C" int launch(void** p, const int64_t* d, cudaStream_t s)'
+    return f"{head} {{\n{call}\n  return cudaGetLastError();\n}}\n"
 
 
 _rng = np.random.default_rng(7)
@@ -63,7 +63,9 @@ __global__ void k(const float* __restrict__ a, float* __restrict__ o, int n) {
 
 RIGHT["histogram with atomics"] = _one(
     """
-__global__ void clear(int* o, int n) { for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) o[i] = 0; }
+__global__ void clear(int* o, int n) {
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) o[i] = 0;
+}
 __global__ void k(const int* a, int* o, int n) {
   __shared__ int bins[16];
   if (threadIdx.x < 16) bins[threadIdx.x] = 0;
@@ -132,7 +134,8 @@ RIGHT["SGEMM tiled in registers with float4"] = Right(
 #define BM 32
 #define BN 32
 #define BK 8
-__global__ void k(const float* __restrict__ A, const float* __restrict__ B, float* __restrict__ C, int M, int N, int K) {
+__global__ void k(const float* __restrict__ A, const float* __restrict__ B, float* __restrict__ C,
+                  int M, int N, int K) {
   __shared__ __align__(16) float As[BK][BM], Bs[BK][BN];
   const int t = threadIdx.x, tr = t / 8, tc = t % 8, row0 = blockIdx.y * BM, col0 = blockIdx.x * BN;
   float acc[4][4] = {};
@@ -147,14 +150,16 @@ __global__ void k(const float* __restrict__ A, const float* __restrict__ B, floa
     __syncthreads();
 #pragma unroll
     for (int kk = 0; kk < BK; ++kk) {
-      float4 x = *reinterpret_cast<const float4*>(&As[kk][tr * 4]), y = *reinterpret_cast<const float4*>(&Bs[kk][tc * 4]);
+      float4 x = *reinterpret_cast<const float4*>(&As[kk][tr * 4]);
+      float4 y = *reinterpret_cast<const float4*>(&Bs[kk][tc * 4]);
       const float xs[4] = {x.x, x.y, x.z, x.w}, ys[4] = {y.x, y.y, y.z, y.w};
       for (int i = 0; i < 4; ++i) for (int j = 0; j < 4; ++j) acc[i][j] = fmaf(xs[i], ys[j], acc[i][j]);
     }
     __syncthreads();
   }
   for (int i = 0; i < 4; ++i)
-    *reinterpret_cast<float4*>(&C[(row0 + tr * 4 + i) * N + col0 + tc * 4]) = make_float4(acc[i][0], acc[i][1], acc[i][2], acc[i][3]);
+    *reinterpret_cast<float4*>(&C[(row0 + tr * 4 + i) * N + col0 + tc * 4]) =
+        make_float4(acc[i][0], acc[i][1], acc[i][2], acc[i][3]);
 }
 """
     + _launch("""  int M = d[0], N = d[1], K = d[2];
@@ -264,8 +269,14 @@ __global__ void k(const float* a, float* o, float* part, int n) {
 
 RIGHT["two kernels through the scratch area"] = _one(
     """
-__global__ void square(const float* a, float* t, int n) { int i = blockIdx.x * blockDim.x + threadIdx.x; if (i < n) t[i] = a[i] * a[i]; }
-__global__ void shift(const float* t, float* o, int n) { int i = blockIdx.x * blockDim.x + threadIdx.x; if (i < n) o[i] = t[(i + 1) % n]; }
+__global__ void square(const float* a, float* t, int n) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) t[i] = a[i] * a[i];
+}
+__global__ void shift(const float* t, float* o, int n) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) o[i] = t[(i + 1) % n];
+}
 #define RUN(k, from, to) k<<<(n + 127) / 128, 128, 0, s>>>((const float*)(from), (float*)(to), n)
 """,
     "  int n = d[0];\n  RUN(square, p[0], p[2]);\n  RUN(shift, p[2], p[1]);",
@@ -401,7 +412,8 @@ template <typename T> __global__ void k(const T* a, T* o, int n) {
     lambda a: a[::-1],
 )
 
-RIGHT["dynamic shared memory declared outside"] = _one("""
+RIGHT["dynamic shared memory declared outside"] = _one(
+    """
 extern __shared__ float tile[];
 __global__ void k(const float* a, float* o, int n) {
   float4* wide = (float4*)tile;
@@ -410,5 +422,9 @@ __global__ void k(const float* a, float* o, int n) {
   float* half = tile + 64;
   o[threadIdx.x] = tile[threadIdx.x] + (threadIdx.x < 64 ? half[threadIdx.x] : 0.0f);
 }
-""", "  k<<<1, 128, 512, s>>>((const float*)p[0], (float*)p[1], (int)d[0]);", _floats(128), (128,),
-    lambda a: a + np.pad(a[64:], (0, 64)))
+""",
+    "  k<<<1, 128, 512, s>>>((const float*)p[0], (float*)p[1], (int)d[0]);",
+    _floats(128),
+    (128,),
+    lambda a: a + np.pad(a[64:], (0, 64)),
+)

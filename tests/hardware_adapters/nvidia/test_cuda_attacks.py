@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from autocomp_mcp.hardware_adapters.nvidia.cpusim.rewrite import Unsupported, rewrite
 
 HEAD = "#include <cuda_runtime.h>\n#include <stdint.h>\n"
-COPY = "__global__ void k(const float* a, float* o, int n) { int i = blockIdx.x * 64 + threadIdx.x; if (i < n) o[i] = a[i]; }\n"
+AT = "int i = blockIdx.x * 64 + threadIdx.x;"
+COPY = f"__global__ void k(const float* a, float* o, int n) {{ {AT} if (i < n) o[i] = a[i]; }}\n"
 
 
 def launch(body: str) -> str:
@@ -32,7 +32,7 @@ ON_THE_HOST = {
     "follows a wild pointer": ("  *(volatile int*)0x10 = 1;", "host_crash", 5),
     "jumps into nowhere": ("  ((void (*)())0x1234)();", "host_crash", None),
     "never returns": ("  for (volatile int i = 0; ; ) { }", "timeout", 5),
-    "copies from the host": ("  float x[4] = {1, 2, 3, 4};\n  cudaMemcpyAsync(p[1], x, 16, cudaMemcpyDefault, s);", "out_of_bounds", 6),
+    "copies from the host": ("  float x[4] = {};\n  cudaMemcpyAsync(p[1], x, 16, cudaMemcpyDefault, s);", "out_of_bounds", 6),
     "clears an input": ("  cudaMemsetAsync(p[0], 0, 400, s);", "input_written", 5),
     "clears on another stream": ("  cudaMemsetAsync(p[1], 0, 400);", "wrong_stream", 5),
     "clears too much": ("  cudaMemsetAsync(p[1], 0, 404, s);", "out_of_bounds", 5),
@@ -58,10 +58,12 @@ FOREIGN = {
     "processes": 'extern "C" int fork();\n' + COPY + launch("  return fork();"),
     "output": 'extern "C" int puts(const char*);\n' + COPY + launch('  return puts("{}");'),
     "the environment": 'extern "C" char* getenv(const char*);\n' + COPY + launch('  return getenv("HOME") != 0;'),
-    "protection of memory": 'extern "C" int mprotect(void*, unsigned long, int);\n' + COPY + launch("  return mprotect(p[0], 4096, 3);"),
+    "protection of memory": 'extern "C" int mprotect(void*, unsigned long, int);\n'
+        + COPY + launch("  return mprotect(p[0], 4096, 3);"),
     "the emulator's variables": 'extern "C" int mode;\n' + COPY + launch("  mode = 1;"),
     "the emulator's report": 'extern "C" void report_finish();\n' + COPY + launch("  report_finish();"),
-    "code before launch": "volatile float seed = 2;\nfloat table;\nstruct S { S(); };\nS::S() { table = seed; }\nS before;\n"
+    "code before launch": "volatile float seed = 2;\nfloat table;\n"
+        "struct S { S(); };\nS::S() { table = seed; }\nS before;\n"
         + COPY + launch(RUN + " return table > 100;"),
 }  # fmt: skip
 

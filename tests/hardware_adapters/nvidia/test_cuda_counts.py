@@ -30,7 +30,7 @@ def sites(run_cuda, text: str, size: int = 8192, **job):
     return {(site.line, site.space, site.op): site for site in report.sites}, report
 
 
-# Body, then of the load of `a`: bytes per thread, requests, sectors, ideal sectors over two blocks of 64 threads: 4 warps.
+# Body; of the load of `a` in two blocks of 64 threads, 4 warps: bytes per thread, requests, sectors, ideal sectors.
 GLOBAL_LOADS = {
     "coalesced": ("o[i] = a[i];", 4, 4, 4 * 4, 4 * 4),
     "shifted by one": ("o[i] = a[i + 1];", 4, 4, 4 * 5, 4 * 4),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from autocomp_mcp.hardware_adapters.nvidia.cpusim.rewrite import Unsupported, rewrite
+from autocomp_mcp.hardware_adapters.nvidia.cpusim.tokens import tokens_of
 from cuda_right_kernels import RIGHT
 from hypothesis import given
 from hypothesis import strategies as st
-
-from autocomp_mcp.hardware_adapters.nvidia.cpusim.rewrite import Unsupported, rewrite
-from autocomp_mcp.hardware_adapters.nvidia.cpusim.tokens import tokens_of
 
 
 def lines(source: str) -> list[str]:
@@ -35,12 +34,18 @@ def test_a_launch_over_several_lines_keeps_them():
 
 
 def test_what_looks_like_a_launch_is_left_alone():
-    source = 'const char* s = "k<<<1, 2>>>(x)"; // k<<<1, 2>>>(x)\n/* __shared__ int x; */ auto r = R"(k<<<1>>>())";\nint y = 1 << 2 >> 1;\n'
+    source = """const char* s = "k<<<1, 2>>>(x)"; // k<<<1, 2>>>(x)
+/* __shared__ int x; */ auto r = R"(k<<<1>>>())";
+int y = 1 << 2 >> 1;
+"""
     assert lines(source) == source.split("\n")
 
 
 def test_kernels_are_named():
-    source = "__global__ void a(int* x) {}\ntemplate <int N> __global__ void __launch_bounds__(128, 2) b(int* x) {}\n__device__ void c() {}\n"
+    source = """__global__ void a(int* x) {}
+template <int N> __global__ void __launch_bounds__(128, 2) b(int* x) {}
+__device__ void c() {}
+"""
     assert rewrite(source).kernels == ("a", "b")
 
 

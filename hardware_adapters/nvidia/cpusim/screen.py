@@ -15,8 +15,8 @@ def _words(text: str) -> frozenset[str]:
 HEADERS = _words(
     "cuda_runtime.h cuda.h cuda_runtime_api.h device_launch_parameters.h vector_types.h vector_functions.h "
     "math_constants.h cuda_fp16.h cuda_bf16.h cooperative_groups.h cooperative_groups/reduce.h "
-    "cooperative_groups/scan.h assert.h cassert stdint.h cstdint stddef.h cstddef math.h cmath float.h cfloat limits.h climits "
-    "limits type_traits algorithm utility"
+    "cooperative_groups/scan.h assert.h cassert stdint.h cstdint stddef.h cstddef math.h cmath float.h cfloat limits.h "
+    "climits limits type_traits algorithm utility"
 )
 CUDA_NAMES = _words(
     "cudaStream_t cudaError_t cudaError cudaSuccess cudaErrorInvalidValue cudaErrorInvalidConfiguration "

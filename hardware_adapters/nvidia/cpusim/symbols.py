@@ -13,8 +13,8 @@ _SIZES = (1, 2, 4, 8, 16)
 _ONE_OR_TWO = _words(
     "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs fdim floor fma "
     "fmax fmin fmod frexp hypot ilogb ldexp lgamma llrint llround log log10 log1p log2 logb lrint lround modf "
-    "nearbyint nextafter pow remainder remquo rint round scalbln scalbn sin sincos sinh sqrt tan tanh tgamma trunc exp10 j0 j1 "
-    "y0 y1"
+    "nearbyint nextafter pow remainder remquo rint round scalbln scalbn sin sincos sinh sqrt tan tanh tgamma trunc "
+    "exp10 j0 j1 y0 y1"
 )
 
 _HOOKS = {

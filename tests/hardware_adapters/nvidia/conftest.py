@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -9,12 +10,12 @@ from typing import Any, NamedTuple, Protocol
 import anyio
 import numpy as np
 import pytest
-
-from autocomp_mcp.hardware_adapters.nvidia.cpusim.build import Built, build
+from autocomp_mcp.hardware_adapters.nvidia.cpusim.build import Built, build, cxx_compiler
 from autocomp_mcp.hardware_adapters.nvidia.cpusim.emulate import SCRATCH, Buffer, Job, emulate
 from autocomp_mcp.hardware_adapters.nvidia.cpusim.report import Report
 from autocomp_mcp.hardware_adapters.nvidia.cpusim.rewrite import rewrite
 from autocomp_mcp.hardware_adapters.store import Home
+from autocomp_mcp.hardware_adapters.toolchain import Compiler
 
 HEAD = "#include <cuda_runtime.h>\n#include <stdint.h>\n"
 
@@ -42,10 +43,16 @@ def cuda_home(tmp_path_factory: pytest.TempPathFactory, make_home) -> Home:
     return Home(make_home(tmp_path_factory.mktemp("cuda") / "home"))
 
 
+def _compiler() -> Compiler:
+    """$CUDASIM_TEST_CXX, to run these tests with another compiler than users get; a GCC unless it is called clang."""
+    named = os.environ.get("CUDASIM_TEST_CXX")
+    return Compiler("clang" if "clang" in named else "gcc", (named,), "") if named else cxx_compiler()
+
+
 @pytest.fixture(scope="session")
 def build_cuda(cuda_home: Home):
     def make(source: str) -> Built:
-        return anyio.run(build, cuda_home, rewrite(source))
+        return anyio.run(lambda: build(cuda_home, rewrite(source), compiler=_compiler()))
 
     return make
 

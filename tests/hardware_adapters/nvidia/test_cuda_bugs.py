@@ -24,6 +24,7 @@ extern "C" int launch(void** p, const int64_t* d, cudaStream_t s) {
   return cudaGetLastError();
 }
 """
+SIZE = "cudaFuncAttributeMaxDynamicSharedMemorySize"
 K = "__global__ void k(const float* a, float* o, int n) {\n"
 
 
@@ -213,13 +214,14 @@ BUGS = {
     "too much dynamic shared memory": Bug("shared_memory", kernel("  o[0] = a[0];"), "cudaFuncSetAttribute",
         "#define S 60000\n", TAIL.replace("k<<<", "/* BUG */ k<<<")),
     "more shared memory than the device has": Bug("shared_memory", kernel("  o[0] = a[0];"), "device has",
-        "", TAIL.replace("  k<<<", "  cudaFuncSetAttribute(k, cudaFuncAttributeMaxDynamicSharedMemorySize, 120000); // BUG\n  k<<<")),
+        "", TAIL.replace("  k<<<", f"  cudaFuncSetAttribute(k, {SIZE}, 120000); // BUG\n  k<<<")),
     "input written": Bug("input_written", kernel("""
   const_cast<float*>(a)[threadIdx.x] = 0; // BUG"""), "'a'"),
     "null pointer": Bug("null_pointer", kernel("""
   const float* p = n > 5 ? nullptr : a;
   o[threadIdx.x] = p[threadIdx.x]; // BUG"""), orders=(0,)),
-    "pointer of the host": Bug("out_of_bounds", "__global__ void k(const int64_t* d, float* o) {\n  o[threadIdx.x] = (float)d[0]; // BUG\n}\n",
+    "pointer of the host": Bug("out_of_bounds",
+        "__global__ void k(const int64_t* d, float* o) {\n  o[threadIdx.x] = (float)d[0]; // BUG\n}\n",
         "pointer of the host", tail="""
 extern "C" int launch(void** p, const int64_t* d, cudaStream_t s) {
   k<<<1, 32, 0, s>>>(d, (float*)p[1]);

@@ -75,6 +75,12 @@ template <class T> inline T &shared(const char &marker, const char *name, int li
     return *static_cast<T *>(cpusim_shared(&marker, sizeof(T), alignof(T), name, line));
 }
 
+// The dynamic part, where it is declared outside of functions.
+template <class T> struct Dynamic {
+    operator T *() const { return static_cast<T *>(cpusim_dynamic()); }
+    template <class U> explicit operator U *() const { return static_cast<U *>(cpusim_dynamic()); }
+};
+
 }  // namespace cpusim
 
 inline void __syncthreads(int line = __builtin_LINE()) { cpusim_barrier(0, 0, line); }

@@ -68,7 +68,7 @@ def test_the_kernels_that_are_broken_below_are_right(evaluated) -> None:
 # What is changed, and the verdict with words of the message.
 BROKEN = {
     "no barrier": ("    __syncthreads();\n", "", "crashed", "a missing __syncthreads?"),
-    "barrier not for all": ("    __syncthreads();", "    if (threadIdx.y < 8) __syncthreads();", "crashed", "nothing orders"),
+    "barrier not for all": ("    __syncthreads();", "    if (threadIdx.y < 8) __syncthreads();", "crashed", "orders"),
     "no test of the edge": ("    if (r < R && c < C) out", "    out", "crashed", "no thread of the block has written"),
     "uninitialised tile": ("if (r < R && c < C) tile", "if (r < R && c < C && threadIdx.x) tile", "crashed", "uninit"),
     "tail left out": ("if (r < R && c < C) out", "if (r < R / 16 * 16 && c < C) out", "wrong_result", "never written"),

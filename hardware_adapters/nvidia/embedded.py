@@ -254,7 +254,7 @@ class _Trial:
         chosen = rows[np.unique(np.linspace(0, rows.size - 1, operator.spot_rows).astype(int))]
         right = operator.expected(operator.rows_of(whole.inputs, chosen))
         got = {name: values[chosen] for name, values in outcome.outputs.items()}
-        return compared(operator, Case(FULL, 0), right, got, partly=True)
+        return compared(operator, Case(FULL, 0), right, got, chosen)
 
     async def _run(
         self, chosen: InputSet, folder: Path, *, order: int, blocks: int | None, trace: bool

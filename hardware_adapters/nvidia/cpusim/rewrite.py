@@ -263,4 +263,5 @@ def _variable(part: Sequence[Token], aligned: str, base: str, dynamic: bool, lin
         return f"{base}* {name} = static_cast<{base}*>(::cpusim_dynamic());"
     kind, marker = f"cpusim_shared_{name}", f"cpusim_marker_{name}"
     member = f"struct {kind} {{ {aligned}{base} {_text(part)}; }}; static const char {marker} = 0; "
-    return f"{member}auto& {name} = ::cpusim::shared<{kind}>({marker}, {_literal(name)}, __LINE__).{name}; "
+    found = f"::cpusim::shared<{kind}, decltype({kind}::{name})>({marker}, {_literal(name)}, __LINE__)"
+    return f"{member}auto& {name} = {found}.{name}; "

@@ -428,3 +428,18 @@ __global__ void k(const float* a, float* o, int n) {
     (128,),
     lambda a: a + np.pad(a[64:], (0, 64)),
 )
+
+RIGHT["a tile filled by flat index"] = _one(
+    """
+__global__ void k(const float* a, float* o, int n) {
+  __shared__ float t[8][16];
+  t[0][threadIdx.x] = a[threadIdx.x];
+  __syncthreads();
+  o[threadIdx.x] = t[threadIdx.x % 8][threadIdx.x / 8];
+}
+""",
+    "  k<<<1, 128, 0, s>>>((const float*)p[0], (float*)p[1], (int)d[0]);",
+    _floats(128),
+    (128,),
+    lambda a: a.reshape(8, 16).T.ravel(),
+)

@@ -32,7 +32,7 @@ ON_THE_HOST = {
     "follows a wild pointer": ("  *(volatile int*)0x10 = 1;", "host_crash", 5),
     "jumps into nowhere": ("  ((void (*)())0x1234)();", "host_crash", None),
     "never returns": ("  for (volatile int i = 0; ; ) { }", "timeout", 5),
-    "copies from the host": ("  float x[4] = {};\n  cudaMemcpyAsync(p[1], x, 16, cudaMemcpyDefault, s);", "out_of_bounds", 6),
+    "copies from the host": ("  int x[4];\n  cudaMemcpyAsync(p[1], x, 16, cudaMemcpyDefault, s);", "out_of_bounds", 6),
     "clears an input": ("  cudaMemsetAsync(p[0], 0, 400, s);", "input_written", 5),
     "clears on another stream": ("  cudaMemsetAsync(p[1], 0, 400);", "wrong_stream", 5),
     "clears too much": ("  cudaMemsetAsync(p[1], 0, 404, s);", "out_of_bounds", 5),

@@ -13,13 +13,15 @@ def source(
     kernel: str, launch: str = "k<<<1, 32, 0, s>>>((const T*)p[0], (R*)p[1], (int)d[0]);", t="float", r="float"
 ) -> str:
     types = f"typedef {t} T;\ntypedef {r} R;\n"
-    return f'{HEAD}{types}{kernel}\nextern "C" int launch(void** p, const int64_t* d, cudaStream_t s) {{\n  {launch}\n  return 0;\n}}\n'
+    entry = 'extern "C" int launch(void** p, const int64_t* d, cudaStream_t s)'
+    return f"{HEAD}{types}{kernel}\n{entry} {{\n  {launch}\n  return 0;\n}}\n"
 
 
 def each(expression: str, *, t="float", r="float", before: str = "") -> str:
     """One thread per value: o[i] = expression of x, the i-th value, and of y, the one after it."""
     body = f"T x = a[i], y = a[(i + 1) % n]; {before} o[i] = {expression};"
-    kernel = f"__global__ void k(const T* a, R* o, int n) {{ int i = blockIdx.x * 64 + threadIdx.x; if (i < n) {{ {body} }} }}"
+    at = "int i = blockIdx.x * 64 + threadIdx.x;"
+    kernel = f"__global__ void k(const T* a, R* o, int n) {{ {at} if (i < n) {{ {body} }} }}"
     return source(kernel, "k<<<(unsigned)((d[0] + 63) / 64), 64, 0, s>>>((const T*)p[0], (R*)p[1], (int)d[0]);", t, r)
 
 
@@ -243,7 +245,6 @@ def test_memory_is_set_and_copied_by_the_host(run_cuda):
 
 def test_an_unchecked_build_computes_the_same(cuda_home, tmp_path):
     import anyio
-
     from autocomp_mcp.hardware_adapters.nvidia.cpusim.build import build
     from autocomp_mcp.hardware_adapters.nvidia.cpusim.emulate import Buffer, Job, emulate
     from autocomp_mcp.hardware_adapters.nvidia.cpusim.rewrite import rewrite

@@ -109,6 +109,7 @@ extern Cell shared_cells[SHARED_SPAN / 4];
 void shared_init(void);
 void shared_launch(uint64_t dynamic_bytes);
 void shared_block(void);
+int shared_has_shape(const char *type);
 void shared_describe(uintptr_t address, char *text, size_t room);
 
 /* ---- the fast way of the most frequent accesses (hooks.c); whatever is unusual goes to access_check ---- */

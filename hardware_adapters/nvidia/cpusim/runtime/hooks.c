@@ -147,7 +147,7 @@ void __ubsan_handle_local_out_of_bounds(void) {
 void __ubsan_handle_out_of_bounds(void *data, uintptr_t index);
 void __ubsan_handle_out_of_bounds(void *data, uintptr_t index) {
     const Outside *outside = data;
-    if (mode == DEVICE) fault("out_of_bounds", PC(), (int)outside->place.line, "index %lld of an array %s", (long long)index, outside->array->name);
+    if (mode == DEVICE && !shared_has_shape(outside->array->name)) fault("out_of_bounds", PC(), (int)outside->place.line, "index %lld of an array %s", (long long)index, outside->array->name);
 }
 void __ubsan_handle_out_of_bounds_abort(void *data, uintptr_t index) { __ubsan_handle_out_of_bounds(data, index); }
 

@@ -23,9 +23,8 @@ from .dtypes import DTYPES
 from .errors import fail
 from .machine import MOVING_MAX, PARTITIONS, STATIONARY_MAX, current
 from .ops import as_op
-from .tensor import ON_CHIP, Tensor, allocate
+from .tensor import HBM, ON_CHIP, Tensor, allocate
 
-HBM = ("hbm", "shared_hbm", "private_hbm")
 ENGINES = ("pe", "vector", "scalar", "gpsimd")
 BF16 = DTYPES["bfloat16"]
 
@@ -33,8 +32,9 @@ BF16 = DTYPES["bfloat16"]
 def issue(
     name: str, engine: str, cycles: float, dst: Tensor, *sources: Tensor, also: tuple[Tensor, ...] = (), **more: Any
 ) -> None:
+    index = (tile for view in (dst, *sources) for tile in view._index)
     current(name).issue(
-        name.rpartition(".")[2], engine, cycles, reads=tuple(source._access() for source in sources),
+        name.rpartition(".")[2], engine, cycles, reads=tuple(source._access() for source in (*sources, *index)),
         writes=tuple(target._access() for target in (dst, *also)), shape=dst._flat(), dtype=dst.dtype.name, **more,
     )  # fmt: skip
 

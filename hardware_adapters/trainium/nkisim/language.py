@@ -11,7 +11,7 @@ from . import isa, vector
 from .checks import api
 from .dtypes import DTYPES, FLOAT32, DType, as_dtype
 from .errors import fail
-from .machine import MOVING_MAX, PARTITIONS, STATIONARY_MAX
+from .machine import MOVING_MAX, PARTITIONS, STATIONARY_MAX, current
 from .ops import Op
 from .tensor import ON_CHIP, Tensor, allocate
 
@@ -82,13 +82,28 @@ def broadcast_to(src: Any, shape: Any, dtype: Any = None) -> Tensor:
 
 @api
 def program_id(axis: int = 0) -> int:
-    """A kernel runs on one core."""
-    return 0
+    """Which program of the launch grid this is, along one axis of it."""
+    program = current("nki.language.program_id").program
+    if isinstance(axis, bool) or not isinstance(axis, int) or not 0 <= axis < len(program.grid):
+        fail("wrong_argument", f"nki.language.program_id: axis={axis!r}; the launch grid is {list(program.grid)}")
+    return program.number // math.prod(program.grid[axis + 1 :]) % program.grid[axis]
 
 
 @api
 def num_programs(axes: Any = None) -> int:
-    return 1
+    """How many programs there are, along the given axes or in all."""
+    grid = current("nki.language.num_programs").program.grid
+    chosen = range(len(grid)) if axes is None else (axes,) if isinstance(axes, int) else tuple(axes)
+    if any(axis not in range(len(grid)) for axis in chosen):
+        fail("wrong_argument", f"nki.language.num_programs: axes={axes!r}; the launch grid is {list(grid)}")
+    return math.prod(grid[axis] for axis in chosen)
+
+
+@api
+def program_ndim() -> int:
+    """Dimensions of the launch grid; 0 for a kernel that was launched without one."""
+    program = current("nki.language.program_ndim").program
+    return 0 if program.grid == (1,) else len(program.grid)
 
 
 def apply(op: Op, operands: tuple[Any, ...], dtype: Any, more: dict[str, Any]) -> Any:
@@ -138,7 +153,8 @@ NAMES: dict[str, Any] = {
     **{name: name for name in BUFFERS},
     **{
         function.__name__: function
-        for function in (ndarray, full, zeros, ones, affine_range, par_dim, ds, broadcast_to, program_id, num_programs)
+        for function in (ndarray, full, zeros, ones, affine_range, par_dim, ds, broadcast_to, program_id, num_programs,
+                         program_ndim)
     },
     "static_range": affine_range,
     "sequential_range": affine_range,

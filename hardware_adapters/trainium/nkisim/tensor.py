@@ -13,6 +13,7 @@ from .errors import fail
 from .machine import PARTITIONS, Access, Box, Machine, current
 
 ON_CHIP = ("sbuf", "psum")
+HBM = ("hbm", "shared_hbm", "private_hbm")
 
 
 class Memory:
@@ -27,25 +28,28 @@ class Memory:
         self.values = values
         self.written = None if written else np.zeros(values.shape, np.bool_)
         size = values.nbytes // max(1, values.shape[0]) if space in ON_CHIP else values.nbytes
-        self.index = machine.allocate(name, space, size)
+        self.index = machine.allocate(name, space, size, values.shape)
 
 
 class Tensor:
     """A view of a memory. All of its state is private to the simulator; shape, dtype, ndim and buffer are public."""
 
-    __slots__ = ("_box", "_dims", "_dtype", "_memory", "_values", "_written")
+    __slots__ = ("_box", "_dims", "_dtype", "_exact", "_index", "_memory", "_values", "_written")
 
     def __init__(
         self, memory: Memory, values: np.ndarray, written: np.ndarray | None, box: Box, dims: tuple[int, ...] | None,
-        dtype: DType,
+        dtype: DType, exact: bool = True, index: tuple[Tensor, ...] = (),
     ) -> None:  # fmt: skip
-        """`dims`: the dimension of the memory that each of the view's dimensions is; None when that is not known."""
+        """`dims`: the dimension of the memory that each of the view's dimensions is; None when that is not known.
+        `index`: tiles whose values say where the view lies."""
         self._memory = memory
         self._values = values
         self._written = written
         self._box = box
         self._dims = dims
         self._dtype = dtype
+        self._exact = exact
+        self._index = index
 
     # ------------------------------------------------------------ what a kernel sees
 
@@ -103,7 +107,9 @@ class Tensor:
             dims_known = tuple(dims) if self._dims is not None else None
         chosen = tuple(index)
         written = self._written[chosen] if self._written is not None else None
-        return Tensor(self._memory, self._values[chosen], written, tuple(box), dims_known, self._dtype)
+        values = self._values[chosen]
+        exact = self._exact and (dims_known is not None or values.size == self.size)
+        return Tensor(self._memory, values, written, tuple(box), dims_known, self._dtype, exact, self._index)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         from .isa import tensor_copy
@@ -129,7 +135,7 @@ class Tensor:
         if self.size and not np.shares_memory(values, self._values):
             fail("unsupported", f"{api}: {self!r} is not contiguous, so it has no such view")
         written = self._written.reshape(shape) if self._written is not None else None
-        return Tensor(self._memory, values, written, self._box, None, self._dtype)
+        return Tensor(self._memory, values, written, self._box, None, self._dtype, self._exact, self._index)
 
     def broadcast(self, dim: int, size: int) -> Tensor:
         """A dimension of 1 repeated `size` times without a copy; on chip not the partition dimension."""
@@ -149,7 +155,7 @@ class Tensor:
             return partition_broadcast(self, wanted)
         values = np.broadcast_to(self._values, wanted)
         written = np.broadcast_to(self._written, wanted) if self._written is not None else None
-        return Tensor(self._memory, values, written, self._box, None, self._dtype)
+        return Tensor(self._memory, values, written, self._box, None, self._dtype, self._exact, self._index)
 
     def permute(self, dims: Sequence[int]) -> Tensor:
         """Dimensions in another order, without a copy; on chip the partition dimension stays first."""
@@ -160,7 +166,8 @@ class Tensor:
                 f"permute({list(order)}): not an order of the dimensions of {self!r}, partitions first",
             )
         written = self._written.transpose(order) if self._written is not None else None
-        return Tensor(self._memory, self._values.transpose(order), written, self._box, None, self._dtype)
+        values = self._values.transpose(order)
+        return Tensor(self._memory, values, written, self._box, None, self._dtype, self._exact, self._index)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
@@ -175,7 +182,7 @@ class Tensor:
     # ------------------------------------------------------------ what instructions use
 
     def _access(self) -> Access:
-        return Access(self._memory.index, self._box)
+        return Access(self._memory.index, self._box, self._exact)
 
     def _read(self, api: str, argument: str) -> np.ndarray:
         """The values. A tile of which nothing was written is refused; parts that were not are NaN or 0xA5."""
@@ -267,8 +274,9 @@ def allocate(api: str, shape: Any, dtype: DType, space: str, name: str) -> Tenso
             )
     elif math.prod(extents) * dtype.itemsize > 1 << 30:
         fail("out_of_capacity", f"{api}: shape={list(extents)} takes more than the 1 GiB of HBM that is simulated")
-    memory = Memory(machine, name, space, uninitialised(extents, dtype), written=False)
-    return whole(memory, dtype)
+    if space == "shared_hbm" and machine.program.shared is not None:
+        return whole(machine.program.shared.claim(api, machine, name, extents, dtype), dtype)
+    return whole(Memory(machine, name, space, uninitialised(extents, dtype), written=False), dtype)
 
 
 def whole(memory: Memory, dtype: DType) -> Tensor:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 
-from .machine import Box, Instruction
+from .machine import PARTITIONS, Box, Instruction
 
-ROWS = 128  # of the first dimension that share a list: tiles far apart are never compared
-Entries = dict[int, list[tuple[Box, int]]]
+Entries = dict[tuple[int, ...], list[tuple[Box, int]]]
+BLOCKS = 64  # into which a dimension is cut: boxes that share no block are never compared
+MOST_BLOCKS = 128  # beyond which a box is kept in one list for all
+EVERYWHERE = ()
 
 
 def overlaps(a: Box, b: Box) -> bool:
@@ -22,42 +26,47 @@ def covers(outer: Box, inner: Box) -> bool:
 class Hazards:
     """Reads and writes of one memory so far, by instruction number."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._sizes = [max(1, -(-extent // BLOCKS)) for extent in shape]
+        if self._sizes and shape[0] <= PARTITIONS:
+            self._sizes[0] = PARTITIONS
         self._writers: Entries = defaultdict(list)
         self._readers: Entries = defaultdict(list)
 
     def before_read(self, box: Box) -> Iterator[int]:
-        return _touching(self._writers, box)
+        return self._touching(self._writers, box)
 
     def before_write(self, box: Box) -> Iterator[int]:
         """Writers first."""
-        yield from _touching(self._writers, box)
-        yield from _touching(self._readers, box)
+        yield from self._touching(self._writers, box)
+        yield from self._touching(self._readers, box)
 
     def read(self, box: Box, number: int) -> None:
-        for row in _rows(box):
-            self._readers[row].append((box, number))
+        for block in self._blocks(box):
+            self._readers[block].append((box, number))
 
     def wrote(self, box: Box, number: int) -> None:
         """What this write covers need not be waited for again: who waits for this one waited for those."""
-        for row in _rows(box):
-            for entries in (self._writers, self._readers):
-                if row in entries:
-                    entries[row] = [entry for entry in entries[row] if not covers(box, entry[0])]
-            self._writers[row].append((box, number))
+        blocks = self._blocks(box)
+        for entries in (self._writers, self._readers):
+            for block in list(entries) if blocks == [EVERYWHERE] else blocks:
+                if block in entries:
+                    entries[block] = [entry for entry in entries[block] if not covers(box, entry[0])]
+        for block in blocks:
+            self._writers[block].append((box, number))
 
+    def _blocks(self, box: Box) -> list[tuple[int, ...]]:
+        ranges = [range(low // size, (high - 1) // size + 1) for (low, high), size in zip(box, self._sizes, strict=True)]
+        if math.prod(len(each) for each in ranges) > MOST_BLOCKS:
+            return [EVERYWHERE]
+        return list(itertools.product(*ranges))
 
-def _rows(box: Box) -> range:
-    if not box:
-        return range(1)
-    return range(box[0][0] // ROWS, (box[0][1] - 1) // ROWS + 1)
-
-
-def _touching(entries: Entries, box: Box) -> Iterator[int]:
-    for row in _rows(box):
-        for other, number in entries.get(row, ()):
-            if overlaps(box, other):
-                yield number
+    def _touching(self, entries: Entries, box: Box) -> Iterator[int]:
+        blocks = self._blocks(box)
+        for block in list(entries) if blocks == [EVERYWHERE] else [EVERYWHERE, *blocks]:
+            for other, number in entries.get(block, ()):
+                if overlaps(box, other):
+                    yield number
 
 
 def lifetimes(log: list[Instruction]) -> tuple[dict[int, int], dict[int, int]]:

@@ -13,6 +13,8 @@ from .dtypes import DTYPES, FLOAT32, DType, as_dtype
 from .errors import fail
 from .machine import MOVING_MAX, PARTITIONS, STATIONARY_MAX, current
 from .ops import Op
+from .races import AffineRange
+from .registers import dynamic_range
 from .tensor import ON_CHIP, Tensor, allocate
 
 BUFFERS = ("sbuf", "psum", "hbm", "shared_hbm", "private_hbm")
@@ -23,6 +25,7 @@ TILE_SIZES = {
     "gemm_moving_fmax": MOVING_MAX,
     "psum_min_align": 4,
     "sbuf_min_align": 1,
+    "bn_stats_fmax": 512,
 }
 
 
@@ -55,11 +58,48 @@ def ones(shape: Any, dtype: Any, buffer: Any = "sbuf", name: Any = None) -> Tens
 
 
 @api
-def affine_range(*bounds: Any) -> range:
-    """As range: iterations that do not depend on one another; the simulator sees dependencies by itself."""
+def affine_range(*bounds: Any) -> AffineRange:
+    """As range: iterations that do not depend on one another, as the kernel says; see races.py."""
+    return AffineRange(_bounds(bounds))
+
+
+@api
+def sequential_range(*bounds: Any) -> range:
+    """As range: iterations in order."""
+    return _bounds(bounds)
+
+
+def _bounds(bounds: tuple[Any, ...]) -> range:
     if not 1 <= len(bounds) <= 3 or any(isinstance(n, bool) or not isinstance(n, int) for n in bounds):
         fail("wrong_argument", f"nki.language ranges take integers, got {bounds}")
     return range(*bounds)
+
+
+@api
+def get_nc_version() -> int:
+    """The NeuronCore's generation; nisa.nc_version has them in order."""
+    return current("nki.isa.get_nc_version").limits.generation
+
+
+@api
+def core_barrier(data: Any = None, cores: Any = None, engine: Any = None, name: Any = None) -> None:
+    """Nothing to wait for where there is one program; several run one after the other, so none can wait here."""
+    where = "nki.isa.core_barrier"
+    if math.prod(current(where).program.grid) > 1:
+        fail("unsupported", f"unsupported API: {where} among several programs")
+
+
+class NKIObject:
+    """The base of a kernel's own classes."""
+
+
+class Annotation:
+    """What stands for tensors and types in signatures."""
+
+
+@api
+def device_print(*values: Any, **options: Any) -> None:
+    """What a kernel prints reaches nobody."""
 
 
 @api
@@ -156,7 +196,11 @@ NAMES: dict[str, Any] = {
         for function in (ndarray, full, zeros, ones, affine_range, par_dim, ds, broadcast_to, program_id, num_programs,
                          program_ndim)
     },
-    "static_range": affine_range,
-    "sequential_range": affine_range,
+    "static_range": sequential_range,
+    "sequential_range": sequential_range,
+    "dynamic_range": dynamic_range,
+    "NKIObject": NKIObject,
+    "device_print": device_print,
+    **{name: Annotation for name in ("tensor", "dtype", "NkiTensor")},
     "inf": math.inf,
 }

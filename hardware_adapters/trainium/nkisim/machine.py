@@ -85,6 +85,7 @@ class Machine:
         self.allocations: list[Allocation] = []
         self.extents: list[tuple[int, ...]] = []  # the shape of each
         self.scalar_registers: Any = None  # sums of the Scalar engine, one per partition, between instructions
+        self.vector_registers: Any = None  # the same of the Vector engine; None when nothing is known of them
 
     def allocate(self, name: str, space: str, size: int, shape: tuple[int, ...]) -> int:
         self.allocations.append(Allocation(name, space, size, kernel_line()))

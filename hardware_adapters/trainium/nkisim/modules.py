@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 import itertools
 import math
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import isa, language, vector
+from . import dma, gather, isa, language, registers, selection, statistics, vector
 from .dtypes import DTYPES
 from .errors import fail
 from .ops import OPS
@@ -58,14 +59,23 @@ kernels: list[Any] = []  # those that `jit` marked since `forget_kernels`
 _ISA = {
     name: getattr(module, name)
     for module, names in (
-        (isa, ("dma_copy", "tensor_copy", "memset", "nc_matmul", "nc_transpose", "activation", "activation_reduce",
-               "reciprocal")),
+        (isa, ("tensor_copy", "memset", "nc_matmul", "nc_transpose", "activation", "activation_reduce", "reciprocal")),
+        (dma, ("dma_copy", "dma_transpose", "dma_compute")),
         (vector, ("tensor_tensor", "tensor_scalar", "tensor_scalar_reduce", "scalar_tensor_tensor",
                   "tensor_tensor_scan", "tensor_reduce", "iota", "affine_select")),
+        (gather, ("nc_n_gather", "local_gather", "nc_stream_shuffle", "tensor_partition_reduce")),
+        (selection, ("tensor_copy_predicated", "select_reduce", "range_select", "max8", "nc_find_index8",
+                     "nc_match_replace8", "nonzero_with_count")),
+        (statistics, ("bn_stats", "bn_aggr", "tensor_scalar_cumulative", "exponential")),
+        (registers, ("register_alloc", "register_move", "register_load", "register_store")),
+        (language, ("get_nc_version", "core_barrier")),
     )
     for name in names
 }  # fmt: skip
-_ENGINES = {"tensor": "pe", "vector": "vector", "scalar": "scalar", "gpsimd": "gpsimd", "unknown": None}
+_ENGINES = {
+    "tensor": "pe", "vector": "vector", "scalar": "scalar", "gpsimd": "gpsimd", "dma": "dma", "sync": "sync",
+    "unknown": None,
+}  # fmt: skip
 _NUMPY_FUNCTIONS = ("ceil", "floor", "sqrt", "log2", "prod", "inf", "pi", "e")
 _NUMPY_OPS = tuple(name for name in OPS if hasattr(np, name) and name not in ("max", "min", "abs", "copy"))
 _TYPING = (
@@ -97,15 +107,25 @@ def _number(function: Any, name: str) -> Any:
     return call
 
 
+def _enum(path: str, names: tuple[str, ...]) -> Namespace:
+    return Namespace(path, {name: name for name in names})
+
+
+_ENUMS = {
+    "reduce_cmd": _enum("nki.isa.reduce_cmd", statistics.COMMANDS),
+    "dge_mode": _enum("nki.isa.dge_mode", dma.DGE_MODES),
+    "oob_mode": _enum("nki.isa.oob_mode", ("error", "skip")),
+    "matmul_perf_mode": _enum("nki.isa.matmul_perf_mode", isa.PERF_MODES),
+    "nc_version": Namespace("nki.isa.nc_version", {f"gen{n}": n for n in (2, 3, 4)}),
+}
 _nki_isa = Namespace(
     "nki.isa",
     {
         **_ISA,
         "engine": Namespace("nki.isa.engine", _ENGINES),
         **{f"{name}_engine": engine for name, engine in _ENGINES.items() if engine},
-        "reduce_cmd": Namespace(
-            "nki.isa.reduce_cmd", {name: name for name in ("idle", "reset", "reduce", "reset_reduce")}
-        ),
+        **_ENUMS,
+        "constants": Namespace("nki.isa.constants", {**_ENUMS, "engine": Namespace("nki.isa.engine", _ENGINES)}),
     },
 )
 _nki_language = Namespace(
@@ -135,6 +155,7 @@ _MODULES: dict[str, Any] = {
             **{name: _number(getattr(np, name), name) for name in _NUMPY_FUNCTIONS},
         },
     ),
+    "enum": Namespace("enum", {"Enum": enum.Enum, "IntEnum": enum.IntEnum}),
     "__future__": Namespace("__future__", {"annotations": None}),
 }
 IMPORTABLE = tuple(name for name in _MODULES if not name.startswith("_"))
@@ -201,6 +222,10 @@ _BUILTINS = [
     "StopIteration",
     "OverflowError",
     "staticmethod",
+    "classmethod",
+    "callable",
+    "iter",
+    "next",
     "property",
     "NotImplemented",
     "Ellipsis",

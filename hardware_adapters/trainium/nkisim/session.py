@@ -15,6 +15,7 @@ from .dtypes import DTYPES, of_numpy
 from .errors import KERNEL_FILE, KernelFault, first_fault, forget
 from .machine import Limits, Machine, Program, running
 from .programs import SharedMemory, check_programs
+from .races import check_loops
 from .schedule import schedule
 from .spec import spec_of
 from .tensor import HBM, Memory, Tensor, whole
@@ -68,6 +69,7 @@ def _programs(
         machine = Machine(limits, Program(number, grid, shared))
         arguments = [_argument(machine, value, entry) for value, entry in zip(values, entries, strict=True)]
         outputs = confined(_call, machine, source, arguments, entries, job, globals_of)
+        check_loops(machine)
         machines.append(machine)
     check_programs(machines)
     return machines, outputs

@@ -34,14 +34,15 @@ class Memory:
 class Tensor:
     """A view of a memory. All of its state is private to the simulator; shape, dtype, ndim and buffer are public."""
 
-    __slots__ = ("_box", "_dims", "_dtype", "_exact", "_index", "_memory", "_values", "_written")
+    __slots__ = ("_box", "_dims", "_dtype", "_exact", "_index", "_memory", "_places", "_values", "_written")
 
     def __init__(
         self, memory: Memory, values: np.ndarray, written: np.ndarray | None, box: Box, dims: tuple[int, ...] | None,
-        dtype: DType, exact: bool = True, index: tuple[Tensor, ...] = (),
+        dtype: DType, exact: bool = True, index: tuple[Tensor, ...] = (), places: np.ndarray | None = None,
     ) -> None:  # fmt: skip
         """`dims`: the dimension of the memory that each of the view's dimensions is; None when that is not known.
-        `index`: tiles whose values say where the view lies."""
+        `index`: tiles whose values say where the view lies. `places`: of a scattered view the position of each of its
+        elements in the memory, -1 for one outside."""
         self._memory = memory
         self._values = values
         self._written = written
@@ -50,6 +51,7 @@ class Tensor:
         self._dtype = dtype
         self._exact = exact
         self._index = index
+        self._places = places
 
     # ------------------------------------------------------------ what a kernel sees
 
@@ -169,6 +171,33 @@ class Tensor:
         values = self._values.transpose(order)
         return Tensor(self._memory, values, written, self._box, None, self._dtype, self._exact, self._index)
 
+    def ap(
+        self, pattern: Any, offset: Any = 0, scalar_offset: Any = None, vector_offset: Any = None,
+        indirect_dim: Any = 0, dtype: Any = None,
+    ) -> Tensor:  # fmt: skip
+        """A view by an access pattern: see access.py."""
+        from .access import access_pattern
+
+        return access_pattern(self, pattern, offset, scalar_offset, vector_offset, indirect_dim, dtype)
+
+    def expand_dim(self, dim: int) -> Tensor:
+        """A dimension of 1 more; on chip not before the partitions."""
+        if dim not in range(1 if self.buffer in ON_CHIP else 0, self.ndim + 1):
+            fail("wrong_argument", f"expand_dim({dim!r}) of {self!r}")
+        return self._restrided((*self.shape[:dim], 1, *self.shape[dim:]), "expand_dim")
+
+    def squeeze_dim(self, dim: int) -> Tensor:
+        if dim not in range(1 if self.buffer in ON_CHIP else 0, self.ndim) or self.shape[dim] != 1:
+            fail("wrong_argument", f"squeeze_dim({dim!r}) of {self!r}: only a dimension of 1, not the partitions")
+        return self._restrided((*self.shape[:dim], *self.shape[dim + 1 :]), "squeeze_dim")
+
+    def flatten_dims(self, start_dim: int, end_dim: int) -> Tensor:
+        """The dimensions from one to another, both included, as one."""
+        if not (1 if self.buffer in ON_CHIP else 0) <= start_dim <= end_dim < self.ndim:
+            fail("wrong_argument", f"flatten_dims({start_dim!r}, {end_dim!r}) of {self!r}")
+        size = math.prod(self.shape[start_dim : end_dim + 1])
+        return self._restrided((*self.shape[:start_dim], size, *self.shape[end_dim + 1 :]), "flatten_dims")
+
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -200,6 +229,9 @@ class Tensor:
             fail("wrong_argument", f"{api}: dst is a tensor of an earlier call of the kernel")
         if not memory.values.flags.writeable:
             fail("read_only", f"{api}: dst={self!r} is an input of the kernel, which cannot be written")
+        if self._places is not None:
+            self._scatter(values)
+            return
         if not self._values.flags.writeable:
             fail("wrong_argument", f"{api}: dst={self!r} is a broadcast view, which cannot be written")
         self._values[...] = cast(values, self._dtype)
@@ -207,6 +239,15 @@ class Tensor:
             self._written[...] = True
             if self._values.size == memory.values.size:
                 memory.written = None
+
+    def _scatter(self, values: np.ndarray) -> None:
+        """To wherever the elements lie; none for those outside."""
+        places = self._places
+        assert places is not None
+        kept = places >= 0
+        self._memory.values.reshape(-1)[places[kept]] = cast(values.reshape(places.shape)[kept], self._dtype)
+        if self._memory.written is not None:
+            self._memory.written.reshape(-1)[places[kept]] = True
 
     def _flat(self) -> tuple[int, int]:
         """Partitions, and elements per partition."""

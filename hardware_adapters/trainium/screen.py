@@ -7,6 +7,8 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 from ..base import Compilation, Diagnostic
@@ -31,7 +33,8 @@ _REFUSED: dict[type[ast.AST], str] = {
 _ATTRIBUTES = re.compile(
     r"_.*|(?:gi|cr|ag|f|tb|co|func)_.*|mro|format|format_map|tofile|tobytes|dump|dumps|ctypes|with_traceback|add_note"
 )
-_METHODS = ("__init__", "__post_init__")
+_METHODS = ("__init__", "__post_init__", "__repr__", "__str__")
+_SIMULATOR = Path(__file__).with_name("nkisim")
 
 
 class Screened(NamedTuple):
@@ -51,10 +54,11 @@ def screen(source: str) -> Screened:
         text = getattr(error, "msg", None) or f"{type(error).__name__}: {error}"
         return Screened(_compiled([Diagnostic(severity="error", message=text, line=line)], None, started), None)
     nodes = list(ast.walk(tree))
+    own = _own_attributes(nodes)
     forbidden = [
         Diagnostic(severity="error", message=message, line=getattr(node, "lineno", None))
         for node in nodes
-        for message in _complaints(node)
+        for message in _complaints(node, own)
     ]
     if len(nodes) > MAX_NODES:
         forbidden.append(Diagnostic(severity="error", message=f"{len(nodes)} syntax nodes; at most {MAX_NODES}"))
@@ -96,7 +100,26 @@ def _assigned(tree: ast.Module) -> bool:
     )
 
 
-def _complaints(node: ast.AST) -> Iterator[str]:
+@lru_cache
+def _taken() -> frozenset[str]:
+    """Private names that mean something in the simulator."""
+    texts = (path.read_text(encoding="utf-8") for path in _SIMULATOR.rglob("*.py"))
+    return frozenset(name for text in texts for name in re.findall(r"\b_\w+", text))
+
+
+def _own_attributes(nodes: list[ast.AST]) -> frozenset[str]:
+    """Attributes with one underscore that the kernel's classes define themselves; none that the simulator has."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.ClassDef):
+            found.update(each.name for each in node.body if isinstance(each, ast.FunctionDef))
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.update({node.attr} if isinstance(node.value, ast.Name) and node.value.id == "self" else ())
+    single = {name for name in found if re.fullmatch(r"_[a-zA-Z0-9]\w*(?<!_)", name)}
+    return frozenset(single - _taken()) if single else frozenset()
+
+
+def _complaints(node: ast.AST, own: frozenset[str]) -> Iterator[str]:
     for kind, what in _REFUSED.items():
         if isinstance(node, kind):
             yield f"{what} are not part of NKI"
@@ -108,7 +131,7 @@ def _complaints(node: ast.AST) -> Iterator[str]:
             yield _import(node.module or ".")
         yield from (f"import of {alias.name!r}" for alias in node.names if alias.name.startswith(("_", "*")))
         yield from _names(*(alias.asname or "" for alias in node.names))
-    elif isinstance(node, ast.Attribute) and _ATTRIBUTES.fullmatch(node.attr):
+    elif isinstance(node, ast.Attribute) and node.attr not in own and _ATTRIBUTES.fullmatch(node.attr):
         yield f"the attribute .{node.attr} is not for kernels"
     elif isinstance(node, ast.Name):
         if node.id != "__name__":

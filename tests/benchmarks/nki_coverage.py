@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import nki_references
 import numpy as np
 import yaml
+from autocomp_mcp.hardware_adapters.process import minimal_environment
 from autocomp_mcp.hardware_adapters.trainium.embedded import RUNNER
 from autocomp_mcp.hardware_adapters.trainium.machines import machines
 from autocomp_mcp.hardware_adapters.trainium.operators import numpy_type
@@ -88,8 +89,11 @@ def run(kernel: Kernel, timeout_s: float) -> Outcome:
         (folder / "job.json").write_text(json.dumps(job))
         (folder / "kernel.py").write_text(source.text, encoding="utf-8")
         command = [sys.executable, "-I", "-m", RUNNER, str(folder)]
+        environment = minimal_environment(folder, OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
         try:
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout_s, check=False)
+            done = subprocess.run(
+                command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
+            )
         except subprocess.TimeoutExpired:
             return Outcome(ERROR, f"not done after {timeout_s:.0f} s", source.version)
         if done.returncode:

@@ -63,6 +63,11 @@ def integers(rng: np.random.Generator, shape: list[int], low: int, high: int) ->
 
 
 @maker
+def counted(rng: np.random.Generator, shape: list[int], step: int = 1) -> Array:
+    return np.arange(np.prod(shape)).reshape(shape) * step
+
+
+@maker
 def causal(rng: np.random.Generator, shape: list[int], first: int = 0) -> Array:
     """1 where column <= first + row."""
     return (np.arange(shape[1])[None] <= first + np.arange(shape[0])[:, None]).astype(np.float64)
@@ -314,3 +319,36 @@ def deltanet(query: Array, key: Array, value: Array, g_in: Array, beta_in: Array
         state = state + np.outer(key[t], (value[t] - state.T @ key[t]) * beta_in[t])
         out[t] = state.T @ query[t]
     return out
+
+
+@reference
+def rope_heads(x_in: Array, cos: Array, sin: Array, contiguous_layout: bool, **more: Any) -> Array:
+    """(d, batch, heads, s); pairs are halves of d, or neighbours."""
+    half = x_in.shape[0] // 2
+    first, second = (slice(0, half), slice(half, None)) if contiguous_layout else (slice(0, None, 2), slice(1, None, 2))
+    c, s = cos[:, :, None], sin[:, :, None]
+    out = np.empty_like(x_in)
+    out[first], out[second] = x_in[first] * c - x_in[second] * s, x_in[second] * c + x_in[first] * s
+    return out
+
+
+@reference
+def largest(input_tensor: Array) -> tuple[Array, Array]:
+    return input_tensor.max(-1, keepdims=True), input_tensor.argmax(-1)[..., None]
+
+
+@reference
+def nonzero_columns(input_tensor: Array) -> tuple[Array, Array]:
+    """Of each column the rows that are not 0, then -1; and how many there are."""
+    rows, columns = input_tensor.shape
+    found = np.full((columns, rows), -1)
+    counts = (input_tensor != 0).sum(0)
+    for c in range(columns):
+        found[c, : counts[c]] = np.flatnonzero(input_tensor[:, c])
+    return found, counts
+
+
+@reference
+def output_projection(attention: Array, weight: Array, **more: Any) -> Array:
+    b, n, d, s = attention.shape
+    return attention.transpose(0, 3, 1, 2).reshape(b, s, n * d) @ weight

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from . import isa, vector
-from .checks import api
+from . import dma, isa, vector
+from .checks import api, tile
 from .dtypes import DTYPES, FLOAT32, DType, as_dtype
 from .errors import fail
 from .machine import MOVING_MAX, PARTITIONS, STATIONARY_MAX, current
 from .ops import Op
 from .races import AffineRange
 from .registers import dynamic_range
-from .tensor import ON_CHIP, Tensor, allocate
+from .tensor import HBM, ON_CHIP, Memory, Tensor, allocate, whole
 
 BUFFERS = ("sbuf", "psum", "hbm", "shared_hbm", "private_hbm")
 TILE_SIZES = {
@@ -114,6 +114,40 @@ def ds(start: Any, size: Any) -> slice:
 
 
 @api
+def load(src: Any, dtype: Any = None) -> Tensor:
+    """A new tile in SBUF with what lies in HBM."""
+    where = "nki.language.load"
+    source = tile(src, where, "src", HBM)
+    kind = source.dtype if dtype is None else as_dtype(dtype, where)
+    target = allocate(where, source.shape, kind, "sbuf", "load")
+    dma.dma_copy(target, source)
+    return target
+
+
+@api
+def store(dst: Any, value: Any) -> None:
+    """A tile to HBM."""
+    dma.dma_copy(tile(dst, "nki.language.store", "dst", HBM), tile(value, "nki.language.store", "value"))
+
+
+@api
+def shared_identity_matrix(n: Any, dtype: Any = "uint8", name: Any = None) -> Tensor:
+    """An n x n identity in SBUF, loaded from a constant in HBM; the same one each time it is asked for."""
+    where = "nki.language.shared_identity_matrix"
+    machine = current(where)
+    kind = as_dtype(dtype, where)
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= PARTITIONS:
+        fail("wrong_argument", f"{where}: n={n!r} must be 1 to {PARTITIONS}")
+    if (n, kind) not in machine.constants:
+        values = np.eye(n).astype(kind._np)
+        values.flags.writeable = False
+        target = allocate(where, (n, n), kind, "sbuf", "identity")
+        dma.dma_copy(target, whole(Memory(machine, "identity", "hbm", values, written=True), kind))
+        machine.constants[n, kind] = target
+    return machine.constants[n, kind]
+
+
+@api
 def broadcast_to(src: Any, shape: Any, dtype: Any = None) -> Tensor:
     if not isinstance(src, Tensor):
         fail("wrong_argument", f"nki.language.broadcast_to: src must be a tensor, not {type(src).__name__}")
@@ -194,7 +228,7 @@ NAMES: dict[str, Any] = {
     **{
         function.__name__: function
         for function in (ndarray, full, zeros, ones, affine_range, par_dim, ds, broadcast_to, program_id, num_programs,
-                         program_ndim)
+                         program_ndim, load, store, shared_identity_matrix)
     },
     "static_range": sequential_range,
     "sequential_range": sequential_range,

@@ -78,6 +78,7 @@ class Machine:
         self.limits = limits
         self.program = program or Program(0, (1,), None)
         self.shared: dict[int, int] = {}  # allocation -> number of a tensor that all programs see
+        self.constants: dict[Any, Any] = {}  # tiles that the kernel asks for as constants
         self.paths: list[Path] = [()]
         self.path_lines: list[int | None] = []  # of each affine loop
         self.path = 0

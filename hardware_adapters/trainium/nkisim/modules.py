@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import dma, gather, isa, language, registers, selection, statistics, vector
+from . import access, dma, gather, isa, language, registers, selection, statistics, vector
 from .dtypes import DTYPES
 from .errors import fail
 from .ops import OPS
@@ -54,6 +54,7 @@ def jit(function: Any = None, **options: Any) -> Any:
     return function
 
 
+LOADED = (access,)  # asked for by views while nothing can be imported any more
 kernels: list[Any] = []  # those that `jit` marked since `forget_kernels`
 
 _ISA = {
@@ -133,7 +134,9 @@ _nki_language = Namespace(
     {**language.NAMES, **OPS, "tile_size": Namespace("nki.language.tile_size", language.TILE_SIZES)},
 )
 _MODULES: dict[str, Any] = {
-    "nki": Namespace("nki", {"jit": jit, "isa": _nki_isa, "language": _nki_language}),
+    "nki": Namespace(
+        "nki", {"jit": jit, "isa": _nki_isa, "language": _nki_language, "dtype": language.Annotation}
+    ),
     "nki.isa": _nki_isa,
     "nki.language": _nki_language,
     "math": Namespace("math", {name: getattr(math, name) for name in dir(math) if not name.startswith("_")}),
@@ -226,6 +229,7 @@ _BUILTINS = [
     "callable",
     "iter",
     "next",
+    "object",
     "property",
     "NotImplemented",
     "Ellipsis",

@@ -149,7 +149,8 @@ class _Run:
 
     def _of(self, storage: int) -> Hazards:
         if storage not in self._hazards:
-            self._hazards[storage] = Hazards(self._extents[storage])
+            on_chip = self._allocations[storage].space in self._places
+            self._hazards[storage] = Hazards(self._extents[storage], on_chip)
         return self._hazards[storage]
 
     def _ready(self, number: int, instruction: Instruction) -> tuple[float, int | None, str]:

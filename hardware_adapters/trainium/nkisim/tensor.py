@@ -257,7 +257,7 @@ class Tensor:
 
 def _expanded(tensor: Tensor, key: Any) -> list[Any]:
     """One int or slice for each dimension."""
-    keys = list(key) if isinstance(key, tuple) else [key]
+    keys = [_slice(part) for part in (key if isinstance(key, tuple) else (key,))]
     if sum(part is Ellipsis for part in keys) > 1:
         fail("bad_index", f"{tensor!r}: more than one ... in the index")
     if any(part is Ellipsis for part in keys):
@@ -270,6 +270,12 @@ def _expanded(tensor: Tensor, key: Any) -> list[Any]:
         if isinstance(part, bool) or not isinstance(part, (int, slice)):
             fail("bad_index", f"{tensor!r}: an index is a number or a slice of numbers, not {type(part).__name__}")
     return keys
+
+
+def _slice(part: Any) -> Any:
+    """A loop's range as an index is the slice of its numbers."""
+    numbers = getattr(part, "_range", part) if not isinstance(part, Tensor) else part
+    return slice(numbers.start, numbers.stop, numbers.step) if isinstance(numbers, range) else part
 
 
 def _range(tensor: Tensor, part: int | slice, axis: int, extent: int) -> tuple[int, int, int]:

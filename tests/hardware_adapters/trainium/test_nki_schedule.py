@@ -25,7 +25,7 @@ def machine(*tiles: tuple[str, int]) -> Machine:
     """With memories of (space, bytes per partition), numbered from 0."""
     made = Machine(Limits(SPEC.sbuf_bytes, SPEC.psum_bytes, SPEC.generation))
     for space, size in tiles:
-        made.allocate(space, space, size)
+        made.allocate(space, space, size, (128, 512))
     return made
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Generic, TypeVar
 
 from .machine import Box, Instruction
 
 Block = tuple[int, ...]
-Entries = dict[Block, list[tuple[Box, int]]]
 # Into how many pieces each dimension of a tensor in HBM is cut, finest first; boxes that share no block are never compared.
 # A box is kept where it covers few blocks.
 CUTS = (64, 8, 1)
@@ -31,47 +31,61 @@ def covers(outer: Box, inner: Box) -> bool:
     return True
 
 
-class Hazards:
-    """Reads and writes of one memory so far, by instruction number."""
+Item = TypeVar("Item")
+
+
+class Boxes(Generic[Item]):
+    """Parts of one memory, with something about each; found again by what they overlap."""
 
     def __init__(self, shape: tuple[int, ...], on_chip: bool) -> None:
         cuts = CUTS[-1:] if on_chip else CUTS
         self._levels = [tuple(max(1, -(-extent // cut)) for extent in shape) for cut in cuts]
-        self._writers: list[Entries] = [defaultdict(list) for _ in cuts]
-        self._readers: list[Entries] = [defaultdict(list) for _ in cuts]
+        self._kept: list[dict[Block, list[tuple[Box, Item]]]] = [defaultdict(list) for _ in cuts]
+
+    def keep(self, box: Box, item: Item) -> None:
+        for entries, sizes in zip(self._kept, self._levels, strict=True):
+            if blocks := _blocks(sizes, box, FEW):
+                for block in blocks:
+                    entries[block].append((box, item))
+                return
+
+    def drop_covered(self, box: Box) -> None:
+        for entries, sizes in zip(self._kept, self._levels, strict=True):
+            for block in _present(entries, sizes, box):
+                entries[block] = [entry for entry in entries[block] if not covers(box, entry[0])]
+
+    def touching(self, box: Box) -> Iterator[Item]:
+        """An item may come more than once."""
+        for entries, sizes in zip(self._kept, self._levels, strict=True):
+            for block in _present(entries, sizes, box):
+                for other, item in entries[block]:
+                    if overlaps(box, other):
+                        yield item
+
+
+class Hazards:
+    """Reads and writes of one memory so far, by instruction number."""
+
+    def __init__(self, shape: tuple[int, ...], on_chip: bool) -> None:
+        self._writers: Boxes[int] = Boxes(shape, on_chip)
+        self._readers: Boxes[int] = Boxes(shape, on_chip)
 
     def before_read(self, box: Box) -> Iterator[int]:
-        return self._touching(self._writers, box)
+        return self._writers.touching(box)
 
     def before_write(self, box: Box) -> Iterator[int]:
         """Writers first."""
-        yield from self._touching(self._writers, box)
-        yield from self._touching(self._readers, box)
+        yield from self._writers.touching(box)
+        yield from self._readers.touching(box)
 
     def read(self, box: Box, number: int) -> None:
-        self._keep(self._readers, box, number)
+        self._readers.keep(box, number)
 
     def wrote(self, box: Box, number: int) -> None:
         """What this write covers need not be waited for again: who waits for this one waited for those."""
-        for kept in (self._writers, self._readers):
-            for entries, sizes in zip(kept, self._levels, strict=True):
-                for block in _present(entries, sizes, box):
-                    entries[block] = [entry for entry in entries[block] if not covers(box, entry[0])]
-        self._keep(self._writers, box, number)
-
-    def _keep(self, kept: list[Entries], box: Box, number: int) -> None:
-        for entries, sizes in zip(kept, self._levels, strict=True):
-            if blocks := _blocks(sizes, box, FEW):
-                for block in blocks:
-                    entries[block].append((box, number))
-                return
-
-    def _touching(self, kept: list[Entries], box: Box) -> Iterator[int]:
-        for entries, sizes in zip(kept, self._levels, strict=True):
-            for block in _present(entries, sizes, box):
-                for other, number in entries[block]:
-                    if overlaps(box, other):
-                        yield number
+        self._writers.drop_covered(box)
+        self._readers.drop_covered(box)
+        self._writers.keep(box, number)
 
 
 def _blocks(sizes: Block, box: Box, most: int) -> list[Block]:
@@ -80,7 +94,7 @@ def _blocks(sizes: Block, box: Box, most: int) -> list[Block]:
     return list(itertools.product(*ranges)) if math.prod(map(len, ranges)) <= most else []
 
 
-def _present(entries: Entries, sizes: Block, box: Box) -> list[Block]:
+def _present(entries: Mapping[Block, object], sizes: Block, box: Box) -> list[Block]:
     if len(entries) <= FEW:
         return list(entries)
     blocks = _blocks(sizes, box, MANY)

@@ -85,6 +85,7 @@ class Machine:
         self.log: list[Instruction] = []
         self.allocations: list[Allocation] = []
         self.extents: list[tuple[int, ...]] = []  # the shape of each
+        self._last: dict[int, int] = {}
         self.scalar_registers: Any = None  # sums of the Scalar engine, one per partition, between instructions
         self.vector_registers: Any = None  # the same of the Vector engine; None when nothing is known of them
 
@@ -93,10 +94,17 @@ class Machine:
         self.extents.append(shape)
         return len(self.allocations) - 1
 
+    def last_touch(self, accesses: list[Access]) -> int:
+        """The last instruction so far that touches any of these memories."""
+        return max((self._last.get(access.storage, -1) for access in accesses), default=-1)
+
     def issue(self, name: str, engine: str, cycles: float, **more: Any) -> None:
         if len(self.log) >= MAX_INSTRUCTIONS:
             fail("limit_exceeded", f"more than {MAX_INSTRUCTIONS} instructions: the tiles are far too small")
-        self.log.append(Instruction(name, engine, kernel_line(), cycles, loops=self.path, **more))
+        instruction = Instruction(name, engine, kernel_line(), cycles, loops=self.path, **more)
+        for access in (*instruction.reads, *instruction.writes):
+            self._last[access.storage] = len(self.log)
+        self.log.append(instruction)
 
 
 _running: list[Machine] = []

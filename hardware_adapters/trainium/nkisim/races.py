@@ -7,15 +7,14 @@ wrote on chip, one over the other, when it is read after the loop.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from .errors import KernelFault, kernel_line
-from .hazards import covers, overlaps
-from .machine import Access, Box, Instruction, Machine, Path, current
+from .hazards import Boxes, covers, overlaps
+from .machine import Access, Box, Instruction, Machine, current
 
 MOST_LOOPS = 1 << 20  # paths that are told apart; beyond it a run is not looked at
 
@@ -59,15 +58,17 @@ def check_loops(machine: Machine) -> None:
     """Raises KernelFault for the first instruction by which iterations of an affine_range depend on each other."""
     if len(machine.paths) < 2 or len(machine.paths) >= MOST_LOOPS:
         return
-    writes: dict[int, list[_Write]] = defaultdict(list)
-    watched = _written_in_loops(machine)
+    writes: dict[int, Boxes[_Write]] = {
+        storage: Boxes(machine.extents[storage], not machine.allocations[storage].space.endswith("hbm"))
+        for storage in _written_in_loops(machine)
+    }
     for number, instruction in enumerate(machine.log):
         for access in instruction.reads:
-            if access.storage in watched:
+            if access.storage in writes:
                 _read(machine, number, instruction, access, writes[access.storage])
         for access in instruction.writes:
-            if access.storage in watched:
-                writes[access.storage] = _wrote(machine, number, instruction, access, writes[access.storage])
+            if access.storage in writes:
+                _wrote(machine, number, instruction, access, writes[access.storage])
 
 
 def _written_in_loops(machine: Machine) -> set[int]:
@@ -93,13 +94,11 @@ def _between(machine: Machine, earlier: int, later: int) -> tuple[int, int, int]
     return None
 
 
-def _read(machine: Machine, number: int, instruction: Instruction, access: Access, writes: list[_Write]) -> None:
+def _read(machine: Machine, number: int, instruction: Instruction, access: Access, writes: Boxes[_Write]) -> None:
     if not access.exact:
         return
     left: np.ndarray | None = None
-    for write in reversed(writes):
-        if not overlaps(write.box, access.box):
-            continue
+    for write in sorted(set(writes.touching(access.box)), key=lambda each: -each.number):
         seen = left is None or bool(left[_inside(write.box, access.box)].any())
         if seen and write.exact:
             crossing = _between(machine, machine.log[write.number].loops, instruction.loops)
@@ -125,33 +124,32 @@ def _outside(machine: Machine, instruction: Instruction, loop: int) -> bool:
     return all(each != loop for each, _ in machine.paths[instruction.loops])
 
 
-def _wrote(machine: Machine, number: int, instruction: Instruction, access: Access, writes: list[_Write]) -> list[_Write]:
-    kept = []
+def _wrote(machine: Machine, number: int, instruction: Instruction, access: Access, writes: Boxes[_Write]) -> None:
     rewritten = None
-    alone = instruction.reduces in ("", "copy")
-    for write in writes:
-        if access.exact and write.exact and overlaps(write.box, access.box) and alone:
-            crossing = _between(machine, machine.log[write.number].loops, instruction.loops)
+    if access.exact and instruction.reduces in ("", "copy"):
+        for write in {*writes.touching(access.box)}:
+            crossing = _between(machine, machine.log[write.number].loops, instruction.loops) if write.exact else None
             if crossing is not None and not _reduces_into(machine, number, access):
                 if machine.allocations[access.storage].space.endswith("hbm"):
-                    raise _fault(machine, instruction, access, crossing, machine.log[write.number].line, "writes over what")
+                    line = machine.log[write.number].line
+                    raise _fault(machine, instruction, access, crossing, line, "writes over what")
                 rewritten = crossing
             elif crossing is None and write.rewritten is not None and covers(access.box, write.box):
-                path: Path = machine.paths[instruction.loops]
-                if any(loop == write.rewritten[0] for loop, _ in path):
+                if any(loop == write.rewritten[0] for loop, _ in machine.paths[instruction.loops]):
                     rewritten = rewritten or write.rewritten
-        if not (access.exact and covers(access.box, write.box)):
-            kept.append(write)
-    kept.append(_Write(access.box, access.exact, number, rewritten))
-    return kept
+    if access.exact:
+        writes.drop_covered(access.box)
+    writes.keep(access.box, _Write(access.box, access.exact, number, rewritten))
 
 
 def _reduction(machine: Machine, number: int, access: Access) -> bool:
-    """Whether what is read here goes, through copies and one associative operator, back to where it was read."""
+    """Whether what is read here goes, through copies and one associative operator, back to where it was read, and nowhere else."""
     here = machine.log[number].loops
     operator = ""
     held = [access]
-    for instruction in machine.log[number:]:
+    chain: list[int] = []
+    for at in range(number, len(machine.log)):
+        instruction = machine.log[at]
         if not _within(machine, instruction.loops, here):
             return False
         if not any(_touches(read, each) for read in instruction.reads for each in held):
@@ -160,9 +158,30 @@ def _reduction(machine: Machine, number: int, access: Access) -> bool:
         if not kind or (kind != "copy" and operator not in ("", kind)):
             return False
         operator = operator if kind == "copy" else kind
+        chain.append(at)
         if any(_touches(write, access) for write in instruction.writes):
-            return bool(operator)
+            return bool(operator) and not _escapes(machine, chain, held[1:])
         held.extend(instruction.writes)
+    return False
+
+
+def _escapes(machine: Machine, chain: list[int], partial: list[Access]) -> bool:
+    """Whether a partial result is also read by an instruction that is not of the chain, before it is overwritten."""
+    open_ones = list(partial)
+    for at in range(chain[0] + 1, len(machine.log)):
+        if not open_ones:
+            return False
+        instruction = machine.log[at]
+        if at not in chain:
+            if any(_touches(read, each) for read in instruction.reads for each in open_ones):
+                return True
+            open_ones = [
+                each
+                for each in open_ones
+                if not any(w.storage == each.storage and covers(w.box, each.box) for w in instruction.writes)
+            ]
+        if at > machine.last_touch(open_ones):
+            return False
     return False
 
 

@@ -34,11 +34,11 @@ from .screen import screen
 
 PATIENCE_S = 300.0  # the largest published products take minutes
 # Raised whenever judging changes, so that remembered evaluations are worked out again.
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 
 
 class TrainiumAdapter(HardwareAdapter):
-    """One NeuronCore. `nkisim` is a Trainium2 core, `nkisim-trn1` one of the first generation."""
+    """One NeuronCore. `nkisim` is a Trainium2 core, `nkisim-trn1` and `nkisim-trn3` those before and after it."""
 
     target = TARGET
     title = "AWS Trainium (NKI 2)"

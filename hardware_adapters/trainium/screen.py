@@ -16,7 +16,19 @@ from ..base import Compilation, Diagnostic
 ENTRY = "solution"
 PYTHON = "Python 3, NKI subset"
 IMPORTABLE = frozenset(
-    ("nki", "nki.isa", "nki.language", "numpy", "math", "functools", "itertools", "typing", "dataclasses", "enum", "__future__")
+    (
+        "nki",
+        "nki.isa",
+        "nki.language",
+        "numpy",
+        "math",
+        "functools",
+        "itertools",
+        "typing",
+        "dataclasses",
+        "enum",
+        "__future__",
+    )
 )
 MAX_NODES = 60_000
 _REFUSED: dict[type[ast.AST], str] = {

@@ -1,9 +1,9 @@
 """How many public NKI kernels run, unmodified, on the simulator, and how many of them are right.
 
-    python tests/benchmarks/nki_coverage.py FOLDER [--only TEXT] [--timeout S] [--details]
+    python tests/benchmarks/nki_coverage.py FOLDER [--only TEXT] [--timeout S]
 
-FOLDER holds checkouts of the collections that tests/data/trainium/public_kernels.yaml names, at the commits named there. Each kernel
-runs in a process of its own, as one that is evaluated does, and is compared with a reference in float64.
+FOLDER holds checkouts of the collections of tests/data/trainium/public_kernels.yaml, at the commits named there.
+Each kernel runs in a process of its own, as one that is evaluated does, and is compared with a reference in float64.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def run(kernel: Kernel, timeout_s: float) -> Outcome:
         if (fault := report["faults"][0]) is not None:
             return _faulted(fault, source)
         outputs = [
-            np.fromfile(folder / f"{o['name']}.0.out", numpy_type(o["dtype"])).reshape(o["shape"]) for o in report["outputs"]
+            np.fromfile(folder / f"{o['name']}.0.out", numpy_type(o["dtype"])).reshape(o["shape"])
+            for o in report["outputs"]
         ]
     state, says = _compared(facts, given, outputs)
     return Outcome(state, says, source.version, report["schedule"]["latency_ns"] / 1e6)

@@ -1,4 +1,4 @@
-"""What public kernels compute, in float64, and the inputs that are not merely random numbers. Written by us from the mathematics."""
+"""What public kernels compute, in float64, and inputs that are not merely random; ours, from the mathematics."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def padded_rows(rng: np.random.Generator, shape: list[int], rows: int) -> Array:
 
 @maker
 def rotation(rng: np.random.Generator, shape: list[int], part: str, angle: float) -> Array:
-    """R_x(angle) on each bit of the partition number, transposed: the block `part` (rr, ri, ir, ii) of the real form."""
+    """R_x(angle) on each bit of the partition number, transposed: block `part` (rr, ri, ir, ii) of the real form."""
     n = shape[0]
     m = np.eye(n, dtype=complex)
     for bit in range(n.bit_length() - 1):

@@ -1,7 +1,7 @@
 """Public NKI kernels as they lie in their repositories: the part of a file that a kernel needs, uncut and unchanged.
 
-A file may import other packages beside NKI, and hold tests: what of it is taken is the entry point and, by name, every function,
-class and constant that it leads to, also in other files of its package.
+A file may import other packages beside NKI, and hold tests: what of it is taken is the entry point and, by name, every
+function, class and constant that it leads to, also in other files of its package.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ ALSO = ("math", "numpy", "typing", "functools", "itertools", "dataclasses", "enu
 PREAMBLES = {
     "nki2": "import math\nimport nki\nimport nki.isa as nisa\nimport nki.language as nl\nimport numpy as np\n",
     "nki1": "import math\nimport numpy as np\nfrom neuronxcc import nki\nimport neuronxcc.nki.isa as nisa\n"
-    "import neuronxcc.nki.language as nl\nimport neuronxcc.nki.typing as nt\nfrom neuronxcc.nki.language import par_dim\n",
+    "import neuronxcc.nki.language as nl\nimport neuronxcc.nki.typing as nt\n"
+    "from neuronxcc.nki.language import par_dim\n",
 }
 
 
@@ -99,7 +100,10 @@ def _local(path: Path, module: str, level: int) -> Path | None:
     tail = Path(*module.split(".")) if module else Path()
     roots = [path.parents[level - 1]] if level else list(path.parents)[:8]
     for root in roots:
-        for candidate in (root / tail.with_suffix(".py") if module else root / "__init__.py", root / tail / "__init__.py"):
+        for candidate in (
+            root / tail.with_suffix(".py") if module else root / "__init__.py",
+            root / tail / "__init__.py",
+        ):
             if candidate.is_file():
                 return candidate
     return None
@@ -108,10 +112,9 @@ def _local(path: Path, module: str, level: int) -> Path | None:
 def _top(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Statements of a module, also those that it guards by try or if."""
     for statement in body:
-        if isinstance(statement, ast.Try):
-            yield from _top(statement.body)
-        elif isinstance(statement, ast.If) and "__main__" not in ast.unparse(statement.test):
-            yield from _top(statement.body)
+        guard = isinstance(statement, ast.If) and "__main__" not in ast.unparse(statement.test)
+        if isinstance(statement, ast.Try) or guard:
+            yield from _top(statement.body)  # type: ignore[attr-defined]
         else:
             yield statement
 
@@ -128,6 +131,8 @@ def _bound(statement: ast.stmt) -> list[str]:
 def _free(statement: ast.stmt) -> list[str]:
     """Names that a definition mentions, in the order in which it does."""
     found = [node.id for node in ast.walk(statement) if isinstance(node, ast.Name)]
-    texts = [node.value for node in ast.walk(statement) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    texts = [
+        node.value for node in ast.walk(statement) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
     quoted = [text for text in texts if text.isidentifier()]  # annotations in quotes
     return list(dict.fromkeys((*found, *quoted)))

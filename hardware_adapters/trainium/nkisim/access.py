@@ -1,7 +1,7 @@
 """Views of a tensor by a hardware access pattern (`.ap`), also where the values of tiles say where they lie.
 
-Source: "NKI Access Patterns" of the Neuron documentation: [step, number] for each dimension over the tensor's elements in order,
-`scalar_offset` and `vector_offset` count in the dimension `indirect_dim` of the tensor.
+Source: "NKI Access Patterns" of the Neuron documentation: [step, number] for each dimension over the tensor's elements
+in order, `scalar_offset` and `vector_offset` count in the dimension `indirect_dim` of the tensor.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _on_chip(tensor: Tensor, steps: list[tuple[int, int]], base: int, inner: int
     if count > 1 and step != inner:
         fail(
             "wrong_argument",
-            f"{API}: pattern={steps!r}: the first step of a pattern of {tensor!r} goes from partition to partition: {inner}",
+            f"{API}: pattern={steps!r}: the first step of one of {tensor!r} goes from partition to partition: {inner}",
         )
     low = base % inner + sum(min(0, s * (n - 1)) for s, n in free)
     high = base % inner + sum(max(0, s * (n - 1)) for s, n in free)

@@ -72,14 +72,14 @@ def search(n: int) -> float:
 
 
 def gpsimd_gather(n: int) -> float:
-    """nc_n_gather, local_gather: not documented; taken as the other passes of GpSimd, 150 for each 512 indices, and N."""
+    """nc_n_gather: not documented; taken as the other passes of GpSimd: 150 for each 512 indices, and N."""
     return 150 * -(-n // 512) + n
 
 
 def local_gather(indices: int, burst: int, itemsize: int) -> float:
     """local_gather: 150, and for each gathered element the documented factor with t = 4.
 
-    The reference divides by that factor, which would make bursts of one element the fastest; it says they are the slowest.
+    The reference divides by that factor, which would make bursts of one element the fastest, and says they are slow.
     """
     factor = (28 + 4 * burst) / (4 * burst) / min(4 / itemsize, burst)
     return 150 + indices * burst * factor

@@ -16,8 +16,8 @@ from .tensor import HBM, ON_CHIP, Tensor
 ANYWHERE = (*HBM, "sbuf")
 DGE_MODES = ("unknown", "swdge", "hwdge", "none")
 MAX_SOURCES = 16
-# Pieces with which a transposing DMA comes out at its documented share of the rate ("Trainium2 Architecture Guide for NKI"):
-# 90 % from HBM, 50 % within SBUF. The first generation moves single elements.
+# Pieces with which a transposing DMA comes out at its documented share of the rate ("Trainium2 Architecture Guide for
+# NKI"): 90 % from HBM, 50 % within SBUF. The first generation moves single elements.
 TRANSPOSE_RUN_BYTES = {True: 288, False: 48}
 TRANSPOSES = {2: (1, 0), 3: (2, 1, 0), 4: (3, 1, 2, 0)}
 
@@ -122,7 +122,9 @@ def dma_transpose(
     _modes(api, oob_mode, dge_mode)
     order = TRANSPOSES.get(source.ndim)
     if order is None or (axes is not None and tuple(axes) != order):
-        fail("wrong_argument", f"{api}: axes={axes!r} of src {list(source.shape)}; allowed: {list(TRANSPOSES.values())}")
+        fail(
+            "wrong_argument", f"{api}: axes={axes!r} of src {list(source.shape)}; allowed: {list(TRANSPOSES.values())}"
+        )
     if dge_mode == "hwdge" and (source.shape[0] != 16 or source.shape[-1] % 128 or source.dtype.itemsize != 2):
         fail("wrong_argument", f"{api}: hwdge takes 16 rows of a multiple of 128 elements of 2 bytes, not {source!r}")
     if target.dtype is not source.dtype:
@@ -135,7 +137,6 @@ def dma_transpose(
     size = target.dtype.itemsize
     run = TRANSPOSE_RUN_BYTES[source.buffer in HBM] if current(api).limits.generation >= 3 else size
     issue(api, "dma", 0, target, source, bytes=target.size * size, run=min(run, target.size * size))
-
 
 
 @api

@@ -65,7 +65,10 @@ def local_gather(
     if not isinstance(count, int) or not 0 < count <= min(4096, each * CORE_PARTITIONS):
         fail("wrong_argument", f"{api}: {count!r} indices a core; at most 4096, and {each * CORE_PARTITIONS} are given")
     if target._flat() != (p, count * num_elem_per_idx):
-        fail("shape_mismatch", f"{api}: dst {list(target.shape)} must have {count * num_elem_per_idx} elements a partition")
+        fail(
+            "shape_mismatch",
+            f"{api}: dst {list(target.shape)} must have {count * num_elem_per_idx} elements a partition",
+        )
     values, at = source._read(api, "src_buffer").reshape(p, size), chosen._read(api, "index").reshape(p, each)
     found = np.empty((p, count * num_elem_per_idx), values.dtype)
     for first in range(0, p, CORE_PARTITIONS):

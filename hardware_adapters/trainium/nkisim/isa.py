@@ -110,11 +110,13 @@ def nc_matmul(
         fail("tile_limit", f"{api}: stationary {list(left.shape)} has {m} columns; at most {columns}")
     if start is not None and left._box[0][0] != right._box[0][0]:
         fail("wrong_argument", f"{api}: stationary and moving of a tile of the array start at the same partition")
-    if n > MOVING_MAX:
-        fail("tile_limit", f"{api}: moving {list(right.shape)} has {n} columns; at most {MOVING_MAX}")
+    most = MOVING_MAX if generation < 4 else current(api).limits.psum // target.dtype.itemsize
+    if n > most:
+        fail("tile_limit", f"{api}: moving {list(right.shape)} has {n} columns; at most {most}")
     if target._flat() != (m, n):
         fail("shape_mismatch", f"{api}: dst {list(target.shape)} must be [{m}, {n}]")
-    one_bank(api, target)
+    if generation < 4:
+        one_bank(api, target)
     if is_transpose:
         store(target, left._read(api, "stationary").reshape(k, m).T, api)
         right._read(api, "moving")
@@ -147,7 +149,7 @@ def _part_of_the_array(api: str, position: Any, size: Any, generation: int) -> t
         return PARTITIONS, STATIONARY_MAX, None
     smallest = 64 if generation < 3 else 32
     try:
-        (row, column), (rows, columns) = position, size
+        (row, column), (rows, columns) = tuple(position), tuple(size)
     except (TypeError, ValueError):
         fail("wrong_argument", f"{api}: tile_position={position!r} and tile_size={size!r} are both pairs, or neither")
     for start, extent in ((row, rows), (column, columns)):
@@ -210,7 +212,7 @@ def nc_transpose(dst: Any, data: Any, engine: Any = None, name: Any = None) -> N
     target, source = tile(dst, api, "dst"), tile(data, api, "data")
     p, f = source._flat()
     small = p <= 32 and f <= 32
-    engine = "vector" if engine is None and "psum" == source.buffer else engine
+    engine = "vector" if engine is None and source.buffer == "psum" else engine
     where = on_engine(engine, api, ("vector", "pe") if small and target.buffer != "psum" else ("pe", "vector"))
     if where == "vector" and not small:
         fail("tile_limit", f"{api}: data {list(source.shape)}: the Vector engine transposes at most 32 x 32")

@@ -227,8 +227,22 @@ NAMES: dict[str, Any] = {
     **{name: name for name in BUFFERS},
     **{
         function.__name__: function
-        for function in (ndarray, full, zeros, ones, affine_range, par_dim, ds, broadcast_to, program_id, num_programs,
-                         program_ndim, load, store, shared_identity_matrix)
+        for function in (
+            ndarray,
+            full,
+            zeros,
+            ones,
+            affine_range,
+            par_dim,
+            ds,
+            broadcast_to,
+            program_id,
+            num_programs,
+            program_ndim,
+            load,
+            store,
+            shared_identity_matrix,
+        )
     },
     "static_range": sequential_range,
     "sequential_range": sequential_range,

@@ -134,9 +134,7 @@ _nki_language = Namespace(
     {**language.NAMES, **OPS, "tile_size": Namespace("nki.language.tile_size", language.TILE_SIZES)},
 )
 _MODULES: dict[str, Any] = {
-    "nki": Namespace(
-        "nki", {"jit": jit, "isa": _nki_isa, "language": _nki_language, "dtype": language.Annotation}
-    ),
+    "nki": Namespace("nki", {"jit": jit, "isa": _nki_isa, "language": _nki_language, "dtype": language.Annotation}),
     "nki.isa": _nki_isa,
     "nki.language": _nki_language,
     "math": Namespace("math", {name: getattr(math, name) for name in dir(math) if not name.startswith("_")}),

@@ -56,7 +56,7 @@ _erf_of = np.frompyfunc(math.erf, 1, 1)
 
 
 def _erf(x: Array) -> Array:
-    return _erf_of(x).astype(np.float32) if isinstance(x, np.ndarray) else np.float64(math.erf(x))
+    return np.asarray(_erf_of(x), np.float32)
 
 
 def _erf_dx(x: Array) -> Array:
@@ -151,7 +151,9 @@ OPS: dict[str, Op] = {
     **{name: Op(name, binary=binary, reduce=reduce) for name, (binary, reduce) in _BINARY.items()},
     **{
         name: Op(
-            name, binary=getattr(np, name), integer=True,
+            name,
+            binary=getattr(np, name),
+            integer=True,
             reduce=getattr(np, name).reduce if name.startswith("bitwise") else None,
         )
         for name in _BITS

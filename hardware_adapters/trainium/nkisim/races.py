@@ -1,8 +1,8 @@
 """Loops that claim that their iterations are independent, and what breaks the claim.
 
-The NKI reference says of affine_range: no iteration may depend on another, associative reductions apart. Found here, from the log:
-an iteration that reads what another one wrote; two that write the same part of an HBM tensor; and what several of them
-wrote on chip, one over the other, when it is read after the loop.
+The NKI reference says of affine_range: no iteration may depend on another, associative reductions apart. Found here,
+from the log: an iteration that reads what another one wrote; two that write the same part of an HBM tensor; and what
+several of them wrote on chip, one over the other, when it is read after the loop.
 """
 
 from __future__ import annotations
@@ -105,7 +105,14 @@ def _read(machine: Machine, number: int, instruction: Instruction, access: Acces
             if crossing is not None and not _reduction(machine, number, access):
                 raise _fault(machine, instruction, access, crossing, machine.log[write.number].line, "reads what")
             if crossing is None and write.rewritten is not None and _outside(machine, instruction, write.rewritten[0]):
-                raise _fault(machine, instruction, access, write.rewritten, machine.log[write.number].line, "reads after the loop what")
+                raise _fault(
+                    machine,
+                    instruction,
+                    access,
+                    write.rewritten,
+                    machine.log[write.number].line,
+                    "reads after the loop what",
+                )
         if covers(write.box, access.box):
             return
         if left is None:
@@ -135,15 +142,15 @@ def _wrote(machine: Machine, number: int, instruction: Instruction, access: Acce
                     raise _fault(machine, instruction, access, crossing, line, "writes over what")
                 rewritten = crossing
             elif crossing is None and write.rewritten is not None and covers(access.box, write.box):
-                if any(loop == write.rewritten[0] for loop, _ in machine.paths[instruction.loops]):
-                    rewritten = rewritten or write.rewritten
+                inside = not _outside(machine, instruction, write.rewritten[0])
+                rewritten = rewritten or (write.rewritten if inside else None)
     if access.exact:
         writes.drop_covered(access.box)
     writes.keep(access.box, _Write(access.box, access.exact, number, rewritten))
 
 
 def _reduction(machine: Machine, number: int, access: Access) -> bool:
-    """Whether what is read here goes, through copies and one associative operator, back to where it was read, and nowhere else."""
+    """Whether what is read goes, by copies and one associative operator, back to where it was, and nowhere else."""
     here = machine.log[number].loops
     operator = ""
     held = [access]
@@ -207,7 +214,12 @@ def _reduces_into(machine: Machine, number: int, access: Access) -> bool:
 
 
 def _fault(
-    machine: Machine, instruction: Instruction, access: Access, crossing: tuple[int, int, int], line: int | None, does: str
+    machine: Machine,
+    instruction: Instruction,
+    access: Access,
+    crossing: tuple[int, int, int],
+    line: int | None,
+    does: str,
 ) -> KernelFault:
     loop, first, second = crossing
     allocation = machine.allocations[access.storage]
@@ -215,7 +227,9 @@ def _fault(
     where = "[" + ", ".join(f"{low}:{high}" for low, high in access.box) + "]"
     if does.startswith("reads after"):
         who = f"{name}{where} is read after the loop, and iterations {first} and {second}"
-        text = f"{who} of the affine_range in line {machine.path_lines[loop]} both write it: which comes last is not said"
+        text = (
+            f"{who} of the affine_range in line {machine.path_lines[loop]} both write it: which comes last is not said"
+        )
     else:
         text = (
             f"iteration {second} of the affine_range in line {machine.path_lines[loop]} {does} iteration {first} wrote "

@@ -121,7 +121,7 @@ def range_select(
     on_false_value: Any = LOWEST,
     name: Any = None,
 ) -> None:
-    """on_true_tile where range_start + position passes both comparisons, else the lowest float32, whatever is asked for."""
+    """on_true_tile where range_start + position passes both comparisons, else the lowest float32."""
     api = "nki.isa.range_select"
     if current(api).limits.generation < 3:
         fail("wrong_argument", f"{api} needs NeuronCore-v3 or newer")

@@ -80,7 +80,14 @@ def _keep(values: np.ndarray, api: str) -> None:
 
 @api
 def tensor_scalar_cumulative(
-    dst: Any, src: Any, op0: Any, op1: Any, imm0: Any, imm1: Any = None, reduce_cmd: Any = "reset_reduce", name: Any = None
+    dst: Any,
+    src: Any,
+    op0: Any,
+    op1: Any,
+    imm0: Any,
+    imm1: Any = None,
+    reduce_cmd: Any = "reset_reduce",
+    name: Any = None,
 ) -> None:
     """Element i of dst is op1 over op0(src, imm0) up to i."""
     api = "nki.isa.tensor_scalar_cumulative"
@@ -128,7 +135,10 @@ def exponential(
     if reduce_cmd == "idle":
         current(api).vector_registers = None
         if reduce_res is not None:
-            fail("wrong_argument", f"{api}: reduce_res needs reduce_cmd=nisa.reduce_cmd.reset_reduce, .reduce or .load_reduce")
+            fail(
+                "wrong_argument",
+                f"{api}: reduce_res needs reduce_cmd=nisa.reduce_cmd.reset_reduce, .reduce or .load_reduce",
+            )
     else:
         state, more = _registers(reduce_cmd, 0.0, reduce_init, p, api)
         state = state + result.sum(1, dtype=np.float32)

@@ -182,7 +182,9 @@ def tensor_reduce(
         fail("shape_mismatch", f"{api}: dst {list(target.shape)} must have {p} partitions of {left // p} elements")
     wide = bits if function._integer else reals
     values = wide(source, api, "data").reshape(source.shape)
-    result = function._reduce(values, axis=tuple(axes)) if not function._integer else _bitwise(function, values, len(axes))
+    result = (
+        function._reduce(values, axis=tuple(axes)) if not function._integer else _bitwise(function, values, len(axes))
+    )
     store(target, -result if negate else result, api)
     fast = source.dtype is BF16 and function.name in ("add", "maximum")
     issue(api, on_engine(engine, api, ("vector", "gpsimd")), costs.reduction(n, fast), target, source)

@@ -21,7 +21,9 @@ def result(body: str, shape: tuple[int, ...] = (128, 512), dtype: str = "float32
 
 
 COUNTED = "i = nl.ndarray((128, 512), dtype=nl.uint32)\nnisa.iota(dst=i, pattern=[[-1, 512]], offset=511)\n"
-ROWS = "i = nl.ndarray((128, 1), dtype=nl.int32)\nnisa.iota(dst=i, pattern=[[0, 1]], offset=127, channel_multiplier=-1)\n"
+ROWS = (
+    "i = nl.ndarray((128, 1), dtype=nl.int32)\nnisa.iota(dst=i, pattern=[[0, 1]], offset=127, channel_multiplier=-1)\n"
+)
 PART = "i = nl.ndarray((1, 1), dtype=nl.int32)\nnisa.memset(dst=i, value=64)\n"
 KEEP = [*range(1, 32), 255]
 CASES: dict[str, tuple[str, np.ndarray]] = {
@@ -119,6 +121,18 @@ def test_two_rows_of_float8_contract_at_once() -> None:
     small = X.astype(ml_dtypes.float8_e4m3).astype(np.float64)
     a, b = small[:, :128].reshape(128, 2, 64), small.reshape(128, 2, 256)
     assert np.allclose(result(body, (64, 256)), np.einsum("pkm,pkn->mn", a, b), rtol=1e-5, atol=1e-4)
+
+
+def test_from_the_fourth_generation_on_a_product_takes_all_of_psum() -> None:
+    wide = (
+        "w = nl.ndarray((128, 1024), dtype=nl.float32)\nnisa.tensor_copy(dst=w[:, 0:512], src=t)\nnisa.tensor_copy(dst=w[:, 512:1024], src=t)\n"
+        "p = nl.ndarray((128, 1024), dtype=nl.float32, buffer=nl.psum)\nr = nl.ndarray((128, 1024), dtype=nl.float32)\n"
+        "nisa.nc_matmul(dst=p, stationary=t[:, 0:128], moving=w)\nnisa.tensor_copy(dst=r, src=p)"
+    )
+    expected = D[:, :128].T @ np.concatenate([D, D], axis=1)
+    assert np.allclose(result(wide, (128, 1024), machine="trn3"), expected, rtol=1e-4, atol=1e-4)
+    older = fault_of("t = nl.ndarray((128, 512), dtype=nl.float32)\nnisa.dma_copy(dst=t, src=x)\n" + wide)
+    assert older["kind"] == "tile_limit" and "at most 512" in older["message"]
 
 
 WRONG = [

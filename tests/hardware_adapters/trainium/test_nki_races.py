@@ -43,7 +43,11 @@ def test_iterations_that_depend_on_each_other_are_a_race(body: str, says: str) -
     assert fault["line"] > first and "affine_range in line" in fault["message"]
 
 
-@pytest.mark.parametrize("body", [r[1] for r in RACES if r[0] != "outputs that overlap"], ids=[r[0] for r in RACES if r[0] != "outputs that overlap"])
+@pytest.mark.parametrize(
+    "body",
+    [r[1] for r in RACES if r[0] != "outputs that overlap"],
+    ids=[r[0] for r in RACES if r[0] != "outputs that overlap"],
+)
 def test_in_a_sequential_range_the_same_is_right(body: str) -> None:
     source = kernel(OUT + TILE + body.replace("affine_range", "sequential_range"))
     x = np.ones((128, 512), np.float32)

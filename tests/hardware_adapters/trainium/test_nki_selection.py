@@ -10,7 +10,9 @@ X = RNG.permutation(128 * 512).reshape(128, 512).astype(np.float32) - 32768
 D = X.astype(np.float64)
 NEW = "r = nl.ndarray((128, 512), dtype=nl.float32)\n"
 EIGHT = "m = nl.ndarray((128, 8), dtype=nl.float32)\nnisa.max8(dst=m, src=t)\n"
-POSITIVE = "f = nl.ndarray((128, 512), dtype=nl.uint8)\nnisa.tensor_scalar(dst=f, data=t, op0=nl.greater, operand0=0.0)\n"
+POSITIVE = (
+    "f = nl.ndarray((128, 512), dtype=nl.uint8)\nnisa.tensor_scalar(dst=f, data=t, op0=nl.greater, operand0=0.0)\n"
+)
 BOUNDS = "a = nl.full((128, 1), 100.0, dtype=nl.float32)\nb = nl.full((128, 1), 200.0, dtype=nl.float32)\n"
 LOWEST = float(np.finfo(np.float32).min)
 LAST = np.sort(D, axis=1)[:, ::-1][:, :8]
@@ -106,11 +108,16 @@ def test_selections_and_statistics_are_those_of_numpy(body: str, expected: np.nd
     assert np.allclose(result(body, expected.shape), expected, rtol=2e-5, atol=1e-2)
 
 
-@pytest.mark.parametrize("name", ["gelu", "erf", "mish", "arctan", "gelu_dx", "silu_dx", "erf_dx", "gelu_apprx_sigmoid_dx"])
+@pytest.mark.parametrize(
+    "name", ["gelu", "erf", "mish", "arctan", "gelu_dx", "silu_dx", "erf_dx", "gelu_apprx_sigmoid_dx"]
+)
 def test_activations_and_their_derivatives(name: str) -> None:
     """A derivative is the slope of its function."""
+
     def of(function: str, shift: float = 0.0) -> np.ndarray:
-        return result(NEW + f"nisa.activation(dst=r, op=nl.{function}, data=t, scale=1e-4, bias={shift})").astype(np.float64)
+        return result(NEW + f"nisa.activation(dst=r, op=nl.{function}, data=t, scale=1e-4, bias={shift})").astype(
+            np.float64
+        )
 
     if name.endswith("_dx"):
         h = 2.0**-6
@@ -121,15 +128,32 @@ def test_activations_and_their_derivatives(name: str) -> None:
 
     z = D * 1e-4
     erf = np.vectorize(math.erf)
-    right = {"gelu": z * (1 + erf(z / np.sqrt(2))) / 2, "erf": erf(z), "mish": z * np.tanh(np.log1p(np.exp(z))), "arctan": np.arctan(z)}
+    right = {
+        "gelu": z * (1 + erf(z / np.sqrt(2))) / 2,
+        "erf": erf(z),
+        "mish": z * np.tanh(np.log1p(np.exp(z))),
+        "arctan": np.arctan(z),
+    }
     assert np.allclose(of(name), right[name], rtol=1e-5, atol=1e-6)
 
 
-def test_the_exponential_of_the_vector_engine_needs_the_third_generation() -> None:
+def test_the_exponential_of_the_vector_engine_needs_the_fourth_generation() -> None:
     body = NEW + "s = nl.ndarray((128, 1), dtype=nl.float32)\n"
     body += "nisa.exponential(dst=r, src=t, max_value=t[:, 0:1], reduce_res=s, reduce_cmd=nisa.reduce_cmd.reset_reduce)"
     fault = fault_of("t = nl.zeros((128, 512), dtype=nl.float32)\n" + body)
     assert fault["kind"] == "wrong_argument" and "NeuronCore-v4" in fault["message"]
+
+
+def test_the_exponential_of_the_vector_engine_sums_on_the_fourth() -> None:
+    body = (
+        NEW
+        + "s = nl.ndarray((128, 1), dtype=nl.float32)\nnisa.tensor_scalar(dst=t, data=t, op0=nl.multiply, operand0=1e-4)\n"
+    )
+    body += "nisa.exponential(dst=r[:, 0:256], src=t[:, 0:256], max_value=t[:, 0:1], reduce_cmd=nisa.reduce_cmd.reset_reduce)\n"
+    body += "nisa.exponential(dst=r[:, 256:512], src=t[:, 256:512], max_value=t[:, 0:1], reduce_res=s, reduce_cmd=nisa.reduce_cmd.reduce)\n"
+    body += "nisa.tensor_scalar(dst=r, data=r, op0=nl.divide, operand0=s)"
+    e = np.exp((D - D[:, :1]) * 1e-4)
+    assert np.allclose(result(body, machine="trn3"), e / e.sum(1, keepdims=True), rtol=1e-4)
 
 
 WRONG = [

@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from .machine import Box, Instruction
 
 Block = tuple[int, ...]
@@ -15,6 +17,7 @@ Block = tuple[int, ...]
 # compared. A box is kept where it covers few blocks.
 CUTS = (64, 8, 1)
 FEW, MANY = 8, 64
+MASKED = 1 << 28  # elements
 
 
 def overlaps(a: Box, b: Box) -> bool:
@@ -41,8 +44,15 @@ class Boxes(Generic[Item]):
         cuts = CUTS[-1:] if on_chip else CUTS
         self._levels = [tuple(max(1, -(-extent // cut)) for extent in shape) for cut in cuts]
         self._kept: list[dict[Block, list[tuple[Box, Item]]]] = [defaultdict(list) for _ in cuts]
+        # Of a tensor in HBM the elements that any box has touched: most stores go where nothing was before.
+        self._mask = None if on_chip or math.prod(shape) > MASKED else np.zeros(shape, np.bool_)
+
+    def _untouched(self, box: Box) -> bool:
+        return self._mask is not None and not self._mask[tuple(slice(low, high) for low, high in box)].any()
 
     def keep(self, box: Box, item: Item) -> None:
+        if self._mask is not None:
+            self._mask[tuple(slice(low, high) for low, high in box)] = True
         for entries, sizes in zip(self._kept, self._levels, strict=True):
             if blocks := _blocks(sizes, box, FEW):
                 for block in blocks:
@@ -50,12 +60,16 @@ class Boxes(Generic[Item]):
                 return
 
     def drop_covered(self, box: Box) -> None:
+        if self._untouched(box):
+            return
         for entries, sizes in zip(self._kept, self._levels, strict=True):
             for block in _present(entries, sizes, box):
                 entries[block] = [entry for entry in entries[block] if not covers(box, entry[0])]
 
     def touching(self, box: Box) -> Iterator[Item]:
         """An item may come more than once."""
+        if self._untouched(box):
+            return
         for entries, sizes in zip(self._kept, self._levels, strict=True):
             for block in _present(entries, sizes, box):
                 for other, item in entries[block]:

@@ -149,7 +149,8 @@ def _part_of_the_array(api: str, position: Any, size: Any, generation: int) -> t
         return PARTITIONS, STATIONARY_MAX, None
     smallest = 64 if generation < 3 else 32
     try:
-        (row, column), (rows, columns) = tuple(position), tuple(size)
+        row, column = position  # type: ignore[misc]
+        rows, columns = size  # type: ignore[misc]
     except (TypeError, ValueError):
         fail("wrong_argument", f"{api}: tile_position={position!r} and tile_size={size!r} are both pairs, or neither")
     for start, extent in ((row, rows), (column, columns)):

@@ -114,9 +114,10 @@ def _assigned(tree: ast.Module) -> bool:
 
 @lru_cache
 def _taken() -> frozenset[str]:
-    """Private names that mean something in the simulator."""
+    """Private attributes and methods of the simulator."""
     texts = (path.read_text(encoding="utf-8") for path in _SIMULATOR.rglob("*.py"))
-    return frozenset(name for text in texts for name in re.findall(r"\b_\w+", text))
+    pattern = re.compile(r"[.\"](_\w+)|def (_\w+)\(self")
+    return frozenset(name for text in texts for pair in pattern.findall(text) for name in pair)
 
 
 def _own_attributes(nodes: list[ast.AST]) -> frozenset[str]:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import access, dma, gather, isa, language, registers, selection, statistics, vector
+from . import access, dma, gather, isa, language, registers, selection, statistics, tiles, vector
 from .dtypes import DTYPES
 from .errors import fail
 from .ops import OPS
@@ -131,7 +131,7 @@ _nki_isa = Namespace(
 )
 _nki_language = Namespace(
     "nki.language",
-    {**language.NAMES, **OPS, "tile_size": Namespace("nki.language.tile_size", language.TILE_SIZES)},
+    {**language.NAMES, **OPS, **tiles.NAMES, "tile_size": Namespace("nki.language.tile_size", language.TILE_SIZES)},
 )
 _MODULES: dict[str, Any] = {
     "nki": Namespace("nki", {"jit": jit, "isa": _nki_isa, "language": _nki_language, "dtype": language.Annotation}),

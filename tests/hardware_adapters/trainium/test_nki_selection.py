@@ -100,6 +100,11 @@ CASES: dict[str, tuple[str, np.ndarray]] = {
         "nisa.tensor_reduce(dst=s, op=nl.bitwise_or, data=i[:, 3:6], axis=1)\nr = nl.ndarray((128, 1), dtype=nl.float32)\nnisa.tensor_copy(dst=r, src=s)",
         np.full((128, 1), 3 | 4 | 5, float),
     ),
+    "a row's sum": ("r = nl.sum(t, axis=1, keepdims=True)", D.sum(1, keepdims=True)),
+    "the maximum of two dimensions": ("r = nl.max(t.reshape((128, 4, 8, 16)), axis=[2, 3])", D.reshape(128, 4, 128).max(2)),
+    "the mean": ("r = nl.mean(t, -1, keepdims=True)", D.mean(1, keepdims=True)),
+    "one or the other": ("r = nl.where(nl.greater(t, 0.0), t, -1.0)", np.where(D > 0, D, -1)),
+    "the same shape": ("r = nl.add(nl.zeros_like(t), nl.min(t, axis=1, keepdims=True))", np.broadcast_to(D.min(1, keepdims=True), D.shape)),
 }  # fmt: skip
 
 

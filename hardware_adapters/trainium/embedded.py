@@ -20,7 +20,7 @@ from ..simulating import deliver, generator
 from .families import operator_of
 from .judge import Judgement, judge
 from .machines import ENGINES, FILE, machines
-from .operators import InputSet, Operator, input_sets, inputs_of, numpy_type, outputs_of
+from .operators import InputSet, Operator, encoded, input_sets, inputs_of, numpy_type, outputs_of
 from .screen import screen
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 RUNNER = "autocomp_mcp.hardware_adapters.trainium.nkisim.runner"
 MEMORY_BYTES = 4 << 30
 FILE_BYTES = 1 << 30
+NKI_NAMES = {"bool": "bool_"}  # element types that NumPy calls otherwise
 KILLED = (-9, -24)  # by us or at the limit of processor time
 SIMULATOR = Path(__file__).with_name("nkisim")
 
@@ -137,12 +138,14 @@ def _prepare(
         for tensor in inputs_of(operator):
             file = f"{tensor.name}.{number}.in"
             chosen.inputs[tensor.name].tofile(folder / file)
-            entries.append({"name": tensor.name, "file": file, "dtype": tensor.dtype, "shape": list(tensor.shape)})
+            kind = NKI_NAMES.get(tensor.dtype, tensor.dtype)
+            entries.append({"name": tensor.name, "file": file, "dtype": kind, "shape": list(tensor.shape)})
         jobs.append({"inputs": entries})
     job = {
         "machine": machines()[ENGINES[engine]].job,
         "sets": jobs,
         "outputs": [{"name": t.name, "dtype": t.dtype, "shape": list(t.shape)} for t in outputs_of(operator)],
+        "constants": {name: encoded(value) for name, value in operator.constants.items()},
         "timeline": timeline,
     }
     (folder / "job.json").write_text(json.dumps(job))

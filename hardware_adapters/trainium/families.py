@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..base import UnknownProblemError
 from ..problems import IdPattern, unknown_problem
-from . import conv1d, gemm, norms, scans
+from . import attention, causal, conv1d, gemm, norms, scans
 from .operators import TARGET, Operator
 
 
@@ -25,6 +25,11 @@ FAMILIES = {
     conv1d.FAMILY: Family(conv1d.PATTERN, conv1d.Conv1d.of),
     scans.MAMBA: Family(scans.MAMBA_PATTERN, scans.Mamba.of),
     scans.CUMSUM: Family(scans.CUMSUM_PATTERN, scans.Cumsum.of),
+    attention.PLAIN: Family(attention.PLAIN_PATTERN, attention.Attention.of),
+    attention.STABLE_DIFFUSION: Family(attention.SD_PATTERN, attention.Attention.of),
+    causal.CSA: Family(causal.CSA_PATTERN, causal.Causal.of),
+    causal.MHA: Family(causal.MHA_PATTERN, causal.Causal.of),
+    causal.CSA_TILE: Family(causal.TILE_PATTERN, causal.CausalTile.of),
 }
 SUITES = {
     "trainium-published": (

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from . import modules
+from .arguments import call
 from .dtypes import DTYPES, of_numpy
 from .errors import KERNEL_FILE, KernelFault, first_fault, forget
 from .machine import Limits, Machine, running
@@ -20,24 +20,6 @@ from .timeline import write_timeline
 
 ENTRY = "solution"
 Confined = Callable[..., Any]
-
-
-class Arguments(NamedTuple):
-    """`constants`: parameters beside the tensors; a kernel without a parameter of that name does not get them."""
-
-    inputs: dict[str, Tensor]
-    constants: dict[str, Any]
-
-    def passed_to(self, kernel: Any) -> Any:
-        """By name where all inputs' names are parameters: some kernels have constants between them."""
-        if not self.constants:
-            return kernel(*self.inputs.values())
-        parameters = inspect.signature(kernel).parameters
-        takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        named = {name: value for name, value in self.constants.items() if takes_all or name in parameters}
-        if all(name in parameters for name in self.inputs):
-            return kernel(**self.inputs, **named)
-        return kernel(*self.inputs.values(), **named)
 
 
 def run_job(
@@ -51,11 +33,7 @@ def run_job(
         forget()
         try:
             inputs = [_load(machine, folder / entry["file"], entry) for entry in chosen["inputs"]]
-            given = Arguments(
-                {entry["name"]: tensor for entry, tensor in zip(chosen["inputs"], inputs, strict=True)},
-                {name: _decoded(value) for name, value in job.get("constants", {}).items()},
-            )
-            outputs = confined(_call, machine, source, given, job["outputs"], globals_of)
+            outputs = confined(_call, machine, source, inputs, job, globals_of)
             if number == 0:
                 found = schedule(machine, spec)
                 report["schedule"] = found.summary(machine)
@@ -78,16 +56,8 @@ def _load(machine: Machine, path: Path, entry: dict[str, Any]) -> Tensor:
     return whole(Memory(machine, entry["name"], "hbm", values, written=True), dtype)
 
 
-def _decoded(value: Any) -> Any:
-    """A constant of the job: {"dtype": name} is an element type, {"tuple": [...]} a tuple."""
-    if isinstance(value, dict):
-        kind, content = next(iter(value.items()))
-        return DTYPES[content] if kind == "dtype" else tuple(map(_decoded, content))
-    return [_decoded(each) for each in value] if isinstance(value, list) else value
-
-
 def _call(
-    machine: Machine, source: str, given: Arguments, outputs: list[dict[str, Any]], globals_of: Callable[[], Any]
+    machine: Machine, source: str, inputs: list[Tensor], job: dict[str, Any], globals_of: Callable[[], Any]
 ) -> list[np.ndarray]:
     """Values of the outputs. Raises KernelFault for whatever the kernel does wrong, caught by it or not."""
     try:
@@ -95,10 +65,10 @@ def _call(
             names = globals_of()
             modules.kernels.clear()
             exec(compile(source, KERNEL_FILE, "exec", dont_inherit=True), names)
-            returned = given.passed_to(_entry(names))
+            returned = call(_entry(names), inputs, job.get("constants", {}))
         if (hidden := first_fault()) is not None:
             raise hidden
-        return _returned(machine, returned, list(given.inputs.values()), outputs)
+        return _returned(machine, returned, inputs, job["outputs"])
     except KernelFault:
         raise
     except RecursionError as error:

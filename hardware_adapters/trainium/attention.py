@@ -76,10 +76,6 @@ class Attention(Operator):
         return 2 * s * s * d
 
     @property
-    def product_dtype(self) -> str:
-        return "bfloat16"  # what is rounded for the products lies well within the tolerance
-
-    @property
     def scalar_elements(self) -> int:
         return self.dims["S"] ** 2 // PARTITIONS
 

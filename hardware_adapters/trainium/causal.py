@@ -58,10 +58,6 @@ class _Causal(Operator):
         return Closeness(1e-2, 1e-2)
 
     @property
-    def product_dtype(self) -> str:
-        return "bfloat16"
-
-    @property
     def wide(self) -> str:
         return "scores that differ three times as much, larger v with an offset"
 

@@ -65,7 +65,7 @@ def _faulted(case: str, said: Mapping[str, Any], source: str) -> Judgement:
 def _compared(operator: Operator, case: str, name: str, got: Array, expected: Array) -> Judgement | None:
     import numpy as np
 
-    bad, lost = _wrong_elements(got.ravel(), expected.ravel(), operator.closeness)
+    bad, lost = _wrong_elements(got.ravel(), expected.ravel(), operator.near(expected))
     if not (wrong := bad.size):
         return None
     mismatches = []

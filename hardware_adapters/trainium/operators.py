@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..base import Bound, Problem, ProblemSummary, Tensor, UnknownProblemError, Work
@@ -19,7 +19,7 @@ TARGET = "trainium"
 MAX_OPERAND_BYTES = 1 << 30
 MAX_MACS = 1 << 39
 ONE_SET_MACS, ONE_SET_BYTES = 1 << 35, 256 << 20  # beyond, a second input set would double minutes of simulating
-BYTES = {"float32": 4, "bfloat16": 2, "bool": 1}
+BYTES = {"float32": 4, "bfloat16": 2, "bool": 1, "int32": 4, "int8": 1}
 PARTITIONS = 128
 
 RULES = (
@@ -91,6 +91,21 @@ class Operator(ABC):
     def closeness(self) -> Closeness: ...
 
     @property
+    def tolerance(self) -> str:
+        """`closeness`, for people."""
+        near = self.closeness
+        return f"|got - expected| <= {near.absolute:g} + {near.relative:g} |expected|, expected in float64"
+
+    def near(self, expected: Array) -> Closeness:
+        """What holds for the elements of one output."""
+        return self.closeness
+
+    @property
+    def inputs_text(self) -> str:
+        also = "" if _one_set(self) else f" and `wide` ({self.wide})"
+        return "drawn anew for every kernel and seed: `normal` (timed)" + also
+
+    @property
     def constants(self) -> Mapping[str, Constant]:
         """Parameters beside the tensors, by name."""
         return {}
@@ -101,9 +116,9 @@ class Operator(ABC):
         return 0
 
     @property
-    def product_dtype(self) -> str:
-        """The narrowest type in which products can be taken and still be close enough."""
-        return self.dtype
+    def known_macs(self) -> int | None:
+        """None where nobody knows how many there must be."""
+        return self.macs
 
     @property
     def needed_bytes(self) -> int:
@@ -116,7 +131,8 @@ class Operator(ABC):
         return 0
 
     @property
-    def traits(self) -> tuple[str, ...]:
+    def traits(self) -> tuple[str, ...] | None:
+        """None: not known."""
         return ()
 
     @property
@@ -132,9 +148,24 @@ class Operator(ABC):
     def draw(self, rng: np.random.Generator) -> tuple[dict[str, Array], dict[str, Array]]:
         """Inputs of the two sets, `normal` and `wide`, in float64."""
 
+    def sets(self, rng: np.random.Generator) -> tuple[InputSet, ...]:
+        """The data of one evaluation, in the tensors' types."""
+        types = {tensor.name: numpy_type(tensor.dtype) for tensor in self.tensors}
+        normal, wide = (
+            {name: values.astype(types[name]) for name, values in drawn.items()} for drawn in self.draw(rng)
+        )
+        timed = InputSet("normal", True, normal)
+        return (timed,) if _one_set(self) else (timed, InputSet("wide", False, wide))
+
+    async def results(self, sets: Sequence[InputSet]) -> list[dict[str, Array]]:
+        """What every set's outputs should be. Raises InvalidProblemError where a reference is the user's and fails."""
+        import anyio.to_thread
+
+        return [await anyio.to_thread.run_sync(self.expected, chosen.inputs) for chosen in sets]
+
     @abstractmethod
-    def baseline(self) -> str:
-        """A simple, correct kernel."""
+    def baseline(self) -> str | None:
+        """A simple, correct kernel; None where the user gave none."""
 
 
 def numpy_type(name: str) -> np.dtype:
@@ -145,15 +176,6 @@ def numpy_type(name: str) -> np.dtype:
 
         return np.dtype(ml_dtypes.bfloat16)
     return np.dtype(name)
-
-
-def input_sets(operator: Operator, rng: np.random.Generator) -> tuple[InputSet, ...]:
-    types = {tensor.name: numpy_type(tensor.dtype) for tensor in operator.tensors}
-    normal, wide = (
-        {name: values.astype(types[name]) for name, values in drawn.items()} for drawn in operator.draw(rng)
-    )
-    timed = InputSet("normal", True, normal)
-    return (timed,) if _one_set(operator) else (timed, InputSet("wide", False, wide))
 
 
 def _one_set(operator: Operator) -> bool:
@@ -183,11 +205,14 @@ def check_size(operator: Operator) -> None:
 
 
 def bound(operator: Operator, machine: Machine) -> Bound:
-    """Roofline: what is needed moved once, the products at the Tensor engine's peak, exponentials on the Scalar's."""
-    moved, rate = operator.needed_bytes, machine.macs_per_ns(operator.product_dtype)
+    """Roofline: what is needed moved once, the products at the Tensor engine's peak, exponentials on the Scalar's.
+
+    The peak is that of bfloat16 whatever the operands' type: a kernel may convert them where the tolerance allows it.
+    """
+    moved, peak = operator.needed_bytes, machine.macs_per_ns("bfloat16")
     limits = {
         f"{moved} bytes / {machine.dma_rate:g} bytes per ns": moved / machine.dma_rate,
-        f"{operator.macs} MACs / {rate:.0f} per ns": operator.macs / rate,
+        f"{operator.macs} MACs / {peak:.0f} per ns in bfloat16": operator.macs / peak,
         f"{operator.scalar_elements} elements per partition at {machine.clocks_ghz['scalar']:g} GHz": (
             operator.scalar_elements / machine.clocks_ghz["scalar"]
         ),
@@ -198,7 +223,6 @@ def bound(operator: Operator, machine: Machine) -> Bound:
 
 def describe(operator: Operator) -> Problem:
     """The problem as tools show it."""
-    near = operator.closeness
     names = ", ".join(
         (*(t.name for t in inputs_of(operator)), *(f"{name}={written(v)}" for name, v in operator.constants.items()))
     )
@@ -212,10 +236,9 @@ def describe(operator: Operator) -> Problem:
         tensors=operator.tensors,
         signature=f"@nki.jit\ndef solution({names})",
         semantics=operator.semantics,
-        inputs="drawn anew for every kernel and seed: `normal` (timed)"
-        + ("" if _one_set(operator) else f" and `wide` ({operator.wide})"),
-        tolerance=f"|got - expected| <= {near.absolute:g} + {near.relative:g} |expected|, expected in float64",
-        work=Work(macs=operator.macs, bytes_in=sizes["input"], bytes_out=sizes["output"]),
+        inputs=operator.inputs_text,
+        tolerance=operator.tolerance,
+        work=Work(macs=operator.known_macs, bytes_in=sizes["input"], bytes_out=sizes["output"]),
         bound=bound(operator, machines()[DEFAULT]),
         rules=(*RULES, CONSTANTS_RULE) if operator.constants else RULES,
         traits=operator.traits,

@@ -80,13 +80,15 @@ class OwnProblem(BaseModel):
         default=None, description="Instead: Python file under the server's problem root, with reference(A, …)"
     )
     kernel: str | None = Field(
-        default=None, description="A correct kernel to start from: C, `void solution(…)`; trainium: NKI, may be left out"
+        default=None,
+        description="A correct kernel to start from: C, `void solution(…)`; trainium: NKI, or none",
     )
     macs: str | int | None = Field(
         default=None, description="Multiply-accumulates no kernel can avoid, e.g. 'M * N * K'; unknown: no bound"
     )
     tolerance: float | None = Field(
-        default=None, description=f"float32: share of the output's largest magnitude; default {USUAL_TOLERANCE:g}, with bfloat16 1e-2"
+        default=None,
+        description=f"Of floats: share of the output's largest magnitude; default {USUAL_TOLERANCE:g}, bfloat16 1e-2",
     )
     ranges: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
         default={}, description="Inputs that must stay within limits: {A: [1, 100]}; default: int8 all, float32 -1..1"

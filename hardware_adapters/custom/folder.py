@@ -1,4 +1,4 @@
-"""Problems in folders (problem.toml, a first kernel, with a reference in Python reference.py), and where these may be."""
+"""Problems in folders (problem.toml, a first kernel, maybe reference.py), and where folders may be."""
 
 from __future__ import annotations
 
@@ -81,7 +81,10 @@ def read_folder(folder: Path, within: Path | None = None) -> Definition:
             given = given.model_copy(update={"kernel": _text(folder / first.file, MAX_SOURCE_BYTES, within)})
         return checked(given, _text(python, MAX_PYTHON, within) if os.path.lexists(python) else None)
     except InvalidProblemError as error:
-        if error.field in (REFERENCE_FILE, *(kernel.file for kernel in FIRST_KERNELS.values())) and error.file is not None:
+        if (
+            error.field in (REFERENCE_FILE, *(kernel.file for kernel in FIRST_KERNELS.values()))
+            and error.file is not None
+        ):
             raise
         raise InvalidProblemError(error.field, error.what, _place(file, text, error.field)) from error
 

@@ -102,7 +102,8 @@ async def prove(definition: Definition, adapter: HardwareAdapter, home: Home) ->
     first = None
     works = all(finding.passed for finding in findings)
     if works and definition.kernel is None:
-        told = f"none is given: nothing shows that a kernel can pass, and a search needs {first_kernel(definition.target).what}"
+        lacking = first_kernel(definition.target).what
+        told = f"none is given: nothing shows that a kernel can pass, and a search needs {lacking}"
         findings.append(Finding(check="kernel", passed=None, message=told))
         shelf.keep(home, shelf.Kept(definition=definition, proven=True, level=level))
     elif works:

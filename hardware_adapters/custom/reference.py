@@ -109,8 +109,8 @@ def _is_file(path: Path) -> bool:
 
 
 def fitted(definition: Definition, tensor: Tensor, result: Array) -> Array:
-    """The result in the tensor's type, or float32 where that is narrower. Raises InvalidProblemError for another shape, and for values that it cannot
-    hold: rounding and saturation are the reference's own business."""
+    """The result in the tensor's type, float32 for bfloat16. Raises InvalidProblemError for another shape, and for
+    values that it cannot hold: rounding and saturation are the reference's own business."""
     import numpy as np
 
     if result.shape != tensor.shape:

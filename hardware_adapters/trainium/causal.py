@@ -113,9 +113,9 @@ class Causal(_Causal):
     def semantics(self) -> str:
         what = "" if self.family == CSA else "for every head: "
         return (
-            f"{what}s = q @ k where causal_mask is 1, else {MASKED:g}; m = the highest of each row of s; p = exp(s - m); "
-            "o = p @ v, not divided by the sum; l = log(sum of each row of p) + m. causal_mask[i][j] is 1 where j <= i, "
-            "else 0. q, k and v hold numbers that bfloat16 has"
+            f"{what}s = q @ k where causal_mask is 1, else {MASKED:g}; m = the highest of each row of s; "
+            "p = exp(s - m); o = p @ v, not divided by the sum; l = log(sum of each row of p) + m. causal_mask[i][j] "
+            "is 1 where j <= i, else 0. q, k and v hold numbers that bfloat16 has"
         )
 
     @property
@@ -213,10 +213,10 @@ class CausalTile(_Causal):
     def semantics(self) -> str:
         return (
             f"Q = columns {PARTITIONS * self.index}..{PARTITIONS * (self.index + 1) - 1} of q; V[128 c + r] = v[r][c]; "
-            f"s = Q.T @ k where tile_mask is true, else {MASKED:g}; olm_prev has o, l and m of earlier keys in its first D "
-            "columns and the two after them; m' = the higher of m and the highest of each row of s; p = exp(s - m'); "
-            "olm = o * exp(m - m') + p @ V, l * exp(m - m') + sum of each row of p, m'. l is a sum here, no logarithm. "
-            f"tile_mask[i][j] is true where j <= {PARTITIONS * self.index} + i"
+            f"s = Q.T @ k where tile_mask is true, else {MASKED:g}; olm_prev has o, l and m of earlier keys in its "
+            "first D columns and the two after them; m' = the higher of m and the highest of each row of s; "
+            "p = exp(s - m'); olm = o * exp(m - m') + p @ V, l * exp(m - m') + sum of each row of p, m'. l is a sum "
+            f"here, no logarithm. tile_mask[i][j] is true where j <= {PARTITIONS * self.index} + i"
         )
 
     @property

@@ -109,7 +109,9 @@ def solution(q, k, v, causal_mask, kernel_dtype=nl.bfloat16, acc_type=nl.float32
 HEADS = (
     _ATTEND
     + """\
-def solution(q, k, v, causal_mask, kernel_dtype=nl.bfloat16, acc_type=nl.float32, num_heads=8, seq_len=2048, d_head=128):
+def solution(
+    q, k, v, causal_mask, kernel_dtype=nl.bfloat16, acc_type=nl.float32, num_heads=8, seq_len=2048, d_head=128
+):
     H, S, D = q.shape
     o = nl.ndarray((H, S, D), dtype=kernel_dtype, buffer=nl.shared_hbm)
     l = nl.ndarray((H, S, 1), dtype=nl.float32, buffer=nl.shared_hbm)

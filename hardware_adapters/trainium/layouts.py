@@ -110,7 +110,10 @@ class Transpose(Operator):
     def semantics(self) -> str:
         if self.family == TRANSPOSE:
             return "out[a][c][b] = x[a][b][c]"
-        return "a row of x is a matrix of F1 rows and F2 columns; a row of out is its transpose: out[p][j F1 + i] = x[p][i F2 + j]"
+        return (
+            "a row of x is a matrix of F1 rows and F2 columns, a row of out its transpose: "
+            "out[p][j F1 + i] = x[p][i F2 + j]"
+        )
 
     @property
     def closeness(self) -> Closeness:

@@ -201,8 +201,8 @@ class Conv2d(_Windows):
     @property
     def semantics(self) -> str:
         return (
-            "out[n][o][h][w] = sum over c, i, j of x[n][c][h + i - P][w + j - P] * weights[c][i][j][o]; x is zero outside. "
-            "padding is ((P, P), (P, P)); stride, dilation and permutations are as the signature has them"
+            "out[n][o][h][w] = sum over c, i, j of x[n][c][h + i - P][w + j - P] * weights[c][i][j][o]; x is zero "
+            "outside. padding is ((P, P), (P, P)); stride, dilation and permutations are as the signature has them"
         )
 
     def _taps(self, length: int) -> int:
@@ -217,7 +217,12 @@ class Conv2d(_Windows):
 
     @property
     def traits(self) -> tuple[str, ...]:
-        return ("matmul", "taps", "fp32", *(("ragged",) if self.dims["C"] % PARTITIONS or self.dims["O"] % PARTITIONS else ()))
+        return (
+            "matmul",
+            "taps",
+            "fp32",
+            *(("ragged",) if self.dims["C"] % PARTITIONS or self.dims["O"] % PARTITIONS else ()),
+        )
 
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         import numpy as np

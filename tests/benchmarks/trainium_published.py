@@ -47,7 +47,9 @@ def main(chosen: list[str]) -> None:
                 print(f"{label:<34}{published:>14.3f}  {result.verdict}: {result.message}")
                 continue
             estimates.append(result.latency.value / 1e6)
-            print(f"{label:<34}{published:>14.3f}{estimates[-1]:>13.3f}{estimates[-1] / published - 1:>+9.0%}", flush=True)
+            print(
+                f"{label:<34}{published:>14.3f}{estimates[-1]:>13.3f}{estimates[-1] / published - 1:>+9.0%}", flush=True
+            )
         if len(estimates) == 2:
             print(f"{'':<34}{latencies[0] / latencies[1]:>13.1f}x{estimates[0] / estimates[1]:>12.1f}x")
 

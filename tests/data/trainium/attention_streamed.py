@@ -1,4 +1,4 @@
-"""Attention that stays on chip: q, k and v are loaded once, scores go from PSUM through exp straight to the next product.
+"""Attention that stays on chip: q, k and v are loaded once, scores go from PSUM through exp to the next product.
 
 The highest score of a row is found in a first pass over the products, which are cheaper to repeat than to keep; the
 division by the sums comes last.
@@ -107,6 +107,6 @@ def solution(q, k, v):
             raise_powers(step - 1)
         if 0 <= step - 2 < steps:
             turn(step - 2)
-        if 0 <= step - 3:
+        if step >= 3:
             add_up(step - 3)
     return out

@@ -51,9 +51,7 @@ def solution(q, k, v):
         for start in range(0, S, WIDTH):
             flipped = nl.ndarray((128, WIDTH), dtype=nl.bfloat16, buffer=nl.psum)
             for part in range(0, WIDTH, 128):
-                nisa.nc_transpose(
-                    dst=flipped[:, part : part + 128], data=powers[:, start + part : start + part + 128]
-                )
+                nisa.nc_transpose(dst=flipped[:, part : part + 128], data=powers[:, start + part : start + part + 128])
             share = nl.ndarray((128, WIDTH), dtype=nl.bfloat16, buffer=nl.sbuf)
             nisa.tensor_copy(dst=share, src=flipped, engine=nisa.engine.vector)
             shares.append(share)

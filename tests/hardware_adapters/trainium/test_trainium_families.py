@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table of one wrong kernel per line
 """References against formulations of their own, and wrong kernels that each problem's inputs have to tell apart."""
 
 import math
@@ -10,7 +11,6 @@ from autocomp_mcp.hardware_adapters.base import Evaluation, UnknownProblemError
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.hardware_adapters.trainium.adapter import TrainiumAdapter
 from autocomp_mcp.hardware_adapters.trainium.families import operator_of
-from autocomp_mcp.hardware_adapters.trainium.operators import input_sets
 
 ADAPTER = TrainiumAdapter(Home(Path("unused")))
 Arrays = dict[str, np.ndarray]
@@ -37,14 +37,14 @@ def attention(x: Arrays, scale: float) -> Arrays:
 
 
 def causal(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    o, l, m = [], [], []
+    o, level, m = [], [], []
     for i, query in enumerate(q):
         scores = [math.fsum(query * k[:, j]) for j in range(i + 1)]
         m.append([max(scores)])
         sums, total = softmax_sums([score - max(scores) for score in scores], v[: i + 1])
         o.append(sums)
-        l.append([math.log(total) + max(scores)])
-    return np.array(o), np.array(l), np.array(m)
+        level.append([math.log(total) + max(scores)])
+    return np.array(o), np.array(level), np.array(m)
 
 
 def windows_2d(x: Arrays) -> Arrays:
@@ -113,7 +113,7 @@ FORMULATIONS = {
 @pytest.mark.parametrize("size", FORMULATIONS)
 def test_references_agree_with_another_formulation(size: str) -> None:
     operator = operator_of(f"trainium/{size}")
-    normal = input_sets(operator, np.random.default_rng(5))[0].inputs
+    normal = operator.sets(np.random.default_rng(5))[0].inputs
     other = FORMULATIONS[size]({name: values.astype(np.float64) for name, values in normal.items()})
     for name, right in operator.expected(normal).items():
         np.testing.assert_allclose(right, other[name], rtol=1e-9, atol=1e-9)
@@ -154,17 +154,22 @@ WRONG = [
     ("conv2d-1x16x6x6x16-k3-p1", "bfloat16 products", "row = nl.zeros((channels, columns), dtype=nl.float32", "row = nl.zeros((channels, columns), dtype=nl.bfloat16"),
     ("conv1d-1x64x30x3-same", "padding at one end", "dst=row[:, left:left + W]", "dst=row[:, 0:W]"),
     ("conv1d-1x64x30x3-same", "a tap left out", "data=products, axis=1", "data=products[:, 0:F - 1], axis=1"),
-]  # fmt: skip  # noqa: E501
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("size", "old", "new"), [(w[0], *w[2:]) for w in WRONG], ids=[f"{w[0]}: {w[1]}" for w in WRONG])
+@pytest.mark.parametrize(
+    ("size", "old", "new"), [(w[0], *w[2:]) for w in WRONG], ids=[f"{w[0]}: {w[1]}" for w in WRONG]
+)
 def test_wrong_kernels_do_not_pass(size: str, old: str, new: str) -> None:
     problem_id = f"trainium/{size}"
     right = operator_of(problem_id).baseline()
     assert old in right
     wrong = right.replace(old, new)
     if "bfloat16" in new:  # both operands of a product have one type
-        wrong = wrong.replace("weight = nl.ndarray((channels, filters), dtype=nl.float32", "weight = nl.ndarray((channels, filters), dtype=nl.bfloat16")
+        wrong = wrong.replace(
+            "weight = nl.ndarray((channels, filters), dtype=nl.float32",
+            "weight = nl.ndarray((channels, filters), dtype=nl.bfloat16",
+        )
     evaluation = judged(problem_id, wrong)
     assert evaluation.verdict == "wrong_result", evaluation.message
 

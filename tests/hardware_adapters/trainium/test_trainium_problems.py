@@ -13,7 +13,7 @@ from autocomp_mcp.hardware_adapters.trainium.adapter import TrainiumAdapter
 from autocomp_mcp.hardware_adapters.trainium.families import FAMILIES, SUITES, operator_of
 from autocomp_mcp.hardware_adapters.trainium.judge import Judgement, judge
 from autocomp_mcp.hardware_adapters.trainium.machines import ENGINES
-from autocomp_mcp.hardware_adapters.trainium.operators import input_sets, numpy_type, outputs_of
+from autocomp_mcp.hardware_adapters.trainium.operators import numpy_type, outputs_of
 
 SMALL = (
     "trainium/gemm-128x512x128", "trainium/gemm-130x520x200-bf16", "trainium/rmsnorm-128x64", "trainium/rmsnorm-130x96",
@@ -49,7 +49,7 @@ def test_every_family_is_among_them() -> None:
 @pytest.mark.parametrize("problem_id", SMALL)
 def test_worthless_outputs_fail(problem_id: str) -> None:
     operator = operator_of(problem_id)
-    sets = input_sets(operator, np.random.default_rng(3))
+    sets = operator.sets(np.random.default_rng(3))
     expected = [operator.expected(chosen.inputs) for chosen in sets]
     report = {"faults": [None] * len(sets)}
     types = {output.name: numpy_type(output.dtype) for output in outputs_of(operator)}

@@ -81,7 +81,13 @@ class Attention(Operator):
 
     @property
     def traits(self) -> tuple[str, ...]:
-        return ("matmul", "softmax", "bf16" if self.dtype == "bfloat16" else "fp32", *ragged(self.dims["S"]))
+        return (
+            "matmul",
+            "row_reduction",
+            "softmax",
+            "bf16" if self.dtype == "bfloat16" else "fp32",
+            *ragged(self.dims["S"]),
+        )
 
     @property
     def wide(self) -> str:

@@ -138,7 +138,7 @@ class Causal(_Causal):
 
     @property
     def traits(self) -> tuple[str, ...]:
-        return ("matmul", "softmax", "causal", "fp32", *ragged(self.dims["S"]))
+        return ("matmul", "row_reduction", "softmax", "causal", "fp32", *ragged(self.dims["S"]))
 
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         import numpy as np
@@ -239,7 +239,7 @@ class CausalTile(_Causal):
 
     @property
     def traits(self) -> tuple[str, ...]:
-        return ("matmul", "softmax", "causal", "fp32")
+        return ("matmul", "row_reduction", "softmax", "causal", "fp32")
 
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         import numpy as np

@@ -55,7 +55,7 @@ class ElementType(NamedTuple):
     name: str
 
 
-Constant = int | None | ElementType | tuple["Constant", ...] | list["Constant"]
+Constant = int | float | None | ElementType | tuple["Constant", ...] | list["Constant"]
 
 
 class Closeness(NamedTuple):

@@ -82,6 +82,18 @@ def one_tile(x: Arrays) -> Arrays:
     return {"olm": np.array(rows)}
 
 
+def scan(x: Arrays) -> np.ndarray:
+    """Unrolled: every output is a sum over all earlier inputs, each decayed by the steps between."""
+    channels, steps = x["delta"].shape
+    out = np.zeros((channels, steps))
+    for i in range(channels):
+        for t in range(steps):
+            for s in range(t + 1):
+                decay = np.exp(x["delta"][i, s + 1 : t + 1].sum() * x["a"][i])
+                out[i, t] += x["delta"][i, s] * x["u"][i, s] * float((decay * x["b"][:, s] * x["c"][:, t]).sum())
+    return out
+
+
 def columns(x: Arrays) -> Arrays:
     return {name: values.T for name, values in x.items()}
 
@@ -100,6 +112,12 @@ FORMULATIONS = {
         "out": np.array([[x["x"][h : h + 3, w : w + 3].max() for w in range(6)] for h in range(7)])
     },
     "rope-12x30": rope,
+    "rmsnorm1d-6x20": lambda x: {"out": np.array([r / np.sqrt(np.dot(r, r) / 20 + 1e-5) * x["gain"] for r in x["x"]])},
+    "layernorm1d-6x20": lambda x: {
+        "out": np.array([(r - r.mean()) / np.sqrt(r.var() + 1e-5) * x["gamma_vector"] + x["beta_vector"] for r in x["input_tensor"]])
+    },
+    "ssm-2x3x9x4": lambda x: {"out": np.stack([scan({**x, **{n: x[n][i] for n in "bc"}, "delta": x["delta"][i], "u": x["u"][i]}) for i in (0, 1)])},
+    "ssm-1x3x9x4-spread": lambda x: {"out": scan({**x, "b": x["b"][0, ::128], "c": x["c"][0, 127::128], "delta": x["delta"][0], "u": x["u"][0]})[None]},
     "conv2d-2x3x4x5x6-k3-p1": windows_2d,
     "conv1d-2x3x9x3-same": lambda x: {
         "out": np.array(
@@ -152,6 +170,10 @@ WRONG = [
     ("conv2d-1x16x6x6x16-k3-p1", "padding shifts the image", "r + kh - top, inside", "min(H - 1, r + kh), inside"),
     ("conv2d-1x16x6x6x16-k3-p1", "a tap left out", "for kw in range(KW) if", "for kw in range(KW - 1) if"),
     ("conv2d-1x16x6x6x16-k3-p1", "bfloat16 products", "row = nl.zeros((channels, columns), dtype=nl.float32", "row = nl.zeros((channels, columns), dtype=nl.bfloat16"),
+    ("rmsnorm1d-64x96", "one gain for all", "reshape((1, C)).broadcast(0, rows)", "reshape((1, C))[0:1, 0:1].broadcast_to((1, C)).broadcast(0, rows)"),
+    ("layernorm1d-64x96", "mean not subtracted", "op0=nl.subtract, operand0=mean", "op0=nl.subtract, operand0=0.0"),
+    ("ssm-2x64x40x3", "one of the batch for all", "b[batch, row", "b[0, row"),
+    ("ssm-2x64x40x3", "no state carried", "op0=nl.multiply, op1=nl.add\n", "op0=nl.multiply, op1=nl.maximum\n"),
     ("conv1d-1x64x30x3-same", "padding at one end", "dst=row[:, left:left + W]", "dst=row[:, 0:W]"),
     ("conv1d-1x64x30x3-same", "a tap left out", "data=products, axis=1", "data=products[:, 0:F - 1], axis=1"),
 ]  # fmt: skip

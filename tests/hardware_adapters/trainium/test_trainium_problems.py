@@ -23,6 +23,8 @@ SMALL = (
     "trainium/csatile-512x64-q2", "trainium/csatile-512x32-q0", "trainium/transpose-2x130x140",
     "trainium/transpose2d-130x6x10", "trainium/maxpool-140x520-k3", "trainium/rope-64x520",
     "trainium/conv2d-2x130x5x6x131-k3-p1", "trainium/conv2d-1x3x5x520x4-k2-p0",
+    "trainium/rmsnorm1d-130x96", "trainium/layernorm1d-130x96",
+    "trainium/ssm-2x130x40x3", "trainium/ssm-1x20x40x3-spread",
 )  # fmt: skip
 ADAPTER = TrainiumAdapter(Home(Path("unused")))
 

@@ -22,16 +22,20 @@ from ..base import (
     UsageError,
     check_source,
 )
+from ..custom import shelf
+from ..custom.definition import Definition, is_own
 from ..simulating import disk_is_infrastructure
 from ..store import Home
+from .custom import Custom
 from .embedded import Run, engine_version, evaluate_on_nkisim
 from .families import EXAMPLES, FAMILIES, SUITES, nearest, operator_of
 from .judge import TRUST
 from .machines import DEFAULT, ENGINES, machines
-from .operators import TARGET, describe, summary
+from .operators import TARGET, Operator, describe, summary
 from .profile import CAUSES, make_profile
 from .screen import screen
 
+OWN_SHOWN = 20  # problems of the user's own that a list begins with
 PATIENCE_S = 300.0  # the largest published products take minutes
 # Raised whenever judging changes, so that remembered evaluations are worked out again.
 RULES_VERSION = "2"
@@ -76,7 +80,8 @@ class TrainiumAdapter(HardwareAdapter):
         return {name: family.pattern.text for name, family in FAMILIES.items()}
 
     def problems(self) -> list[ProblemSummary]:
-        return self.suite(EXAMPLES)
+        own = [summary(Custom(kept.definition)) for kept in shelf.newest(self.home, TARGET, OWN_SHOWN)]
+        return [*own, *self.suite(EXAMPLES)]
 
     def suites(self) -> Mapping[str, str]:
         return {name: title for name, (title, _) in SUITES.items()}
@@ -87,13 +92,27 @@ class TrainiumAdapter(HardwareAdapter):
         return [summary(operator_of(f"{TARGET}/{size}")) for size in SUITES[name][1]]
 
     def problem(self, problem_id: str) -> Problem:
-        return describe(operator_of(problem_id))
+        if is_own(problem_id):
+            shelf.proven(self.home, problem_id)
+        return describe(self._operator(problem_id))
+
+    def custom(self, definition: Definition) -> Problem:
+        operator = Custom(definition)
+        operator.check()
+        return describe(operator)
+
+    def _operator(self, problem_id: str) -> Operator:
+        """Of a family, or the user's own, proven or not yet. Raises UnknownProblemError."""
+        if not is_own(problem_id):
+            return operator_of(problem_id)
+        kept = shelf.find(self.home, problem_id)
+        return Custom(kept.definition, kept.level)
 
     def nearest(self, problem_id: str) -> str | None:
         return nearest(problem_id)
 
-    def baseline(self, problem: Problem) -> str:
-        return operator_of(problem.id).baseline()
+    def baseline(self, problem: Problem) -> str | None:
+        return self._operator(problem.id).baseline()
 
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:
         return []
@@ -149,4 +168,7 @@ class TrainiumAdapter(HardwareAdapter):
         if chosen not in ENGINES:
             raise UnknownEngineError(chosen, list(ENGINES))
         with disk_is_infrastructure():
-            return await evaluate_on_nkisim(problem, source, chosen, seed, timeout_s, timeline=timeline, recall=recall)
+            operator = self._operator(problem.id)
+            return await evaluate_on_nkisim(
+                problem, operator, source, chosen, seed, timeout_s, timeline=timeline, recall=recall
+            )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import modules
+from .arguments import call
 from .dtypes import DTYPES, of_numpy
 from .errors import KERNEL_FILE, KernelFault, first_fault, forget
 from .machine import Limits, Machine, Program, running
@@ -104,7 +105,7 @@ def _call(
             if job.get("by_name"):
                 returned = entry(**{each["name"]: value for each, value in zip(entries, arguments, strict=True)})
             else:
-                returned = entry(*arguments)
+                returned = call(entry, arguments, job.get("constants", {}))
         if (hidden := first_fault()) is not None:
             raise hidden
         return _returned(machine, returned, [each for each in arguments if isinstance(each, Tensor)], job["outputs"])

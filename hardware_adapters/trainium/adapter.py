@@ -19,7 +19,6 @@ from ..base import (
     Rewrite,
     StallCause,
     UnknownEngineError,
-    UsageError,
     check_source,
 )
 from ..simulating import disk_is_infrastructure
@@ -96,12 +95,14 @@ class TrainiumAdapter(HardwareAdapter):
         return operator_of(problem.id).baseline()
 
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:
-        return []
+        from .tuner.rewrites import rewrites
+
+        return rewrites(problem.id, source, option)
 
     def rewrite(self, problem: Problem, source: str, option: str, variant: str) -> str:
-        raise UsageError(
-            f"there are no ready-made rewrites for {TARGET}, so none is called {variant!r}: change the kernel by hand"
-        )
+        from .tuner.rewrites import rewrite
+
+        return rewrite(problem.id, source, option, variant)
 
     async def compile(self, problem: Problem, source: str) -> Compilation:
         check_source(source)

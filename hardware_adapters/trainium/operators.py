@@ -146,12 +146,15 @@ def check_size(operator: Operator) -> None:
 
 
 def bound(operator: Operator, machine: Machine) -> Bound:
-    """Roofline: every operand moved once, the products at the Tensor engine's peak, exponentials on the Scalar's."""
+    """Roofline: every operand moved once, the products at the Tensor engine's peak, exponentials on the Scalar's.
+
+    The peak is that of bfloat16 whatever the operands' type: a kernel may convert them where the tolerance allows it.
+    """
     moved = sum(map(tensor_bytes, operator.tensors))
+    peak = machine.macs_per_ns("bfloat16")
     limits = {
         f"{moved} bytes / {machine.dma_rate:g} bytes per ns": moved / machine.dma_rate,
-        f"{operator.macs} MACs / {machine.macs_per_ns(operator.dtype):.0f} per ns": operator.macs
-        / machine.macs_per_ns(operator.dtype),
+        f"{operator.macs} MACs / {peak:.0f} per ns in bfloat16": operator.macs / peak,
         f"{operator.scalar_elements} elements per partition at {machine.clocks_ghz['scalar']:g} GHz": (
             operator.scalar_elements / machine.clocks_ghz["scalar"]
         ),

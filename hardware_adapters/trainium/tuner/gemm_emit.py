@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..gemm import Gemm
-from .gemm_schedule import COLUMNS, DEPTH, ROWS, GemmSchedule, check, format_line, tiles
+from .gemm_schedule import COLUMNS, DEPTH, ROWS, GemmSchedule, check, format_line, panels, tiles
 from .writer import IMPORTS, Writer
 
 
@@ -21,6 +21,7 @@ class _Emitter(Writer):
         self.s = schedule
         self.whole = schedule.bk >= tiles(gemm)[2]  # one step adds up all of K
         split = {"given": "", "split2": "a", "split3": "ab"}[schedule.products]
+        self.at_use = panels(schedule) if schedule.panel == "use" else ""
         # Names of an operand's tiles; their lists are in the plural.
         self.parts = {
             name: (tile, f"{tile}_low") if name in split else (tile,) for name, tile in (("a", "left"), ("b", "right"))
@@ -39,10 +40,9 @@ class _Emitter(Writer):
             first, second = s.order
             with self.block(self._loop(first)):
                 self._ends(first)
-                if s.keep_a and first == "m":
-                    self._load("a", "0", "K")
-                if s.keep_b and first == "n":
-                    self._load("b", "0", "K")
+                for name, loop in (("a", "m"), ("b", "n")):
+                    if getattr(s, f"keep_{name}") and first == loop:
+                        self._load_panel(name)
                 with self.block(self._loop(second)):
                     self._ends(second)
                     for name, kept in everything.items():
@@ -73,6 +73,12 @@ class _Emitter(Writer):
 
     # ------------------------------------------------------------ loads
 
+    def _load_panel(self, name: str) -> None:
+        if self.at_use:
+            self.put(*(f"{part}s = []" for part in self.parts[name]))
+        else:
+            self._load(name, "0", "K")
+
     def _load_once(self, name: str, first: str, second: str) -> None:
         """Of an operand kept whole: in the first round of the outer loop, each part at its first use."""
         with self.block(f"if {first} == 0"):
@@ -84,11 +90,13 @@ class _Emitter(Writer):
         """Tiles of 128 along K, from `start` to `end`, into lists."""
         self._load_lists((name,), start, end)
 
-    def _load_lists(self, names: Sequence[str], start: str, end: str) -> None:
+    def _load_lists(self, names: Sequence[str], start: str, end: str, steps: bool = False) -> None:
         parts = [part for name in names for part in self.parts[name]]
         self.put(*(f"{part}s = []" for part in parts))
         with self.block(f"for d in range({start}, {end}, {DEPTH})"):
             self.put(f"depth = min({DEPTH}, K - d)")
+            if steps:
+                self._load_first("d")
             for name in names:
                 self._load_tile(name, "d")
             self.put(*(f"{part}s.append({part})" for part in parts))
@@ -155,11 +163,18 @@ class _Emitter(Writer):
         loose = [name for name in "ab" if not getattr(self.s, f"keep_{name}")]
         if self.s.bk == 1 and not self.whole:
             self.put(f"depth = min({DEPTH}, K - {start})")
+            self._load_first(start)
             for name in loose:
                 self._load_tile(name, start)
-            return
-        if loose:
-            self._load_lists(loose, start, end)
+        elif loose:
+            self._load_lists(loose, start, end, steps=True)
+
+    def _load_first(self, at: str) -> None:
+        """Of a panel that is loaded at its first use: in the first round of the inner loop."""
+        if self.at_use:
+            with self.block(f"if {self.s.order[1]} == 0"):
+                self._load_tile(self.at_use, at)
+                self.put(*(f"{part}s.append({part})" for part in self.parts[self.at_use]))
 
     def _tiles(self, body: Callable[[], None], store: bool = True) -> None:
         """`body` for every tile of the block, with i, j, rows and columns set."""
@@ -223,10 +238,9 @@ class _Emitter(Writer):
     def _product(self, target: str, at: str) -> None:
         lefts = [self._operand("a", part, at) for part in self.parts["a"]]
         rights = [self._operand("b", part, at) for part in self.parts["b"]]
-        # low * low is below what float32 keeps of the sum
-        for left, right in (
-            [(lefts[0], rights[0])] + [(low, rights[0]) for low in lefts[1:]] + [(lefts[0], low) for low in rights[1:]]
-        ):
+        pairs = [(lefts[0], rights[0])]  # low * low is below what float32 keeps of the sum
+        pairs += [(low, rights[0]) for low in lefts[1:]] + [(lefts[0], low) for low in rights[1:]]
+        for left, right in pairs:
             self.put(f"nisa.nc_matmul(dst={target}, stationary={left}, moving={right})")
 
     def _whole_sum(self) -> None:

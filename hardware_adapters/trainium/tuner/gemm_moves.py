@@ -100,9 +100,7 @@ def _split(g: Gemm, s: GemmSchedule) -> Iterator[Change]:
         text = "Three products in bfloat16 (high*high + low*high + high*low) in place of float32's four passes"
         yield Change("three", text, {"products": "split3"})
     if s.products != "split2":
-        text = (
-            "a_t is split into high and low part, b rounded to bfloat16 by its transfer: two products for four passes"
-        )
+        text = "a_t is split into high and low part, b rounded by its transfer: two products for four passes"
         yield Change("two", text, {"products": "split2"})
 
 

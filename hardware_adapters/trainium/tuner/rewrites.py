@@ -8,9 +8,13 @@ from ...base import Rewrite, UsageError
 from ...schedules import Kernels, variants
 from ..families import operator_of
 from ..operators import TARGET
-from . import gemm_moves
+from . import conv1d_moves, gemm_moves, rmsnorm_moves
 
-KERNELS: dict[str, Kernels[Any, Any]] = {"gemm": gemm_moves.KERNELS}
+KERNELS: dict[str, Kernels[Any, Any]] = {
+    "gemm": gemm_moves.KERNELS,
+    "rmsnorm": rmsnorm_moves.KERNELS,
+    "conv1d": conv1d_moves.KERNELS,
+}
 
 
 def options() -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def test_options_are_those_of_the_menu_for_the_family() -> None:
 
 @pytest.mark.parametrize("problem", [*RAGGED, *TINY])
 def test_variants_are_distinct_described_and_deterministic(problem: str) -> None:
-    for source in (baseline(problem), *(source for *_, source in walk(problem, 6, 2))):
+    for source in (baseline(problem), walk(problem, 2, 2)[-1][2]):
         for option in options():
             found = rewrites(problem, source, option)
             assert found == rewrites(problem, source, option)
@@ -71,7 +71,7 @@ def test_variants_are_distinct_described_and_deterministic(problem: str) -> None
 
 @pytest.mark.parametrize("problem", RAGGED)
 def test_random_walks_stay_right(problem: str) -> None:
-    for option, variant, source in walk(problem, 16, 5):
+    for option, variant, source in walk(problem, 8, 5):
         result = judged(problem, source)
         assert result.passed, (option, variant, result.message, source)
 
@@ -94,14 +94,12 @@ def test_every_first_step_is_right(problem: str) -> None:
 
 
 def test_all_options_are_reached() -> None:
-    reached = {
-        (operator_of(problem).family, option)
-        for problem in (*RAGGED, "trainium/gemm-1200x2100x1300", "trainium/rmsnorm-2048x1024")
-        for seed in (1, 2)
-        for option, *_ in walk(problem, 30, seed)
-    }
-    wanted = {(family, option) for family, kernels in KERNELS.items() for option in kernels.options}
-    assert wanted == reached
+    """Offered somewhere on the way from a baseline."""
+    reached = set()
+    for problem in (*RAGGED, "trainium/gemm-1200x2100x1300", "trainium/rmsnorm-2048x1024"):
+        for source in (baseline(problem), *(source for *_, source in walk(problem, 6, 1))):
+            reached |= {(operator_of(problem).family, option) for option, _ in moves(problem, source)}
+    assert reached == {(family, option) for family, kernels in KERNELS.items() for option in kernels.options}
 
 
 def test_what_does_not_fit_is_not_offered() -> None:

@@ -19,6 +19,7 @@ from ..base import (
     Rewrite,
     StallCause,
     UnknownEngineError,
+    UsageError,
     check_source,
 )
 from ..simulating import disk_is_infrastructure
@@ -27,6 +28,7 @@ from .embedded import Run, engine_version, evaluate_on_nkisim
 from .families import EXAMPLES, FAMILIES, SUITES, nearest, operator_of
 from .judge import TRUST
 from .machines import DEFAULT, ENGINES, machines
+from .neuron.engines import Neuron, NeuronEngine, NkiSimulate, profile_on
 from .operators import TARGET, describe, summary
 from .profile import CAUSES, make_profile
 from .screen import screen
@@ -37,16 +39,35 @@ RULES_VERSION = "1"
 
 
 class TrainiumAdapter(HardwareAdapter):
-    """One NeuronCore. `nkisim` is a Trainium2 core, `nkisim-trn1` one of the first generation."""
+    """One NeuronCore. `nkisim` is a Trainium2 core, `nkisim-trn1` one of the first generation; beside them, where the
+    user has AWS's software, `neuron` (the device) and `nki-simulate`."""
 
     target = TARGET
     title = "AWS Trainium (NKI 2)"
 
-    def __init__(self, home: Home | None = None) -> None:
+    def __init__(self, home: Home | None = None, *, environment: Mapping[str, str] | None = None) -> None:
+        """`environment` tells where AWS's software is."""
         self.home = home or Home()
+        self._others = {kind.name: kind(self.home, environment) for kind in (Neuron, NkiSimulate)}
 
     def engines(self) -> list[EngineStatus]:
-        return [self._status(name) for name in ENGINES]
+        return [*(self._status(name) for name in ENGINES), *(other.status() for other in self._others.values())]
+
+    def engine(self, name: str | None = None) -> EngineStatus:
+        # The others are not looked for: that starts programs.
+        chosen = self._default() if name is None else name
+        if chosen in ENGINES:
+            return self._status(chosen)
+        return self._other(chosen).status()
+
+    @staticmethod
+    def _default() -> str:
+        return next(name for name, machine in ENGINES.items() if machine == DEFAULT)
+
+    def _other(self, name: str) -> NeuronEngine:
+        if name not in self._others:
+            raise UnknownEngineError(name, [*ENGINES, *self._others])
+        return self._others[name]
 
     def _status(self, name: str) -> EngineStatus:
         machine = ENGINES[name]
@@ -63,9 +84,13 @@ class TrainiumAdapter(HardwareAdapter):
         )
 
     def trust(self, problem_id: str, engine: str) -> str | None:
+        if engine in self._others:
+            return self._others[engine].trust
         return TRUST if engine in ENGINES else None
 
     def configuration(self, engine: str) -> str:
+        if engine in self._others:
+            return self._others[engine].configuration
         return f"{ENGINES[engine]} {RULES_VERSION}"
 
     def causes(self) -> Mapping[str, StallCause]:
@@ -118,6 +143,10 @@ class TrainiumAdapter(HardwareAdapter):
         timeout_s: float = 60.0,
         recall: Recall | None = None,
     ) -> Evaluation:
+        if engine in self._others:
+            check_source(source)
+            with disk_is_infrastructure():
+                return (await self._others[engine].evaluate(problem, source, seed, timeout_s, recall)).evaluation
         return (await self._run(problem, source, engine, seed, timeout_s, recall=recall)).evaluation
 
     async def profile(
@@ -129,6 +158,12 @@ class TrainiumAdapter(HardwareAdapter):
         timeline: Path | None = None,
         timeout_s: float = 60.0,
     ) -> Profile | Evaluation:
+        if engine in self._others:
+            check_source(source)
+            if timeline is not None:
+                raise UsageError(f"engine {engine!r} writes no timeline here; the profiler's own viewer shows it")
+            with disk_is_infrastructure():
+                return await profile_on(self._others[engine], problem, source, timeout_s)
         run = await self._run(problem, source, engine, 0, timeout_s, timeline=timeline)
         if not run.evaluation.passed or run.schedule is None:
             return run.evaluation
@@ -146,8 +181,8 @@ class TrainiumAdapter(HardwareAdapter):
         recall: Recall | None = None,
     ) -> Run:
         check_source(source)
-        chosen = next(name for name, machine in ENGINES.items() if machine == DEFAULT) if engine is None else engine
+        chosen = self._default() if engine is None else engine
         if chosen not in ENGINES:
-            raise UnknownEngineError(chosen, list(ENGINES))
+            raise UnknownEngineError(chosen, [*ENGINES, *self._others])
         with disk_is_infrastructure():
             return await evaluate_on_nkisim(problem, source, chosen, seed, timeout_s, timeline=timeline, recall=recall)

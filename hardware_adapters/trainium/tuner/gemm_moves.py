@@ -46,7 +46,7 @@ def _blocks(g: Gemm, s: GemmSchedule) -> Iterator[Change]:
         fields: dict[str, object] = {"bm": bm, "bn": bn}
         note = ""
         if s.bk < depth and s.sums == "psum" and bm * bn > 8:
-            fields |= {"sums": "sbuf", "bk": max(s.bk, min(8, depth - 1))}
+            fields |= {"sums": "sbuf", "bk": max(s.bk, min(4, depth - 1))}
             note = ", added up in SBUF"
         yield Change(
             f"{bm}x{bn}", f"Blocks of {bm} x {bn} tiles of 128 x 512{note}: each loaded tile serves more", fields

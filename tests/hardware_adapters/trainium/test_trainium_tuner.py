@@ -40,12 +40,13 @@ def moves(problem: str, source: str) -> list[tuple[str, str]]:
 
 
 def walk(problem: str, steps: int, seed: int) -> list[tuple[str, str, str]]:
-    """(option, variant, source) of a way of random steps from the baseline."""
+    """(option, variant, source) of a way of random steps from the baseline; options that were not taken yet go first."""
     rng, source, way = random.Random(seed), baseline(problem), []
     for _ in range(steps):
         if not (found := moves(problem, source)):
             break
-        option, variant = rng.choice(found)
+        taken = {option for option, *_ in way}
+        option, variant = rng.choice([move for move in found if move[0] not in taken] or found)
         source = rewrite(problem, source, option, variant)
         way.append((option, variant, source))
     return way
@@ -85,10 +86,12 @@ def test_the_smallest_problems_are_right(problem: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("problem", RAGGED)
-def test_every_first_step_is_right(problem: str) -> None:
+def test_every_first_step_is_right(problem: str, request: pytest.FixtureRequest) -> None:
+    whole = "slow" in request.config.option.markexpr
     for step in (0, 7):
         source = baseline(problem) if step == 0 else walk(problem, step, 9)[-1][2]
-        for option, variant in moves(problem, source):
+        found = moves(problem, source)
+        for option, variant in found if whole else random.Random(4).sample(found, min(4, len(found))):
             result = judged(problem, rewrite(problem, source, option, variant))
             assert result.passed, (option, variant, result.message)
 
@@ -97,7 +100,7 @@ def test_all_options_are_reached() -> None:
     """Offered somewhere on the way from a baseline."""
     reached = set()
     for problem in (*RAGGED, "trainium/gemm-1200x2100x1300", "trainium/rmsnorm-2048x1024"):
-        for source in (baseline(problem), *(source for *_, source in walk(problem, 6, 1))):
+        for source in (baseline(problem), *(source for *_, source in walk(problem, 10, 1))):
             reached |= {(operator_of(problem).family, option) for option, _ in moves(problem, source)}
     assert reached == {(family, option) for family, kernels in KERNELS.items() for option in kernels.options}
 

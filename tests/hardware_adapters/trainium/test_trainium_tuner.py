@@ -40,7 +40,7 @@ def moves(problem: str, source: str) -> list[tuple[str, str]]:
 
 
 def walk(problem: str, steps: int, seed: int) -> list[tuple[str, str, str]]:
-    """(option, variant, source) of a way of random steps from the baseline; options that were not taken yet go first."""
+    """(option, variant, source) of random steps from the baseline; options that were not taken yet go first."""
     rng, source, way = random.Random(seed), baseline(problem), []
     for _ in range(steps):
         if not (found := moves(problem, source)):

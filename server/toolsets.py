@@ -10,12 +10,12 @@ from ..menus.menu import UnknownNameError
 TOOLSETS = {
     "problems": ("list_targets", "list_problems", "get_problem"),
     "menu": ("list_optimizations", "get_optimization"),
-    "kernels": ("compile_kernel", "simulate_kernel", "profile_kernel", "compare_kernels"),
+    "kernels": ("compile_kernel", "simulate_kernel", "run_kernel", "profile_kernel", "compare_kernels"),
     "search": ("start_search", "get_search", "cancel_search"),
 }
 TOOLS = tuple(tool for tools in TOOLSETS.values() for tool in tools)
 # They spend time or money beyond the call itself, or stop what somebody else may wait for.
-CHANGING = frozenset({"start_search", "cancel_search"})
+CHANGING = frozenset({"run_kernel", "start_search", "cancel_search"})
 _SENTENCES = (
     (
         {"get_problem", "simulate_kernel", "profile_kernel", "list_optimizations", "get_optimization"},

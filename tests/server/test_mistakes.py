@@ -97,7 +97,7 @@ def test_nothing_but_the_protocol_is_on_stdout(tmp_path: Path, make_home: MakeHo
         ("tools/list", {}), ("resources/list", {}), ("prompts/list", {}),
         tool("list_targets"), tool("list_problems"), tool("get_problem", problem=PROBLEM), tool("list_optimizations"),
         tool("get_optimization", option="double-buffering"), tool("compile_kernel", **one),
-        tool("simulate_kernel", **one), tool("run_kernel", **one), tool("profile_kernel", **one),
+        tool("simulate_kernel", **one), tool("profile_kernel", **one),
         tool("compare_kernels", problem=PROBLEM, a=EMPTY, b=EMPTY + "\n"),
         tool("start_search", problem=PROBLEM, model="offline", settings={"iterations": 1}),
         tool("get_search", run="none"), tool("cancel_search", run="none"),

@@ -27,7 +27,8 @@ def anyio_backend() -> str:
 
 def server(tmp_path: Path, **what: Any) -> StdioServerParameters:
     environment = machine(tmp_path / "machine", **what) | {"AUTOCOMP_HOME": str(tmp_path / "home")}
-    return StdioServerParameters(command=sys.executable, args=["-m", "autocomp_mcp", "serve"], env=environment)
+    args = ["-m", "autocomp_mcp", "serve", "--toolsets", "problems,kernels,hardware"]
+    return StdioServerParameters(command=sys.executable, args=args, env=environment)
 
 
 @pytest.mark.anyio

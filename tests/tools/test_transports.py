@@ -16,8 +16,7 @@ from mcp import Client, StdioServerParameters
 PROBLEM = "gemmini/gemm-32x32x32"
 TOOLS = {
     "list_targets", "list_problems", "get_problem", "list_optimizations", "get_optimization", "compile_kernel",
-    "simulate_kernel", "run_kernel", "profile_kernel", "compare_kernels", "start_search", "get_search",
-    "cancel_search",
+    "simulate_kernel", "profile_kernel", "compare_kernels", "start_search", "get_search", "cancel_search",
 }  # fmt: skip
 EMPTY = '#include "gemmini_api.h"\nvoid solution(const int8_t *A, const int8_t *B, int8_t *C) { %s }\n'
 SERVE = [sys.executable, "-m", "autocomp_mcp", "serve"]

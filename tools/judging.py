@@ -34,8 +34,8 @@ class Request(NamedTuple):
         if chosen.kind != "simulator" and not self.on_device:
             simulators = ", ".join(status.name for status in self.adapter.engines() if status.kind == "simulator")
             raise UsageError(
-                f"engine {chosen.name!r} is hardware, not a simulator: run_kernel runs kernels there (offered by a server "
-                f"with --toolsets problems,menu,kernels,search,hardware); simulators here: {simulators}"
+                f"engine {chosen.name!r} is hardware, not a simulator: run_kernel runs kernels there (offered by a "
+                f"server with --toolsets problems,menu,kernels,search,hardware); simulators here: {simulators}"
             )
         if self.timeout_s is not None:
             return self.timeout_s

@@ -50,8 +50,9 @@ def test_the_offline_tuner_makes_a_kernel_faster_and_reuses_its_schedule(command
     assert best.read_text().startswith("# rmsnorm schedule: {"), "so that a search can go on from it"
     assert command("evaluate", PROBLEM, str(best)).returncode == 0
     again = json.loads(command("optimize", "trainium/rmsnorm-260x64", *limits).stdout)
-    steps = [step["option"] for step in found["lineage"][1:]]
-    assert steps and [step["option"] for step in again["lineage"][1:]][: len(steps)] == steps
+    first, second = (json.loads(command("show", run["run_id"], "--json").stdout) for run in (found, again))
+    steps = [step["option"] for step in first["lineage"][1:]]
+    assert steps and [step["option"] for step in second["lineage"][1:]][: len(steps)] == steps
     went_on = command("optimize", PROBLEM, "--source", str(best), "--model", "offline", "--max-evaluations", "2")
     assert "changes only kernels that carry a schedule" not in " ".join((went_on.stdout + went_on.stderr).split())
 

@@ -247,7 +247,7 @@ class HardwareAdapter(ABC):
         if status.ranks:
             return status
         raise UsageError(
-            f"engine {name!r} counts instructions, which do not tell the faster kernel: search with another engine, "
+            f"engine {name!r} tells no time by which kernels could be ordered: search with another engine, "
             f"and let {name!r} confirm what is found (--confirm {name}, or the setting confirm)"
         )
 

@@ -31,6 +31,7 @@ from .embedded import Run, engine_version, evaluate_on_nkisim
 from .families import EXAMPLES, FAMILIES, SUITES, nearest, operator_of
 from .judge import TRUST
 from .machines import DEFAULT, ENGINES, machines
+from .neuron.engines import Neuron, NeuronEngine, NkiSimulate, profile_on
 from .operators import TARGET, Operator, describe, summary
 from .profile import CAUSES, make_profile
 from .screen import screen
@@ -42,16 +43,35 @@ RULES_VERSION = "2"
 
 
 class TrainiumAdapter(HardwareAdapter):
-    """One NeuronCore. `nkisim` is a Trainium2 core, `nkisim-trn1` and `nkisim-trn3` those before and after it."""
+    """One NeuronCore. `nkisim` is a Trainium2 core, `nkisim-trn1` and `nkisim-trn3` those before and after it; beside
+    them, where the user has AWS's software, `neuron` (the device) and `nki-simulate`."""
 
     target = TARGET
     title = "AWS Trainium (NKI 2)"
 
-    def __init__(self, home: Home | None = None) -> None:
+    def __init__(self, home: Home | None = None, *, environment: Mapping[str, str] | None = None) -> None:
+        """`environment` tells where AWS's software is."""
         self.home = home or Home()
+        self._others = {kind.name: kind(self.home, environment) for kind in (Neuron, NkiSimulate)}
 
     def engines(self) -> list[EngineStatus]:
-        return [self._status(name) for name in ENGINES]
+        return [*(self._status(name) for name in ENGINES), *(other.status() for other in self._others.values())]
+
+    def engine(self, name: str | None = None) -> EngineStatus:
+        # The others are not looked for: that starts programs.
+        chosen = self._default() if name is None else name
+        if chosen in ENGINES:
+            return self._status(chosen)
+        return self._other(chosen).status()
+
+    @staticmethod
+    def _default() -> str:
+        return next(name for name, machine in ENGINES.items() if machine == DEFAULT)
+
+    def _other(self, name: str) -> NeuronEngine:
+        if name not in self._others:
+            raise UnknownEngineError(name, [*ENGINES, *self._others])
+        return self._others[name]
 
     def _status(self, name: str) -> EngineStatus:
         machine = ENGINES[name]
@@ -68,9 +88,13 @@ class TrainiumAdapter(HardwareAdapter):
         )
 
     def trust(self, problem_id: str, engine: str) -> str | None:
+        if engine in self._others:
+            return self._others[engine].trust
         return TRUST if engine in ENGINES else None
 
     def configuration(self, engine: str) -> str:
+        if engine in self._others:
+            return self._others[engine].configuration
         return f"{ENGINES[engine]} {RULES_VERSION}"
 
     def causes(self) -> Mapping[str, StallCause]:
@@ -115,12 +139,14 @@ class TrainiumAdapter(HardwareAdapter):
         return self._operator(problem.id).baseline()
 
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:
-        return []
+        from .tuner.rewrites import rewrites
+
+        return rewrites(problem.id, source, option)
 
     def rewrite(self, problem: Problem, source: str, option: str, variant: str) -> str:
-        raise UsageError(
-            f"there are no ready-made rewrites for {TARGET}, so none is called {variant!r}: change the kernel by hand"
-        )
+        from .tuner.rewrites import rewrite
+
+        return rewrite(problem.id, source, option, variant)
 
     async def compile(self, problem: Problem, source: str) -> Compilation:
         check_source(source)
@@ -136,6 +162,11 @@ class TrainiumAdapter(HardwareAdapter):
         timeout_s: float = 60.0,
         recall: Recall | None = None,
     ) -> Evaluation:
+        if engine in self._others:
+            check_source(source)
+            with disk_is_infrastructure():
+                operator = self._operator(problem.id)
+                return (await self._others[engine].evaluate(problem, operator, source, seed, timeout_s, recall)).evaluation
         return (await self._run(problem, source, engine, seed, timeout_s, recall=recall)).evaluation
 
     async def profile(
@@ -147,6 +178,12 @@ class TrainiumAdapter(HardwareAdapter):
         timeline: Path | None = None,
         timeout_s: float = 60.0,
     ) -> Profile | Evaluation:
+        if engine in self._others:
+            check_source(source)
+            if timeline is not None:
+                raise UsageError(f"engine {engine!r} writes no timeline here; the profiler's own viewer shows it")
+            with disk_is_infrastructure():
+                return await profile_on(self._others[engine], problem, self._operator(problem.id), source, timeout_s)
         run = await self._run(problem, source, engine, 0, timeout_s, timeline=timeline)
         if not run.evaluation.passed or run.schedule is None:
             return run.evaluation
@@ -164,9 +201,9 @@ class TrainiumAdapter(HardwareAdapter):
         recall: Recall | None = None,
     ) -> Run:
         check_source(source)
-        chosen = next(name for name, machine in ENGINES.items() if machine == DEFAULT) if engine is None else engine
+        chosen = self._default() if engine is None else engine
         if chosen not in ENGINES:
-            raise UnknownEngineError(chosen, list(ENGINES))
+            raise UnknownEngineError(chosen, [*ENGINES, *self._others])
         with disk_is_infrastructure():
             operator = self._operator(problem.id)
             return await evaluate_on_nkisim(

@@ -19,39 +19,6 @@ FAMILY = "conv1d"
 PATTERN = IdPattern(TARGET, FAMILY, ("N", "C", "W", "F"), ("same",))
 MAX_WIDTH, MAX_FILTER = 8192, 64
 
-_BASELINE = """\
-import nki
-import nki.isa as nisa
-import nki.language as nl
-
-WIDTH = 128
-
-
-@nki.jit
-def solution(x, weights):
-    N, C, W = x.shape
-    _, F = weights.shape
-    V = W - F + 1
-    out = nl.ndarray((N, C, V), dtype=x.dtype, buffer=nl.shared_hbm)
-    for n in range(N):
-        for c in range(0, C, 128):
-            rows = min(128, C - c)
-            for v in range(0, V, WIDTH):
-                width = min(WIDTH, V - v)
-                taps = nl.ndarray((rows, F), dtype=nl.float32, buffer=nl.sbuf)
-                nisa.dma_copy(dst=taps, src=weights[c:c + rows, 0:F])
-                total = nl.ndarray((rows, width), dtype=nl.float32, buffer=nl.sbuf)
-                nisa.memset(dst=total, value=0.0)
-                for f in range(F):
-                    data = nl.ndarray((rows, width), dtype=nl.float32, buffer=nl.sbuf)
-                    nisa.dma_copy(dst=data, src=x[n, c:c + rows, v + f:v + f + width])
-                    product = nl.ndarray((rows, width), dtype=nl.float32, buffer=nl.sbuf)
-                    nisa.tensor_scalar(dst=product, data=data, op0=nl.multiply, operand0=taps[:, f:f + 1])
-                    nisa.tensor_tensor(dst=total, data1=total, data2=product, op=nl.add)
-                nisa.dma_copy(dst=out[n, c:c + rows, v:v + width], src=total)
-    return out
-"""
-
 _SAME_BASELINE = """\
 import nki
 import nki.isa as nisa
@@ -161,4 +128,6 @@ class Conv1d(Operator):
         )
 
     def baseline(self) -> str:
-        return _SAME_BASELINE if self.same else _BASELINE
+        from .tuner.conv1d import ConvSchedule, emit
+
+        return _SAME_BASELINE if self.same else emit(self, ConvSchedule().fitted(self))

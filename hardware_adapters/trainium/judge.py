@@ -46,11 +46,23 @@ def judge(
     for chosen, fault in zip(sets, report["faults"], strict=False):
         if fault is not None:
             return _faulted(chosen.name, fault, source)
+    if (wrong := compared(operator, sets, expected, outputs)) is not None:
+        return wrong
+    return _timed(operator, engine, report["schedule"])
+
+
+def compared(
+    operator: Operator,
+    sets: Sequence[InputSet],
+    expected: Sequence[Mapping[str, Array]],
+    outputs: Sequence[Mapping[str, Array]],
+) -> Judgement | None:
+    """None where every element of every set is within the tolerance."""
     for chosen, right, got in zip(sets, expected, outputs, strict=True):
         for name, values in got.items():
             if (wrong := _compared(operator, chosen.name, name, values, right[name])) is not None:
                 return wrong
-    return _timed(operator, engine, report["schedule"])
+    return None
 
 
 def _faulted(case: str, said: Mapping[str, Any], source: str) -> Judgement:

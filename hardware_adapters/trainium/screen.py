@@ -16,6 +16,14 @@ PYTHON = "Python 3, NKI subset"
 IMPORTABLE = frozenset(
     ("nki", "nki.isa", "nki.language", "numpy", "math", "functools", "itertools", "typing", "dataclasses", "__future__")
 )
+NKI_1 = "neuronxcc"
+# NKI 1, and what its kernels import beside it. Of `operator` the arithmetic only; the simulator's import gives that.
+IMPORTABLE_1 = frozenset(
+    (
+        NKI_1, "neuronxcc.nki", "neuronxcc.nki.isa", "neuronxcc.nki.isa.constants", "neuronxcc.nki.language",
+        "neuronxcc.nki.language.constants", "neuronxcc.nki.typing", "operator",
+    )
+)  # fmt: skip
 MAX_NODES = 60_000
 _REFUSED: dict[type[ast.AST], str] = {
     ast.AsyncFunctionDef: "async functions",
@@ -51,10 +59,12 @@ def screen(source: str) -> Screened:
         text = getattr(error, "msg", None) or f"{type(error).__name__}: {error}"
         return Screened(_compiled([Diagnostic(severity="error", message=text, line=line)], None, started), None)
     nodes = list(ast.walk(tree))
+    roots = imported_roots(tree)
+    allowed = IMPORTABLE | IMPORTABLE_1 if NKI_1 in roots else IMPORTABLE
     forbidden = [
         Diagnostic(severity="error", message=message, line=getattr(node, "lineno", None))
         for node in nodes
-        for message in _complaints(node)
+        for message in _complaints(node, allowed)
     ]
     if len(nodes) > MAX_NODES:
         forbidden.append(Diagnostic(severity="error", message=f"{len(nodes)} syntax nodes; at most {MAX_NODES}"))
@@ -63,7 +73,22 @@ def screen(source: str) -> Screened:
         refused = f"line {first.line}: {first.message}" if first.line else first.message
         return Screened(_compiled(forbidden[:20], None, started), refused)
     errors = [] if has_entry(tree) else [Diagnostic(severity="error", message=_no_entry())]
+    if NKI_1 in roots and "nki" in roots:
+        errors.append(
+            Diagnostic(severity="error", message="a kernel imports neuronxcc.nki (NKI 1) or nki (NKI 2), not both")
+        )
     return Screened(_compiled(errors, tree, started), None)
+
+
+def imported_roots(tree: ast.Module) -> set[str]:
+    """The packages that are imported anywhere."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
 
 
 def _compiled(diagnostics: list[Diagnostic], tree: ast.Module | None, started: float) -> Compilation:
@@ -96,16 +121,16 @@ def _assigned(tree: ast.Module) -> bool:
     )
 
 
-def _complaints(node: ast.AST) -> Iterator[str]:
+def _complaints(node: ast.AST, importable: frozenset[str]) -> Iterator[str]:
     for kind, what in _REFUSED.items():
         if isinstance(node, kind):
             yield f"{what} are not part of NKI"
     if isinstance(node, ast.Import):
-        yield from (_import(alias.name) for alias in node.names if alias.name not in IMPORTABLE)
+        yield from (_import(alias.name, importable) for alias in node.names if alias.name not in importable)
         yield from _names(*(alias.asname or "" for alias in node.names))
     elif isinstance(node, ast.ImportFrom):
-        if node.level or node.module not in IMPORTABLE:
-            yield _import(node.module or ".")
+        if node.level or node.module not in importable:
+            yield _import(node.module or ".", importable)
         yield from (f"import of {alias.name!r}" for alias in node.names if alias.name.startswith(("_", "*")))
         yield from _names(*(alias.asname or "" for alias in node.names))
     elif isinstance(node, ast.Attribute) and _ATTRIBUTES.fullmatch(node.attr):
@@ -130,8 +155,7 @@ def _names(*names: str) -> Iterator[str]:
     yield from (f"the name {name!r} is not for kernels" for name in names if name.startswith("__"))
 
 
-def _import(name: str) -> str:
-    known = ", ".join(sorted(IMPORTABLE - {"__future__"}))
-    if name.split(".")[0] == "neuronxcc":
-        return "neuronxcc.nki is NKI 1, which is not simulated; write NKI 2: import nki, nki.isa, nki.language"
-    return f"import of {name!r}; a kernel can import {known}"
+def _import(name: str, importable: frozenset[str]) -> str:
+    if name.split(".")[0] == NKI_1:
+        return f"unsupported API: {name}"
+    return f"import of {name!r}; a kernel can import {', '.join(sorted(importable - {'__future__'}))}"

@@ -62,6 +62,7 @@ class Machine:
         self.limits = limits
         self.log: list[Instruction] = []
         self.allocations: list[Allocation] = []
+        self.work: dict[str, float] = {}  # cycles of each engine so far
         self.scalar_registers: Any = None  # sums of the Scalar engine, one per partition, between instructions
 
     def allocate(self, name: str, space: str, size: int) -> int:
@@ -71,6 +72,7 @@ class Machine:
     def issue(self, name: str, engine: str, cycles: float, **more: Any) -> None:
         if len(self.log) >= MAX_INSTRUCTIONS:
             fail("limit_exceeded", f"more than {MAX_INSTRUCTIONS} instructions: the tiles are far too small")
+        self.work[engine] = self.work.get(engine, 0.0) + cycles
         self.log.append(Instruction(name, engine, kernel_line(), cycles, **more))
 
 

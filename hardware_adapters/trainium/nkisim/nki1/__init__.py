@@ -1,1 +1,1 @@
-"""NKI 1 (`neuronxcc.nki`): instructions that return tiles, index tiles, masks, block dimensions; the same machine behind."""
+"""NKI 1 (`neuronxcc.nki`) on the same machine: instructions that return tiles, index tiles, masks, blocks."""

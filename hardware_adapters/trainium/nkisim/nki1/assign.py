@@ -1,4 +1,4 @@
-"""`tile[...] = result` and `tile += result`: the instruction that computed the result writes there itself where it can."""
+"""`tile[...] = result` and `tile += result`: the instruction of the result writes there itself where it can."""
 
 from __future__ import annotations
 
@@ -121,9 +121,9 @@ def _reachable(number: int, target: Tile) -> bool:
     """Whether that instruction can write the target, and nothing between them touches it."""
     log = current(API).log
     entry = log[number]
-    if entry.engine == "pe" and target.buffer != "psum" or entry.engine == "dma" and target.buffer != "sbuf":
+    if (entry.engine == "pe" and target.buffer != "psum") or (entry.engine == "dma" and target.buffer != "sbuf"):
         return False
-    if entry.engine == "gpsimd" and target.buffer == "psum" or target._pending is not None:
+    if (entry.engine == "gpsimd" and target.buffer == "psum") or target._pending is not None:
         return False
     if entry.engine == "pe":
         one_bank(f"nki.isa.{entry.name}", target)

@@ -46,7 +46,7 @@ def nc_matmul(
     shape = (m, *right.shape[1:]) if right.ndim > 2 else (m, n)
     if scalar is False or rows is None or columns is None:
         return fresh(shape, core.DTYPES["float32"], "psum", name, None)
-    whole = left._mask is None and right._mask is None or _is_whole(rows, left) and _is_whole(columns, right)
+    whole = (left._mask is None and right._mask is None) or (_is_whole(rows, left) and _is_whole(columns, right))
     if whole:
         result = fresh(shape, core.DTYPES["float32"], "psum", name)
         core.nc_matmul(result, left, right, accumulate=False)
@@ -80,14 +80,14 @@ def nc_transpose(data: Any, *, mask: Any = None, dtype: Any = None, engine: Any 
     kind = chosen_type(dtype, name, source)
     if where is None:
         return fresh((f, p), kind, space, name, None)
-    if where.dense is not None or source.ndim > 2 and not _is_whole(where, source):
+    if where.dense is not None or (source.ndim > 2 and not _is_whole(where, source)):
         fail("unsupported", f"unsupported API: {name} under a mask that is not a box")
     whole = _is_whole(where, source)
     result = fresh((f, p), source.dtype, space, name, ALL if whole else Where((where.box[1], where.box[0]), None))
     target = result if whole else narrow(result, (where.box[1], where.box[0]))
     core.nc_transpose(target, source if whole else narrow(source, where.box), engine=engine)
     came_from_last(result)
-    return result if kind is source.dtype or space == "psum" and _retyped(result, kind) else to_sbuf(result, kind)
+    return result if kind is source.dtype or (space == "psum" and _retyped(result, kind)) else to_sbuf(result, kind)
 
 
 def _retyped(result: Tile, kind: Any) -> bool:

@@ -1,4 +1,4 @@
-"""neuronxcc.nki.language on tiles: each function is one instruction or a few, on the engine that the reference names."""
+"""neuronxcc.nki.language on tiles: each function is one instruction or a few, on the engine of the reference."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from ..machine import current
 from ..tensor import ON_CHIP
 from .indexing import Where, where_holds
 from .programs import grid_of
-from .results import chosen_type, came_from_last, least_loaded, tile, to_sbuf
+from .results import came_from_last, chosen_type, least_loaded, tile, to_sbuf
 from .tensor import ALL, Blocks, Memory1, Tile, check_shape, fresh, narrow
 
 HBM = core.HBM

@@ -1,4 +1,4 @@
-"""The operators of neuronxcc.nki.language: called on tiles they are instructions, and instructions take them as `op`."""
+"""The operators of neuronxcc.nki.language: instructions when called on tiles, and the `op` of instructions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the instructions of NKI 1 share: operands brought where an engine reaches them, masked results, engine choice."""
+"""What the instructions of NKI 1 share: operands that an engine can reach, masked results, choice of the engine."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def promoted(a: DType, b: DType) -> DType:
         return a if is_float(a) else b
     if not is_float(a):
         wide = np.promote_types(a._np, b._np)
-        return DTYPES[wide.name] if wide.name in DTYPES else FLOAT32
+        return DTYPES.get(wide.name, FLOAT32)
     if a.itemsize != b.itemsize:
         return a if a.itemsize > b.itemsize else b
     return DTYPES["bfloat16"] if a.itemsize == 1 else FLOAT32

@@ -303,10 +303,7 @@ def _strided(array: np.ndarray, shape: tuple[int, ...], expressions: list[Expres
 
 def narrow(tile: Tile, region: tuple[slice, ...]) -> Tile:
     """A part of a view; dimensions of one stay whole, as they are repeated."""
-    parts = tuple(
-        slice(0, 1) if n == 1 and part.stop - part.start != 1 or n == 1 else part
-        for n, part in zip(tile.shape, region, strict=True)
-    )
+    parts = tuple(slice(0, 1) if n == 1 else part for n, part in zip(tile.shape, region, strict=True))
     if tile._pending is None:
         if all(part.start == 0 and part.stop == n for part, n in zip(parts, tile.shape, strict=True)):
             return tile
@@ -335,7 +332,7 @@ def _write_zeros(memory: Memory1, api: str) -> None:
     memory.zeroed = False
 
 
-def fresh(shape: tuple[int, ...], dtype: DType, space: str, api: str, where: Where | None | Any = ALL) -> Tile:
+def fresh(shape: tuple[int, ...], dtype: DType, space: str, api: str, where: Where | Any | None = ALL) -> Tile:
     """Room for a result. Where nothing is computed, nothing is written."""
     check_shape(shape, dtype, space, api)
     machine = current(api)
@@ -411,7 +408,7 @@ class Blocks:
             if isinstance(value, bool) or not isinstance(value, int):
                 fail(
                     "bad_index",
-                    f"{self!r}: block dimension {len(at)} takes a number, not {type(part).__name__}: one block at a time",
+                    f"{self!r}: block dimension {len(at)} takes a number (one block), not {type(part).__name__}",
                 )
             if not -extent <= value < extent:
                 fail("out_of_bounds", f"{self!r}: index {value} of block dimension {len(at)} is not in 0..{extent - 1}")

@@ -66,6 +66,9 @@ def screen(source: str) -> Screened:
         for node in nodes
         for message in _complaints(node, allowed)
     ]
+    if NKI_1 in roots and "nki" in roots:
+        message = "a kernel imports neuronxcc.nki (NKI 1) or nki (NKI 2), not both"
+        forbidden.append(Diagnostic(severity="error", message=message, line=max(roots[NKI_1], roots["nki"])))
     if len(nodes) > MAX_NODES:
         forbidden.append(Diagnostic(severity="error", message=f"{len(nodes)} syntax nodes; at most {MAX_NODES}"))
     if forbidden:
@@ -73,21 +76,19 @@ def screen(source: str) -> Screened:
         refused = f"line {first.line}: {first.message}" if first.line else first.message
         return Screened(_compiled(forbidden[:20], None, started), refused)
     errors = [] if has_entry(tree) else [Diagnostic(severity="error", message=_no_entry())]
-    if NKI_1 in roots and "nki" in roots:
-        errors.append(
-            Diagnostic(severity="error", message="a kernel imports neuronxcc.nki (NKI 1) or nki (NKI 2), not both")
-        )
     return Screened(_compiled(errors, tree, started), None)
 
 
-def imported_roots(tree: ast.Module) -> set[str]:
-    """The packages that are imported anywhere."""
-    found = set()
+def imported_roots(tree: ast.Module) -> dict[str, int]:
+    """The packages that are imported anywhere, with the line where each is first."""
+    found: dict[str, int] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.split(".")[0])
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        for name in names:
+            assert isinstance(node, (ast.Import, ast.ImportFrom))
+            root = name.split(".")[0]
+            found[root] = min(node.lineno, found.get(root, node.lineno))
     return found
 
 

@@ -132,7 +132,8 @@ def transpose(x):
             tile = nl.load(x[r * 128 + i, c * 128 + j], mask=inside)
             turned = nl.ndarray((nl.par_dim(128), 128), dtype=x.dtype)
             turned[i, j] = nisa.nc_transpose(tile[i, j], mask=inside)
-            nl.store(out[c * 128 + i, r * 128 + j], value=turned[i, j], mask=(c * 128 + i < columns) & (r * 128 + j < rows))
+            turned_inside = (c * 128 + i < columns) & (r * 128 + j < rows)
+            nl.store(out[c * 128 + i, r * 128 + j], value=turned[i, j], mask=turned_inside)
     return out
 """
 )

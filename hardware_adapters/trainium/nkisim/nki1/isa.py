@@ -74,7 +74,12 @@ def nc_transpose(data: Any, *, mask: Any = None, dtype: Any = None, engine: Any 
     small = p <= 32 and f <= 32
     if engine in (None, "unknown"):
         engine = "vector" if small else "pe"
-    source = tile(source, name, "data", ("sbuf",)) if engine == "pe" else source
+    if engine == "pe":
+        if f > PARTITIONS:
+            fail(
+                "tile_limit", f"{name}: data {list(source.shape)} has {f} elements per partition; at most {PARTITIONS}"
+            )
+        source = tile(source, name, "data", ("sbuf",))
     where = where_holds(mask, source.shape, name)
     space = "psum" if engine == "pe" else "sbuf"
     kind = chosen_type(dtype, name, source)
@@ -133,7 +138,8 @@ def activation_reduce(
 def tensor_copy(src: Any, *, mask: Any = None, dtype: Any = None, engine: Any = None) -> Tile:
     name = "nki.isa.tensor_copy"
     source = tile(src, name, "src")
-    where = _engine(engine, name, ("vector", "scalar") if source.buffer == "psum" else VSG, source)
+    automatic = engine in (None, "unknown") and source.buffer == "psum"
+    where = _engine(engine, name, ("vector", "scalar") if automatic else VSG, source)
     kind = chosen_type(dtype, name, source)
     return result_of(name, source.shape, kind, mask, (source,), lambda dst, x: core.tensor_copy(dst, x, engine=where))
 

@@ -63,6 +63,7 @@ class Machine:
         self.log: list[Instruction] = []
         self.allocations: list[Allocation] = []
         self.work: dict[str, float] = {}  # cycles of each engine so far
+        self.loops = 0  # loops of NKI 1 that began
         self.scalar_registers: Any = None  # sums of the Scalar engine, one per partition, between instructions
 
     def allocate(self, name: str, space: str, size: int) -> int:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of one kernel per line
 """What NKI 1 means, pinned: masks, blocks, sums in PSUM, index tiles, grids, and which instructions come of it."""
 
 from collections import Counter

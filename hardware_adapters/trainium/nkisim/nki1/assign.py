@@ -109,7 +109,9 @@ def _origin(value: Tile) -> int | None:
     if not isinstance(memory, Memory1) or memory.origin is None or memory.alias is not None:
         return None
     log = current(API).log
-    if len(log) - memory.origin > LOOK_BACK or value._values.size != memory.values.size:
+    if not 0 < len(log) - memory.origin <= LOOK_BACK or log[memory.origin].writes[0].storage != memory.index:
+        return None  # far behind, or part of a vectorised loop by now
+    if value._values.size != memory.values.size:
         return None
     later = log[memory.origin + 1 :]
     if any(access.storage == memory.index for entry in later for access in (*entry.reads, *entry.writes)):

@@ -249,10 +249,3 @@ def tensor_copy_predicated(
         parts = (part_of(value, held, target.shape) for value in (target, source, chooser))
         into, what, by = parts
         predicated(into, what, by, name, reverse_pred)
-
-
-def loop_range(*bounds: Any, **hints: Any) -> range:
-    """affine_range, sequential_range, static_range: every loop is unrolled, dependencies are seen by themselves."""
-    if not 1 <= len(bounds) <= 3 or any(isinstance(n, bool) or not isinstance(n, int) for n in bounds):
-        fail("wrong_argument", f"nki.language ranges take integers, got {bounds}")
-    return range(*bounds)

@@ -13,7 +13,7 @@ from ..dtypes import DTYPES, FLOAT32, as_dtype
 from ..errors import fail
 from ..language import BUFFERS, TILE_SIZES
 from ..modules import Namespace
-from . import isa, language, memory, programs
+from . import isa, language, loops, memory, programs
 from .indexing import MeshGrid, arange
 from .ops import OPS1
 
@@ -121,7 +121,8 @@ _nki_language = Namespace(
             )
         },
         **{name: getattr(programs, name) for name in ("program_id", "num_programs", "program_ndim")},
-        **{name: language.loop_range for name in ("affine_range", "sequential_range", "static_range")},
+        "affine_range": loops.affine_range,
+        **{name: loops.plain_range for name in ("sequential_range", "static_range")},
         "all": language.all_,
         "arange": arange,
         "mgrid": MeshGrid(),

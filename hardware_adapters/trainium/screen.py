@@ -21,7 +21,7 @@ NKI_1 = "neuronxcc"
 IMPORTABLE_1 = frozenset(
     (
         NKI_1, "neuronxcc.nki", "neuronxcc.nki.isa", "neuronxcc.nki.isa.constants", "neuronxcc.nki.language",
-        "neuronxcc.nki.language.constants", "neuronxcc.nki.typing", "operator",
+        "neuronxcc.nki.language.constants", "neuronxcc.nki.typing", "neuronxcc.nki.compiler", "operator",
     )
 )  # fmt: skip
 MAX_NODES = 60_000

@@ -13,6 +13,7 @@ from ..language import BUFFERS
 from ..machine import current
 from ..tensor import ON_CHIP
 from .indexing import Where, where_holds
+from .placing import Placement, share
 from .programs import grid_of
 from .results import came_from_last, chosen_type, least_loaded, tile, to_sbuf
 from .tensor import ALL, Blocks, Memory1, Tile, check_shape, fresh, narrow
@@ -40,6 +41,11 @@ def ndarray(shape: Any, dtype: Any, *, buffer: Any = None, name: Any = "", **opt
 
 def _allocate(name: str, shape: Any, dtype: Any, buffer: Any, label: Any, options: dict[str, Any]) -> Any:
     not_taken(name, **{option: value for option, value in options.items() if option != "init_value"})
+    if isinstance(buffer, Placement):
+        made = _allocate(name, shape, dtype, buffer.space, label, options)
+        limits = current(name).limits
+        share(made, buffer, limits.sbuf if buffer.space == "sbuf" else limits.psum, name)
+        return made
     space = "sbuf" if buffer is None else buffer
     if space not in BUFFERS:
         fail("wrong_argument", f"{name}: buffer={buffer!r} is none of nl.{', nl.'.join(BUFFERS)}")

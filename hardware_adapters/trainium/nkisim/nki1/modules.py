@@ -12,10 +12,12 @@ from .. import modules as core
 from ..dtypes import DTYPES, FLOAT32, as_dtype
 from ..errors import fail
 from ..language import BUFFERS, TILE_SIZES
+from ..machine import current
 from ..modules import Namespace
-from . import isa, language, loops, memory, programs
+from . import isa, language, loops, memory, programs, statistics
 from .indexing import MeshGrid, arange
 from .ops import OPS1
+from .placing import COMPILER
 
 ROOT = "neuronxcc"
 RESERVED_SBUF_BYTES = 16384  # of each partition, for the compiler
@@ -60,8 +62,6 @@ class _TileSizes(Namespace):
 
     def __getattr__(self, name: str) -> Any:
         if name == "total_available_sbuf_size":
-            from ..machine import current
-
             return current("nki.language.tile_size").limits.sbuf - RESERVED_SBUF_BYTES
         return super().__getattr__(name)
 
@@ -80,11 +80,23 @@ _constants = {
         "neuronxcc.nki.isa.reduce_cmd", {name: name for name in ("idle", "reset", "reduce", "reset_reduce")}
     ),
 }
+_generations = Namespace("neuronxcc.nki.isa.nc_version", {"gen2": 2, "gen3": 3, "gen4": 4})
+
+
+def get_nc_version() -> int:
+    """The generation of the machine: nisa.nc_version.gen2 on trn1."""
+    return current("nki.isa.get_nc_version").limits.generation
+
+
 _nki_isa = Namespace(
     "neuronxcc.nki.isa",
     {
         **{name: getattr(isa, name) for name in _ISA},
         "dma_copy": memory.dma_copy,
+        "bn_stats": statistics.bn_stats,
+        "bn_aggr": statistics.bn_aggr,
+        "get_nc_version": get_nc_version,
+        "nc_version": _generations,
         "tensor_copy_predicated": language.tensor_copy_predicated,
         **_constants,
         **{f"{name}_engine": engine for name, engine in _ENGINES.items()},
@@ -129,7 +141,9 @@ _nki_language = Namespace(
         "ds": ds,
         "fp32": Namespace("neuronxcc.nki.language.fp32", {"min": -3.4028235e38}),
         "constants": _language_constants,
-        "tile_size": _TileSizes("neuronxcc.nki.language.tile_size", TILE_SIZES),
+        "tile_size": _TileSizes(
+            "neuronxcc.nki.language.tile_size", {**TILE_SIZES, "bn_stats_fmax": statistics.STATISTICS_MAX}
+        ),
         "tensor": _tensor,
     },
 )  # fmt: skip
@@ -138,7 +152,8 @@ _nki = Namespace(
     "neuronxcc.nki",
     {
         "jit": jit, "baremetal": jit, "benchmark": jit, "isa": _nki_isa, "language": _nki_language,
-        "typing": _nki_typing, "tensor": _tensor,
+        "typing": _nki_typing,
+        "compiler": COMPILER, "tensor": _tensor,
     },
 )  # fmt: skip
 _numpy_functions = ("ceil", "floor", "sqrt", "log2", "prod", "inf", "pi", "e", "nan")
@@ -168,6 +183,7 @@ MODULES: dict[str, Any] = {
     "neuronxcc.nki.isa.constants": Namespace("neuronxcc.nki.isa.constants", _constants),
     "operator": Namespace("operator", {name: getattr(operator, name) for name in _OPERATORS}),
     "neuronxcc.nki.typing": _nki_typing,
+    "neuronxcc.nki.compiler": COMPILER,
 }
 
 

@@ -19,15 +19,19 @@ Expression = tuple[int, tuple[int, ...]]  # start, and the step of each axis of 
 
 
 class Memory1(Memory):
-    """`alias`: where the tile's only writer writes instead. `zeroed`: holds zeros that no instruction wrote yet."""
+    """`alias`: where the tile's only writer writes instead. `zeroed`: holds zeros that no instruction wrote yet.
 
-    __slots__ = ("alias", "origin", "zeroed")
+    `place`: what several blocks share under direct allocation; it holds the one that was written last.
+    """
+
+    __slots__ = ("alias", "origin", "place", "zeroed")
 
     def __init__(self, machine: Machine, name: str, space: str, values: np.ndarray, written: bool) -> None:
         super().__init__(machine, name, space, values, written)
         self.alias: Access | None = None
         self.origin: int | None = None  # of a result: the instruction that computed it
         self.zeroed = False
+        self.place: list[Memory1] | None = None
 
 
 class Tile(Tensor):
@@ -107,11 +111,16 @@ class Tile(Tensor):
         memory = self._memory
         if isinstance(memory, Memory1) and memory.zeroed and memory.written is not None:
             _write_zeros(memory, api)
+        if isinstance(memory, Memory1) and memory.place and memory.place[0] is not memory:
+            fail("overwritten", f"{api}: {argument}={self!r}: another block that shares its place was written since")
         return super()._read(api, argument)
 
     def _write(self, api: str, values: np.ndarray) -> None:
         self._inside(api, "dst")
         super()._write(api, values)
+        memory = self._memory
+        if isinstance(memory, Memory1) and memory.place is not None:
+            memory.place[:] = [memory]
 
     def _inside(self, api: str, argument: str) -> None:
         if self._pending is not None:

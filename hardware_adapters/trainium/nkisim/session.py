@@ -17,6 +17,7 @@ from .errors import KERNEL_FILE, KernelFault, first_fault, forget
 from .machine import Limits, Machine, running
 from .nki1 import modules as nki1
 from .nki1.programs import Kernel
+from .nki1.reorder import reorder
 from .nki1.spill import spill
 from .nki1.tensor import adopt, fresh
 from .schedule import schedule
@@ -48,6 +49,7 @@ def run_job(
             if number == 0:
                 if first_generation:
                     spill(machine, spec)
+                    reorder(machine, spec)
                 found = schedule(machine, spec)
                 report["schedule"] = found.summary(machine)
                 if job.get("timeline"):

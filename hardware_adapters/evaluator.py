@@ -7,12 +7,14 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from functools import partial
 from typing import NamedTuple
 
 import anyio.to_thread
 
 from .base import (
     Compilation,
+    EngineStatus,
     Evaluation,
     HardwareAdapter,
     Problem,
@@ -22,6 +24,23 @@ from .base import (
 )
 from .registry import adapter_for
 from .store import EvaluationCache, Home
+
+
+class Look(NamedTuple):
+    """What the cache says of a kernel; `found` is marked as cached."""
+
+    engine: EngineStatus
+    keys: _Keys
+    found: Evaluation | None
+
+
+def look(adapter: HardwareAdapter, problem: Problem, source: str, *, engine: str | None, seed: int, home: Home) -> Look:
+    """Reads the disk, and looks for compilers the first time. Raises InvalidSourceError, UnknownEngineError."""
+    check_source(source)
+    chosen = adapter.engine(engine)
+    keys = _keys(adapter, problem, source, chosen, seed)
+    found = _recall(home, keys.kernel, keys.exact)
+    return Look(chosen, keys, found.model_copy(update={"cached": True}) if found is not None else None)
 
 
 async def evaluate(
@@ -45,29 +64,44 @@ async def evaluate(
     home = home or Home()
     adapter = adapter or adapter_for(problem_id, home)
     problem = adapter.problem(problem_id)
-    check_source(source)
-    slot = slot or nullcontext()
-    keys, found = None, None
     if use_cache:
-        keys, found = await anyio.to_thread.run_sync(_known, home, adapter, problem, source, engine, seed)
-    if found is not None:
-        return found.model_copy(update={"cached": True})
+        ask = partial(look, adapter, problem, source, engine=engine, seed=seed, home=home)
+        looked = await anyio.to_thread.run_sync(ask)
+        if looked.found is not None:
+            return looked.found
+        patience_s = looked.engine.patience_s if timeout_s is None else timeout_s
+        return await work_out(adapter, problem, source, looked, seed=seed, timeout_s=patience_s, home=home, slot=slot)
+    check_source(source)
     if timeout_s is None:
         timeout_s = (await anyio.to_thread.run_sync(adapter.engine, engine)).patience_s
-    if keys is None:
-        async with slot:
-            return await adapter.evaluate(problem, source, engine=engine, seed=seed, timeout_s=timeout_s)
+    async with slot or nullcontext():
+        return await adapter.evaluate(problem, source, engine=engine, seed=seed, timeout_s=timeout_s)
+
+
+async def work_out(
+    adapter: HardwareAdapter,
+    problem: Problem,
+    source: str,
+    looked: Look,
+    *,
+    seed: int,
+    timeout_s: float,
+    home: Home,
+    slot: AbstractAsyncContextManager[object] | None = None,
+) -> Evaluation:
+    """What `look` did not find; it is remembered. Raises as `evaluate`."""
+    keys = looked.keys
 
     async def same_code(compilation: Compilation) -> Evaluation | None:
         if compilation.code is None:
             return None
-        known = await anyio.to_thread.run_sync(_recall, home, [keys.of_code(compilation.code)])
+        known = await anyio.to_thread.run_sync(_recall, home, keys.of_code(compilation.code))
         about = {"kernel": kernel_digest(source), "compilation": compilation, "cached": True}
         return known.model_copy(update=about) if known is not None else None
 
-    async with slot:
+    async with slot or nullcontext():
         evaluation = await adapter.evaluate(
-            problem, source, engine=engine, seed=seed, timeout_s=timeout_s, recall=same_code
+            problem, source, engine=looked.engine.name, seed=seed, timeout_s=timeout_s, recall=same_code
         )
     if evaluation.verdict != "timed_out" or evaluation.fault is not None:
         wanted = [keys.kernel if evaluation.passed else keys.exact]
@@ -81,17 +115,9 @@ async def evaluate(
 # A cache that cannot be read or written (disk full, database locked for long) costs time, never a result.
 
 
-def _known(
-    home: Home, adapter: HardwareAdapter, problem: Problem, source: str, engine: str | None, seed: int
-) -> tuple[_Keys, Evaluation | None]:
-    keys = _keys(adapter, problem, source, engine, seed)
-    return keys, _recall(home, [keys.kernel, keys.exact])
-
-
-def _recall(home: Home, keys: Sequence[str]) -> Evaluation | None:
+def _recall(home: Home, *keys: str) -> Evaluation | None:
     with suppress(sqlite3.Error):
-        cache = EvaluationCache(home)
-        return next(filter(None, map(cache.get, keys)), None)
+        return EvaluationCache(home).get(*keys)
     return None
 
 
@@ -114,9 +140,8 @@ class _Keys(NamedTuple):
         return _digest([*self.conditions, "code", code])
 
 
-def _keys(adapter: HardwareAdapter, problem: Problem, source: str, engine: str | None, seed: int) -> _Keys:
-    """Digests of everything an evaluation depends on. Raises UnknownEngineError."""
-    chosen = adapter.engine(engine)
+def _keys(adapter: HardwareAdapter, problem: Problem, source: str, chosen: EngineStatus, seed: int) -> _Keys:
+    """Digests of everything an evaluation depends on."""
     conditions = (problem.digest, chosen.name, chosen.version, adapter.configuration(chosen.name), seed)
     kernel = [*conditions, kernel_identity(source)]
     text = hashlib.sha256(source.encode()).hexdigest()

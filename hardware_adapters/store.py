@@ -8,7 +8,7 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import anyio
@@ -114,23 +114,16 @@ class EvaluationCache:
     def __init__(self, home: Home, *, clock: Callable[[], float] = time.time) -> None:
         self._path = home.database
         self._clock = clock
-        with closing(self._connect()) as database:
-            if _version(database) == SCHEMA_VERSION:
-                return  # without a lock for writing: one is opened for every look into the cache
-            database.execute("PRAGMA journal_mode=WAL")
-            with database:
-                database.execute("BEGIN IMMEDIATE")
-                _migrate(database)
 
-    def get(self, key: str) -> Evaluation | None:
+    def get(self, *keys: str) -> Evaluation | None:
+        """Of the first of these keys that is known."""
         with closing(self._connect()) as database:
-            row = database.execute("SELECT evaluation FROM evaluations WHERE key = ?", (key,)).fetchone()
-        if row is None:
-            return None
-        try:
-            return Evaluation.model_validate_json(row[0])
-        except ValidationError:
-            return None  # written by another version of this package: evaluated again
+            for key in keys:
+                row = database.execute("SELECT evaluation FROM evaluations WHERE key = ?", (key,)).fetchone()
+                if row is not None:
+                    with suppress(ValidationError):  # written by another version of this package: evaluated again
+                        return Evaluation.model_validate_json(row[0])
+        return None
 
     def put(self, key: str, evaluation: Evaluation) -> None:
         """Two processes may evaluate the same kernel at once; the results are equal and the last one stays."""
@@ -139,7 +132,17 @@ class EvaluationCache:
             database.execute("INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?, ?, ?)", row)
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S)
+        database = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S)
+        try:
+            if _version(database) != SCHEMA_VERSION:  # a look into the cache takes no lock for writing
+                database.execute("PRAGMA journal_mode=WAL")
+                with database:
+                    database.execute("BEGIN IMMEDIATE")
+                    _migrate(database)
+        except BaseException:
+            database.close()
+            raise
+        return database
 
 
 def _version(database: sqlite3.Connection) -> int | None:

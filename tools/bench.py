@@ -16,7 +16,6 @@ from ..hardware_adapters.base import (
     AdapterError,
     EngineFailure,
     EnvironmentLackError,
-    Evaluation,
     HardwareAdapter,
     OwnProblem,
     Problem,
@@ -121,13 +120,6 @@ class Bench:
         from ..hardware_adapters.registry import adapter_for
 
         return adapter_for(problem_id, self.home)
-
-    async def evaluate(self, problem_id: str, source: str, **settings: Any) -> Evaluation:
-        """As hardware_adapters.evaluator.evaluate, in one of this machine's slots."""
-        from ..hardware_adapters.evaluator import evaluate
-
-        adapter, problem = await self.problem(problem_id)
-        return await evaluate(problem.id, source, home=self.home, adapter=adapter, slot=self.slots, **settings)
 
 
 async def in_thread(function: Any, *args: Any) -> Any:

@@ -11,13 +11,14 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
-from ..hardware_adapters.base import Compilation, Evaluation, HardwareAdapter, Problem, Profile, UsageError
+from ..hardware_adapters.base import Compilation, Evaluation, HardwareAdapter, Problem, Profile
 from ..menus.menu import load_menu
 from .bench import Bench, both, heartbeat, in_thread, reported
 from .comparison import Comparison, compare
+from .judging import HOST_PATIENCE_S, Request, judge
 from .problems import ProblemId
 from .ranking import MAX_SOURCES, rank
-from .records import keep_kernel, kernel_text
+from .records import kernel_text
 from .results import (
     MAX_OPTIONS_NAMED,
     ProfileResult,
@@ -32,7 +33,6 @@ Source = Annotated[str, Field(description="The kernel's full text, at most 512 K
 MaybeSource = Annotated[str | None, Field(description="The kernel's full text, at most 512 KiB")]
 _KERNEL = "Its full text, or the digest or kernel:// address of one that was simulated before"
 Engine = Annotated[str | None, Field(description="Engine name from list_targets; default: the target's simulator")]
-HOST_PATIENCE_S = 45.0  # hosts commonly give a call up after a minute
 MAX_TIMEOUT_S = 7200.0  # RTL simulation of a large kernel
 # Kernels run inside a simulated machine: nothing outside the cache of results changes.
 RUNS_HERE = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
@@ -88,16 +88,10 @@ def register(server: MCPServer, bench: Bench) -> None:
             raise ToolError("pass exactly one of `source` (one kernel's text) and `sources` (a list of up to 8)")
         with reported():
             adapter, found = await bench.problem(problem)
-            allowed_s, hurried = await in_thread(_patience, adapter, engine)
-            if timeout_s is not None:
-                allowed_s, hurried = timeout_s, False
-            settings = {"engine": engine, "seed": seed, "timeout_s": allowed_s}
+            request = Request(adapter, found, engine, seed, timeout_s)
             if sources is not None:
-                within_s = allowed_s if hurried else None
-                return answer(await rank(bench, ctx, found.id, sources, within_s=within_s, **settings))
-            async with heartbeat(ctx, "compiling and simulating"):
-                evaluation = await bench.evaluate(found.id, source or "", **settings)
-            await in_thread(keep_kernel, bench.home, evaluation.kernel, source, found.id)
+                return answer(await rank(bench, ctx, request, sources))
+            evaluation = await judge(bench, request, source or "", heartbeat(ctx, "compiling and simulating"))
         return answer(short_evaluation(evaluation))
 
     @server.tool(title="Profile a kernel", annotations=RUNS_HERE)
@@ -153,14 +147,3 @@ async def _profile(
 ) -> Profile | Evaluation:
     async with bench.slots:
         return await adapter.profile(problem, source, engine=engine, timeout_s=HOST_PATIENCE_S)
-
-
-def _patience(adapter: HardwareAdapter, engine: str | None) -> tuple[float, bool]:
-    """How long an evaluation may take where the caller does not say, and whether a host would not wait any longer.
-    simulate_kernel runs simulators only: a host may allow it freely, unlike time on a device.
-    Raises UnknownEngineError, UsageError."""
-    chosen = adapter.engine(engine)
-    if chosen.kind != "simulator":
-        simulators = ", ".join(status.name for status in adapter.engines() if status.kind == "simulator")
-        raise UsageError(f"engine {engine!r} is hardware, not a simulator; simulators here: {simulators}")
-    return (HOST_PATIENCE_S, True) if chosen.default else (chosen.patience_s, False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from contextlib import nullcontext
+from typing import NamedTuple
 
 import anyio
 from mcp.server.mcpserver import Context
@@ -11,7 +12,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 from ..hardware_adapters.base import Evaluation, InvalidSourceError, check_source
 from .bench import Bench, in_thread
-from .records import keep_kernel
+from .judging import HOST_PATIENCE_S, Request, judge
 from .results import RankedKernel, Simulation, clip, short_evaluation
 
 MAX_SOURCES = 8
@@ -24,11 +25,11 @@ class Judged(NamedTuple):
     evaluation: Evaluation | None  # None: the time was over
 
 
-async def rank(
-    bench: Bench, ctx: Context, problem: str, sources: Sequence[str], *, within_s: float | None, **settings: Any
-) -> Simulation:
-    """Judge every text once; what is not judged after `within_s` is left out and said to be. Raises ToolError when that
-    is all of them, and what an evaluation raises."""
+async def rank(bench: Bench, ctx: Context, request: Request, sources: Sequence[str]) -> Simulation:
+    """Judge every text once. Of an engine that a host would wait for, what is not judged in HOST_PATIENCE_S is left out
+    and said to be. Raises ToolError when that is all of them, and what an evaluation raises."""
+    chosen = await in_thread(request.adapter.engine, request.engine)
+    within_s = HOST_PATIENCE_S if request.timeout_s is None and chosen.default else None
     texts: dict[str, list[int]] = {}
     for position, source in enumerate(sources):
         try:
@@ -39,14 +40,13 @@ async def rank(
     found: dict[str, Evaluation] = {}
     failures: list[Exception] = []
 
-    async def judge(source: str) -> None:
+    async def judge_one(source: str) -> None:
         try:
-            evaluation = await bench.evaluate(problem, source, **settings)
+            evaluation = await judge(bench, request, source, nullcontext())
         except Exception as error:  # the first is raised below: a task group would wrap it
             failures.append(error)
             tasks.cancel_scope.cancel()
             return
-        await in_thread(keep_kernel, bench.home, evaluation.kernel, source, problem)
         found[source] = evaluation
         await ctx.report_progress(len(found), len(texts), _progress(texts[source][0], evaluation))
 
@@ -54,13 +54,13 @@ async def rank(
     with anyio.move_on_after(within_s):
         async with anyio.create_task_group() as tasks:
             for source in texts:
-                tasks.start_soon(judge, source)
+                tasks.start_soon(judge_one, source)
     if failures:
         raise failures[0]
     if not found:
         raise ToolError(
-            f"none of the {len(texts)} kernels was judged in {within_s:.0f} s, which is what one call has by default: "
-            "pass fewer, or `timeout_s` (per kernel), if your host waits so long"
+            f"none of the {len(texts)} kernels was judged in {HOST_PATIENCE_S:.0f} s, which is what one call has by "
+            "default: pass fewer, or `timeout_s` (per kernel), if your host waits so long"
         )
     judged = [Judged(tuple(positions), source, found.get(source)) for source, positions in texts.items()]
     judged.sort(key=_order)

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,13 +109,10 @@ def startup(home: Path, rounds: int) -> None:
 # ---------------------------------------------------------------- a call
 
 
-async def timed(work: Callable[[], Awaitable[Any]], calls: int) -> list[float]:
-    seconds = []
-    for _ in range(calls):
-        began = time.perf_counter()
-        await work()
-        seconds.append(time.perf_counter() - began)
-    return seconds
+async def timed(work: Callable[[], Awaitable[Any]]) -> float:
+    began = time.perf_counter()
+    await work()
+    return time.perf_counter() - began
 
 
 async def overhead(home: Path, calls: int) -> None:
@@ -132,28 +130,32 @@ async def overhead(home: Path, calls: int) -> None:
         "get_problem": ({"problem": PROBLEM}, describe),
         "simulate_kernel": ({"problem": PROBLEM, "source": baseline}, judge),
     }
-    print(f"{calls} calls each over stdio, one after the other; work: the same without a server; ms")
-    print("check: the time in which the SDK's client holds the answer against the tool's schema")
+    print(f"{calls} rounds over stdio, in each of which every row is timed once; ms")
+    print("work: the same without a server; check: the SDK's client holds the answer against the tool's schema")
     print(f"{'call':<28}{'p50':>8}{'p99':>8}{'work p50':>10}{'check p50':>10}{'overhead p50':>14}{'p99':>8}")
     async with connected(OURS, home) as client, connected(ONE_TOOL, home) as other:
+        parts: dict[str, tuple[Callable[[], Awaitable[Any]], ...]] = {}
         for name, (arguments, work) in asked.items():
             result = await client.call_tool(name, arguments)
             assert not result.is_error, result.content
-            call = Spread.of(await timed(lambda n=name, a=arguments: client.call_tool(n, a), calls))
-            alone = Spread.of(await timed(work, calls))
-            check = Spread.of(await timed(lambda n=name, r=result: client.session.validate_tool_result(n, r), calls))
-            print(line(name, call, alone.p50, check.p50))
-        await other.call_tool("add", {"a": 1, "b": 2})
-        call = Spread.of(await timed(lambda: other.call_tool("add", {"a": 1, "b": 2}), calls))
-        print(line("add, of the one-tool server", call, 0.0, 0.0))
+            parts[name] = (
+                partial(client.call_tool, name, arguments), work,
+                partial(client.session.validate_tool_result, name, result),
+            )  # fmt: skip
+        parts["add, of the one-tool server"] = (partial(other.call_tool, "add", {"a": 1, "b": 2}),)
+        seconds: dict[str, list[list[float]]] = {name: [] for name in parts}
+        for _ in range(calls):
+            for name, works in parts.items():
+                seconds[name].append([await timed(work) for work in works])
+    for name, rounds in seconds.items():
+        print(line(name, rounds[1:]))  # the first one warms up
 
 
-def line(name: str, call: Spread, work: float, check: float) -> str:
-    rest = work + check
-    return (
-        f"{name:<28}{call.p50:>8.2f}{call.p99:>8.2f}{work:>10.2f}{check:>10.2f}"
-        f"{call.p50 - rest:>14.2f}{call.p99 - rest:>8.2f}"
-    )
+def line(name: str, rounds: list[list[float]]) -> str:
+    call, *rest = (Spread.of(column) for column in zip(*rounds, strict=True))
+    work, check = (part.p50 for part in rest) if rest else (0.0, 0.0)
+    over = Spread.of([whole - sum(parts) for whole, *parts in rounds])
+    return f"{name:<28}{call.p50:>8.2f}{call.p99:>8.2f}{work:>10.2f}{check:>10.2f}{over.p50:>14.2f}{over.p99:>8.2f}"
 
 
 def connected(command: list[str], home: Path) -> Client:

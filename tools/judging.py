@@ -1,0 +1,58 @@
+"""One kernel of a call judged: from the cache at once, or in one of the bench's slots; its text is kept."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple
+
+from ..hardware_adapters.base import EngineStatus, Evaluation, HardwareAdapter, Problem, UsageError
+from .bench import Bench, in_thread
+from .records import keep_kernel
+
+HOST_PATIENCE_S = 45.0  # hosts commonly give a call up after a minute
+
+
+class Request(NamedTuple):
+    """How the kernels of a call are to be judged. engine None: the target's default; timeout_s None: what suits it."""
+
+    adapter: HardwareAdapter
+    problem: Problem
+    engine: str | None
+    seed: int
+    timeout_s: float | None
+
+    def patience_s(self, chosen: EngineStatus) -> float:
+        """Raises UsageError for hardware: a host may allow simulate_kernel freely, unlike time on a device."""
+        if chosen.kind != "simulator":
+            simulators = ", ".join(status.name for status in self.adapter.engines() if status.kind == "simulator")
+            raise UsageError(f"engine {chosen.name!r} is hardware, not a simulator; simulators here: {simulators}")
+        if self.timeout_s is not None:
+            return self.timeout_s
+        return HOST_PATIENCE_S if chosen.default else chosen.patience_s
+
+
+async def judge(
+    bench: Bench, request: Request, source: str, meanwhile: AbstractAsyncContextManager[object]
+) -> Evaluation:
+    """`meanwhile` is entered while the kernel is worked out. Raises UsageError, EnvironmentLackError, EngineFailure."""
+    from ..hardware_adapters.evaluator import Look, look, work_out
+
+    adapter, problem, engine, seed, _ = request
+
+    def recall() -> tuple[Look, float]:
+        looked = look(adapter, problem, source, engine=engine, seed=seed, home=bench.home)
+        patience_s = request.patience_s(looked.engine)
+        if looked.found is not None:
+            keep_kernel(bench.home, looked.found.kernel, source, problem.id)
+        return looked, patience_s
+
+    # One visit to the disk for all that a known kernel needs: visits cost more than what they do.
+    looked, patience_s = await in_thread(recall)
+    if looked.found is not None:
+        return looked.found
+    async with meanwhile:
+        evaluation = await work_out(
+            adapter, problem, source, looked, seed=seed, timeout_s=patience_s, home=bench.home, slot=bench.slots
+        )
+    await in_thread(keep_kernel, bench.home, evaluation.kernel, source, problem.id)
+    return evaluation

@@ -11,8 +11,10 @@ from ..checks import one_bank
 from ..errors import fail
 from ..machine import current
 from ..tensor import ON_CHIP
+from .blocks import Blocks
 from .indexing import Where
-from .tensor import ALL, Blocks, Memory1, Tile, narrow
+from .tensor import ALL, Memory1, Tile
+from .views import narrow
 
 LOOK_BACK = 32  # instructions between a result and its assignment that are looked through
 API = "assignment"

@@ -15,7 +15,8 @@ from ..ops import as_op
 from ..tensor import ON_CHIP
 from .indexing import Mask, Where, where_holds
 from .results import came_from_last, chosen_type, least_loaded, promoted, result_of, squeezed, tile, to_sbuf
-from .tensor import ALL, Tile, fresh, narrow
+from .tensor import ALL, Tile, fresh
+from .views import narrow
 
 HBM = core.HBM
 VSG = ("vector", "scalar", "gpsimd")

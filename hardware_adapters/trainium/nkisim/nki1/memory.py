@@ -12,11 +12,13 @@ from ..errors import fail
 from ..language import BUFFERS
 from ..machine import current
 from ..tensor import ON_CHIP
+from .blocks import Blocks
 from .indexing import Where, where_holds
 from .placing import Placement, share
 from .programs import grid_of
 from .results import came_from_last, chosen_type, least_loaded, tile, to_sbuf
-from .tensor import ALL, Blocks, Memory1, Tile, check_shape, fresh, narrow
+from .tensor import ALL, Memory1, Tile, check_shape, fresh
+from .views import narrow
 
 HBM = core.HBM
 MAX_BLOCKS = 65536

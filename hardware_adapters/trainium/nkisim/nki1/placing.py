@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from ..checks import api, not_taken
 from ..errors import fail
 from ..modules import Namespace
-from .tensor import Blocks, Memory1, Tile
+from .blocks import Blocks
+from .tensor import Memory1, Tile
 
 
 class Placement(NamedTuple):

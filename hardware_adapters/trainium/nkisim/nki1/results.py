@@ -12,8 +12,10 @@ from ..dtypes import DTYPES, FLOAT32, DType, as_dtype, is_float
 from ..errors import fail
 from ..machine import current
 from ..tensor import ON_CHIP, Tensor
+from .blocks import Blocks
 from .indexing import Where, where_holds
-from .tensor import ALL, Blocks, Memory1, Tile, fresh, narrow
+from .tensor import ALL, Memory1, Tile, fresh
+from .views import narrow
 
 GHZ = {"pe": 2.8, "vector": 1.12, "scalar": 1.4, "gpsimd": 1.4}  # only their ratios matter here
 

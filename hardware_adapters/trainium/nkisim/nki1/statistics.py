@@ -10,9 +10,10 @@ from .. import costs
 from .. import isa as core
 from ..checks import api, reals, store
 from ..errors import fail
-from .indexing import where_holds
+from .indexing import Where, where_holds
 from .results import came_from_last, chosen_type, tile
-from .tensor import ALL, Tile, Where, fresh, narrow
+from .tensor import ALL, Tile, fresh
+from .views import narrow
 
 STATISTICS_MAX = 512  # elements per partition
 

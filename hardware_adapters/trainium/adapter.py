@@ -166,7 +166,9 @@ class TrainiumAdapter(HardwareAdapter):
             check_source(source)
             with disk_is_infrastructure():
                 operator = self._operator(problem.id)
-                return (await self._others[engine].evaluate(problem, operator, source, seed, timeout_s, recall)).evaluation
+                return (
+                    await self._others[engine].evaluate(problem, operator, source, seed, timeout_s, recall)
+                ).evaluation
         return (await self._run(problem, source, engine, seed, timeout_s, recall=recall)).evaluation
 
     async def profile(

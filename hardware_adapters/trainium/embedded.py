@@ -44,7 +44,7 @@ class Run(NamedTuple):
 def engine_version() -> str:
     """Changes with every change of the simulator or of its machines."""
     digest = hashlib.sha256()
-    for path in (*sorted(SIMULATOR.glob("*.py")), FILE):
+    for path in (*sorted(SIMULATOR.rglob("*.py")), FILE):
         digest.update(path.read_bytes())
     return f"1+{digest.hexdigest()[:8]}"
 

@@ -30,6 +30,14 @@ IMPORTABLE = frozenset(
         "__future__",
     )
 )
+NKI_1 = "neuronxcc"
+# NKI 1, and what its kernels import beside it. Of `operator` the arithmetic only; the simulator's import gives that.
+IMPORTABLE_1 = frozenset(
+    (
+        NKI_1, "neuronxcc.nki", "neuronxcc.nki.isa", "neuronxcc.nki.isa.constants", "neuronxcc.nki.language",
+        "neuronxcc.nki.language.constants", "neuronxcc.nki.typing", "neuronxcc.nki.compiler", "operator",
+    )
+)  # fmt: skip
 MAX_NODES = 60_000
 _REFUSED: dict[type[ast.AST], str] = {
     ast.AsyncFunctionDef: "async functions",
@@ -67,11 +75,16 @@ def screen(source: str) -> Screened:
         return Screened(_compiled([Diagnostic(severity="error", message=text, line=line)], None, started), None)
     nodes = list(ast.walk(tree))
     own = _own_attributes(nodes)
+    roots = imported_roots(tree)
+    allowed = IMPORTABLE | IMPORTABLE_1 if NKI_1 in roots else IMPORTABLE
     forbidden = [
         Diagnostic(severity="error", message=message, line=getattr(node, "lineno", None))
         for node in nodes
-        for message in _complaints(node, own)
+        for message in _complaints(node, own, allowed)
     ]
+    if NKI_1 in roots and "nki" in roots:
+        message = "a kernel imports neuronxcc.nki (NKI 1) or nki (NKI 2), not both"
+        forbidden.append(Diagnostic(severity="error", message=message, line=max(roots[NKI_1], roots["nki"])))
     if len(nodes) > MAX_NODES:
         forbidden.append(Diagnostic(severity="error", message=f"{len(nodes)} syntax nodes; at most {MAX_NODES}"))
     if forbidden:
@@ -80,6 +93,19 @@ def screen(source: str) -> Screened:
         return Screened(_compiled(forbidden[:20], None, started), refused)
     errors = [] if has_entry(tree) else [Diagnostic(severity="error", message=_no_entry())]
     return Screened(_compiled(errors, tree, started), None)
+
+
+def imported_roots(tree: ast.Module) -> dict[str, int]:
+    """The packages that are imported anywhere, with the line where each is first."""
+    found: dict[str, int] = {}
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        for name in names:
+            assert isinstance(node, (ast.Import, ast.ImportFrom))
+            root = name.split(".")[0]
+            found[root] = min(node.lineno, found.get(root, node.lineno))
+    return found
 
 
 def _compiled(diagnostics: list[Diagnostic], tree: ast.Module | None, started: float) -> Compilation:
@@ -132,16 +158,16 @@ def _own_attributes(nodes: list[ast.AST]) -> frozenset[str]:
     return frozenset(single - _taken()) if single else frozenset()
 
 
-def _complaints(node: ast.AST, own: frozenset[str]) -> Iterator[str]:
+def _complaints(node: ast.AST, own: frozenset[str], importable: frozenset[str]) -> Iterator[str]:
     for kind, what in _REFUSED.items():
         if isinstance(node, kind):
             yield f"{what} are not part of NKI"
     if isinstance(node, ast.Import):
-        yield from (_import(alias.name) for alias in node.names if alias.name not in IMPORTABLE)
+        yield from (_import(alias.name, importable) for alias in node.names if alias.name not in importable)
         yield from _names(*(alias.asname or "" for alias in node.names))
     elif isinstance(node, ast.ImportFrom):
-        if node.level or node.module not in IMPORTABLE:
-            yield _import(node.module or ".")
+        if node.level or node.module not in importable:
+            yield _import(node.module or ".", importable)
         yield from (f"import of {alias.name!r}" for alias in node.names if alias.name.startswith(("_", "*")))
         yield from _names(*(alias.asname or "" for alias in node.names))
     elif isinstance(node, ast.Attribute) and node.attr not in own and _ATTRIBUTES.fullmatch(node.attr):
@@ -166,8 +192,7 @@ def _names(*names: str) -> Iterator[str]:
     yield from (f"the name {name!r} is not for kernels" for name in names if name.startswith("__"))
 
 
-def _import(name: str) -> str:
-    known = ", ".join(sorted(IMPORTABLE - {"__future__"}))
-    if name.split(".")[0] == "neuronxcc":
-        return "neuronxcc.nki is NKI 1, which is not simulated; write NKI 2: import nki, nki.isa, nki.language"
-    return f"import of {name!r}; a kernel can import {known}"
+def _import(name: str, importable: frozenset[str]) -> str:
+    if name.split(".")[0] == NKI_1:
+        return f"unsupported API: {name}"
+    return f"import of {name!r}; a kernel can import {', '.join(sorted(importable - {'__future__'}))}"

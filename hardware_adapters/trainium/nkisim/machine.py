@@ -86,6 +86,8 @@ class Machine:
         self.allocations: list[Allocation] = []
         self.extents: list[tuple[int, ...]] = []  # the shape of each
         self._last: dict[int, int] = {}
+        self.work: dict[str, float] = {}  # cycles of each engine so far
+        self.loops = 0  # loops of NKI 1 that began
         self.scalar_registers: Any = None  # sums of the Scalar engine, one per partition, between instructions
         self.vector_registers: Any = None  # the same of the Vector engine; None when nothing is known of them
 
@@ -101,6 +103,7 @@ class Machine:
     def issue(self, name: str, engine: str, cycles: float, **more: Any) -> None:
         if len(self.log) >= MAX_INSTRUCTIONS:
             fail("limit_exceeded", f"more than {MAX_INSTRUCTIONS} instructions: the tiles are far too small")
+        self.work[engine] = self.work.get(engine, 0.0) + cycles
         instruction = Instruction(name, engine, kernel_line(), cycles, loops=self.path, **more)
         for access in (*instruction.reads, *instruction.writes):
             self._last[access.storage] = len(self.log)

@@ -165,7 +165,7 @@ IMPORTABLE = tuple(name for name in _MODULES if not name.startswith("_"))
 def import_module(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
     """The kernel's `import`."""
     if name.split(".")[0] == "neuronxcc":
-        fail("unsupported", "unsupported API: neuronxcc.nki (NKI 1); write NKI 2: import nki, nki.isa, nki.language")
+        fail("wrong_argument", f"import of {name!r}: a kernel is written in NKI 1 or in NKI 2 (nki), not both")
     if level or name not in _MODULES:
         fail("forbidden", f"import of {name!r}; a kernel can import {', '.join(IMPORTABLE)}")
     return _MODULES[name] if fromlist else _MODULES[name.split(".")[0]]
@@ -234,9 +234,9 @@ _BUILTINS = [
 ]
 
 
-def kernel_globals() -> dict[str, Any]:
+def kernel_globals(importer: Any = import_module) -> dict[str, Any]:
     """A fresh name space for a kernel's module."""
     builtins = vars(__import__("builtins"))
     kept = {name: builtins[name] for name in _BUILTINS}
-    kept |= {"__import__": import_module, "__build_class__": builtins["__build_class__"], "print": _silent}
+    kept |= {"__import__": importer, "__build_class__": builtins["__build_class__"], "print": _silent}
     return {"__builtins__": kept, "__name__": "kernel"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import functools
+import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +20,11 @@ from .errors import KERNEL_FILE, KernelFault, first_fault, forget
 from .machine import Limits, Machine, Program, running
 from .programs import SharedMemory, check_programs
 from .races import check_loops
+from .nki1 import modules as nki1
+from .nki1.programs import Kernel
+from .nki1.reorder import reorder
+from .nki1.spill import spill
+from .nki1.tensor import adopt, fresh
 from .schedule import schedule
 from .spec import spec_of
 from .tensor import HBM, Memory, Tensor, whole
@@ -27,18 +35,24 @@ Confined = Callable[..., Any]
 
 
 def run_job(
-    job: dict[str, Any], source: str, folder: Path, confined: Confined, globals_of: Callable[[], dict[str, Any]]
+    job: dict[str, Any], source: str, folder: Path, confined: Confined, globals_of: Callable[..., dict[str, Any]]
 ) -> dict[str, Any]:
     """The report: faults per input set (None: none), and of the first set the schedule."""
     spec = spec_of(job["machine"])
     limits = Limits(spec.sbuf_bytes, spec.psum_bytes, spec.generation)
     report: dict[str, Any] = {"faults": []}
+    first_generation = is_nki1(source)
+    if first_generation:
+        globals_of = functools.partial(globals_of, nki1.import_module)
     for number, chosen in enumerate(job["sets"]):
         forget()
         try:
             values = [_values(folder, entry) for entry in chosen["inputs"]]
             machines, outputs = _programs(job, limits, source, values, chosen["inputs"], confined, globals_of)
             if number == 0:
+                for machine in machines if first_generation else ():
+                    spill(machine, spec)
+                    reorder(machine, spec)
                 found = [schedule(machine, spec) for machine in machines]
                 slowest = max(range(len(found)), key=lambda at: found[at].latency_ns)
                 report["schedule"] = found[slowest].summary(machines[slowest])
@@ -69,6 +83,8 @@ def _programs(
     for number in range(math.prod(grid)):
         machine = Machine(limits, Program(number, grid, shared))
         arguments = [_argument(machine, value, entry) for value, entry in zip(values, entries, strict=True)]
+        if is_nki1(source):
+            arguments = [adopt(each) if isinstance(each, Tensor) else each for each in arguments]
         outputs = confined(_call, machine, source, arguments, entries, job, globals_of)
         check_loops(machine)
         machines.append(machine)
@@ -91,6 +107,14 @@ def _argument(machine: Machine, value: Any, entry: dict[str, Any]) -> Any:
     return copy.deepcopy(value) if isinstance(value, (list, dict)) else value
 
 
+def is_nki1(source: str) -> bool:
+    """Whether a kernel imports neuronxcc. One that does not parse is no concern of this."""
+    tree = ast.parse(source)
+    named = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    named += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return any(name.split(".")[0] == nki1.ROOT for name in named)
+
+
 def _call(
     machine: Machine, source: str, arguments: list[Any], entries: list[dict[str, Any]], job: dict[str, Any],
     globals_of: Callable[[], Any],
@@ -105,7 +129,9 @@ def _call(
             if job.get("by_name"):
                 returned = entry(**{each["name"]: value for each, value in zip(entries, arguments, strict=True)})
             else:
-                returned = call(entry, arguments, job.get("constants", {}))
+                given = _output_arguments(machine, entry, arguments, job["outputs"])
+                returned = call(entry, [*arguments, *given], job.get("constants", {}))
+                returned = given if given and returned is None else returned
         if (hidden := first_fault()) is not None:
             raise hidden
         return _returned(machine, returned, [each for each in arguments if isinstance(each, Tensor)], job["outputs"])
@@ -131,9 +157,24 @@ def _line_of(error: BaseException) -> int | None:
     return line
 
 
+def _output_arguments(
+    machine: Machine, entry: Any, inputs: list[Any], outputs: list[dict[str, Any]] | None
+) -> list[Tensor]:
+    """Tensors to write, for a kernel of NKI 1 that takes its outputs after its inputs."""
+    if not isinstance(entry, Kernel) or outputs is None:
+        return []
+    wanted = [p for p in inspect.signature(entry._function).parameters.values() if p.default is p.empty]
+    positional = [p for p in wanted if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if len(positional) != len(inputs) + len(outputs):
+        return []
+    return [fresh(tuple(each["shape"]), DTYPES[each["dtype"]], "hbm", each["name"], None) for each in outputs]
+
+
 def _entry(names: dict[str, Any], wanted: str) -> Any:
     if wanted in names and names[wanted] in modules.kernels:
         return names[wanted]
+    if wanted in names and modules.kernels and isinstance(modules.kernels[0], Kernel) and callable(names[wanted]):
+        return names[wanted]  # NKI 1: a plain function that launches kernels on grids
     if wanted not in names and len(modules.kernels) == 1:
         return modules.kernels[0]
     raise KernelFault("no_entry", f"no function {wanted!r} decorated with @nki.jit", None)

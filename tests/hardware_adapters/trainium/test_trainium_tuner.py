@@ -102,6 +102,8 @@ def test_all_options_are_reached() -> None:
     for problem in (*RAGGED, "trainium/gemm-1200x2100x1300", "trainium/rmsnorm-2048x1024"):
         for source in (baseline(problem), *(source for *_, source in walk(problem, 10, 1))):
             reached |= {(operator_of(problem).family, option) for option, _ in moves(problem, source)}
+    in_place = rewrite(RAGGED[2], baseline(RAGGED[2]), "shrink-live-tiles", "in-place")
+    reached |= {("rmsnorm", option) for option, _ in moves(RAGGED[2], in_place)}
     assert reached == {(family, option) for family, kernels in KERNELS.items() for option in kernels.options}
 
 

@@ -15,7 +15,7 @@ def call(kernel: Any, tensors: Sequence[Tensor], constants: Mapping[str, Any]) -
     too where all their names are parameters: some kernels have constants between them."""
     if not constants:
         return kernel(*tensors)
-    parameters = inspect.signature(kernel).parameters
+    parameters = inspect.signature(getattr(kernel, "_function", kernel)).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     named = {name: _decoded(value) for name, value in constants.items() if takes_all or name in parameters}
     inputs = {tensor._memory.name: tensor for tensor in tensors}

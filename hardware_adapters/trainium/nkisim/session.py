@@ -18,13 +18,13 @@ from .arguments import call
 from .dtypes import DTYPES, of_numpy
 from .errors import KERNEL_FILE, KernelFault, first_fault, forget
 from .machine import Limits, Machine, Program, running
-from .programs import SharedMemory, check_programs
-from .races import check_loops
 from .nki1 import modules as nki1
 from .nki1.programs import Kernel
 from .nki1.reorder import reorder
 from .nki1.spill import spill
 from .nki1.tensor import adopt, fresh
+from .programs import SharedMemory, check_programs
+from .races import check_loops
 from .schedule import schedule
 from .spec import spec_of
 from .tensor import HBM, Memory, Tensor, whole

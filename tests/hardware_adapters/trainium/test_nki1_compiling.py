@@ -26,7 +26,7 @@ def logged(steps: list[tuple[str, int, int, int, int, int]], tile_bytes: int) ->
     """Instructions that read a quarter of a tile and write a quarter of another."""
     machine = Machine(Limits(SPEC.sbuf_bytes, SPEC.psum_bytes, 2))
     for number in range(8):
-        machine.allocate(f"tile {number}", "sbuf", tile_bytes)
+        machine.allocate(f"tile {number}", "sbuf", tile_bytes, (128, 32))
     for engine, source, target, part, where, cycles in steps:
         more = {"bytes": 65536, "run": 512} if engine == "dma" else {}
         reads = (Access(source, ((0, 128), (part * 8, part * 8 + 8))),)

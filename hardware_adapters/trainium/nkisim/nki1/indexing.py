@@ -253,9 +253,14 @@ def where_holds(mask: Any, shape: tuple[int, ...], api: str) -> Where | None:
     if not isinstance(mask, Mask):
         fail("wrong_argument", f"{api}: mask={mask!r} must compare index tiles (nl.arange) and numbers")
     held = mask._array()
-    wide = held.reshape(held.shape + (1,) * (len(shape) - held.ndim)) if held.ndim == 1 < len(shape) else held
-    while wide.ndim > len(shape) and wide.shape[-1] == 1:
-        wide = wide[..., 0]
+    if held.ndim < len(shape):
+        fail(
+            "shape_mismatch",
+            f"{api}: mask of shape {list(held.shape)} for a tile of shape {list(shape)}: it needs index tiles of as "
+            "many axes, as nl.arange(128)[:, None]",
+        )
+    spare = held.ndim - len(shape)
+    wide = held.reshape(held.shape[: len(shape)]) if spare and held.shape[len(shape) :] == (1,) * spare else held
     try:
         full = np.broadcast_to(wide, shape)
     except ValueError:

@@ -18,7 +18,6 @@ from .results import came_from_last, chosen_type, least_loaded, promoted, result
 from .tensor import ALL, Tile, fresh
 from .views import narrow
 
-HBM = core.HBM
 VSG = ("vector", "scalar", "gpsimd")
 
 
@@ -68,12 +67,15 @@ def _is_whole(where: Where, value: Tile) -> bool:
 
 @api
 def nc_transpose(data: Any, *, mask: Any = None, dtype: Any = None, engine: Any = None) -> Tile:
-    """Partitions and elements exchanged: into PSUM by the Tensor engine, 32 x 32 in SBUF by the Vector engine."""
+    """Partitions and elements exchanged: into PSUM by the Tensor engine, 32 x 32 in SBUF by the Vector engine.
+
+    Asked of the Vector engine, what is larger goes to the Tensor engine: kernels that were measured rely on it.
+    """
     name = "nki.isa.nc_transpose"
     source = tile(data, name, "data")
     p, f = source._flat()
     small = p <= 32 and f <= 32
-    if engine in (None, "unknown"):
+    if engine in (None, "unknown", "vector"):
         engine = "vector" if small else "pe"
     if engine == "pe":
         if f > PARTITIONS:
@@ -354,12 +356,13 @@ def spread(source: Tile, shape: tuple[int, ...], name: str) -> Tile:
 
 def _spread_in_sbuf(source: Tile, shape: tuple[int, ...]) -> Tile:
     name = "nki.language.broadcast_to"
+    rows = shape[0]
     result = fresh(shape, source.dtype, "sbuf", name)
     flat = source.reshape((1, source.size))
-    target = result.reshape((shape[0], source.size)) if len(shape) > 2 else result
+    target = result.reshape((rows, source.size))
     step = 4096
     for at in range(0, source.size, step):
         wide = min(step, source.size - at)
-        part = spread(flat[:, at : at + wide], (shape[0], wide), name)
+        part = spread(flat[:, at : at + wide], (rows, wide), name)
         core.tensor_copy(target[:, at : at + wide], part, engine=least_loaded(("vector", "scalar"), part))
     return result

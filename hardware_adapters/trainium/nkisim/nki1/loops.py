@@ -132,7 +132,7 @@ def _merged(machine: Machine, column: list[Instruction]) -> Instruction:
 
 def _joined(accesses: list[Access]) -> tuple[Access, ...]:
     boxes: dict[int, Box] = {}
-    for storage, box in accesses:
+    for storage, box, _ in accesses:
         known = boxes.get(storage, box)
         boxes[storage] = tuple((min(a, c), max(b, d)) for (a, b), (c, d) in zip(known, box, strict=True))
     return tuple(Access(storage, box) for storage, box in boxes.items())

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from .. import dma
 from .. import isa as core
 from ..checks import api, not_taken
 from ..dtypes import as_dtype
 from ..errors import fail
 from ..language import BUFFERS
 from ..machine import current
-from ..tensor import ON_CHIP
+from ..tensor import HBM, ON_CHIP
 from .blocks import Blocks
 from .indexing import Where, where_holds
 from .placing import Placement, share
@@ -20,7 +21,6 @@ from .results import came_from_last, chosen_type, least_loaded, tile, to_sbuf
 from .tensor import ALL, Memory1, Tile, check_shape, fresh
 from .views import narrow
 
-HBM = core.HBM
 MAX_BLOCKS = 65536
 
 
@@ -173,7 +173,7 @@ def _loaded(name: str, source: Tile, kind: Any, mask: Any, transposed: bool) -> 
         size = max(source.dtype.itemsize, kind.itemsize)
         core.issue(name, "dma", 0, target, source, bytes=source.size * size, run=size)
     else:
-        core.dma_copy(target, source)
+        dma.dma_copy(target, source)
     if dense is not None and result._memory.written is not None:
         result._memory.written[box] = dense
     return came_from_last(result)
@@ -200,7 +200,7 @@ def _copy(name: str, target: Tile, value: Any, mask: Any) -> None:
     if where.dense is not None:
         _scatter(name, narrow(target, where.box), narrow(source, where.box), where)
         return
-    core.dma_copy(narrow(target, where.box), narrow(source, where.box))
+    dma.dma_copy(narrow(target, where.box), narrow(source, where.box))
 
 
 def _scatter(name: str, target: Tile, source: Tile, where: Where) -> None:

@@ -13,6 +13,7 @@ from collections import defaultdict
 from ..hazards import Hazards
 from ..machine import Instruction, Machine
 from ..spec import Spec
+from ..tensor import ON_CHIP
 
 WINDOWS = (256, 64, 16)  # instructions ahead of the oldest that has not been given to its engine
 
@@ -24,6 +25,18 @@ def reorder(machine: Machine, spec: Spec) -> None:
         if order is not None:
             machine.log[:] = [machine.log[number] for number in order]
             return
+
+
+class _Hazards(dict[int, Hazards]):
+    """Of each memory, made when it is first touched."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def __missing__(self, storage: int) -> Hazards:
+        on_chip = self._machine.allocations[storage].space in ON_CHIP
+        self[storage] = Hazards(self._machine.extents[storage], on_chip)
+        return self[storage]
 
 
 class _Lists:
@@ -38,7 +51,7 @@ class _Lists:
         self._ready = [0.0] * len(self._log)
         self._before = [0] * len(self._log)
         self._after: list[list[int]] = [[] for _ in self._log]
-        hazards: dict[int, Hazards] = defaultdict(Hazards)
+        hazards = _Hazards(machine)
         for number, entry in enumerate(self._log):
             earlier: set[int] = set()
             for access in entry.reads:

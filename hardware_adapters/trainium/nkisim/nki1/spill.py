@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from typing import Any
 
 from ..machine import PARTITIONS, Access, Allocation, Box, Instruction, Machine
 from ..spec import Spec
@@ -88,7 +87,7 @@ class _Spiller:
                 break
         self._used[space] += allocation.bytes
         if tile in self._home:
-            self._at[tile] = self._allocate(allocation)
+            self._at[tile] = self._allocate(tile, allocation)
             self._transfer("spill_load", tile, self._home[tile], self._at[tile], entry)
         else:
             self._at[tile] = tile
@@ -113,7 +112,7 @@ class _Spiller:
         allocation = self._machine.allocations[found]
         if found in self._dirty or found not in self._home:
             self._home[found] = self._allocate(
-                Allocation("spill", "private_hbm", allocation.bytes * PARTITIONS, allocation.line)
+                found, Allocation("spill", "private_hbm", allocation.bytes * PARTITIONS, allocation.line)
             )
             self._transfer("spill_store", found, self._at[found], self._home[found], entry)
             self._dirty.discard(found)
@@ -137,8 +136,10 @@ class _Spiller:
         else:
             heapq.heappush(self._far[space], (-following, tile))
 
-    def _allocate(self, allocation: Any) -> int:
+    def _allocate(self, tile: int, allocation: Allocation) -> int:
+        """Another place for a tile."""
         self._machine.allocations.append(allocation)
+        self._machine.extents.append(self._machine.extents[tile])
         return len(self._machine.allocations) - 1
 
     def _transfer(self, name: str, tile: int, source: int, target: int, entry: Instruction) -> None:

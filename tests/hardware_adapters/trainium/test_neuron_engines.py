@@ -172,7 +172,7 @@ def test_what_is_missing_is_said_with_the_step(tmp_path: Path, what: Any, engine
 def test_status_tells_what_was_found_and_that_it_never_ran_on_hardware(tmp_path: Path) -> None:
     here = adapter(tmp_path)
     names = [status.name for status in here.engines()]
-    assert names == ["nkisim", "nkisim-trn1", "neuron", "nki-simulate"]
+    assert names == ["nkisim", "nkisim-trn1", "nkisim-trn3", "neuron", "nki-simulate"]
     neuron, simulate = here.engine("neuron"), here.engine("nki-simulate")
     assert neuron.available and neuron.kind == "hardware" and neuron.profiles and neuron.ranks
     assert "never" in neuron.trust and "stand-ins" in simulate.trust
@@ -223,10 +223,10 @@ def test_the_runner_calls_nki_1_as_documented(tmp_path: Path, mode: str) -> None
     a_t, b = rng.standard_normal((8, 4), np.float32), rng.standard_normal((8, 6), np.float32)
     a_t.tofile(folder / "a.in"), b.tofile(folder / "b.in")
     inputs = [
-        {"file": "a.in", "dtype": "float32", "shape": [8, 4]}, {"file": "b.in", "dtype": "float32", "shape": [8, 6]}
+        {"name": "a_t", "file": "a.in", "dtype": "float32", "shape": [8, 4]}, {"name": "b", "file": "b.in", "dtype": "float32", "shape": [8, 6]}
     ]  # fmt: skip
     outputs = [{"name": "out", "dtype": "float32", "shape": [4, 6]}]
-    job = {"api": "neuronxcc", "mode": mode, "sets": [{"inputs": inputs}], "outputs": outputs}
+    job = {"api": "neuronxcc", "mode": mode, "sets": [{"inputs": inputs}], "outputs": outputs, "constants": {}}
     (folder / "job.json").write_text(json.dumps(job))
     (folder / "kernel.py").write_text(KERNEL.replace("import nki\n", "import neuronxcc.nki as nki\n"))
     assert runner.__file__ is not None

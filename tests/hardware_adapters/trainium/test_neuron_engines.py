@@ -223,8 +223,9 @@ def test_the_runner_calls_nki_1_as_documented(tmp_path: Path, mode: str) -> None
     a_t, b = rng.standard_normal((8, 4), np.float32), rng.standard_normal((8, 6), np.float32)
     a_t.tofile(folder / "a.in"), b.tofile(folder / "b.in")
     inputs = [
-        {"name": "a_t", "file": "a.in", "dtype": "float32", "shape": [8, 4]}, {"name": "b", "file": "b.in", "dtype": "float32", "shape": [8, 6]}
-    ]  # fmt: skip
+        {"name": "a_t", "file": "a.in", "dtype": "float32", "shape": [8, 4]},
+        {"name": "b", "file": "b.in", "dtype": "float32", "shape": [8, 6]},
+    ]
     outputs = [{"name": "out", "dtype": "float32", "shape": [4, 6]}]
     job = {"api": "neuronxcc", "mode": mode, "sets": [{"inputs": inputs}], "outputs": outputs, "constants": {}}
     (folder / "job.json").write_text(json.dumps(job))

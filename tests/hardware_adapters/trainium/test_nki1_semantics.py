@@ -91,7 +91,20 @@ CASES: dict[str, tuple[str, np.ndarray]] = {
         "s += nisa.nc_matmul(t[:, 0:128], t[p, f][f < 100])\nr = nl.copy(s)",
         np.where(np.arange(512) < 100, D[:, :128].T @ D, 0),
     ),
+    "the first of several products overwrites": (
+        "s = nl.ndarray((128, 512), dtype=nl.float32, buffer=nl.psum)\n"
+        "for _ in range(2):\n    s += nisa.nc_matmul(t[:, 0:128], t)\nr = nl.copy(s)",
+        2 * D[:, :128].T @ D,
+    ),
     "zeros in PSUM without a product": ("s = nl.zeros((128, 512), dtype=nl.float32, buffer=nl.psum)\nr = s + t", D),
+    "a constant in memory": (
+        "r = nl.copy(t)\nr[:, 0:128] = nl.load(nl.shared_constant(np.identity(128, dtype=np.int8), dtype=nl.float32))",
+        np.hstack([np.eye(128), D[:, 128:]]),
+    ),
+    "means and variances in two steps": (
+        "s = nisa.bn_aggr(nisa.bn_stats(t))\nr = t * 0.0 + s[:, 0:1] + 100 * s[:, 1:2]",
+        0 * D + D.mean(1, keepdims=True) + 100 * D.var(1, keepdims=True),
+    ),
     "from memory to memory": ("nl.store(out, value=t)\nr = nl.load(out)", D),
 }  # fmt: skip
 

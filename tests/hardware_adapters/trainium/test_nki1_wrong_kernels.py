@@ -33,7 +33,7 @@ WRONG = [
     ("no buffer", "b = nl.ndarray((128, 4), dtype=nl.float32, buffer='cache')", "wrong_argument", "buffer"),
     ("read before write", "nl.exp(nl.ndarray((128, 512), dtype=nl.float32))", "uninitialised_read", "nothing was ever written"),
     ("PSUM read before write", PSUM + "nl.copy(s)", "uninitialised_read", "nothing was ever written"),
-    ("sum on nothing", PSUM + "s += nisa.nc_matmul(w, t)", "uninitialised_read", "nothing was ever written"),
+    ("sum on nothing", PSUM + "s += t", "uninitialised_read", "nothing was ever written"),
     ("reading what a mask left out", "nl.exp(nl.load(x[p, f], mask=p < 0))", "uninitialised_read", "nki.isa.activation"),
     ("load past the end", "nl.load(x[p + 1, f])", "out_of_bounds", "1..128 of dimension 0 is not within 0..127"),
     ("mask that leaves too much", "nl.load(x[p, f + 8], mask=f < 505)", "out_of_bounds", "0..511"),

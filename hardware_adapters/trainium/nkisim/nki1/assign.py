@@ -161,7 +161,8 @@ def _accumulate(target: Tile, value: Tile, number: int) -> None:
         target, value = narrow(target, value._valid.box), narrow(value, value._valid.box)
     memory = target._memory
     fits = isinstance(memory, Memory1) and memory.zeroed
-    first = target._written is not None and memory.written is not None and not target._written.any() and fits
+    # The first product overwrites, as into zeros that no instruction wrote.
+    first = target._written is not None and memory.written is not None and not target._written.any()
     if not first:
         base = target._read("+=", "tile") if not fits else target._values
         total = base.astype(np.float32) + value._values.astype(np.float32)

@@ -256,8 +256,8 @@ def where_holds(mask: Any, shape: tuple[int, ...], api: str) -> Where | None:
     if held.ndim < len(shape):
         fail(
             "shape_mismatch",
-            f"{api}: mask of shape {list(held.shape)} for a tile of shape {list(shape)}: it needs index tiles of as "
-            "many axes, as nl.arange(128)[:, None]",
+            f"{api}: mask of shape {list(held.shape)} for a tile of shape {list(shape)}: index tiles of as many axes "
+            "are needed, as nl.arange(128)[:, None]",
         )
     spare = held.ndim - len(shape)
     wide = held.reshape(held.shape[: len(shape)]) if spare and held.shape[len(shape) :] == (1,) * spare else held

@@ -14,7 +14,7 @@ from ..errors import fail
 from ..language import BUFFERS, TILE_SIZES
 from ..machine import current
 from ..modules import Namespace
-from . import isa, language, loops, memory, programs, statistics
+from . import constants, isa, language, loops, memory, programs, statistics
 from .indexing import MeshGrid, arange
 from .ops import OPS1
 from .placing import COMPILER
@@ -140,6 +140,8 @@ _nki_language = Namespace(
         "mgrid": MeshGrid(),
         "ds": ds,
         "fp32": Namespace("neuronxcc.nki.language.fp32", {"min": -3.4028235e38}),
+        "shared_constant": constants.shared_constant,
+        "shared_identity_matrix": constants.shared_identity_matrix,
         "constants": _language_constants,
         "tile_size": _TileSizes(
             "neuronxcc.nki.language.tile_size", {**TILE_SIZES, "bn_stats_fmax": statistics.STATISTICS_MAX}
@@ -166,6 +168,8 @@ _numpy = Namespace(
         "sqrt": OPS1["sqrt"],
         "nan": math.nan,
         "newaxis": None,
+        "identity": constants.identity,
+        "eye": constants.identity,
         "finfo": lambda dtype: Namespace("numpy.finfo", {"min": -3.4028234663852886e38, "max": 3.4028234663852886e38}),
     },
 )

@@ -42,6 +42,8 @@ def share(made: Any, placement: Placement, limit: int, name: str) -> None:
     blocks = made._tiles if isinstance(made, Blocks) else {(): made}
     lead = made._lead if isinstance(made, Blocks) else ()
     tiles = placement.tiles or (1,) * len(lead)
+    if not lead and all(n == 1 for n in tiles):
+        tiles = ()
     if len(tiles) != len(lead):
         fail("wrong_argument", f"{name}: num_free_tiles={tiles} for {len(lead)} block dimensions")
     first: Tile = next(iter(blocks.values()))
@@ -78,5 +80,6 @@ COMPILER = Namespace(
         "skip_middle_end_transformations": unchanged,
         "enable_stack_allocator": unchanged,
         "force_auto_alloc": unchanged,
+        "no_reorder": lambda: None,
     },
 )

@@ -70,7 +70,7 @@ OWN = "class Steps:\n    def __init__(self):\n        self._at = 1\n        self
 def test_private_attributes_are_a_kernels_own_or_none() -> None:
     """A class of the kernel may have some; naming them as the simulator's does not lead to the simulator's."""
     body = HEAD.format(names=NAMES) + "    n = Steps()._following()\n    return x\n"
-    fine = screen(body.replace("@nki.jit", OWN.format(taken="_other") + "\n\n@nki.jit"))
+    fine = screen(body.replace("@nki.jit", OWN.format(taken="_nobody_elses") + "\n\n@nki.jit"))
     assert fine.refused is None
     for taken in ("_values", "_memory", "_names", "_read", "_range", "_value_", "_replace"):
         screened = screen(body.replace("@nki.jit", OWN.format(taken=taken) + "\n\n@nki.jit"))

@@ -66,6 +66,7 @@ def kernel_digest(source: str) -> str:
 
 # Lines that are joined, or ended, where `normalise_source` does not see it: a comment may go on, or end earlier.
 _JOINED_LINES = re.compile(r"\\\s*\n|\?\?/|\r(?!\n)")
+_LINKAGE = re.compile(r'\bextern\s*"C"')  # a literal whose white space cannot vary
 # In text without comments: literals, whose white space counts, and what is white space to Python but not to C.
 _COUNTED_LAYOUT = re.compile(r"__LINE__|^(?![ \t]*#[ \t]*include)[^\n]*\"|'|[^\S \t\n\r\f\v]", re.MULTILINE)
 
@@ -76,7 +77,7 @@ def kernel_identity(source: str) -> str:
     if (digest := _python_digest(source)) is not None:
         return digest
     bare = _without_comments(source)
-    if _JOINED_LINES.search(source) or _COUNTED_LAYOUT.search(bare):
+    if _JOINED_LINES.search(source) or _COUNTED_LAYOUT.search(_LINKAGE.sub("extern", bare)):
         return hashlib.sha256(source.encode()).hexdigest()[:16]
     return kernel_digest(source)
 

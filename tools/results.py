@@ -40,12 +40,17 @@ MAX_OPTIONS_NAMED = 4
 
 class TargetList(Record):
     targets: tuple[TargetStatus, ...] = Field(default=(), description="None where a topic was asked for")
-    topics: dict[str, str] = Field(default={}, description="What `topic` may be, and the title of each")
+    topics: dict[str, tuple[str, ...]] = Field(
+        default={}, description="Per target the names of its topics; `topic` is target/name, e.g. gemmini/guide"
+    )
     reference: str | None = Field(default=None, description="The topic that was asked for, as Markdown")
 
 
 class ProblemList(Record):
     problems: tuple[ProblemSummary, ...] = Field(description="Examples, or a suite; any dimensions can be asked for")
+    further: dict[str, int] = Field(
+        default={}, description="Per target, how many more examples list_problems(target=…) shows"
+    )
     suites: dict[str, str] = Field(default={}, description="Named sets of problems and what they are")
     families: dict[str, str] = Field(description="target/family -> pattern of its problem ids")
 

@@ -41,7 +41,7 @@ class Attention(Operator):
     @property
     def title(self) -> str:
         b, s, d = self.dims.values()
-        return f"Attention of {b} heads, {s} positions of {d} (KernelBench L1 #97)"
+        return f"Attention of {b} heads, {s} positions of {d}"
 
     def shapes(self, dims: Mapping[str, int]) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
         whole = (dims["B"], dims["S"], dims["D"])

@@ -8,7 +8,7 @@ from ..base import Bottleneck
 from .counts import Site, total
 from .estimate import Estimate, LaunchEstimate, lsu_passes
 from .machines import WARP
-from .operators import Operator, moved_bytes
+from .operators import Operator, input_bytes
 
 NOTABLE = 0.05
 BINDING = 0.8  # a term of at least this share of the largest one limits the launch
@@ -146,24 +146,24 @@ def _width(operator: Operator, launch: LaunchEstimate) -> Iterator[Costed]:
 def _reloads(operator: Operator, launch: LaunchEstimate) -> Iterator[Costed]:
     loads = total(launch.counts.sites, lambda site: site.requests * site.width, "global", op="load")
     loaded = loads * launch.counts.scale * WARP
-    needed = moved_bytes(operator)
-    fetched = launch.l2_bytes
+    needed = input_bytes(operator)
+    fetched = launch.read_bytes
     if loaded > RELOADED * needed and loaded > 2 * fetched:
         text = (
-            f"threads load {loaded / needed:.0f} times the operands' size from global memory, mostly out of the L1: "
+            f"threads load {loaded / needed:.0f} times the inputs' size from global memory, mostly out of the L1: "
             "stage what threads share in shared memory or registers"
         )
-        evidence = {"loaded_per_operand_byte": round(loaded / needed, 1)}
+        evidence = {"loaded_per_input_byte": round(loaded / needed, 1)}
         yield (
             0.9 * _time(launch, "lsu", "latency"),
             Bottleneck(id="repeated_loads", explanation=text, evidence=evidence),
         )
     if fetched > RELOADED * needed:
         text = (
-            f"blocks fetch {fetched / needed:.1f} times the operands' size from the L2: larger tiles per block use "
+            f"blocks fetch {fetched / needed:.1f} times the inputs' size from the L2: larger tiles per block use "
             "each fetched byte more"
         )
-        evidence = {"fetched_per_operand_byte": round(fetched / needed, 2)}
+        evidence = {"fetched_per_input_byte": round(fetched / needed, 2)}
         cost = (1 - needed / fetched) * _time(launch, "l2", "dram")
         yield cost, Bottleneck(id="reload_traffic", explanation=text, evidence=evidence)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import anyio
 import anyio.to_thread
 
-from ..base import Compilation, Diagnostic, Evaluation, Problem, Recall, kernel_digest
+from ..base import AdapterError, Compilation, Diagnostic, Evaluation, Problem, Recall, kernel_digest
 from ..simulating import generator
 from ..store import Home
 from . import nvcc as device_compiler
@@ -30,7 +30,7 @@ ENGINE = "cpu"
 ORDERS = 3  # in which the threads of a block may run between two barriers
 MOST_BLOCKS = 12  # of a launch at the shape of the id
 COUNTING_S = 2.0  # what counting may take when more than one block is looked at
-CALLS = 2  # of launch, one after the other: what a call leaves behind must not matter
+CALLS = 2  # of launch in the first order, one after the other: what a call leaves behind must not matter
 
 
 class Run(NamedTuple):
@@ -70,33 +70,53 @@ async def compile_kernel(home: Home, device: Machine, nvcc: Nvcc | None, source:
         refused = f"line {first.line}: {first.message}"
     elif not screened.errors:
         answers: list[device_compiler.Compiled] = []
+        made: list[Built] = []
 
         async def ask() -> None:
             if nvcc is not None:
                 answers.append(await device_compiler.compile_for(nvcc, device.architecture, source))
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ask)
-            built = await build(home, source)
-        compiler = built.compiler
+        async def make() -> None:
+            made.append(await build(home, source))
+
+        await together(make, ask)
+        (attempt,) = made
+        compiler = attempt.compiler
         if answers:
             compiler = f"{nvcc.title if nvcc else ''} for {device.architecture}; emulated with {compiler}"
             kernels = answers[0].kernels
             found += answers[0].diagnostics
         # What both compilers object to is said once, in the words of the device's.
         known = {entry.line for entry in found if entry.severity == "error"}
-        found += [entry for entry in built.diagnostics if entry.severity == "error" and entry.line not in known]
-        refused = built.unsupported
-        if built.program is None or any(entry.severity == "error" for entry in found):
-            built = None
+        found += [entry for entry in attempt.diagnostics if entry.severity == "error" and entry.line not in known]
+        refused = attempt.unsupported
+        built = attempt
     ok = refused is None and not any(entry.severity == "error" for entry in found)
     return Compiled(
         Compilation(
             ok=ok, compiler=compiler, diagnostics=tuple(found), facts=_facts(kernels),
             seconds=round(time.monotonic() - started, 4),
         ),
-        built if ok else None, kernels, refused,
+        built if ok and built is not None and built.program is not None else None, kernels, refused,
     )  # fmt: skip
+
+
+async def together(*tasks: Callable[[], Awaitable[None]]) -> None:
+    """Side by side; what one raises is raised as it is, not in a group."""
+    failures: list[AdapterError | OSError] = []
+
+    async def guarded(task: Callable[[], Awaitable[None]], scope: anyio.CancelScope) -> None:
+        try:
+            await task()
+        except (AdapterError, OSError) as error:
+            failures.append(error)
+            scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for task in tasks:
+            group.start_soon(guarded, task, group.cancel_scope)
+    if failures:
+        raise failures[0]
 
 
 def _facts(kernels: Mapping[str, KernelFacts]) -> dict[str, int]:
@@ -234,7 +254,7 @@ class _Trial:
         chosen = rows[np.unique(np.linspace(0, rows.size - 1, operator.spot_rows).astype(int))]
         right = operator.expected(operator.rows_of(whole.inputs, chosen))
         got = {name: values[chosen] for name, values in outcome.outputs.items()}
-        return compared(operator, Case(FULL, 0), right, got, partly=True)
+        return compared(operator, Case(FULL, 0), right, got, chosen)
 
     async def _run(
         self, chosen: InputSet, folder: Path, *, order: int, blocks: int | None, trace: bool
@@ -244,7 +264,7 @@ class _Trial:
             return self.late()
         outcome = await emulate(
             self._built, self._operator, chosen, folder, order=order, blocks=blocks, trace=trace,
-            calls=1 if trace else CALLS, timeout_s=left,
+            calls=CALLS if order == 0 and not trace else 1, timeout_s=left,
         )  # fmt: skip
         if outcome.timed_out:
             return self.late()

@@ -3,11 +3,13 @@
 Terms, in ns, of a launch whose blocks are spread evenly over the SMs (the fullest SM counts):
 
   fp32     the operator's least floating-point work at the peak rate; launches share it by their memory requests
-  lsu      global loads and stores through the SM's load/store path: a request passes at least once, and once per
-           128 bytes of the sectors it touches
+  lsu      global loads and stores through the SM's load/store path: a request takes a pass per 128 bytes if its sectors
+           lie side by side, and one per sector beyond the ideal number, as scattered sectors lie in lines of their own
   shared   wavefronts in shared memory, one per cycle, through the same path as `lsu`
-  l2       different sectors that each block touches, at the rate of the L2 (what a block touches again hits in its L1)
-  dram     the same, but what blocks that run at once share is fetched once; nothing twice if all tensors fit in the L2
+  l2       different sectors that each block reads (what it reads again hits in its L1), and all that it writes, for
+           the L1 passes stores on one by one, at the rate of the L2
+  dram     every operand byte that is touched once; and again, for each further round of blocks, what such a round
+           touches beyond the size of the L2
   latency  what the warps of an SM wait for loads, 4 of which a warp has under way, and for barriers
 
 Units overlap, but not perfectly: a launch takes (sum of term^3)^(1/3), which is the largest term when it dominates,
@@ -44,6 +46,7 @@ class LaunchEstimate(NamedTuple):
     units: dict[str, float]
     body_ns: float
     idle: float
+    read_bytes: float  # different ones of each block, summed over blocks
     l2_bytes: float
     dram_bytes: float
 
@@ -64,7 +67,7 @@ def lsu_passes(site: Site) -> float:
     """Cycles of the load/store path that its requests take."""
     if site.space == "shared":
         return site.wavefronts
-    return max(site.requests, site.sectors / 4)
+    return max(site.requests, site.ideal_sectors / 4 + max(0, site.sectors - site.ideal_sectors))
 
 
 def estimate(
@@ -104,7 +107,9 @@ def _launch(
         space: sum(lsu_passes(site) for site in counts.sites if site.space == space) for space in ("global", "shared")
     }
     block_bytes = SECTOR_BYTES * (counts.block_read_sectors + counts.block_write_sectors) / max(1, counts.blocks_run)
-    l2_bytes = block_bytes * counts.blocks
+    stored = sum(site.sectors for site in counts.sites if site.space == "global" and site.op != "load")
+    l2_sectors = counts.block_read_sectors + max(stored, counts.block_write_sectors)
+    l2_bytes = SECTOR_BYTES * l2_sectors * counts.scale
     dram_bytes = _dram_bytes(operator, counts, held, machine, block_bytes)
     units = {
         "fp32": share * operator.flops / peak / even,
@@ -115,20 +120,19 @@ def _launch(
         "latency": _latency(counts, held, machine, on_fullest, l2_bytes, dram_bytes) * cycle,
     }
     body = sum(time**OVERLAP for time in units.values()) ** (1 / OVERLAP)
-    return LaunchEstimate(counts, facts, held, units, body, 1 - even, l2_bytes, dram_bytes)
+    read_bytes = SECTOR_BYTES * counts.block_read_sectors * counts.scale
+    return LaunchEstimate(counts, facts, held, units, body, 1 - even, read_bytes, l2_bytes, dram_bytes)
 
 
 def _dram_bytes(
     operator: Operator, counts: LaunchCounts, held: Residency, machine: Machine, block_bytes: float
 ) -> float:
-    """Blocks that run at once find in the L2 what another one fetched; later ones do if all fits there."""
+    """Blocks that run at once find in the L2 what another one fetched; later ones find what has room there."""
     tensors = moved_bytes(operator)
     everything = min(block_bytes * counts.blocks, tensors)
-    if tensors <= machine.l2_bytes:
-        return everything
     at_once = min(counts.blocks, machine.sms * max(1, held.blocks))
-    of_a_wave = min(at_once * block_bytes, tensors)
-    return max(everything, counts.blocks / at_once * of_a_wave)
+    again = max(0.0, min(at_once * block_bytes, tensors) - machine.l2_bytes)
+    return everything + (counts.blocks / at_once - 1) * again
 
 
 def _latency(

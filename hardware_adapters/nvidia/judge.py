@@ -57,33 +57,38 @@ def compared(
     case: Case,
     expected: Mapping[str, Right],
     outputs: Mapping[str, Array],
-    partly: bool = False,
+    rows: Array | None = None,
 ) -> Judgement | None:
-    """What is wrong with the outputs, or None. `partly`: only what was written, of some blocks, is looked at."""
+    """What is wrong with the outputs, or None. `rows`: which ones these are, where some blocks ran; what those did not
+    write is not looked at."""
     import numpy as np
 
     for name, right in expected.items():
         got = outputs[name].astype(np.float64)
         with np.errstate(invalid="ignore"):
             bad = ~(np.abs(got - right.values) <= operator.closeness * right.scale)
-        if partly:
+        if rows is not None:
             bad &= ~np.isnan(got)
         wrong = int(bad.sum())
         if wrong:
-            return _wrong(case, name, got, right.values, bad, wrong)
+            return _wrong(case, name, got, right.values, bad, rows)
     return None
 
 
-def _wrong(case: Case, name: str, got: Array, expected: Array, bad: Array, wrong: int) -> Judgement:
+def _wrong(case: Case, name: str, got: Array, expected: Array, bad: Array, rows: Array | None) -> Judgement:
     import numpy as np
 
-    mismatches = []
+    wrong, mismatches = int(bad.sum()), []
     for flat in np.flatnonzero(bad)[:MAX_MISMATCHES]:
         index = tuple(int(i) for i in np.unravel_index(flat, expected.shape))
         value = float(got[index])
         found = value if np.isfinite(value) else None
-        mismatches.append(Mismatch(output=name, index=index, got=found, expected=float(expected[index])))
+        place = index if rows is None else (int(rows[index[0]]), *index[1:])
+        mismatches.append(Mismatch(output=name, index=place, got=found, expected=float(expected[index])))
     message = f"{wrong} of {expected.size} elements of {name} are wrong with the inputs {case.inputs!r}"
+    if rows is not None:
+        text = f"{message}, of which {rows.size} rows were compared where the blocks that ran wrote something"
+        return Judgement("wrong_result", text, mismatches=tuple(mismatches), wrong_elements=wrong)
     lost = int(np.isnan(got[bad]).sum())
     if lost == wrong:
         message += "; they are not a number: never written, or computed from memory that was never written"

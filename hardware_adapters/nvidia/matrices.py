@@ -58,8 +58,8 @@ class Gemm(Operator):
     def title(self) -> str:
         m, n, k = self.dims.values()
         if self.family == FUSED:
-            return f"Product {m} x {n} over {k}, bias, scale, LeakyReLU (KernelBench L2 #12)"
-        return f"Product {m} x {n} over {k}, {'TF32' if self.tf32 else 'float32'} (KernelBench L1 #1)"
+            return f"Product {m} x {n} over {k}, bias, scale, LeakyReLU"
+        return f"Product {m} x {n} over {k}, {'TF32' if self.tf32 else 'float32'}"
 
     def shapes(self, dims: Mapping[str, int]) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
         m, n, k = dims["M"], dims["N"], dims["K"]
@@ -146,7 +146,7 @@ class Gemv(Operator):
     @property
     def title(self) -> str:
         m, n = self.dims.values()
-        return f"Matrix {m} x {n} times a vector (KernelBench L1 #4)"
+        return f"Matrix {m} x {n} times a vector"
 
     def shapes(self, dims: Mapping[str, int]) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
         return {"A": (dims["M"], dims["N"]), "v": (dims["N"],)}, {"y": (dims["M"],)}

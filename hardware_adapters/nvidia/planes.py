@@ -43,7 +43,7 @@ class Matrix(Operator):
     @property
     def title(self) -> str:
         size = f"{self.dims['R']} x {self.dims['C']}"
-        return f"Transpose {size}" if self.family == TRANSPOSE else f"Column sums of {size} (KernelBench L1 #47)"
+        return f"Transpose {size}" if self.family == TRANSPOSE else f"Column sums of {size}"
 
     def shapes(self, dims: Mapping[str, int]) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
         rows, columns = dims["R"], dims["C"]
@@ -106,7 +106,7 @@ class DepthwiseConv(Operator):
     @property
     def title(self) -> str:
         n, c, h, w = self.dims.values()
-        return f"Depthwise 3x3 convolution of {n} x {c} images of {h} x {w} (KernelBench L1 #82)"
+        return f"Depthwise 3x3 convolution of {n} x {c} images of {h} x {w}"
 
     def shapes(self, dims: Mapping[str, int]) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
         images = (dims["N"], dims["C"], dims["H"], dims["W"])

@@ -277,9 +277,8 @@ async def test_references_for_hosts_without_resources(tmp_path: Path) -> None:
     async with connected(Home(tmp_path)) as client:
         listed = (await client.call_tool("list_targets", {})).structured_content
         assert listed["targets"] and listed["reference"] is None
-        known = {f"{target}/{topic}" for target in ("gemmini", "trainium") for topic in topics(target)}
-        assert set(listed["topics"]) == known
-        for topic in listed["topics"]:
+        assert listed["topics"] == {name: list(topics(name)) for name in ("gemmini", "trainium", "nvidia")}
+        for topic in (f"{target}/{name}" for target, names in listed["topics"].items() for name in names):
             answer = await client.call_tool("list_targets", {"topic": topic})
             assert len(json.dumps(answer.structured_content).encode()) <= MAX_BYTES
             assert answer.structured_content["reference"] == await read(client, f"reference://{topic}")

@@ -11,9 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import anyio
+
 from ...base import Diagnostic, EngineFailure, EnvironmentLackError
 from ...process import Limits, minimal_environment, run
-from ...store import Home
+from ...store import Home, locked
 from ...toolchain import Compiler, build_host_program, parse_diagnostics, source_digest, version_of, zig_binary
 from .image import read_image
 from .rewrite import FILE, Translated
@@ -25,9 +27,11 @@ RUNTIME_FLAGS = ("-O3", "-std=gnu11", "-fno-strict-aliasing", "-rdynamic", "-ldl
 # The thread sanitizer's hooks are what the emulator sees of accesses, so optimisations that change which accesses there
 # are stay off, but for those that every compiler makes: -O1. Lines come from the table that -g1 writes.
 FLAGS = (
-    "-std=gnu++17", "-O1", "-g1", "-fPIC", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-fno-stack-protector",
-    "-ffp-contract=off", "-fno-strict-aliasing", "-fno-math-errno", "-fsanitize=thread,alignment,bounds", "-Wno-unknown-pragmas",
+    "-std=gnu++17", "-O1", "-g1", "-fPIC", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics",
+    "-fno-stack-protector", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-math-errno",
+    "-fno-delete-null-pointer-checks", "-Wno-unknown-pragmas",
 )  # fmt: skip
+CHECKS = ("-fsanitize=thread", "-fsanitize=alignment", "-fsanitize=bounds")
 GCC_FLAGS = (
     "--param=tsan-instrument-func-entry-exit=0",
     "--param=tsan-distinguish-volatile=1",
@@ -36,13 +40,13 @@ GCC_FLAGS = (
 CLANG_FLAGS = (
     # Accesses of 32 bytes, which vectorised loops make, have no hook: they would go unseen.
     "-fno-vectorize", "-fno-slp-vectorize",
-    "-fno-sanitize=undefined", "-fno-unroll-loops", "-fno-caret-diagnostics", "-Wno-pass-failed", "-Wno-unused-value",
+    "-fno-sanitize-trap=all", "-fno-unroll-loops", "-fno-caret-diagnostics", "-Wno-pass-failed", "-Wno-unused-value",
     "-mllvm", "-tsan-instrument-func-entry-exit=0", "-mllvm", "-tsan-distinguish-volatile=1",
     "-mllvm", "-tsan-instrument-read-before-write=1",
 )  # fmt: skip
-# Nothing is linked in: what a candidate calls comes from the emulator that loads it, and is compared with a list before.
+# Nothing is linked in: what a candidate calls is in the emulator that loads it, and is compared with a list before.
 LINKER_FLAGS = ("--wrap=memcpy", "--wrap=memmove", "--wrap=memset", "-znow", "-zrelro")
-COMPILE_LIMITS = Limits(wall_s=60.0, file_bytes=64 << 20, memory_bytes=None, output_bytes=256 << 10)
+COMPILE_LIMITS = Limits(wall_s=60.0, file_bytes=64 << 20, memory_bytes=4 << 30, output_bytes=256 << 10)
 INITIALISERS = 1  # that the hooks' own start-up is
 
 
@@ -94,9 +98,10 @@ async def emulator(home: Home, announce: Callable[[], None] | None = None) -> Pa
     return await build_host_program(home, "cpusim", runtime_files(), (*RUNTIME_FLAGS, "-I", str(RUNTIME)), announce)
 
 
-def _flags(compiler: Compiler) -> tuple[str, ...]:
+def _flags(compiler: Compiler, checked: bool) -> tuple[str, ...]:
     return (
         *FLAGS,
+        *(CHECKS if checked else ()),
         *(GCC_FLAGS if compiler.kind == "gcc" else CLANG_FLAGS),
         "-I",
         str(INCLUDE),
@@ -112,14 +117,16 @@ def _link_flags(compiler: Compiler) -> tuple[str, ...]:
     return ("-shared", "-nostdlib", *(f"-Wl,{flag}" for flag in LINKER_FLAGS))
 
 
-async def build(home: Home, translated: Translated, *, compiler: Compiler | None = None) -> Built:
+async def build(home: Home, translated: Translated, *, checked: bool = True, compiler: Compiler | None = None) -> Built:
     """Compile and link the candidate; a text that was built before comes from the home's artefacts.
 
-    Errors of the source are diagnostics with the .cu's lines. Raises EnvironmentLackError (no compiler) and EngineFailure.
+    Without `checked` accesses are neither checked nor counted: only guard pages, barriers and warps are, at several
+    times the speed. Errors of the source are diagnostics with the .cu's lines. Raises EnvironmentLackError
+    (no compiler), EngineFailure.
     """
     compiler = compiler or cxx_compiler()
     program = await emulator(home)
-    key = source_digest(_headers(), compiler.title, " ".join(_flags(compiler)), translated.text)
+    key = source_digest(_headers(), compiler.title, " ".join(_flags(compiler, checked)), translated.text)
     kept = home.artifact(key, ".so")
     if kept.exists():
         return Built(Program(program, kept))
@@ -127,7 +134,14 @@ async def build(home: Home, translated: Translated, *, compiler: Compiler | None
         folder = Path(scratch)
         (folder / "candidate.cpp").write_text(translated.text)
         commands = (
-            [*_flags(compiler), "-include", "cpusim.hpp", "-c", "candidate.cpp", "-o", "candidate.o"],
+            [
+                *_flags(compiler, checked),
+                *await _header(home, compiler, checked),
+                "-c",
+                "candidate.cpp",
+                "-o",
+                "candidate.o",
+            ],
             [*_link_flags(compiler), "candidate.o", "-o", "candidate.so"],
         )
         said: tuple[Diagnostic, ...] = ()
@@ -143,6 +157,35 @@ async def build(home: Home, translated: Translated, *, compiler: Compiler | None
             return Built(None, (Diagnostic(severity="error", message=refused),), refused)
         home.keep(library.read_bytes(), ".so", key)
     return Built(Program(program, kept), said)
+
+
+async def _header(home: Home, compiler: Compiler, checked: bool) -> tuple[str, ...]:
+    """Flags that bring in the emulator's header, translated once per home: parsing it takes longer than a kernel."""
+    key = source_digest(_headers(), compiler.title, " ".join(compiler.command), " ".join(_flags(compiler, checked)))
+    gcc = compiler.kind == "gcc"
+    made = home.cache / f"cpusim-header-{key}" / ("cpusim.hpp.gch" if gcc else "cpusim.pch")
+    flags = ("-include", str(made.with_suffix(""))) if gcc else ("-include-pch", str(made))
+    if made.exists():
+        return flags
+    async with locked(home.cache / "cpusim-header.lock"):
+        if made.exists():
+            return flags
+        with tempfile.TemporaryDirectory(prefix="build-header-", dir=home.cache, ignore_cleanup_errors=True) as scratch:
+            finished_folder = Path(scratch) / "finished"
+            finished_folder.mkdir()
+            command = [
+                *_flags(compiler, checked),
+                "-x",
+                "c++-header",
+                str(INCLUDE / "cpusim.hpp"),
+                "-o",
+                str(finished_folder / made.name),
+            ]
+            finished = await _step(home, compiler, command, Path(scratch))
+            if finished.returncode != 0:  # a compiler that cannot: each candidate parses the header itself
+                return ("-include", "cpusim.hpp")
+            await anyio.Path(finished_folder).rename(made.parent)
+    return flags
 
 
 async def _step(home: Home, compiler: Compiler, arguments: Sequence[str], folder: Path):

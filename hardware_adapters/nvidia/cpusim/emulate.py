@@ -26,7 +26,7 @@ _COUNTS = ("requests", "sectors", "ideal_sectors", "wavefronts", "ideal_wavefron
 
 
 class Buffer(NamedTuple):
-    """`file` is a name in the job's folder: an input's content, read; an output's, written, one call after the other."""
+    """`file` is a name in the job's folder: an input's content; where an output goes, one call after the other."""
 
     name: str
     bytes: int
@@ -67,7 +67,7 @@ def job_text(job: Job, nonce: str) -> str:
 
 
 async def emulate(program: Program, job: Job, folder: Path, limits: Limits | None = None) -> Report:
-    """Run one job in `folder`, where the inputs' files are; the outputs' are there afterwards unless the report has a fault.
+    """Run one job in `folder`, where the inputs' files are; outputs are there afterwards, unless there was a fault.
 
     What is wrong with the candidate is in the report. Raises EngineFailure when the emulator itself failed.
     """

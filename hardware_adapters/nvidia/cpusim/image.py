@@ -52,7 +52,10 @@ class Lines:
 
 
 def _rows(path: Path, name: str) -> list[tuple[int, int | None]]:
-    """Addresses with the line that begins there, None for lines of other files and for line 0."""
+    """Addresses with the line that begins there, None where code of other files begins that is no part of a line's.
+
+    What a line takes from a header (an operator of `half`, say) lies behind it, and counts as that line.
+    """
     from elftools.elf.elffile import ELFFile
 
     rows: list[tuple[int, int | None]] = []
@@ -67,8 +70,10 @@ def _rows(path: Path, name: str) -> list[tuple[int, int | None]]:
             for entry in program.get_entries():
                 state = entry.state
                 if state is not None:
-                    known = not state.end_sequence and state.file in ours and state.line > 0
-                    rows.append((state.address, state.line if known else None))
+                    if state.end_sequence:
+                        rows.append((state.address, None))
+                    elif state.file in ours and state.line > 0:
+                        rows.append((state.address, state.line))
     # Of several rows for one address the last one counts, and a line is worth more than none.
     best: dict[int, int | None] = {}
     for address, line in rows:

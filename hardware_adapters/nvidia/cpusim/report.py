@@ -14,11 +14,12 @@ class _Said(BaseModel):
 
 
 class Fault(_Said):
-    """Where and why a run ended. `line` (from 1) is the .cu's, None when unknown; block and thread None outside of kernels.
+    """Where and why a run ended. `line` (from 1) is the .cu's, None when unknown; no thread outside of kernels.
 
     Kinds: out_of_bounds, null_pointer, input_written, misaligned, uninitialised_shared, race_shared, race_global,
-    divergent_barrier, missing_lanes, deadlock, timeout, bad_launch, shared_memory (too much), wrong_stream, host_access,
-    host_crash, stack_overflow, division_by_zero, assertion, trap, bad_call, unsupported, no_launch, crashed.
+    divergent_barrier, missing_lanes, deadlock, timeout, bad_launch, shared_memory (too much), wrong_stream,
+    host_access, host_crash, stack_overflow, division_by_zero, assertion, trap, bad_call, unsupported, no_launch,
+    crashed.
     """
 
     kind: str
@@ -60,7 +61,7 @@ class Site(_Said):
     """Accesses of one line, kernel, space, operation and width, over the blocks that ran.
 
     `requests` are instructions of a warp. Global: `sectors` touched, `ideal_sectors` if the same bytes lay densely.
-    Shared: `wavefronts` needed with bank conflicts, `ideal_wavefronts` without. `threads`: lanes that took part, summed.
+    Shared: `wavefronts` needed with bank conflicts, `ideal_wavefronts` without. `threads`: lanes that took part.
     """
 
     kernel: str
@@ -77,7 +78,7 @@ class Site(_Said):
 
 
 class Report(_Said):
-    """`returned` is what launch() gave back, None when it did not return. `complete`: every site and launch is listed."""
+    """`returned` is what launch() gave back, None when it did not return. `complete`: all sites are listed."""
 
     fault: Fault | None
     launches: tuple[Launch, ...]

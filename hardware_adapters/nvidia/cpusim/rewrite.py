@@ -1,4 +1,4 @@
-"""Turns a .cu into C++ with the same lines: launches become calls, shared variables references into the block's memory."""
+"""Turns a .cu into C++ with the same lines: launches become calls, shared variables places in the block's memory."""
 
 from __future__ import annotations
 
@@ -181,7 +181,9 @@ def _shared(source: str, stream: Sequence[Token], *, in_macro: bool) -> list[_Ed
         elif token.text == ";":
             beginning = at + 1
         elif token.text == "__shared__":
-            if not in_macro and not (scopes and scopes[-1]):
+            outside = not in_macro and not (scopes and scopes[-1])
+            dynamic = any(word.text == "extern" for word in stream[beginning : at + 2])
+            if outside and not dynamic:
                 raise Unsupported(
                     "shared", "a shared variable outside of a function: declare it inside the kernel", token.line
                 )
@@ -192,14 +194,14 @@ def _shared(source: str, stream: Sequence[Token], *, in_macro: bool) -> list[_Ed
                 raise Unsupported(
                     "shared", "a __shared__ whose declaration does not end in the same text (a macro?)", token.line
                 )
-            edits.append(_declaration(source, stream[beginning : end + 1]))
+            edits.append(_declaration(source, stream[beginning : end + 1], outside=outside))
             at = end
             beginning = end + 1
         at += 1
     return edits
 
 
-def _declaration(source: str, tokens: Sequence[Token]) -> _Edit:
+def _declaration(source: str, tokens: Sequence[Token], *, outside: bool) -> _Edit:
     line = tokens[0].line
     dynamic = any(token.text == "extern" for token in tokens)
     words, aligned, at = [], "", 0
@@ -218,7 +220,13 @@ def _declaration(source: str, tokens: Sequence[Token]) -> _Edit:
     while base and base[-1].text in ("*", "&"):
         base = base[:-1]
     parts[0] = parts[0][len(base) :]
-    text = "".join(_variable(part, aligned, _text(base), dynamic, line) for part in parts)
+    kind = _text(base)
+    if outside:  # no place is known yet: an object that becomes the pointer when it is used
+        text = "".join(
+            f"static const ::cpusim::Dynamic<{kind}> {part[_name_of(part, line)].text}{{}};" for part in parts
+        )
+    else:
+        text = "".join(_variable(part, aligned, kind, dynamic, line) for part in parts)
     start, stop = tokens[0].start, tokens[-1].end
     return _Edit(start, stop, text + _newlines(source, start, stop))
 
@@ -255,4 +263,5 @@ def _variable(part: Sequence[Token], aligned: str, base: str, dynamic: bool, lin
         return f"{base}* {name} = static_cast<{base}*>(::cpusim_dynamic());"
     kind, marker = f"cpusim_shared_{name}", f"cpusim_marker_{name}"
     member = f"struct {kind} {{ {aligned}{base} {_text(part)}; }}; static const char {marker} = 0; "
-    return f"{member}auto& {name} = ::cpusim::shared<{kind}>({marker}, {_literal(name)}, __LINE__).{name}; "
+    found = f"::cpusim::shared<{kind}, decltype({kind}::{name})>({marker}, {_literal(name)}, __LINE__)"
+    return f"{member}auto& {name} = {found}.{name}; "

@@ -7,62 +7,23 @@ from collections.abc import Sequence
 
 from .tokens import Token, Unsupported
 
-HEADERS = frozenset(
-    [
-        "cuda_runtime.h",
-        "cuda.h",
-        "cuda_runtime_api.h",
-        "device_launch_parameters.h",
-        "vector_types.h",
-        "vector_functions.h",
-        "math_constants.h",
-        "cuda_fp16.h",
-        "cuda_bf16.h",
-        "cooperative_groups.h",
-        "assert.h",
-        "cassert",
-        "stdint.h",
-        "cstdint",
-        "stddef.h",
-        "cstddef",
-        "math.h",
-        "cmath",
-        "float.h",
-        "cfloat",
-        "limits.h",
-        "climits",
-        "limits",
-        "type_traits",
-        "algorithm",
-        "utility",
-    ]
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+HEADERS = _words(
+    "cuda_runtime.h cuda.h cuda_runtime_api.h device_launch_parameters.h vector_types.h vector_functions.h "
+    "math_constants.h cuda_fp16.h cuda_bf16.h cooperative_groups.h cooperative_groups/reduce.h "
+    "cooperative_groups/scan.h assert.h cassert stdint.h cstdint stddef.h cstddef math.h cmath float.h cfloat limits.h "
+    "climits limits type_traits algorithm utility"
 )
-CUDA_NAMES = frozenset(
-    [
-        "cudaStream_t",
-        "cudaError_t",
-        "cudaError",
-        "cudaSuccess",
-        "cudaErrorInvalidValue",
-        "cudaErrorInvalidConfiguration",
-        "cudaErrorNotSupported",
-        "cudaErrorUnknown",
-        "cudaGetLastError",
-        "cudaPeekAtLastError",
-        "cudaGetErrorString",
-        "cudaMemsetAsync",
-        "cudaMemcpyAsync",
-        "cudaMemcpyToSymbolAsync",
-        "cudaMemcpyKind",
-        "cudaMemcpyDeviceToDevice",
-        "cudaMemcpyDefault",
-        "cudaFuncSetAttribute",
-        "cudaFuncAttributeMaxDynamicSharedMemorySize",
-        "cudaFuncAttributePreferredSharedMemoryCarveout",
-        "cudaSharedmemCarveoutMaxShared",
-        "cudaSharedmemCarveoutMaxL1",
-        "cudaSharedmemCarveoutDefault",
-    ]
+CUDA_NAMES = _words(
+    "cudaStream_t cudaError_t cudaError cudaSuccess cudaErrorInvalidValue cudaErrorInvalidConfiguration "
+    "cudaErrorNotSupported cudaErrorUnknown cudaGetLastError cudaPeekAtLastError cudaGetErrorString cudaMemsetAsync "
+    "cudaMemcpyAsync cudaMemcpyToSymbolAsync cudaMemcpyKind cudaMemcpyDeviceToDevice cudaMemcpyDefault "
+    "cudaFuncSetAttribute cudaFuncAttributeMaxDynamicSharedMemorySize cudaFuncAttributePreferredSharedMemoryCarveout "
+    "cudaSharedmemCarveoutMaxShared cudaSharedmemCarveoutMaxL1 cudaSharedmemCarveoutDefault"
 )
 _NOT_EMULATED = {
     "asm": "inline assembly (PTX)",
@@ -89,8 +50,6 @@ _NOT_EMULATED = {
     "co_await": "coroutines",
     "co_yield": "coroutines",
     "co_return": "coroutines",
-    "texture": "textures",
-    "surface": "surfaces",
     "__managed__": "managed memory",
 }
 _NOT_EMULATED_BEGINNINGS = (
@@ -101,31 +60,19 @@ _NOT_EMULATED_BEGINNINGS = (
     ("surf1D", "surfaces"),
     ("surf2D", "surfaces"),
     ("surf3D", "surfaces"),
-    ("__nv_", "internals of the compiler"),
+    ("__nvvm", "internals of the compiler"),
+    ("nvvm", "internals of the compiler"),
     ("__tsan", "internals of the emulator"),
     ("__ubsan", "internals of the emulator"),
     ("__wrap_", "internals of the emulator"),
     ("cpusim", "internals of the emulator"),
 )
 _LIBRARIES = frozenset(("cuda", "cub", "thrust", "cutlass", "cute", "nvtx3"))
-_ATTRIBUTES = frozenset(
-    [
-        "aligned",
-        "packed",
-        "unused",
-        "always_inline",
-        "noinline",
-        "maybe_unused",
-        "nodiscard",
-        "fallthrough",
-        "likely",
-        "unlikely",
-        "noreturn",
-        "inline",
-    ]
+_ATTRIBUTES = _words(
+    "aligned packed unused always_inline noinline maybe_unused nodiscard fallthrough likely unlikely noreturn inline"
 )
-_BUILTINS = frozenset(
-    ["__builtin_assume", "__builtin_expect", "__builtin_unreachable", "__builtin_assume_aligned", "__builtin_huge_valf"]
+_BUILTINS = _words(
+    "__builtin_assume __builtin_expect __builtin_unreachable __builtin_assume_aligned __builtin_huge_valf"
 )
 _PRAGMAS = frozenset(("unroll", "nounroll", "once", "nv_diag_suppress", "nv_diag_default"))
 _CUDA_NAME = re.compile(r"cuda[A-Z]\w*$")

@@ -1,4 +1,4 @@
-"""The words of a CUDA source, with their places: enough of C++ to rewrite some of them and leave all others as they are."""
+"""The words of a CUDA source, with their places: enough of C++ to rewrite some of them and leave the others alone."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _WORD = re.compile(
 
 
 def tokens_of(source: str) -> list[Token]:
-    """Raises Unsupported for text that is no C++, or that hides words: trigraphs, digraphs, lines continued outside of a directive."""
+    """Raises Unsupported for text that is no C++, or that hides words: digraphs, lines continued in plain code."""
     return list(_scan(source))
 
 

@@ -9,15 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TID 0x3FFu
-#define BYTES_AT 10
-#define BYTES (15u << BYTES_AT)
-#define ATOMICALLY (1u << 14) /* of a write */
-#define BY_WARP (1u << 14)    /* of reads: by several lanes of the warp */
-#define BY_BLOCK (1u << 15)   /* of reads: by several warps */
-#define EPOCH_AT 16
-
-int pending_write;
+int pending_write, relaxed;
 static struct {
     uintptr_t address, pc;
     unsigned size;
@@ -80,13 +72,15 @@ static void touch(Cell *cell, uint32_t bytes, uintptr_t address, unsigned size, 
         if (shared && cell->write_segment < block_first) {
             char text[160];
             shared_describe(address, text, sizeof text);
-            fault("uninitialised_shared", pc, line, "%s is read, but no thread of the block has written it", text);
+            fault("uninitialised_shared", pc, line, "%s is read, but no thread of the block has written it by then (a missing __syncthreads?)", text);
         }
         if (!shared && !cell->write_segment)
             note("uninitialised_global", pc, line, "an output or the scratch area is read before anything was written there");
     }
     if (op == LOAD) {
-        if ((cell->write_who & BYTES & me) && unordered(cell->write_segment, cell->write_who, shared))
+        int waits = relaxed && !shared;
+        if (waits) block_has_atomics = 1;
+        if (!waits && (cell->write_who & BYTES & me) && unordered(cell->write_segment, cell->write_who, shared))
             race_on_read(address, size, pc, line, shared, cell);
         if (cell->read_segment != segment) {
             cell->read_segment = segment;
@@ -100,7 +94,7 @@ static void touch(Cell *cell, uint32_t bytes, uintptr_t address, unsigned size, 
             cell->read_who = (cell->read_who & 0xFFFF) | (me & (BYTES | 0xFFFF0000u));
         return;
     }
-    uint32_t atomic = op == ATOMIC ? ATOMICALLY : 0;
+    uint32_t atomic = op == ATOMIC || (relaxed && !shared) ? ATOMICALLY : 0;
     if (!(atomic & cell->write_who) && (cell->write_who & BYTES & me) && unordered(cell->write_segment, cell->write_who, shared))
         suspect(address, size, pc, line, shared, cell->write_segment < block_first, 0, cell->write_who & TID);
     if ((cell->read_who & BYTES & me) && cell->read_segment >= launch_first && !pending_write) {

@@ -54,6 +54,7 @@ uint64_t cpusim_atomic(void *at, int op, int type, uint64_t value, uint64_t comp
     if (op == COMPARE || op == EXCHANGE || new == old) {
         if (++current->spins > MAX_SPINS) {
             current->spins = 0;
+            current->line = line;
             fiber_leave(YIELDED);
         }
     }

@@ -109,7 +109,18 @@ extern Cell shared_cells[SHARED_SPAN / 4];
 void shared_init(void);
 void shared_launch(uint64_t dynamic_bytes);
 void shared_block(void);
+int shared_has_shape(const char *type);
 void shared_describe(uintptr_t address, char *text, size_t room);
+
+/* ---- the fast way of the most frequent accesses (hooks.c); whatever is unusual goes to access_check ---- */
+#define TID 0x3FFu
+#define BYTES_AT 10
+#define BYTES (15u << BYTES_AT)
+#define ATOMICALLY (1u << 14) /* of a write */
+#define BY_WARP (1u << 14)    /* of reads: by several lanes of the warp */
+#define BY_BLOCK (1u << 15)   /* of reads: by several warps */
+#define EPOCH_AT 16
+extern uint32_t whole_word; /* what the running thread leaves in a cell whose four bytes it touches */
 
 /* ---- accesses (access.c) and counting (trace.c) ---- */
 enum Op { LOAD, STORE, ATOMIC };
@@ -117,6 +128,7 @@ void access_check(uintptr_t address, unsigned size, enum Op op, uintptr_t pc, in
 void access_settle(void);
 void access_mark_written(uintptr_t address, uint64_t size);
 extern int pending_write;
+extern int relaxed; /* the access is volatile */
 enum Space { GLOBAL, SHARED };
 void trace_access(uintptr_t address, unsigned size, enum Op op, enum Space space, uintptr_t pc, int line);
 void trace_launch(void);
@@ -129,7 +141,8 @@ _Noreturn void fault_of(const Fiber *who, const char *kind, uintptr_t pc, int li
     __attribute__((format(printf, 5, 6)));
 void note(const char *kind, uintptr_t pc, int line, const char *message);
 _Noreturn void broken(const char *format, ...) __attribute__((format(printf, 1, 2)));
-extern uintptr_t image_low, image_high;
+extern uintptr_t image_low, image_high; /* of the loaded candidate */
+extern uintptr_t code_low, code_high;
 void report_open(void);
 void report_launch(const Launch *launch);
 void report_return(int value);

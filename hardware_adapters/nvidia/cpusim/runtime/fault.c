@@ -10,7 +10,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-uintptr_t image_low, image_high;
+uintptr_t image_low, image_high, code_low, code_high;
 static char handler_stack[64 << 10];
 
 void fault(const char *kind, uintptr_t pc, int line, const char *format, ...) {
@@ -54,10 +54,17 @@ void broken(const char *format, ...) {
 
 static uintptr_t interrupted_at(void *context) {
 #if defined(__x86_64__)
-    return (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+    uintptr_t pc = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+    const uintptr_t *stack = (const uintptr_t *)((ucontext_t *)context)->uc_mcontext.gregs[REG_RSP];
 #else
-    return (uintptr_t)((ucontext_t *)context)->uc_mcontext.pc;
+    uintptr_t pc = (uintptr_t)((ucontext_t *)context)->uc_mcontext.pc;
+    const uintptr_t *stack = (const uintptr_t *)(uintptr_t)((ucontext_t *)context)->uc_mcontext.sp;
 #endif
+    if ((pc >= image_low && pc < image_high) || mode != DEVICE) return pc;
+    /* In a function that the kernel called: the first word on the thread's stack that points into the kernel's code. */
+    for (int word = 0; word < 64 && (const char *)(stack + word + 1) <= current->stack_high; word++)
+        if ((const char *)stack >= current->stack_low && stack[word] >= code_low && stack[word] < code_high) return stack[word] - 1;
+    return pc;
 }
 
 static void on_segv(int number, siginfo_t *info, void *context) {

@@ -9,6 +9,7 @@
 Fiber fibers[MAX_THREADS];
 Fiber *current;
 char *stacks_low, *stacks_high;
+uint32_t whole_word;
 static void *scheduler_sp;
 extern struct { unsigned x, y, z; } threadIdx;
 
@@ -82,6 +83,7 @@ void fiber_enter(Fiber *fiber) {
     current = fiber;
     memcpy(&threadIdx, &fiber->index, sizeof threadIdx);
     mode = DEVICE;
+    whole_word = fiber->tid | BYTES | (uint32_t)warp_epoch[fiber->warp] << EPOCH_AT;
     cpusim_switch(&scheduler_sp, fiber->sp);
     mode = RUNTIME;
 }

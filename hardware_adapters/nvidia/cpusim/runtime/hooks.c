@@ -3,16 +3,80 @@
 #include "cpusim.h"
 #include <string.h>
 
+/* A whole aligned word of shared memory, whose last write and reads leave no doubt: true when all is done. */
+static inline int quick_load(uintptr_t address) {
+    uintptr_t offset = address - shared_base, word = offset / 4;
+    if (unlikely(offset >= SHARED_SPAN || (offset & 3) || shared_valid[word] != 15 || mode != DEVICE || pending_write)) return 0;
+    Cell *cell = &shared_cells[word];
+    if (unlikely(cell->write_segment < block_first)) return 0;
+    if (unlikely(cell->write_segment == segment && ((cell->write_who ^ whole_word) & TID))) return 0;
+    if (cell->read_segment != segment) {
+        cell->read_segment = segment;
+        cell->read_who = whole_word;
+        return 1;
+    }
+    if ((cell->read_who & (BY_BLOCK | BYTES)) == (BY_BLOCK | BYTES)) return 1;
+    uint32_t differs = cell->read_who ^ whole_word;
+    if ((differs & ~BY_WARP) == 0) return 1;
+    if ((differs & TID) == 0 || (differs & (BYTES | 0xFFFF0000u | (TID & ~31u)))) return 0;
+    cell->read_who |= BY_WARP; /* another lane of the same warp */
+    return 1;
+}
+static inline int quick_store(uintptr_t address) {
+    uintptr_t offset = address - shared_base, word = offset / 4;
+    if (unlikely(offset >= SHARED_SPAN || (offset & 3) || shared_valid[word] != 15 || mode != DEVICE || pending_write)) return 0;
+    Cell *cell = &shared_cells[word];
+    if (unlikely(cell->write_segment == segment || cell->read_segment == segment)) return 0;
+    cell->write_segment = segment;
+    cell->write_who = whole_word;
+    return 1;
+}
+/* Compilers call the plain hooks for what they take to be aligned, to 8 bytes at most. */
+static inline void on_aligned(uintptr_t address, unsigned size, enum Op op, uintptr_t pc) {
+    if (unlikely(address & (size < 8 ? size - 1 : 7) && mode == DEVICE))
+        fault("misaligned", pc, 0, "an access of %u bytes at an address that is no multiple of %u", size, size < 8 ? size : 8);
+    access_check(address, size, op, pc, 0);
+}
+#define ALIGNED(name, size, op) void name(void *p); void name(void *p) { on_aligned((uintptr_t)p, size, op, PC()); }
+void __tsan_read4(void *p);
+void __tsan_read4(void *p) {
+    if (unlikely(!quick_load((uintptr_t)p))) on_aligned((uintptr_t)p, 4, LOAD, PC());
+    else if (job.trace) trace_access((uintptr_t)p, 4, LOAD, SHARED, PC(), 0);
+}
+void __tsan_write4(void *p);
+void __tsan_write4(void *p) {
+    if (unlikely(!quick_store((uintptr_t)p))) on_aligned((uintptr_t)p, 4, STORE, PC());
+    else if (job.trace) trace_access((uintptr_t)p, 4, STORE, SHARED, PC(), 0);
+}
+
+/* Threads that wait for each other do it through volatile variables: in global memory these are ordered like atomics, and
+   who reads one again and again lets the others run. */
+#define MAX_SPINS 64
+static void on_volatile(uintptr_t address, unsigned size, enum Op op, uintptr_t pc) {
+    relaxed = 1;
+    access_check(address, size, op, pc, 0);
+    relaxed = 0;
+    if (mode != DEVICE || op != LOAD || ++current->spins < MAX_SPINS) return;
+    current->spins = 0;
+    current->line = 0;
+    current->value = pc;
+    fiber_leave(YIELDED);
+}
+
 #define HOOK(name, size, op) void name(void *p); void name(void *p) { access_check((uintptr_t)p, size, op, PC(), 0); }
+#define VOLATILE(name, size, op) void name(void *p); void name(void *p) { on_volatile((uintptr_t)p, size, op, PC()); }
 #define HOOKS(size)                                                                                                              \
-    HOOK(__tsan_read##size, size, LOAD)                                                                                        \
-    HOOK(__tsan_write##size, size, STORE)                                                                                      \
-    HOOK(__tsan_unaligned_read##size, size, LOAD)                                                                              \
+    HOOK(__tsan_unaligned_read##size, size, LOAD)                                                                                        \
     HOOK(__tsan_unaligned_write##size, size, STORE)                                                                            \
-    HOOK(__tsan_volatile_read##size, size, LOAD)                                                                               \
-    HOOK(__tsan_volatile_write##size, size, STORE)                                                                             \
-    HOOK(__tsan_unaligned_volatile_read##size, size, LOAD)                                                                     \
-    HOOK(__tsan_unaligned_volatile_write##size, size, STORE)
+    VOLATILE(__tsan_volatile_read##size, size, LOAD)                                                                           \
+    VOLATILE(__tsan_volatile_write##size, size, STORE)                                                                         \
+    VOLATILE(__tsan_unaligned_volatile_read##size, size, LOAD)                                                                 \
+    VOLATILE(__tsan_unaligned_volatile_write##size, size, STORE)
+#define PLAIN(size) ALIGNED(__tsan_read##size, size, LOAD) ALIGNED(__tsan_write##size, size, STORE)
+PLAIN(1)
+PLAIN(2)
+PLAIN(8)
+PLAIN(16)
 HOOKS(1)
 HOOKS(2)
 HOOKS(4)
@@ -71,11 +135,21 @@ void __ubsan_handle_type_mismatch_v1(void *data, uintptr_t address);
 void __ubsan_handle_type_mismatch_v1(void *data, uintptr_t address) { mismatch(data, address, PC()); }
 void __ubsan_handle_type_mismatch_v1_abort(void *data, uintptr_t address);
 void __ubsan_handle_type_mismatch_v1_abort(void *data, uintptr_t address) { mismatch(data, address, PC()); }
+void __ubsan_handle_out_of_bounds_abort(void *data, uintptr_t index);
+void __ubsan_handle_local_out_of_bounds_abort(void);
+void __ubsan_handle_local_out_of_bounds_abort(void) {
+    if (mode == DEVICE) fault("out_of_bounds", PC(), 0, "an index outside of a local array");
+}
+void __ubsan_handle_local_out_of_bounds(void);
+void __ubsan_handle_local_out_of_bounds(void) {
+    if (mode == DEVICE) fault("out_of_bounds", PC(), 0, "an index outside of a local array");
+}
 void __ubsan_handle_out_of_bounds(void *data, uintptr_t index);
 void __ubsan_handle_out_of_bounds(void *data, uintptr_t index) {
     const Outside *outside = data;
-    if (mode == DEVICE) fault("out_of_bounds", PC(), (int)outside->place.line, "index %lld of an array %s", (long long)index, outside->array->name);
+    if (mode == DEVICE && !shared_has_shape(outside->array->name)) fault("out_of_bounds", PC(), (int)outside->place.line, "index %lld of an array %s", (long long)index, outside->array->name);
 }
+void __ubsan_handle_out_of_bounds_abort(void *data, uintptr_t index) { __ubsan_handle_out_of_bounds(data, index); }
 
 /* __ldg and its like: the header names size and alignment (in bits 8 and up) and the caller's line. */
 void cpusim_access(const void *at, unsigned size, int op, int line);

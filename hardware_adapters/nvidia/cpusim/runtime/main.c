@@ -15,16 +15,19 @@ typedef int (*LaunchFunction)(void **, const int64_t *, void *);
 
 static int find_image(struct dl_phdr_info *info, size_t size, void *wanted) {
     (void)size;
-    uintptr_t low = ~(uintptr_t)0, high = 0;
+    uintptr_t low = ~(uintptr_t)0, high = 0, from_code = 0, to_code = 0;
     for (int i = 0; i < info->dlpi_phnum; i++) {
         if (info->dlpi_phdr[i].p_type != PT_LOAD) continue;
         uintptr_t from = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr, to = from + info->dlpi_phdr[i].p_memsz;
+        if (info->dlpi_phdr[i].p_flags & PF_X) from_code = from, to_code = to;
         low = from < low ? from : low;
         high = to > high ? to : high;
     }
     if ((uintptr_t)wanted < low || (uintptr_t)wanted >= high) return 0;
     image_low = info->dlpi_addr;
     image_high = high;
+    code_low = from_code;
+    code_high = to_code;
     return 1;
 }
 

@@ -8,7 +8,7 @@ uint32_t segment = 1, block_first, launch_first, last_fence;
 int block_has_atomics;
 extern struct { unsigned x, y, z; } blockIdx;
 enum { BARRIER_PLAIN, BARRIER_COUNT, BARRIER_AND, BARRIER_OR };
-#define MAX_IDLE_ROUNDS 100000u
+#define MAX_IDLE_ROUNDS 2000u
 
 static uint64_t random_state;
 static unsigned random_below(unsigned bound) {
@@ -90,9 +90,16 @@ static void release_barrier(void) {
     running->barriers++;
 }
 
+static void report_standstill(void) {
+    const Fiber *fiber = fibers;
+    while (fiber->state != YIELDED) fiber++;
+    fault_of(fiber, "deadlock", fiber->line ? 0 : fiber->value, fiber->line,
+             "the threads of the block wait for each other in loops, and none gets on");
+}
+
 void run_block(uint3 index, uint64_t number) {
     uint8_t warp_order[MAX_WARPS], lane_order[WARP];
-    unsigned idle = 0;
+    unsigned idle = 0, arrived = 0;
     current_block = index;
     blockIdx.x = index.x;
     blockIdx.y = index.y;
@@ -112,8 +119,9 @@ void run_block(uint3 index, uint64_t number) {
         for (unsigned tid = 0; tid < threads_in_block; tid++) states[fibers[tid].state]++;
         if (states[EXITED] == threads_in_block) return;
         if (states[YIELDED] || states[AT_WARP]) {
-            if (++idle > MAX_IDLE_ROUNDS)
-                fault("deadlock", 0, 0, "the threads of the block wait for each other in a loop and none gets on");
+            if (states[EXITED] + states[AT_BARRIER] != arrived) idle = 0;
+            arrived = states[EXITED] + states[AT_BARRIER];
+            if (++idle > MAX_IDLE_ROUNDS) report_standstill();
             continue;
         }
         idle = 0;

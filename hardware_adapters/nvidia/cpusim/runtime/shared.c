@@ -2,6 +2,7 @@
    end, all poisoned before each block. Slots are found by the address of a marker that each declaration has. */
 #include "cpusim.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -13,6 +14,7 @@ typedef struct {
     const void *key;
     const char *name;
     uint32_t offset, bytes;
+    const uint64_t *extents;
 } Slot;
 static Slot slots[MAX_SLOTS];
 static unsigned slot_count;
@@ -47,7 +49,7 @@ void shared_block(void) {
 }
 
 /* Called where a kernel declares a __shared__ variable: its place in the block. */
-void *cpusim_shared(const void *key, uint64_t bytes, uint64_t align, const char *name, int line) {
+void *cpusim_shared(const void *key, uint64_t bytes, uint64_t align, const char *name, int line, const uint64_t *extents) {
     for (unsigned i = 0; i < slot_count; i++)
         if (slots[i].key == key) return (void *)(shared_base + slots[i].offset);
     if (mode != DEVICE) fault("bad_call", 0, line, "shared memory is used outside of a kernel");
@@ -62,10 +64,26 @@ void *cpusim_shared(const void *key, uint64_t bytes, uint64_t align, const char 
     uint32_t offset = (next_offset + 127) & ~127u;
     next_offset = offset + (uint32_t)bytes + RED_ZONE;
     if (next_offset > DYNAMIC_AT) fault("shared_memory", 0, line, "too many shared variables");
-    slots[slot_count++] = (Slot){key, name, offset, (uint32_t)bytes};
+    slots[slot_count++] = (Slot){key, name, offset, (uint32_t)bytes, extents};
     make_valid(offset, (uint32_t)bytes);
     memset((void *)(shared_base + offset), POISON, bytes);
     return (void *)(shared_base + offset);
+}
+
+/* Whether an array type, say "float[16]", may be a shared array or a row of one: whose flat use is usual, and whose bounds
+   are checked by address. */
+int shared_has_shape(const char *type) {
+    uint64_t wanted[8];
+    int rank = 0;
+    for (const char *at = strchr(type, '['); at && rank < 8; at = strchr(at + 1, '[')) wanted[rank++] = strtoull(at + 1, NULL, 10);
+    for (unsigned i = 0; i < slot_count; i++) {
+        int dimensions = 0, same = 1;
+        while (slots[i].extents[dimensions]) dimensions++;
+        if (rank == 0 || rank > dimensions) continue;
+        for (int d = 0; d < rank; d++) same &= slots[i].extents[dimensions - rank + d] == wanted[d];
+        if (same) return 1;
+    }
+    return 0;
 }
 
 void *cpusim_dynamic(void) { return (void *)(shared_base + DYNAMIC_AT); }

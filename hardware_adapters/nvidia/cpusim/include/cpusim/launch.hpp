@@ -4,7 +4,7 @@
 extern "C" {
 void cpusim_launch(const char *kernel, int line, const uint3 *grid, const uint3 *block, uint64_t shared, const void *stream,
                    void (*entry)(void *), const void *closure, uint64_t closure_bytes);
-void *cpusim_shared(const void *key, uint64_t bytes, uint64_t align, const char *name, int line);
+void *cpusim_shared(const void *key, uint64_t bytes, uint64_t align, const char *name, int line, const uint64_t *extents);
 void *cpusim_dynamic(void);
 int cpusim_barrier(int kind, int predicate, int line);
 void cpusim_fence(void);
@@ -62,7 +62,7 @@ template <class Kernel> struct Launcher {
     // The arguments are evaluated once, by the host; the kernel finds copies where parameters lie.
     template <class... Arguments> void operator()(Arguments... arguments) const {
         auto closure = [kernel = kernel, arguments...]() { kernel(arguments...); };
-        static_assert(std::is_trivially_copyable<decltype(closure)>::value, "parameters of a kernel have to be trivially copyable");
+        static_assert(std::is_trivially_destructible<decltype(closure)>::value, "parameters of a kernel are plain data");
         uint3 grid = with.grid, block = with.block;
         cpusim_launch(name, line, &grid, &block, with.shared, with.stream,
                       [](void *kept) { (*static_cast<decltype(closure) *>(kept))(); }, &closure, sizeof closure);
@@ -71,9 +71,18 @@ template <class Kernel> struct Launcher {
 template <class Kernel> Launcher<Kernel> launch(const char *name, int line, Configuration with, Kernel kernel) { return {name, line, with, kernel}; }
 
 // A marker per declaration, and per instance of a template around it.
-template <class T> inline T &shared(const char &marker, const char *name, int line) {
-    return *static_cast<T *>(cpusim_shared(&marker, sizeof(T), alignof(T), name, line));
+template <class T> struct Extents {  // of an array's dimensions, 0 behind the last
+    static constexpr uint64_t values[5] = {std::extent<T, 0>::value, std::extent<T, 1>::value, std::extent<T, 2>::value, std::extent<T, 3>::value, 0};
+};
+template <class T, class Member> inline T &shared(const char &marker, const char *name, int line) {
+    return *static_cast<T *>(cpusim_shared(&marker, sizeof(T), alignof(T), name, line, Extents<Member>::values));
 }
+
+// The dynamic part, where it is declared outside of functions.
+template <class T> struct Dynamic {
+    operator T *() const { return static_cast<T *>(cpusim_dynamic()); }
+    template <class U> explicit operator U *() const { return static_cast<U *>(cpusim_dynamic()); }
+};
 
 }  // namespace cpusim
 

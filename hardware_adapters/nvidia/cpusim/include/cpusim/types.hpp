@@ -21,28 +21,55 @@
 #define __restrict__ __restrict
 #endif
 
-#define CPUSIM_VECTORS(name, type, align2, align4)                                                                               \
+// A vector is copied whole, as the device does it: compilers would copy its members one by one where that suits them,
+// and the counts of accesses would be others.
+#define CPUSIM_WHOLE(name, type, count)                                                                                          \
+    name() = default;                                                                                                            \
+    name(const name &other) { *(Whole *)this = *(const Whole *)&other; }                                                         \
+    name &operator=(const name &other) {                                                                                         \
+        *(Whole *)this = *(const Whole *)&other;                                                                                 \
+        return *this;                                                                                                            \
+    }                                                                                                                            \
+                                                                                                                                 \
+  private:                                                                                                                       \
+    typedef type Whole __attribute__((vector_size(count * sizeof(type)), may_alias));
+
+#define CPUSIM_PAIR(name, type)                                                                                                  \
+    struct alignas(2 * sizeof(type)) name {                                                                                      \
+        type x, y;                                                                                                               \
+        name(type x, type y = 0) : x(x), y(y) {}                                                                                 \
+        CPUSIM_WHOLE(name, type, 2)                                                                                              \
+    };                                                                                                                           \
+    inline name make_##name(type x, type y) { return name(x, y); }
+#define CPUSIM_QUARTET(name, type)                                                                                               \
+    struct alignas(4 * sizeof(type)) name {                                                                                      \
+        type x, y, z, w;                                                                                                         \
+        name(type x, type y = 0, type z = 0, type w = 0) : x(x), y(y), z(z), w(w) {}                                             \
+        CPUSIM_WHOLE(name, type, 4)                                                                                              \
+    };                                                                                                                           \
+    inline name make_##name(type x, type y, type z, type w) { return name(x, y, z, w); }
+#define CPUSIM_WIDE(name, type)                                                                                                  \
+    struct alignas(16) name { type x, y, z, w; };                                                                                \
+    inline name make_##name(type x, type y, type z, type w) { return {x, y, z, w}; }
+#define CPUSIM_VECTORS(name, type, four)                                                                                         \
     struct name##1 { type x; };                                                                                                  \
-    struct alignas(align2) name##2 { type x, y; };                                                                               \
     struct name##3 { type x, y, z; };                                                                                            \
-    struct alignas(align4) name##4 { type x, y, z, w; };                                                                         \
     inline name##1 make_##name##1(type x) { return {x}; }                                                                        \
-    inline name##2 make_##name##2(type x, type y) { return {x, y}; }                                                             \
     inline name##3 make_##name##3(type x, type y, type z) { return {x, y, z}; }                                                  \
-    inline name##4 make_##name##4(type x, type y, type z, type w) { return {x, y, z, w}; }
-CPUSIM_VECTORS(char, signed char, 2, 4)
-CPUSIM_VECTORS(uchar, unsigned char, 2, 4)
-CPUSIM_VECTORS(short, short, 4, 8)
-CPUSIM_VECTORS(ushort, unsigned short, 4, 8)
-CPUSIM_VECTORS(int, int, 8, 16)
-CPUSIM_VECTORS(uint, unsigned, 8, 16)
-CPUSIM_VECTORS(long, long, 16, 16)
-CPUSIM_VECTORS(ulong, unsigned long, 16, 16)
-CPUSIM_VECTORS(longlong, long long, 16, 16)
-CPUSIM_VECTORS(ulonglong, unsigned long long, 16, 16)
-CPUSIM_VECTORS(float, float, 8, 16)
-CPUSIM_VECTORS(double, double, 16, 16)
-#undef CPUSIM_VECTORS
+    CPUSIM_PAIR(name##2, type)                                                                                                   \
+    four(name##4, type)
+CPUSIM_VECTORS(char, signed char, CPUSIM_QUARTET)
+CPUSIM_VECTORS(uchar, unsigned char, CPUSIM_QUARTET)
+CPUSIM_VECTORS(short, short, CPUSIM_QUARTET)
+CPUSIM_VECTORS(ushort, unsigned short, CPUSIM_QUARTET)
+CPUSIM_VECTORS(int, int, CPUSIM_QUARTET)
+CPUSIM_VECTORS(uint, unsigned, CPUSIM_QUARTET)
+CPUSIM_VECTORS(float, float, CPUSIM_QUARTET)
+CPUSIM_VECTORS(long, long, CPUSIM_WIDE)
+CPUSIM_VECTORS(ulong, unsigned long, CPUSIM_WIDE)
+CPUSIM_VECTORS(longlong, long long, CPUSIM_WIDE)
+CPUSIM_VECTORS(ulonglong, unsigned long long, CPUSIM_WIDE)
+CPUSIM_VECTORS(double, double, CPUSIM_WIDE)
 
 struct dim3 {
     unsigned x, y, z;

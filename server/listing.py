@@ -49,8 +49,9 @@ def problems(target: str | None, baseline: str | None, reference: str | None, su
             print(f"{p.id:<{width}}  {p.title}")
         if suite is None:
             print("\nSuites (problems --suite NAME):")
+            width = max(map(len, suites), default=0)
             for name, what in suites.items():
-                print(f"  {name:<16}{what}")
+                print(f"  {name:<{width}}  {what}")
             print("\nAny dimensions:")
             for pattern in families.values():
                 print(f"  {pattern}")

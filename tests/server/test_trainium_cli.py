@@ -28,6 +28,7 @@ def command(tmp_path: Path):
 def test_a_kernel_is_judged_and_profiled(command, tmp_path: Path) -> None:
     listed = json.loads(command("problems", "--target", "trainium", "--json").stdout)
     assert {problem["target"] for problem in listed["problems"]} == {"trainium"}
+    assert "\n  trainium-published  " in command("problems", "--target", "trainium").stdout
     (tmp_path / "kernel.py").write_text(command("problems", "--baseline", PROBLEM).stdout)
     evaluated = json.loads(command("evaluate", PROBLEM, "kernel.py", "--json").stdout)
     assert evaluated["verdict"] == "passed" and evaluated["latency"]["unit"] == "ns"

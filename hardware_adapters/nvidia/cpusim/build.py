@@ -130,7 +130,7 @@ async def build(home: Home, translated: Translated, *, checked: bool = True, com
         return Built(Program(program, kept))
     with tempfile.TemporaryDirectory(prefix="autocomp-cuda-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
-        (folder / "candidate.cpp").write_text(translated.text)
+        (folder / "candidate.cpp").write_bytes(translated.text.encode())
         commands = (
             [
                 *_flags(compiler, checked),

@@ -8,7 +8,8 @@ from ..hardware_adapters.base import PYTHON, language_of
 from .candidate import Candidate
 from .confirmation import Confirmation
 
-SCHEDULE = "// schedule:"  # first line of kernels that carry their schedule; rewrites look for it there
+# First line of kernels that carry their schedule; rewrites look for it there.
+SCHEDULE = re.compile(r"\A(?://|#) (?:\w+ )?schedule: .*")
 _HEADERS = {
     ".c": re.compile(r"/\* problem:  .*\n(?: \* [a-z-]+: .*\n)* \* run:      .*\n \*/\n"),
     ".py": re.compile(r"# problem:  .*\n(?:# [a-z-]+: .*\n)*# run:      .*\n"),
@@ -44,7 +45,7 @@ def headed(best: Candidate, root: Candidate | None, run_id: str, confirmed: Conf
     lines = [f"{sign} {name + ':':<9} {_inside(text)}\n" for name, text in figures.items() if text is not None]
     header = "".join(lines) if python else "/" + "".join(lines)[1:] + " */\n"
     first, _, rest = best.source.partition("\n")
-    if first.startswith(SCHEDULE) and not first.endswith("\\"):  # a comment that the next line belongs to
+    if SCHEDULE.match(first) and not first.endswith("\\"):  # a comment that the next line belongs to
         return f"{first}\n{header}{_bare(rest)}"
     return header + _bare(best.source)
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterable
 
 from ..hardware_adapters.base import Evaluation, Profile
+from .best_kernel import SCHEDULE
 from .candidate import Attempt, Plan
 from .settings import FEEDBACK, Feedback
 
@@ -112,7 +113,7 @@ def examples(known: Iterable[tuple[str, Plan, float, str]]) -> str:
 
 def bare_source(source: str) -> str:
     """The line in which rewrites keep their schedule left blank: it tells a model nothing and is soon wrong."""
-    return re.sub(r"\A// (?:conv )?schedule: .*", "", source)
+    return SCHEDULE.sub("", source)
 
 
 def _short(text: str, limit: int) -> str:

@@ -72,6 +72,7 @@ class Toolbox:
         self._retry_delays_s = retry_delays_s
         self._call_timeout_s = call_timeout_s
         self._sleep = sleep
+        self._hardware: dict[tuple[str, str], bool] = {}
 
     @classmethod
     @asynccontextmanager
@@ -132,8 +133,18 @@ class Toolbox:
         arguments = {"problem": problem, "source": source, "engine": engine, "seed": seed}
         if timeout_s is not None:
             arguments["timeout_s"] = timeout_s
-        data = await self._call("simulate_kernel", arguments, longer_s=timeout_s or 0.0)
-        return _parsed(Evaluation, data, "simulate_kernel")
+        tool = "simulate_kernel"
+        if engine is not None and await self._is_hardware(problem.partition("/")[0], engine):
+            tool = "run_kernel"
+        data = await self._call(tool, arguments, longer_s=timeout_s or 0.0)
+        return _parsed(Evaluation, data, tool)
+
+    async def _is_hardware(self, target: str, engine: str) -> bool:
+        """Asked once per engine."""
+        if (target, engine) not in self._hardware:
+            found = (await self.engines(target)).get(engine)
+            self._hardware[target, engine] = found is not None and found.kind == "hardware"
+        return self._hardware[target, engine]
 
     async def engines(self, target: str) -> dict[str, EngineStatus]:
         data = await self._call("list_targets", {})

@@ -209,8 +209,8 @@ class HardwareAdapter(ABC):
         return None
 
     @abstractmethod
-    def baseline(self, problem: Problem) -> str:
-        """Source of a straightforward, correct kernel."""
+    def baseline(self, problem: Problem) -> str | None:
+        """Source of a straightforward, correct kernel; None for a problem of the user's own that came without one."""
 
     def reference_kernel(self, problem: Problem) -> str | None:
         """Source of a kernel as the vendor's own library would do it, to compare with; None where there is none."""
@@ -247,7 +247,7 @@ class HardwareAdapter(ABC):
         if status.ranks:
             return status
         raise UsageError(
-            f"engine {name!r} counts instructions, which do not tell the faster kernel: search with another engine, "
+            f"engine {name!r} tells no time by which kernels could be ordered: search with another engine, "
             f"and let {name!r} confirm what is found (--confirm {name}, or the setting confirm)"
         )
 

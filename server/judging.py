@@ -65,7 +65,8 @@ def profile(problem: str, file: Path, engine: str | None, timeline: Path | None,
 
         async def look() -> Profile | Evaluation:
             await adapter.prepare(engine, _building)
-            return await adapter.profile(found, source, engine=engine, timeline=timeline)
+            patience_s = adapter.engine(engine).patience_s
+            return await adapter.profile(found, source, engine=engine, timeline=timeline, timeout_s=patience_s)
 
         result = run(look)
         if as_json:

@@ -20,7 +20,10 @@ def problems(target: str | None, baseline: str | None, reference: str | None, su
             make = adapter.baseline if baseline else adapter.reference_kernel
             source = make(adapter.problem(wanted))
             if source is None:
-                raise UsageError(f"{wanted} has no reference kernel; --baseline prints a simple one")
+                lacks = (
+                    "came without a kernel" if baseline else "has no reference kernel; --baseline prints a simple one"
+                )
+                raise UsageError(f"{wanted} {lacks}")
             if as_json:
                 emit({"problem": wanted, "baseline" if baseline else "reference": source})
             else:

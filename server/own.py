@@ -47,12 +47,12 @@ def allow(roots: Sequence[Path]) -> None:
         os.environ[ROOTS_VARIABLE] = os.pathsep.join(named)
 
 
-def new(name: str, folder: Path | None, python: bool, as_json: bool) -> int:
+def new(name: str, folder: Path | None, target: str, python: bool, as_json: bool) -> int:
     def command() -> int:
         from ..hardware_adapters.custom.scaffold import write
 
         place = folder or Path(name)
-        files = write(name, place, python=python)
+        files = write(name, place, python=python, target=target)
         if as_json:
             emit({"folder": str(place), "files": files})
             return DONE
@@ -124,7 +124,8 @@ def proof_lines(proof: Proof, folder: Path) -> list[str]:
 
         lines += ["", *(f"  {line}" for line in evaluation_lines(proof.first)[1:])]
     if proof.passed:
-        lines += ["", f"It proves itself. Next: autocomp-mcp optimize {_shown(folder)}"]
+        source = "" if proof.first else " --source FILE"
+        lines += ["", f"It proves itself. Next: autocomp-mcp optimize {_shown(folder)}{source}"]
     else:
         lines += ["", "It does not prove itself: mend what FAILED and check again."]
     return lines

@@ -19,13 +19,14 @@ def problem_new(
     folder: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FOLDER", help="a new folder; default: ./NAME")
     ] = None,
+    target: Annotated[str, typer.Option("--target", metavar="TARGET", help="gemmini or trainium")] = "gemmini",
     python: Annotated[bool, typer.Option("--python", help="with the reference as a Python file")] = False,
     json: Json = False,
 ) -> None:
     """Write a folder that works as it is, to be changed into your own problem."""
     from . import own
 
-    sys.exit(own.new(name, folder, python, json))
+    sys.exit(own.new(name, folder, target, python, json))
 
 
 @group.command(name="check")

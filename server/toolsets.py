@@ -12,10 +12,12 @@ TOOLSETS = {
     "menu": ("list_optimizations", "get_optimization"),
     "kernels": ("compile_kernel", "simulate_kernel", "profile_kernel", "compare_kernels"),
     "search": ("start_search", "get_search", "cancel_search"),
+    "hardware": ("run_kernel",),
 }
+ON_REQUEST = frozenset({"hardware"})  # few machines have a device, and every tool costs a model's attention
 TOOLS = tuple(tool for tools in TOOLSETS.values() for tool in tools)
 # They spend time or money beyond the call itself, or stop what somebody else may wait for.
-CHANGING = frozenset({"start_search", "cancel_search"})
+CHANGING = frozenset({"run_kernel", "start_search", "cancel_search"})
 _SENTENCES = (
     (
         {"get_problem", "simulate_kernel", "profile_kernel", "list_optimizations", "get_optimization"},
@@ -47,7 +49,8 @@ class Selection(NamedTuple):
     def of(cls, toolsets: str | None, exclude: Iterable[str], read_only: bool) -> Selection:
         """From the command line's words: names joined by commas."""
         left_out = tuple(name for words in exclude for name in _words(words))
-        return cls(None if toolsets is None else _words(toolsets), left_out, read_only)
+        usual = tuple(name for name in TOOLSETS if name not in ON_REQUEST)
+        return cls(usual if toolsets is None else _words(toolsets), left_out, read_only)
 
     def tools(self) -> tuple[str, ...]:
         """The names of the tools to offer. `read_only` overrides whatever else was asked for.

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 import ablation
 import estimated_cycles as cycles_benchmark
 import gemm_tools
+import nki_coverage
 import pipeline
 import serving
 
@@ -128,3 +129,78 @@ def test_the_server_is_timed(tmp_path: Path, make_home: MakeHome, capsys: pytest
     assert anyio.run(serving.clients, home, 3, 1.0) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 7 and lines[-1] == "errors: 0"
+
+
+PUBLIC = """import torch
+import nki
+import nki.isa as nisa
+import nki.language as nl
+from .sizes import WIDTH
+
+LIMIT = 128
+torch.manual_seed(1)
+
+
+def width():
+    return WIDTH
+
+
+@nki.jit
+def doubled(x, times=2.0):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    t = nl.ndarray((LIMIT, width()), dtype=x.dtype, buffer=nl.sbuf)
+    nisa.dma_copy(dst=t, src=x)
+    nisa.tensor_scalar(dst=t, data=t, op0=nl.multiply, operand0=times)
+    nisa.dma_copy(dst=out, src=t)
+    return out
+
+
+@nki.jit
+def random(x):
+    t = nl.ndarray((LIMIT, width()), dtype=x.dtype, buffer=nl.sbuf)
+    nisa.dropout(dst=t, data=x, prob=0.5)
+    return t
+"""
+PUBLIC_MANIFEST = """
+collections: {mine: {repository: a/b, commit: c, folder: b}}
+groups: [{collection: mine, folder: kernels}]
+kernels:
+  kernels:
+    - {file: k.py, entry: doubled, arguments: {x: [float32, [128, 64]]}, reference: 2 * x, tolerance: [0.0, 1.0e-6]}
+    - {file: k.py, entry: doubled, arguments: {x: [float32, [128, 64]], times: {value: 3.0}}, reference: 2 * x,
+       tolerance: [0.0, 1.0e-6]}
+    - {file: k.py, entry: random, arguments: {x: [float32, [128, 64]]}, reference: x, tolerance: {cosine: 0.9}}
+    - {file: k.py, entry: missing, arguments: {}, reference: x, tolerance: {cosine: 0.9}}
+"""
+
+
+def test_coverage_of_public_kernels_says_what_each_comes_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Kernels are cut out of files that import what is not here, with what they use of other files."""
+    folder = tmp_path / "b" / "kernels"
+    folder.mkdir(parents=True)
+    (folder / "k.py").write_text(PUBLIC)
+    (folder / "sizes.py").write_text("import torch\n\nWIDTH = 64\n")
+    (tmp_path / "manifest.yaml").write_text(PUBLIC_MANIFEST)
+    monkeypatch.setattr(nki_coverage, "MANIFEST", tmp_path / "manifest.yaml")
+    monkeypatch.setattr(sys, "argv", ["nki_coverage.py", str(tmp_path)])
+    nki_coverage.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["right", "wrong", "refused", "error"]
+    assert "unsupported API: nki.isa.dropout" in lines[2] and "missing" in lines[3]
+    assert lines[-1].split()[:4] == ["all", "1", "of", "4"]
+
+
+def test_every_entry_of_the_public_kernels_can_be_made() -> None:
+    """References and makers that the manifest names exist; tolerances are of a known kind."""
+    import nki_references
+
+    found = nki_coverage.kernels(Path("nowhere"))
+    assert len(found) > 30
+    for kernel in found:
+        facts = kernel.facts
+        assert facts["reference"] in nki_references.REFERENCES or not facts["reference"].isidentifier(), kernel.name
+        assert isinstance(facts["tolerance"], dict) == ("cosine" in facts["tolerance"]), kernel.name
+        for fact in facts["arguments"].values():
+            assert isinstance(fact, dict) or len(fact) == 2 or fact[2] in nki_references.MAKERS, (kernel.name, fact)

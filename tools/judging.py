@@ -5,7 +5,14 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
-from ..hardware_adapters.base import EngineStatus, Evaluation, HardwareAdapter, Problem, UsageError
+from ..hardware_adapters.base import (
+    EngineStatus,
+    EnvironmentLackError,
+    Evaluation,
+    HardwareAdapter,
+    Problem,
+    UsageError,
+)
 from .bench import Bench, in_thread
 from .records import keep_kernel
 
@@ -20,15 +27,35 @@ class Request(NamedTuple):
     engine: str | None
     seed: int
     timeout_s: float | None
+    on_device: bool = False
 
     def patience_s(self, chosen: EngineStatus) -> float:
         """Raises UsageError for hardware: a host may allow simulate_kernel freely, unlike time on a device."""
-        if chosen.kind != "simulator":
+        if chosen.kind != "simulator" and not self.on_device:
             simulators = ", ".join(status.name for status in self.adapter.engines() if status.kind == "simulator")
-            raise UsageError(f"engine {chosen.name!r} is hardware, not a simulator; simulators here: {simulators}")
+            raise UsageError(
+                f"engine {chosen.name!r} is hardware, not a simulator: run_kernel runs kernels there (offered by a "
+                f"server with --toolsets problems,menu,kernels,search,hardware); simulators here: {simulators}"
+            )
         if self.timeout_s is not None:
             return self.timeout_s
         return HOST_PATIENCE_S if chosen.default else chosen.patience_s
+
+
+def hardware(adapter: HardwareAdapter, engine: str | None) -> str:
+    """The engine of this name, else the target's first one that is here; it must be hardware.
+    Raises UnknownEngineError, UsageError, EnvironmentLackError."""
+    if engine is not None:
+        if adapter.engine(engine).kind != "hardware":
+            raise UsageError(f"engine {engine!r} is a simulator: simulate_kernel is for it")
+        return engine
+    known = [status for status in adapter.engines() if status.kind == "hardware"]
+    if not known:
+        raise UsageError(f"{adapter.target} has no engine that is hardware: simulate_kernel judges its kernels")
+    found = next((status.name for status in known if status.available), None)
+    if found is None:
+        raise EnvironmentLackError("; ".join(f"engine {s.name!r} is not available: {s.reason}" for s in known))
+    return found
 
 
 async def judge(
@@ -37,7 +64,7 @@ async def judge(
     """`meanwhile` is entered while the kernel is worked out. Raises UsageError, EnvironmentLackError, EngineFailure."""
     from ..hardware_adapters.evaluator import Look, look, work_out
 
-    adapter, problem, engine, seed, _ = request
+    adapter, problem, engine, seed, *_ = request
 
     def recall() -> tuple[Look, float]:
         looked = look(adapter, problem, source, engine=engine, seed=seed, home=bench.home)

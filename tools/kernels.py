@@ -1,4 +1,4 @@
-"""compile_kernel, simulate_kernel, profile_kernel and compare_kernels: what the machine says about kernels."""
+"""Tools that compile, simulate, run, profile and compare kernels: what the machine says about them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..hardware_adapters.base import Compilation, Evaluation, HardwareAdapter, P
 from ..menus.menu import load_menu
 from .bench import Bench, both, heartbeat, in_thread, reported
 from .comparison import Comparison, compare
-from .judging import HOST_PATIENCE_S, Request, judge
+from .judging import HOST_PATIENCE_S, Request, hardware, judge
 from .problems import ProblemId
 from .ranking import MAX_SOURCES, rank
 from .records import kernel_text
@@ -36,6 +36,10 @@ Engine = Annotated[str | None, Field(description="Engine name from list_targets;
 MAX_TIMEOUT_S = 7200.0  # RTL simulation of a large kernel
 # Kernels run inside a simulated machine: nothing outside the cache of results changes.
 RUNS_HERE = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
+
+RUNS_ON_DEVICE = ToolAnnotations(
+    read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+)
 
 
 def register(server: MCPServer, bench: Bench) -> None:
@@ -94,6 +98,34 @@ def register(server: MCPServer, bench: Bench) -> None:
             evaluation = await judge(bench, request, source or "", heartbeat(ctx, "compiling and simulating"))
         return answer(short_evaluation(evaluation))
 
+    @server.tool(title="Run a kernel on hardware", annotations=RUNS_ON_DEVICE)
+    async def run_kernel(
+        problem: ProblemId,
+        source: Source,
+        ctx: Context,
+        engine: Annotated[
+            str | None, Field(description="A hardware engine of list_targets; default: the target's first one here")
+        ] = None,
+        seed: Annotated[int, Field(ge=0, description="Varies the input data")] = 0,
+        timeout_s: Annotated[
+            float | None, Field(gt=0, le=MAX_TIMEOUT_S, description="In seconds; default: what suits the engine")
+        ] = None,
+    ) -> Annotated[CallToolResult, Evaluation]:
+        """Run a kernel on the real device: compiles it with the vendor's tools, checks every output element on several
+        input sets, and measures the latency over repeated executions after warm-ups.
+
+        For a kernel that passes simulate_kernel, where the machine has the device (list_targets says so, and what is
+        missing otherwise). Not for trying variants: that is what the simulator is for. Returns the same verdicts as
+        simulate_kernel; the latency has source "measured", its statistic and spread. Takes 60 s or more, one kernel at
+        a time; the same kernel again is answered from the cache.
+        """
+        with reported():
+            adapter, found = await bench.problem(problem)
+            chosen = await in_thread(hardware, adapter, engine)
+            request = Request(adapter, found, chosen, seed, timeout_s, on_device=True)
+            evaluation = await judge(bench, request, source, heartbeat(ctx, "compiling and running"))
+        return answer(short_evaluation(evaluation))
+
     @server.tool(title="Profile a kernel", annotations=RUNS_HERE)
     async def profile_kernel(
         problem: ProblemId, source: Source, ctx: Context, engine: Engine = None
@@ -145,5 +177,12 @@ def register(server: MCPServer, bench: Bench) -> None:
 async def _profile(
     bench: Bench, adapter: HardwareAdapter, problem: Problem, source: str, engine: str | None
 ) -> Profile | Evaluation:
+    def patience_s() -> float:
+        if engine is None:
+            return HOST_PATIENCE_S
+        chosen = adapter.engine(engine)
+        return HOST_PATIENCE_S if chosen.kind == "simulator" else chosen.patience_s
+
+    timeout_s = await in_thread(patience_s)
     async with bench.slots:
-        return await adapter.profile(problem, source, engine=engine, timeout_s=HOST_PATIENCE_S)
+        return await adapter.profile(problem, source, engine=engine, timeout_s=timeout_s)

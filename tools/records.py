@@ -87,14 +87,17 @@ def problem_text(adapter: HardwareAdapter, problem: Problem) -> str:
             "",
             *(f"- {rule}" for rule in problem.rules),
             "",
-            "## A correct, slow kernel to start from",
-            "",
-            f"```{problem.language}",
-            adapter.baseline(problem).rstrip("\n"),
-            "```",
-            "",
+            *_first_kernel(problem, adapter),
         ]
     )
+
+
+def _first_kernel(problem: Problem, adapter: HardwareAdapter) -> list[str]:
+    if (source := adapter.baseline(problem)) is None:
+        return ["No kernel came with this problem.", ""]
+    return [
+        "## A correct, slow kernel to start from", "", f"```{problem.language}", source.rstrip("\n"), "```", "",
+    ]  # fmt: skip
 
 
 def menu_text(target: str) -> str:

@@ -9,7 +9,7 @@ import keyword
 import math
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,7 +19,8 @@ from ..results import Record, Tensor
 from .expression import ExpressionError, parse, parse_integer
 
 FAMILY = "custom"
-DTYPES = ("int8", "int32", "float32")
+FLOATS = ("float32", "bfloat16")
+DTYPES = ("int8", "int32", *FLOATS)
 MAX_TENSORS = 8  # arguments of a kernel
 MAX_DIMS = 12
 MAX_EXTENT = 1 << 24
@@ -29,7 +30,8 @@ MAX_TITLE = 120
 MAX_PYTHON = 64 << 10
 MAX_MACS = 1 << 40
 TOLERANCES = (1e-7, 1e-2)
-USUAL_TOLERANCE = 1e-4
+USUAL_TOLERANCE, USUAL_BF16_TOLERANCE = 1e-4, 1e-2
+
 NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 _TENSOR = re.compile(r"\s*(?P<name>[^:\[\]]*?)\s*:\s*(?P<dtype>[^:\[\]]*?)\s*\[(?P<shape>[^\[\]]*)\]\s*")
@@ -43,6 +45,18 @@ _SHOWN = 60
 _COLLECTIONS = ("dims", "inputs", "outputs", "ranges")
 
 
+class FirstKernel(NamedTuple):
+    """What a target's first kernel is: its file's name, what it is called, whether a problem needs one."""
+
+    file: str
+    what: str
+    needed: bool
+
+
+_C_KERNEL = FirstKernel("kernel.c", "the C source of a correct kernel", True)
+FIRST_KERNELS = {"gemmini": _C_KERNEL, "trainium": FirstKernel("kernel.py", "a correct kernel in NKI", False)}
+
+
 class OwnProblem(BaseModel):
     """An operator of your own. Arguments of the kernel: inputs, then outputs, in this order, as pointers to row-major
     arrays."""
@@ -53,7 +67,9 @@ class OwnProblem(BaseModel):
     target: str = Field(default="gemmini", description="From list_targets")
     title: str = Field(default="", description="One line: what it computes")
     dims: dict[str, int] = Field(default={}, description="Numbers that shapes and reference use, e.g. {M: 64, N: 64}")
-    inputs: list[str] = Field(description="NAME: DTYPE[SHAPE], e.g. 'A: int8[M, K]'; int8 with int32, or float32")
+    inputs: list[str] = Field(
+        description="NAME: DTYPE[SHAPE], e.g. 'A: int8[M, K]'; int8, int32, or float32; trainium: bfloat16 too"
+    )
     outputs: list[str] = Field(description="Likewise")
     reference: str | None = Field(
         default=None,
@@ -63,12 +79,16 @@ class OwnProblem(BaseModel):
     reference_file: str | None = Field(
         default=None, description="Instead: Python file under the server's problem root, with reference(A, …)"
     )
-    kernel: str | None = Field(default=None, description="C source of a correct kernel, `void solution(…)`")
+    kernel: str | None = Field(
+        default=None,
+        description="A correct kernel to start from: C, `void solution(…)`; trainium: NKI, or none",
+    )
     macs: str | int | None = Field(
         default=None, description="Multiply-accumulates no kernel can avoid, e.g. 'M * N * K'; unknown: no bound"
     )
     tolerance: float | None = Field(
-        default=None, description=f"float32: share of the output's largest magnitude; default {USUAL_TOLERANCE:g}"
+        default=None,
+        description=f"Of floats: share of the output's largest magnitude; default {USUAL_TOLERANCE:g}, bfloat16 1e-2",
     )
     ranges: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
         default={}, description="Inputs that must stay within limits: {A: [1, 100]}; default: int8 all, float32 -1..1"
@@ -86,7 +106,7 @@ class Definition(Record):
     outputs: tuple[Tensor, ...]
     language: Literal["expression", "python"]
     reference: str
-    kernel: str
+    kernel: str | None
     macs: int | None
     macs_text: str | None
     tolerance: float | None
@@ -117,6 +137,10 @@ class Definition(Record):
     def tensors(self) -> tuple[Tensor, ...]:
         """In the order of the kernel's parameters."""
         return *self.inputs, *self.outputs
+
+
+def first_kernel(target: str) -> FirstKernel:
+    return FIRST_KERNELS.get(target, _C_KERNEL)
 
 
 def is_own(problem_id: str) -> bool:
@@ -157,10 +181,12 @@ def checked(given: OwnProblem, python: str | None = None) -> Definition:
     outputs = tuple(_tensor("outputs", "output", text, dims) for text in given.outputs)
     _check_tensors(inputs, outputs, dims)
     language, reference = _reference(given, python, dims, inputs, outputs)
-    if given.kernel is None:
-        raise InvalidProblemError("kernel", "is missing: the C source of a correct kernel, however slow, to start from")
+    first = first_kernel(given.target)
+    if given.kernel is None and first.needed:
+        raise InvalidProblemError("kernel", f"is missing: {first.what}, however slow, to start from")
     try:
-        check_source(given.kernel)
+        if given.kernel is not None:
+            check_source(given.kernel)
     except UsageError as error:
         raise InvalidProblemError("kernel", str(error)) from error
     text = None if given.macs is None else str(given.macs)
@@ -269,18 +295,19 @@ def _whole(field: str, text: str, dims: Mapping[str, int], largest: int) -> int:
 
 
 def _tolerance(given: float | None, outputs: tuple[Tensor, ...]) -> float | None:
-    if all(t.dtype != "float32" for t in outputs):
+    if all(t.dtype not in FLOATS for t in outputs):
         if given is not None:
             raise InvalidProblemError("tolerance", "integers are compared exactly: leave it out")
         return None
-    tolerance = USUAL_TOLERANCE if given is None else given
+    rounded = any(t.dtype == "bfloat16" for t in outputs)
+    tolerance = (USUAL_BF16_TOLERANCE if rounded else USUAL_TOLERANCE) if given is None else given
     if not TOLERANCES[0] <= tolerance <= TOLERANCES[1]:
         raise InvalidProblemError("tolerance", f"{tolerance:g} is not in {TOLERANCES[0]:g}..{TOLERANCES[1]:g}")
     return tolerance
 
 
 def _ranges(given: Mapping[str, list[float]], inputs: tuple[Tensor, ...]) -> dict[str, tuple[float, float]]:
-    limits = {"int8": (-128, 127), "int32": (-(2**31), 2**31 - 1), "float32": (-1e30, 1e30)}
+    limits = {"int8": (-128, 127), "int32": (-(2**31), 2**31 - 1), "float32": (-1e30, 1e30), "bfloat16": (-1e30, 1e30)}
     types = {tensor.name: tensor.dtype for tensor in inputs}
     for name, (low, high) in given.items():
         if name not in types:
@@ -290,7 +317,7 @@ def _ranges(given: Mapping[str, list[float]], inputs: tuple[Tensor, ...]) -> dic
             raise InvalidProblemError(
                 "ranges", f"{name}: [{low:g}, {high:g}] is no range within {types[name]}, the lower limit first"
             )
-        if types[name] != "float32" and (low != int(low) or high != int(high)):
+        if types[name] not in FLOATS and (low != int(low) or high != int(high)):
             raise InvalidProblemError("ranges", f"{name}: limits of integers are whole numbers")
     return {name: (low, high) for name, (low, high) in given.items()}
 

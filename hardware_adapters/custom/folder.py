@@ -1,4 +1,4 @@
-"""Problems in folders (problem.toml, kernel.c, with a reference in Python reference.py), and where folders may be."""
+"""Problems in folders (problem.toml, a first kernel, maybe reference.py), and where folders may be."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 from ..errors import InvalidProblemError, UsageError
 from ..kernel_source import MAX_SOURCE_BYTES
-from .definition import MAX_PYTHON, Definition, OwnProblem, checked, parsed
+from .definition import FIRST_KERNELS, MAX_PYTHON, Definition, OwnProblem, checked, first_kernel, parsed
 
 ROOTS_VARIABLE = "AUTOCOMP_PROBLEMS"
-PROBLEM_FILE, KERNEL_FILE, REFERENCE_FILE = "problem.toml", "kernel.c", "reference.py"
+PROBLEM_FILE, REFERENCE_FILE = "problem.toml", "reference.py"
 MAX_TOML = 64 << 10
 MAX_FOLDERS = 100
 MAX_PATH = 1024
@@ -70,15 +70,21 @@ def read_folder(folder: Path, within: Path | None = None) -> Definition:
         raise InvalidProblemError("TOML", str(error), str(file)) from error
     except RecursionError as error:
         raise InvalidProblemError("TOML", "nested too deeply", str(file)) from error
-    for field, instead in (("kernel", KERNEL_FILE), ("reference_file", REFERENCE_FILE)):
+    first = first_kernel(str(data.get("target", "gemmini")))
+    for field, instead in (("kernel", first.file), ("reference_file", REFERENCE_FILE)):
         if field in data:
             raise InvalidProblemError(field, f"belongs in the file {instead} beside it", _place(file, text, field))
     python = folder / REFERENCE_FILE
     try:
-        given = parsed(data).model_copy(update={"kernel": _text(folder / KERNEL_FILE, MAX_SOURCE_BYTES, within)})
+        given = parsed(data)
+        if first.needed or os.path.lexists(folder / first.file):
+            given = given.model_copy(update={"kernel": _text(folder / first.file, MAX_SOURCE_BYTES, within)})
         return checked(given, _text(python, MAX_PYTHON, within) if os.path.lexists(python) else None)
     except InvalidProblemError as error:
-        if error.field in (KERNEL_FILE, REFERENCE_FILE) and error.file is not None:
+        if (
+            error.field in (REFERENCE_FILE, *(kernel.file for kernel in FIRST_KERNELS.values()))
+            and error.file is not None
+        ):
             raise
         raise InvalidProblemError(error.field, error.what, _place(file, text, error.field)) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..results import Tensor
-from .definition import Definition
+from .definition import FLOATS, Definition
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +16,7 @@ MAX_LEVEL = 19
 FLOAT_LEVEL = 4
 SPARSE = 0.125  # share of entries that are not zero
 # What inputs range over where the user does not say: an int32 is mostly a bias beside sums of products of int8.
-RANGES = {"int8": (-128.0, 127.0), "int32": (-16384.0, 16384.0), "float32": (-1.0, 1.0)}
+RANGES = {"int8": (-128.0, 127.0), "int32": (-16384.0, 16384.0), "float32": (-1.0, 1.0), "bfloat16": (-1.0, 1.0)}
 
 
 def limits(definition: Definition, tensor: Tensor) -> tuple[float, float]:
@@ -43,7 +43,7 @@ def one_dense(definition: Definition, tensor: Tensor, rng: np.random.Generator, 
 
     low, high = limits(definition, tensor)
     nearest = min(max(0.0, low), high)
-    if tensor.dtype == "float32":
+    if tensor.dtype in FLOATS:
         scale = 2.0**-level
         return _uniform(rng, tensor, nearest - (nearest - low) * scale, nearest + (high - nearest) * scale)
     reach = max(nearest - low, high - nearest)
@@ -58,9 +58,9 @@ def one_dense(definition: Definition, tensor: Tensor, rng: np.random.Generator, 
 def _uniform(rng: np.random.Generator, tensor: Tensor, low: float, high: float) -> Array:
     import numpy as np
 
-    if tensor.dtype == "float32":
+    if tensor.dtype in FLOATS:
         drawn = rng.random(tensor.shape, dtype=np.float32) * np.float32(high - low) + np.float32(low)
-        return np.clip(drawn, low, high).astype(np.float32)
+        return np.clip(drawn, low, high).astype(_numpy_type(tensor))
     return rng.integers(int(low), int(high), tensor.shape, dtype=tensor.dtype, endpoint=True)
 
 
@@ -77,7 +77,17 @@ def zeroed(definition: Definition, tensor: Tensor) -> Array:
     import numpy as np
 
     low, high = limits(definition, tensor)
-    return np.full(tensor.shape, min(max(0.0, low), high), tensor.dtype)
+    return np.full(tensor.shape, min(max(0.0, low), high), _numpy_type(tensor))
+
+
+def _numpy_type(tensor: Tensor) -> np.dtype:
+    import numpy as np
+
+    if tensor.dtype == "bfloat16":
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(tensor.dtype)
 
 
 def describe(definition: Definition, level: int) -> str:

@@ -17,7 +17,7 @@ from ..base import Evaluation, HardwareAdapter, InvalidProblemError, Problem, Re
 from ..checking import agreeing
 from ..store import Home
 from . import shelf
-from .definition import Definition
+from .definition import FLOATS, Definition, first_kernel
 from .reference import results
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ PROOF_S = 60.0  # for the first kernel
 
 class Finding(Record):
     check: str
-    passed: bool | None = Field(description="null: not looked at, because an earlier check failed")
+    passed: bool | None = Field(description="null: not looked at")
     message: str
 
 
@@ -47,7 +47,7 @@ class Proof(Record):
 
     @property
     def passed(self) -> bool:
-        return all(finding.passed for finding in self.findings)
+        return all(finding.passed is not False for finding in self.findings)
 
 
 class _Draw(NamedTuple):
@@ -100,7 +100,13 @@ async def prove(definition: Definition, adapter: HardwareAdapter, home: Home) ->
         findings += _worthless(definition, draws)
         findings.append(await _depends(definition, draws))
     first = None
-    if all(finding.passed for finding in findings):
+    works = all(finding.passed for finding in findings)
+    if works and definition.kernel is None:
+        lacking = first_kernel(definition.target).what
+        told = f"none is given: nothing shows that a kernel can pass, and a search needs {lacking}"
+        findings.append(Finding(check="kernel", passed=None, message=told))
+        shelf.keep(home, shelf.Kept(definition=definition, proven=True, level=level))
+    elif works:
         first = await _first_kernel(definition, adapter, home, problem, level)
         findings.append(Finding(check="kernel", passed=first.passed, message=first.message))
     else:
@@ -139,7 +145,7 @@ async def _level(definition: Definition, rng: np.random.Generator) -> tuple[int,
     """The largest inputs, as halvings of their ranges, of which few outputs saturate; and the share that still does."""
     from .inputs import FLOAT_LEVEL, MAX_LEVEL, dense
 
-    if all(t.dtype == "float32" for t in definition.outputs):
+    if all(t.dtype in FLOATS for t in definition.outputs):
         return FLOAT_LEVEL, 0.0
     found: list[float] = []
     while len(found) <= MAX_LEVEL:
@@ -253,6 +259,7 @@ async def _first_kernel(
     if known is None or not known.proven:
         shelf.keep(home, shelf.Kept(definition=definition, level=level))
     passed = False
+    assert definition.kernel is not None
     try:
         evaluation = await adapter.evaluate(problem, definition.kernel, timeout_s=PROOF_S)
         passed = evaluation.passed

@@ -14,6 +14,7 @@ import anyio.to_thread
 from ..errors import EngineFailure, InvalidProblemError
 from ..process import Finished, Limits, minimal_environment, run
 from ..results import Tensor
+from .definition import FLOATS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +71,10 @@ def _write(definition: Definition, cases: Sequence[Arrays], folder: Path) -> Non
     (folder / "job.json").write_text(json.dumps(job))
     for number, inputs in enumerate(cases):
         for tensor in definition.inputs:
-            np.save(folder / f"{number}.{tensor.name}.npy", inputs[tensor.name], allow_pickle=False)
+            values = inputs[tensor.name]
+            if tensor.dtype == "bfloat16":  # which NumPy's files do not know
+                values = values.astype(np.float32)
+            np.save(folder / f"{number}.{tensor.name}.npy", values, allow_pickle=False)
 
 
 def _read(definition: Definition, cases: int, folder: Path, finished: Finished) -> list[dict[str, Array]]:
@@ -105,15 +109,15 @@ def _is_file(path: Path) -> bool:
 
 
 def fitted(definition: Definition, tensor: Tensor, result: Array) -> Array:
-    """The result in the tensor's type. Raises InvalidProblemError for another shape, and for values that it cannot
-    hold: rounding and saturation are the reference's own business."""
+    """The result in the tensor's type, float32 for bfloat16. Raises InvalidProblemError for another shape, and for
+    values that it cannot hold: rounding and saturation are the reference's own business."""
     import numpy as np
 
     if result.shape != tensor.shape:
         raise _wrong(definition, f"{tensor.name} comes out with shape {list(result.shape)}, not {list(tensor.shape)}")
     if not np.isfinite(result).all():
         raise _wrong(definition, f"{tensor.name} has values that are infinite or not a number", "ranges")
-    if tensor.dtype == "float32":
+    if tensor.dtype in FLOATS:
         with np.errstate(over="ignore"):
             narrow = result.astype(np.float32)
         if not np.isfinite(narrow).all():

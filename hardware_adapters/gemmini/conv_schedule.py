@@ -10,20 +10,11 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from ..schedules import CapacityError, ScheduleError, fields_on_first_line, first_line, validated
 from .conv import Conv
-from .schedule import (
-    ACC_BANK_ROWS,
-    ACCUMULATOR_ROWS,
-    BANK_ROWS,
-    DIM,
-    SCRATCHPAD_ROWS,
-    CapacityError,
-    ScheduleError,
-    fields_on_first_line,
-    first_line,
-)
+from .schedule import ACC_BANK_ROWS, ACCUMULATOR_ROWS, BANK_ROWS, DIM, SCRATCHPAD_ROWS
 
 _MARK = "// conv schedule: "
 
@@ -217,12 +208,7 @@ def _check_choices(conv: Conv, s: ConvSchedule) -> None:
 
 
 def _validated(fields: dict[str, object]) -> ConvSchedule:
-    try:
-        return ConvSchedule.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "schedule"
-        raise ScheduleError(field, f"{first['msg']}, got {first['input']!r}") from None
+    return validated(ConvSchedule, fields)
 
 
 def blocks(elements: int) -> int:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
+from ..schedules import ScheduleError
 from .conv import Conv
 from .conv_schedule import ConvSchedule, blocks, divisor, layout
-from .schedule import ACC_BANK_ROWS, DIM, ScheduleError
+from .schedule import ACC_BANK_ROWS, DIM
 
 # Of the estimate, from gemsim's runs of emitted kernels on the 3x3 layers of ResNet-50.
 GROUP_CYCLES = 7  # of the array between two blocks of weights

@@ -89,6 +89,8 @@ class Custom(NamedTuple):
         return min(MOST_INSTRUCTIONS, max(LEAST_INSTRUCTIONS, TIMES_THE_FIRST * self.instructions))
 
     def refused(self) -> str | None:
+        if wide := [t.name for t in self.tensors if t.dtype == "bfloat16"]:
+            return f"{', '.join(wide)}: no configuration of the array has bfloat16"
         if len({t.dtype == "float32" for t in self.tensors}) > 1:
             return "float32 and integers in one problem: no configuration of the array has both"
         return too_large(self)
@@ -152,6 +154,7 @@ class Custom(NamedTuple):
         return iter(())
 
     def baseline(self) -> str:
+        assert self.definition.kernel is not None  # this target takes none without
         return self.definition.kernel
 
     def hardware_loop(self) -> str | None:

@@ -6,31 +6,18 @@ its summary then says so. Variants come most promising first and depend on nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Iterator
 
-from ..base import Problem, Rewrite, UsageError, kernel_digest
+from ..base import Problem, Rewrite, UsageError
+from ..schedules import Kernels
+from ..schedules import variants as variants_of
 from . import conv_emit, conv_schedule, conv_variants, emit, schedule, variants
 from .conv import Conv
 from .conv_schedule import ConvSchedule
 from .families import operator_of
 from .problems import Gemm
-from .schedule import CapacityError, Schedule, ScheduleError
-from .variants import Change, even_tile
-
-P = TypeVar("P", Gemm, Conv)
-S = TypeVar("S", Schedule, ConvSchedule)
-
-
-class Kernels(NamedTuple, Generic[P, S]):
-    """One family's kernels that are made from schedules."""
-
-    options: Mapping[str, Callable[[P, S], Iterator[Change]]]
-    parse: Callable[[P, str], S]
-    changed: Callable[[P, S, dict[str, object]], S]
-    emit: Callable[[P, S], str]
-    layout: Callable[[P, S], object]
-    concessions: Callable[[P, S, dict[str, object]], Iterator[tuple[S, str]]]
+from .schedule import Schedule
+from .variants import even_tile
 
 
 def options() -> tuple[str, ...]:
@@ -59,55 +46,10 @@ def _variants(problem: Problem | str, source: str, option: str) -> dict[str, tup
     except UsageError:
         return {}
     if isinstance(operator, Gemm):
-        return _of_family(GEMM, operator, source, option)
+        return variants_of(GEMM, operator, source, option)
     if isinstance(operator, Conv):
-        return _of_family(CONV, operator, source, option)
+        return variants_of(CONV, operator, source, option)
     return {}
-
-
-def _of_family(kernels: Kernels[P, S], problem: P, source: str, option: str) -> dict[str, tuple[str, str]]:
-    if option not in kernels.options:
-        return {}
-    try:
-        now = kernels.parse(problem, source)
-        before = kernel_digest(kernels.emit(problem, now))
-    except UsageError:  # no schedule, or a line that was edited into nonsense
-        return {}
-    if kernel_digest(source) != before:
-        return {}  # edited by hand or by a model: the schedule no longer describes it
-    found: dict[str, tuple[str, str]] = {}
-    seen = {before}
-    for change in kernels.options[option](problem, now):
-        made = _legal(kernels, problem, now, change)
-        if made is None or change.name in found:
-            continue
-        changed, note = made
-        new = kernels.emit(problem, changed)
-        digest = kernel_digest(new)
-        if digest not in seen:
-            seen.add(digest)
-            found[change.name] = (change.summary + note, new)
-    return found
-
-
-# ---------------------------------------------------------------- legality
-
-
-def _legal(kernels: Kernels[P, S], problem: P, now: S, change: Change) -> tuple[S, str] | None:
-    """The changed schedule, with whatever else had to give way for it to fit, and the words for that."""
-    try:
-        wanted = kernels.changed(problem, now, change.fields)
-    except ScheduleError:
-        return None
-    for candidate, note in kernels.concessions(problem, wanted, change.fields):
-        try:
-            kernels.layout(problem, candidate)
-        except CapacityError:
-            continue
-        except ScheduleError:
-            return None
-        return candidate, note
-    return None
 
 
 def _concessions(gemm: Gemm, s: Schedule, asked: dict[str, object]) -> Iterator[tuple[Schedule, str]]:
@@ -150,7 +92,7 @@ GEMM = Kernels[Gemm, Schedule](
     parse=lambda gemm, source: schedule.parse_line(source).fitted(gemm),
     changed=lambda gemm, s, fields: s.with_(**fields).fitted(gemm),
     emit=emit.emit,
-    layout=schedule.layout,
+    check=schedule.layout,
     concessions=_concessions,
 )
 CONV = Kernels[Conv, ConvSchedule](
@@ -158,6 +100,6 @@ CONV = Kernels[Conv, ConvSchedule](
     parse=lambda conv, source: conv_schedule.parse_line(source).fitted(conv),
     changed=lambda conv, s, fields: s.with_(**fields).fitted(conv),
     emit=conv_emit.emit,
-    layout=conv_schedule.layout,
+    check=conv_schedule.layout,
     concessions=_conv_concessions,
 )

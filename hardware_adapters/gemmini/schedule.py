@@ -6,12 +6,11 @@ applied to the source mechanically: parse, change one field, emit again.
 
 from __future__ import annotations
 
-import json
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from ..base import UsageError
+from ..schedules import CapacityError, ScheduleError, fields_on_first_line, first_line, validated
 from .problems import Gemm
 
 DIM = 16  # rows and columns of the systolic array, and elements per local row
@@ -21,26 +20,6 @@ ACC_BANK_ROWS = 512  # per accumulator bank of 32 KiB
 ACCUMULATOR_ROWS = 2 * ACC_BANK_ROWS
 
 _MARK = "// schedule: "
-
-
-class ScheduleError(UsageError):
-    """A schedule that no kernel can be made from; `field` is the choice at fault."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"schedule field {field!r}: {message}")
-        self.field = field
-
-
-class CapacityError(ScheduleError):
-    """The tiles do not fit an on-chip memory."""
-
-    def __init__(self, field: str, memory: str, needed_rows: int, rows: int) -> None:
-        super().__init__(field, f"needs {needed_rows} rows of the {memory}, which has {rows}")
-        self.memory, self.needed_rows, self.rows = memory, needed_rows, rows
-
-
-class NoScheduleError(UsageError):
-    """The source's first line carries no schedule: it was not emitted from one, or was edited since."""
 
 
 class Schedule(BaseModel):
@@ -180,31 +159,7 @@ def _check_choices(gemm: Gemm, s: Schedule) -> None:
 
 
 def _validated(fields: dict[str, object]) -> Schedule:
-    try:
-        return Schedule.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "schedule"
-        raise ScheduleError(field, f"{first['msg']}, got {first['input']!r}") from None
-
-
-def first_line(schedule: BaseModel, mark: str) -> str:
-    """The comment that carries a schedule; defaults are written too, so that the line says everything."""
-    return mark + json.dumps(schedule.model_dump(), separators=(", ", ": "))
-
-
-def fields_on_first_line(source: str, mark: str) -> dict[str, object]:
-    """What `first_line` wrote, not validated. Raises NoScheduleError, and ScheduleError for what is no JSON object."""
-    first = source.lstrip("\n").partition("\n")[0].strip()
-    if not first.startswith(mark):
-        raise NoScheduleError(f"the first line is no '{mark}{{...}}' comment: start from a baseline to get one")
-    try:
-        fields = json.loads(first[len(mark) :])
-    except json.JSONDecodeError as error:
-        raise ScheduleError("schedule", f"the first line's JSON does not parse: {error}") from None
-    if not isinstance(fields, dict):
-        raise ScheduleError("schedule", "the first line's JSON is not an object")
-    return fields
+    return validated(Schedule, fields)
 
 
 def _blocks(elements: int) -> int:

@@ -6,19 +6,10 @@ A variant names the fields it changes; whether the result is legal and fits is f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
+from ..schedules import Change
 from .problems import Gemm
 from .schedule import ACC_BANK_ROWS, ACCUMULATOR_ROWS, DIM, Schedule
-
-
-class Change(NamedTuple):
-    """One variant: its name, a sentence for who chooses, and the fields of the schedule it sets."""
-
-    name: str
-    summary: str
-    fields: dict[str, object]
-
 
 Variants = Callable[[Gemm, Schedule], Iterator[Change]]
 

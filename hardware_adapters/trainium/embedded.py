@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import anyio
 import anyio.to_thread
 
-from ..base import EngineFailure, Evaluation, Problem, Recall, kernel_digest
+from ..base import EngineFailure, Evaluation, InvalidProblemError, Problem, Recall, kernel_digest
 from ..process import Finished, Limits, minimal_environment, run
 from ..simulating import deliver, generator
-from .families import operator_of
 from .judge import Judgement, judge
 from .machines import ENGINES, FILE, machines
-from .operators import InputSet, Operator, input_sets, inputs_of, numpy_type, outputs_of
+from .operators import InputSet, Operator, encoded, inputs_of, numpy_type, outputs_of
 from .screen import screen
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 RUNNER = "autocomp_mcp.hardware_adapters.trainium.nkisim.runner"
 MEMORY_BYTES = 4 << 30
 FILE_BYTES = 1 << 30
+NKI_NAMES = {"bool": "bool_"}  # element types that NumPy calls otherwise
 KILLED = (-9, -24)  # by us or at the limit of processor time
 SIMULATOR = Path(__file__).with_name("nkisim")
 
@@ -44,13 +44,14 @@ class Run(NamedTuple):
 def engine_version() -> str:
     """Changes with every change of the simulator or of its machines."""
     digest = hashlib.sha256()
-    for path in (*sorted(SIMULATOR.glob("*.py")), FILE):
+    for path in (*sorted(SIMULATOR.rglob("*.py")), FILE):
         digest.update(path.read_bytes())
     return f"1+{digest.hexdigest()[:8]}"
 
 
 async def evaluate_on_nkisim(
     problem: Problem,
+    operator: Operator,
     source: str,
     engine: str,
     seed: int,
@@ -59,8 +60,8 @@ async def evaluate_on_nkisim(
     timeline: Path | None = None,
     recall: Recall | None = None,
 ) -> Run:
-    """`timeline` is a file to write. Raises EngineFailure, EnvironmentLackError."""
-    operator, digest = operator_of(problem.id), kernel_digest(source)
+    """`timeline` is a file to write. Raises EngineFailure, EnvironmentLackError, InvalidProblemError."""
+    digest = kernel_digest(source)
     screened = await anyio.to_thread.run_sync(screen, source)
     sets: tuple[InputSet, ...] = ()
 
@@ -87,15 +88,19 @@ async def evaluate_on_nkisim(
     if recall is not None and (known := await recall(screened.compilation)) is not None:
         return Run(known)
     rng = generator(problem.digest, digest, seed)
-    sets = await anyio.to_thread.run_sync(input_sets, operator, rng)
+    sets = await anyio.to_thread.run_sync(operator.sets, rng)
     started = time.monotonic()
     expected: list[dict[str, np.ndarray]] = []
     finished: Finished | None = None
     failure: OSError | None = None
+    unusable: InvalidProblemError | None = None
 
     async def compute() -> None:
-        for chosen in sets:
-            expected.append(await anyio.to_thread.run_sync(operator.expected, chosen.inputs))
+        nonlocal unusable
+        try:
+            expected.extend(await operator.results(sets))
+        except InvalidProblemError as error:  # raised after the group, which would wrap it
+            unusable = error
 
     with tempfile.TemporaryDirectory(prefix="autocomp-nkisim-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
@@ -111,6 +116,8 @@ async def evaluate_on_nkisim(
                 failure = error
             if finished is None or finished.timed_out:
                 tasks.cancel_scope.cancel()
+        if unusable is not None:
+            raise unusable
         seconds = {"simulate": time.monotonic() - started}
         if finished is None:
             raise EngineFailure(f"nkisim cannot be started: {failure}")
@@ -137,12 +144,14 @@ def _prepare(
         for tensor in inputs_of(operator):
             file = f"{tensor.name}.{number}.in"
             chosen.inputs[tensor.name].tofile(folder / file)
-            entries.append({"name": tensor.name, "file": file, "dtype": tensor.dtype, "shape": list(tensor.shape)})
+            kind = NKI_NAMES.get(tensor.dtype, tensor.dtype)
+            entries.append({"name": tensor.name, "file": file, "dtype": kind, "shape": list(tensor.shape)})
         jobs.append({"inputs": entries})
     job = {
         "machine": machines()[ENGINES[engine]].job,
         "sets": jobs,
         "outputs": [{"name": t.name, "dtype": t.dtype, "shape": list(t.shape)} for t in outputs_of(operator)],
+        "constants": {name: encoded(value) for name, value in operator.constants.items()},
         "timeline": timeline,
     }
     (folder / "job.json").write_text(json.dumps(job))

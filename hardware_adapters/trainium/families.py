@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..base import UnknownProblemError
 from ..problems import IdPattern, unknown_problem
-from . import conv1d, gemm, norms, scans
+from . import attention, batched, causal, conv1d, gemm, layouts, norms, rope, scans, windows
 from .operators import TARGET, Operator
 
 
@@ -25,17 +25,46 @@ FAMILIES = {
     conv1d.FAMILY: Family(conv1d.PATTERN, conv1d.Conv1d.of),
     scans.MAMBA: Family(scans.MAMBA_PATTERN, scans.Mamba.of),
     scans.CUMSUM: Family(scans.CUMSUM_PATTERN, scans.Cumsum.of),
+    attention.PLAIN: Family(attention.PLAIN_PATTERN, attention.Attention.of),
+    attention.STABLE_DIFFUSION: Family(attention.SD_PATTERN, attention.Attention.of),
+    causal.CSA: Family(causal.CSA_PATTERN, causal.Causal.of),
+    causal.MHA: Family(causal.MHA_PATTERN, causal.Causal.of),
+    causal.CSA_TILE: Family(causal.TILE_PATTERN, causal.CausalTile.of),
+    layouts.TRANSPOSE: Family(layouts.TRANSPOSE_PATTERN, layouts.Transpose.of),
+    layouts.FREE: Family(layouts.FREE_PATTERN, layouts.Transpose.of),
+    windows.MAXPOOL: Family(windows.MAXPOOL_PATTERN, windows.Maxpool.of),
+    windows.CONV2D: Family(windows.CONV2D_PATTERN, windows.Conv2d.of),
+    batched.RMS_1D: Family(batched.PATTERNS[batched.RMS_1D], batched.Norm1d.of),
+    batched.LAYER_1D: Family(batched.PATTERNS[batched.LAYER_1D], batched.Norm1d.of),
+    batched.SSM: Family(batched.SSM_PATTERN, batched.Ssm.of),
+    rope.FAMILY: Family(rope.PATTERN, rope.Rope.of),
 }
 SUITES = {
     "trainium-published": (
-        "published shapes (trn1)",
-        ("gemm-4096x8192x8192-bf16", "mamba-256x2048x16", "conv1d-8x512x2048x3"),
+        "published latencies (trn1)",
+        (
+            "gemm-4096x8192x8192-bf16", "mamba-256x2048x16", "conv1d-8x512x2048x3-same", "attention-4096x128-bf16",
+            "sdattention-4096x64",
+        ),
+    ),
+    "trainium-tutorial": (
+        "shapes of public tutorial and advanced kernels",
+        (
+            "rmsnorm1d-512x4096", "layernorm1d-512x4096", "gemm-4096x8192x8192-bf16", "ssm-1x256x2048x16-spread",
+            "attention-4096x128-bf16", "sdattention-4096x64",
+            "cumsum-2048x2048", "transpose-512x512x512", "maxpool-4096x4096-k3", "rope-128x4096",
+            "conv1d-8x512x2048x3-same", "conv2d-16x128x128x128x512-k3-p1", "csa-2048x128", "csatile-16384x128-q64",
+            "mha-8x2048x128",
+        ),
     ),
     "trainium-examples": (
         "some of every family",
         (
-            "gemm-1024x1024x1024-bf16", "rmsnorm-4096x512", "layernorm-1024x1024",
-            "conv1d-8x512x2048x3", "mamba-256x2048x16", "cumsum-512x2048",
+            "gemm-1024x1024x1024-bf16", "rmsnorm-4096x512", "layernorm-1024x1024", "conv1d-8x512x2048x3",
+            "mamba-256x2048x16", "cumsum-512x2048", "attention-1024x128-bf16", "sdattention-1024x64", "csa-1024x128",
+            "mha-2x512x64", "csatile-4096x128-q16", "transpose-8x512x512", "transpose2d-128x64x32",
+            "maxpool-1024x1024-k3", "rope-128x4096", "rmsnorm1d-512x1024",
+            "layernorm1d-512x1024", "ssm-2x128x1024x8", "conv2d-1x64x32x32x128-k3-p1",
         ),
     ),
 }  # fmt: skip

@@ -18,35 +18,6 @@ if TYPE_CHECKING:
 FAMILY = "gemm"
 PATTERN = IdPattern(TARGET, FAMILY, ("M", "N", "K"), ("bf16",))
 
-_BASELINE = """\
-import nki
-import nki.isa as nisa
-import nki.language as nl
-
-
-@nki.jit
-def solution(a_t, b):
-    K, M = a_t.shape
-    _, N = b.shape
-    out = nl.ndarray((M, N), dtype=a_t.dtype, buffer=nl.shared_hbm)
-    for m in range(0, M, 128):
-        rows = min(128, M - m)
-        for n in range(0, N, 512):
-            columns = min(512, N - n)
-            sums = nl.ndarray((rows, columns), dtype=nl.float32, buffer=nl.psum)
-            for k in range(0, K, 128):
-                depth = min(128, K - k)
-                left = nl.ndarray((depth, rows), dtype=a_t.dtype, buffer=nl.sbuf)
-                right = nl.ndarray((depth, columns), dtype=b.dtype, buffer=nl.sbuf)
-                nisa.dma_copy(dst=left, src=a_t[k:k + depth, m:m + rows])
-                nisa.dma_copy(dst=right, src=b[k:k + depth, n:n + columns])
-                nisa.nc_matmul(dst=sums, stationary=left, moving=right)
-            result = nl.ndarray((rows, columns), dtype=out.dtype, buffer=nl.sbuf)
-            nisa.tensor_copy(dst=result, src=sums)
-            nisa.dma_copy(dst=out[m:m + rows, n:n + columns], src=result)
-    return out
-"""
-
 
 @dataclass(frozen=True)
 class Gemm(Operator):
@@ -103,4 +74,7 @@ class Gemm(Operator):
         return normal, wide
 
     def baseline(self) -> str:
-        return _BASELINE
+        from .tuner.gemm_emit import emit
+        from .tuner.gemm_schedule import GemmSchedule
+
+        return emit(self, GemmSchedule().fitted(self))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base import Fault, Latency, Mismatch, Verdict
 from .machines import ENGINES, machines
-from .operators import InputSet, Operator, bound
+from .operators import Closeness, InputSet, Operator, bound
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Array = np.ndarray
 
 MAX_MISMATCHES = 8
+PIECE = 1 << 24  # elements compared at once
 STATISTIC = "one call, by a cost model whose Vector costs are uncertain by about 25 %"
 TRUST = (
     "Documented instruction costs (Vector +-25 %), never compared with hardware by us: go by the order within a family."
@@ -45,11 +46,23 @@ def judge(
     for chosen, fault in zip(sets, report["faults"], strict=False):
         if fault is not None:
             return _faulted(chosen.name, fault, source)
+    if (wrong := compared(operator, sets, expected, outputs)) is not None:
+        return wrong
+    return _timed(operator, engine, report["schedule"])
+
+
+def compared(
+    operator: Operator,
+    sets: Sequence[InputSet],
+    expected: Sequence[Mapping[str, Array]],
+    outputs: Sequence[Mapping[str, Array]],
+) -> Judgement | None:
+    """None where every element of every set is within the tolerance."""
     for chosen, right, got in zip(sets, expected, outputs, strict=True):
         for name, values in got.items():
             if (wrong := _compared(operator, chosen.name, name, values, right[name])) is not None:
                 return wrong
-    return _timed(operator, engine, report["schedule"])
+    return None
 
 
 def _faulted(case: str, said: Mapping[str, Any], source: str) -> Judgement:
@@ -64,31 +77,39 @@ def _faulted(case: str, said: Mapping[str, Any], source: str) -> Judgement:
 def _compared(operator: Operator, case: str, name: str, got: Array, expected: Array) -> Judgement | None:
     import numpy as np
 
-    near = operator.closeness
-    values = got.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        bad = ~(np.abs(values - expected) <= near.absolute + near.relative * np.abs(expected))
-    wrong = int(bad.sum())
-    if not wrong:
+    bad, lost = _wrong_elements(got.ravel(), expected.ravel(), operator.near(expected))
+    if not (wrong := bad.size):
         return None
     mismatches = []
-    for flat in np.flatnonzero(bad)[:MAX_MISMATCHES]:
+    for flat in bad[:MAX_MISMATCHES]:
         index = tuple(int(i) for i in np.unravel_index(flat, expected.shape))
-        value = float(values[index])
+        value = float(got[index])
         found = value if np.isfinite(value) else None
         mismatches.append(Mismatch(output=name, index=index, got=found, expected=float(expected[index])))
     message = f"{wrong} of {expected.size} elements of {name} are wrong with the {case!r} inputs"
-    lost = int(np.isnan(values).sum())
     if lost == expected.size:
         message += "; all are not a number: never written, or computed from memory that was never written"
     elif lost:
         message += f"; {lost} are not a number: never written, or computed from memory that was never written"
     elif wrong < expected.size:
-        hit = np.argwhere(bad)
-        message += "; all wrong ones lie in " + "".join(
-            f"[{a}..{b}]" for a, b in zip(hit.min(0), hit.max(0), strict=True)
-        )
+        hit = np.unravel_index(bad, expected.shape)
+        message += "; all wrong ones lie in " + "".join(f"[{axis.min()}..{axis.max()}]" for axis in hit)
     return Judgement("wrong_result", message, mismatches=tuple(mismatches), wrong_elements=wrong)
+
+
+def _wrong_elements(got: Array, expected: Array, near: Closeness) -> tuple[Array, int]:
+    """Where, and how many are not a number; in pieces, since an output may have a gigabyte in float64."""
+    import numpy as np
+
+    found, lost = [], 0
+    for first in range(0, expected.size, PIECE):
+        right = expected[first : first + PIECE].astype(np.float64)
+        values = got[first : first + PIECE].astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            bad = ~(np.abs(values - right) <= near.absolute + near.relative * np.abs(right))
+        found.append(np.flatnonzero(bad) + first)
+        lost += int(np.isnan(values).sum())
+    return np.concatenate(found), lost
 
 
 def _timed(operator: Operator, engine: str, schedule: Mapping[str, Any]) -> Judgement:

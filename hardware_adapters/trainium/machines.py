@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 FILE = Path(__file__).with_name("machines.yaml")
 DEFAULT = "trn2"
 # Engine of this target -> machine.
-ENGINES = {"nkisim": "trn2", "nkisim-trn1": "trn1"}
+ENGINES = {"nkisim": "trn2", "nkisim-trn1": "trn1", "nkisim-trn3": "trn3"}
 PE_EDGE = 128
 
 

@@ -20,7 +20,7 @@ MAX_COLUMNS = 8192  # a row of float32 lies within one partition, several times
 RMS, LAYER = "rmsnorm", "layernorm"
 PATTERNS = {name: IdPattern(TARGET, name, ("R", "C")) for name in (RMS, LAYER)}
 
-_HEAD = """\
+_LAYER_HEAD = """\
 import nki
 import nki.isa as nisa
 import nki.language as nl
@@ -29,7 +29,7 @@ EPSILON = 1e-5
 
 
 @nki.jit
-def solution(x, gain{more}):
+def solution(x, gain, shift):
     R, C = x.shape
     out = nl.ndarray((R, C), dtype=x.dtype, buffer=nl.shared_hbm)
     for r in range(0, R, 128):
@@ -38,22 +38,6 @@ def solution(x, gain{more}):
         factor = nl.ndarray((rows, C), dtype=nl.float32, buffer=nl.sbuf)
         nisa.dma_copy(dst=data, src=x[r:r + rows, 0:C])
         nisa.dma_copy(dst=factor, src=gain.broadcast(0, rows))
-"""
-_RMS_BODY = """\
-        squares = nl.ndarray((rows, C), dtype=nl.float32, buffer=nl.sbuf)
-        total = nl.ndarray((rows, 1), dtype=nl.float32, buffer=nl.sbuf)
-        nisa.tensor_tensor(dst=squares, data1=data, data2=data, op=nl.multiply)
-        nisa.tensor_reduce(dst=total, op=nl.add, data=squares, axis=1)
-        mean = nl.ndarray((rows, 1), dtype=nl.float32, buffer=nl.sbuf)
-        nisa.tensor_scalar(dst=mean, data=total, op0=nl.multiply, operand0=1.0 / C, op1=nl.add, operand1=EPSILON)
-        scale = nl.ndarray((rows, 1), dtype=nl.float32, buffer=nl.sbuf)
-        nisa.activation(dst=scale, op=nl.rsqrt, data=mean)
-        scaled = nl.ndarray((rows, C), dtype=nl.float32, buffer=nl.sbuf)
-        nisa.tensor_scalar(dst=scaled, data=data, op0=nl.multiply, operand0=scale)
-        result = nl.ndarray((rows, C), dtype=out.dtype, buffer=nl.sbuf)
-        nisa.tensor_tensor(dst=result, data1=scaled, data2=factor, op=nl.multiply)
-        nisa.dma_copy(dst=out[r:r + rows, 0:C], src=result)
-    return out
 """
 _LAYER_BODY = """\
         offset = nl.ndarray((rows, C), dtype=nl.float32, buffer=nl.sbuf)
@@ -153,6 +137,8 @@ class Norm(Operator):
         )
 
     def baseline(self) -> str:
-        if self.family == RMS:
-            return _HEAD.format(more="") + _RMS_BODY
-        return _HEAD.format(more=", shift") + _LAYER_BODY
+        if self.family == LAYER:
+            return _LAYER_HEAD + _LAYER_BODY
+        from .tuner.rmsnorm import NormSchedule, emit
+
+        return emit(self, NormSchedule().fitted(self))

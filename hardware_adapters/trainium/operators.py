@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..base import Bound, Problem, ProblemSummary, Tensor, UnknownProblemError, Work
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     Array = np.ndarray
 
 TARGET = "trainium"
-MAX_OPERAND_BYTES = 512 << 20
+MAX_OPERAND_BYTES = 1 << 30
 MAX_MACS = 1 << 39
-ONE_SET_MACS = 1 << 35  # beyond, a second input set would double minutes of simulating
-BYTES = {"float32": 4, "bfloat16": 2}
+ONE_SET_MACS, ONE_SET_BYTES = 1 << 35, 256 << 20  # beyond, a second input set would double minutes of simulating
+BYTES = {"float32": 4, "bfloat16": 2, "bool": 1, "int32": 4, "int8": 1}
 PARTITIONS = 128
 
 RULES = (
@@ -33,6 +33,10 @@ RULES = (
     "most 128x512, the result within one PSUM bank (2 KiB per partition, 8 banks).",
     "Outputs hold NaN before the call: every element must be written.",
 )
+CONSTANTS_RULE = (
+    "The parameters with values in the signature are constants: each is passed by name to a kernel that has a "
+    "parameter of that name, and to others not. Inputs are passed by name where all their names are parameters."
+)
 TIMING = (
     "The time that counts is the simulator's estimate for one call: engines run in program order beside each other, "
     "loads and stores\nhave 1.3 us of latency, and tiles of later iterations are loaded ahead as far as SBUF has room."
@@ -43,6 +47,15 @@ class InputSet(NamedTuple):
     name: str
     timed: bool
     inputs: dict[str, Array]
+
+
+class ElementType(NamedTuple):
+    """A constant that is an element type, as nki.language has it."""
+
+    name: str
+
+
+Constant = int | float | None | ElementType | tuple["Constant", ...] | list["Constant"]
 
 
 class Closeness(NamedTuple):
@@ -78,9 +91,39 @@ class Operator(ABC):
     def closeness(self) -> Closeness: ...
 
     @property
+    def tolerance(self) -> str:
+        """`closeness`, for people."""
+        near = self.closeness
+        return f"|got - expected| <= {near.absolute:g} + {near.relative:g} |expected|, expected in float64"
+
+    def near(self, expected: Array) -> Closeness:
+        """What holds for the elements of one output."""
+        return self.closeness
+
+    @property
+    def inputs_text(self) -> str:
+        also = "" if _one_set(self) else f" and `wide` ({self.wide})"
+        return "drawn anew for every kernel and seed: `normal` (timed)" + also
+
+    @property
+    def constants(self) -> Mapping[str, Constant]:
+        """Parameters beside the tensors, by name."""
+        return {}
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates that the Tensor engine cannot do without."""
         return 0
+
+    @property
+    def known_macs(self) -> int | None:
+        """None where nobody knows how many there must be."""
+        return self.macs
+
+    @property
+    def needed_bytes(self) -> int:
+        """What has to be read and written, once."""
+        return sum(map(tensor_bytes, self.tensors))
 
     @property
     def scalar_elements(self) -> int:
@@ -88,8 +131,14 @@ class Operator(ABC):
         return 0
 
     @property
-    def traits(self) -> tuple[str, ...]:
+    def traits(self) -> tuple[str, ...] | None:
+        """None: not known."""
         return ()
+
+    @property
+    def wide(self) -> str:
+        """What is different about the second input set."""
+        return "other scales, an offset"
 
     @abstractmethod
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -99,9 +148,24 @@ class Operator(ABC):
     def draw(self, rng: np.random.Generator) -> tuple[dict[str, Array], dict[str, Array]]:
         """Inputs of the two sets, `normal` and `wide`, in float64."""
 
+    def sets(self, rng: np.random.Generator) -> tuple[InputSet, ...]:
+        """The data of one evaluation, in the tensors' types."""
+        types = {tensor.name: numpy_type(tensor.dtype) for tensor in self.tensors}
+        normal, wide = (
+            {name: values.astype(types[name]) for name, values in drawn.items()} for drawn in self.draw(rng)
+        )
+        timed = InputSet("normal", True, normal)
+        return (timed,) if _one_set(self) else (timed, InputSet("wide", False, wide))
+
+    async def results(self, sets: Sequence[InputSet]) -> list[dict[str, Array]]:
+        """What every set's outputs should be. Raises InvalidProblemError where a reference is the user's and fails."""
+        import anyio.to_thread
+
+        return [await anyio.to_thread.run_sync(self.expected, chosen.inputs) for chosen in sets]
+
     @abstractmethod
-    def baseline(self) -> str:
-        """A simple, correct kernel."""
+    def baseline(self) -> str | None:
+        """A simple, correct kernel; None where the user gave none."""
 
 
 def numpy_type(name: str) -> np.dtype:
@@ -114,13 +178,8 @@ def numpy_type(name: str) -> np.dtype:
     return np.dtype(name)
 
 
-def input_sets(operator: Operator, rng: np.random.Generator) -> tuple[InputSet, ...]:
-    types = {tensor.name: numpy_type(tensor.dtype) for tensor in operator.tensors}
-    normal, wide = (
-        {name: values.astype(types[name]) for name, values in drawn.items()} for drawn in operator.draw(rng)
-    )
-    timed = InputSet("normal", True, normal)
-    return (timed,) if operator.macs > ONE_SET_MACS else (timed, InputSet("wide", False, wide))
+def _one_set(operator: Operator) -> bool:
+    return operator.macs > ONE_SET_MACS or sum(map(tensor_bytes, operator.tensors)) > ONE_SET_BYTES
 
 
 def inputs_of(operator: Operator) -> tuple[Tensor, ...]:
@@ -146,12 +205,14 @@ def check_size(operator: Operator) -> None:
 
 
 def bound(operator: Operator, machine: Machine) -> Bound:
-    """Roofline: every operand moved once, the products at the Tensor engine's peak, exponentials on the Scalar's."""
-    moved = sum(map(tensor_bytes, operator.tensors))
+    """Roofline: what is needed moved once, the products at the Tensor engine's peak, exponentials on the Scalar's.
+
+    The peak is that of bfloat16 whatever the operands' type: a kernel may convert them where the tolerance allows it.
+    """
+    moved, peak = operator.needed_bytes, machine.macs_per_ns("bfloat16")
     limits = {
         f"{moved} bytes / {machine.dma_rate:g} bytes per ns": moved / machine.dma_rate,
-        f"{operator.macs} MACs / {machine.macs_per_ns(operator.dtype):.0f} per ns": operator.macs
-        / machine.macs_per_ns(operator.dtype),
+        f"{operator.macs} MACs / {peak:.0f} per ns in bfloat16": operator.macs / peak,
         f"{operator.scalar_elements} elements per partition at {machine.clocks_ghz['scalar']:g} GHz": (
             operator.scalar_elements / machine.clocks_ghz["scalar"]
         ),
@@ -162,8 +223,9 @@ def bound(operator: Operator, machine: Machine) -> Bound:
 
 def describe(operator: Operator) -> Problem:
     """The problem as tools show it."""
-    near = operator.closeness
-    names = ", ".join(t.name for t in inputs_of(operator))
+    names = ", ".join(
+        (*(t.name for t in inputs_of(operator)), *(f"{name}={written(v)}" for name, v in operator.constants.items()))
+    )
     sizes = {role: sum(tensor_bytes(t) for t in operator.tensors if t.role == role) for role in ("input", "output")}
     return Problem(
         id=operator.id,
@@ -174,12 +236,11 @@ def describe(operator: Operator) -> Problem:
         tensors=operator.tensors,
         signature=f"@nki.jit\ndef solution({names})",
         semantics=operator.semantics,
-        inputs="drawn anew for every kernel and seed: `normal` (timed)"
-        + ("" if operator.macs > ONE_SET_MACS else " and `wide` (other scales, an offset)"),
-        tolerance=f"|got - expected| <= {near.absolute:g} + {near.relative:g} |expected|, expected in float64",
-        work=Work(macs=operator.macs, bytes_in=sizes["input"], bytes_out=sizes["output"]),
+        inputs=operator.inputs_text,
+        tolerance=operator.tolerance,
+        work=Work(macs=operator.known_macs, bytes_in=sizes["input"], bytes_out=sizes["output"]),
         bound=bound(operator, machines()[DEFAULT]),
-        rules=RULES,
+        rules=(*RULES, CONSTANTS_RULE) if operator.constants else RULES,
         traits=operator.traits,
         language="python",
         timing=TIMING,
@@ -199,3 +260,22 @@ def tensors(
         for role, group in (("input", inputs), ("output", outputs))
         for name, shape in group.items()
     )
+
+
+def written(value: Constant) -> str:
+    """As a kernel's text has it."""
+    if isinstance(value, ElementType):
+        return f"nl.{value.name}"
+    if isinstance(value, (tuple, list)):
+        inner = ", ".join(map(written, value)) + ("," if isinstance(value, tuple) and len(value) == 1 else "")
+        return f"({inner})" if isinstance(value, tuple) else f"[{inner}]"
+    return repr(value)
+
+
+def encoded(value: Constant) -> object:
+    """As the simulator's job has it: JSON knows neither element types nor tuples."""
+    if isinstance(value, ElementType):
+        return {"dtype": value.name}
+    if isinstance(value, tuple):
+        return {"tuple": [encoded(each) for each in value]}
+    return [encoded(each) for each in value] if isinstance(value, list) else value

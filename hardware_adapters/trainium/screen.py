@@ -7,6 +7,8 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 from ..base import Compilation, Diagnostic
@@ -14,8 +16,28 @@ from ..base import Compilation, Diagnostic
 ENTRY = "solution"
 PYTHON = "Python 3, NKI subset"
 IMPORTABLE = frozenset(
-    ("nki", "nki.isa", "nki.language", "numpy", "math", "functools", "itertools", "typing", "dataclasses", "__future__")
+    (
+        "nki",
+        "nki.isa",
+        "nki.language",
+        "numpy",
+        "math",
+        "functools",
+        "itertools",
+        "typing",
+        "dataclasses",
+        "enum",
+        "__future__",
+    )
 )
+NKI_1 = "neuronxcc"
+# NKI 1, and what its kernels import beside it. Of `operator` the arithmetic only; the simulator's import gives that.
+IMPORTABLE_1 = frozenset(
+    (
+        NKI_1, "neuronxcc.nki", "neuronxcc.nki.isa", "neuronxcc.nki.isa.constants", "neuronxcc.nki.language",
+        "neuronxcc.nki.language.constants", "neuronxcc.nki.typing", "neuronxcc.nki.compiler", "operator",
+    )
+)  # fmt: skip
 MAX_NODES = 60_000
 _REFUSED: dict[type[ast.AST], str] = {
     ast.AsyncFunctionDef: "async functions",
@@ -31,7 +53,8 @@ _REFUSED: dict[type[ast.AST], str] = {
 _ATTRIBUTES = re.compile(
     r"_.*|(?:gi|cr|ag|f|tb|co|func)_.*|mro|format|format_map|tofile|tobytes|dump|dumps|ctypes|with_traceback|add_note"
 )
-_METHODS = ("__init__", "__post_init__")
+_METHODS = ("__init__", "__post_init__", "__repr__", "__str__")
+_SIMULATOR = Path(__file__).with_name("nkisim")
 
 
 class Screened(NamedTuple):
@@ -51,11 +74,17 @@ def screen(source: str) -> Screened:
         text = getattr(error, "msg", None) or f"{type(error).__name__}: {error}"
         return Screened(_compiled([Diagnostic(severity="error", message=text, line=line)], None, started), None)
     nodes = list(ast.walk(tree))
+    own = _own_attributes(nodes)
+    roots = imported_roots(tree)
+    allowed = IMPORTABLE | IMPORTABLE_1 if NKI_1 in roots else IMPORTABLE
     forbidden = [
         Diagnostic(severity="error", message=message, line=getattr(node, "lineno", None))
         for node in nodes
-        for message in _complaints(node)
+        for message in _complaints(node, own, allowed)
     ]
+    if NKI_1 in roots and "nki" in roots:
+        message = "a kernel imports neuronxcc.nki (NKI 1) or nki (NKI 2), not both"
+        forbidden.append(Diagnostic(severity="error", message=message, line=max(roots[NKI_1], roots["nki"])))
     if len(nodes) > MAX_NODES:
         forbidden.append(Diagnostic(severity="error", message=f"{len(nodes)} syntax nodes; at most {MAX_NODES}"))
     if forbidden:
@@ -64,6 +93,19 @@ def screen(source: str) -> Screened:
         return Screened(_compiled(forbidden[:20], None, started), refused)
     errors = [] if has_entry(tree) else [Diagnostic(severity="error", message=_no_entry())]
     return Screened(_compiled(errors, tree, started), None)
+
+
+def imported_roots(tree: ast.Module) -> dict[str, int]:
+    """The packages that are imported anywhere, with the line where each is first."""
+    found: dict[str, int] = {}
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        for name in names:
+            assert isinstance(node, (ast.Import, ast.ImportFrom))
+            root = name.split(".")[0]
+            found[root] = min(node.lineno, found.get(root, node.lineno))
+    return found
 
 
 def _compiled(diagnostics: list[Diagnostic], tree: ast.Module | None, started: float) -> Compilation:
@@ -96,19 +138,39 @@ def _assigned(tree: ast.Module) -> bool:
     )
 
 
-def _complaints(node: ast.AST) -> Iterator[str]:
+@lru_cache
+def _taken() -> frozenset[str]:
+    """Private attributes and methods of the simulator."""
+    texts = (path.read_text(encoding="utf-8") for path in _SIMULATOR.rglob("*.py"))
+    pattern = re.compile(r"[.\"](_\w+)|def (_\w+)\(self")
+    return frozenset(name for text in texts for pair in pattern.findall(text) for name in pair)
+
+
+def _own_attributes(nodes: list[ast.AST]) -> frozenset[str]:
+    """Attributes with one underscore that the kernel's classes define themselves; none that the simulator has."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.ClassDef):
+            found.update(each.name for each in node.body if isinstance(each, ast.FunctionDef))
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.update({node.attr} if isinstance(node.value, ast.Name) and node.value.id == "self" else ())
+    single = {name for name in found if re.fullmatch(r"_[a-zA-Z0-9]\w*(?<!_)", name)}
+    return frozenset(single - _taken()) if single else frozenset()
+
+
+def _complaints(node: ast.AST, own: frozenset[str], importable: frozenset[str]) -> Iterator[str]:
     for kind, what in _REFUSED.items():
         if isinstance(node, kind):
             yield f"{what} are not part of NKI"
     if isinstance(node, ast.Import):
-        yield from (_import(alias.name) for alias in node.names if alias.name not in IMPORTABLE)
+        yield from (_import(alias.name, importable) for alias in node.names if alias.name not in importable)
         yield from _names(*(alias.asname or "" for alias in node.names))
     elif isinstance(node, ast.ImportFrom):
-        if node.level or node.module not in IMPORTABLE:
-            yield _import(node.module or ".")
+        if node.level or node.module not in importable:
+            yield _import(node.module or ".", importable)
         yield from (f"import of {alias.name!r}" for alias in node.names if alias.name.startswith(("_", "*")))
         yield from _names(*(alias.asname or "" for alias in node.names))
-    elif isinstance(node, ast.Attribute) and _ATTRIBUTES.fullmatch(node.attr):
+    elif isinstance(node, ast.Attribute) and node.attr not in own and _ATTRIBUTES.fullmatch(node.attr):
         yield f"the attribute .{node.attr} is not for kernels"
     elif isinstance(node, ast.Name):
         if node.id != "__name__":
@@ -130,8 +192,7 @@ def _names(*names: str) -> Iterator[str]:
     yield from (f"the name {name!r} is not for kernels" for name in names if name.startswith("__"))
 
 
-def _import(name: str) -> str:
-    known = ", ".join(sorted(IMPORTABLE - {"__future__"}))
-    if name.split(".")[0] == "neuronxcc":
-        return "neuronxcc.nki is NKI 1, which is not simulated; write NKI 2: import nki, nki.isa, nki.language"
-    return f"import of {name!r}; a kernel can import {known}"
+def _import(name: str, importable: frozenset[str]) -> str:
+    if name.split(".")[0] == NKI_1:
+        return f"unsupported API: {name}"
+    return f"import of {name!r}; a kernel can import {', '.join(sorted(importable - {'__future__'}))}"

@@ -26,6 +26,7 @@ def run_kernel(
     inputs: Mapping[str, np.ndarray],
     outputs: Sequence[tuple[str, Sequence[int], str]],
     machine: str = "trn2",
+    grid: Sequence[int] = (1,),
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The report, and outputs by name (none after a fault). `outputs`: name, shape, type."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -40,6 +41,7 @@ def run_kernel(
             "machine": machines()[machine].job,
             "sets": [{"inputs": entries}],
             "outputs": [{"name": name, "shape": list(shape), "dtype": dtype} for name, shape, dtype in outputs],
+            "grid": list(grid),
         }
         report = run_job(job, source, folder, lambda call, *arguments: call(*arguments), kernel_globals)
         if report["faults"][0] is not None:
@@ -51,10 +53,12 @@ def run_kernel(
         return report, found
 
 
-def fault_of(body: str, names: str = "x", shape: tuple[int, ...] = (128, 512)) -> dict[str, Any]:
+def fault_of(
+    body: str, names: str = "x", shape: tuple[int, ...] = (128, 512), grid: Sequence[int] = (1,)
+) -> dict[str, Any]:
     """What is wrong with a kernel of one float32 input and one output of its shape."""
     rng = np.random.default_rng(1)
     values = {name.strip(): rng.standard_normal(shape).astype(np.float32) for name in names.split(",")}
-    report, _ = run_kernel(kernel(body, names), values, [("out", shape, "float32")])
+    report, _ = run_kernel(kernel(body, names), values, [("out", shape, "float32")], grid=grid)
     assert report["faults"][0] is not None, "the kernel was let pass"
     return report["faults"][0]

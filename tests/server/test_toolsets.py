@@ -15,6 +15,7 @@ from autocomp_mcp.menus.menu import UnknownNameError
 from autocomp_mcp.server.app import build_server
 from autocomp_mcp.server.toolsets import CHANGING, TOOLS, TOOLSETS, NoToolLeftError, Selection
 from autocomp_mcp.tools.bench import Bench
+from autocomp_mcp.tools.prompts import NEEDS
 from mcp import Client, StdioServerParameters
 
 PROBLEM = "gemmini/gemm-32x32x32"
@@ -46,7 +47,8 @@ async def limited(folder: Path, *words: object) -> AsyncIterator[Client]:
 async def test_the_sets_are_all_tools_and_what_changes_something_says_so(tmp_path: Path) -> None:
     async with limited(tmp_path) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        assert set(tools) == set(TOOLS) and len(TOOLS) == len(tools) <= 12
+        assert len(Selection.of(None, [], False).tools()) <= 12
+        assert set(tools) == set(TOOLS) and len(TOOLS) == len(tools)
         assert {name for name, tool in tools.items() if not tool.annotations.read_only_hint} == CHANGING
 
 
@@ -59,7 +61,8 @@ async def test_the_sets_are_all_tools_and_what_changes_something_says_so(tmp_pat
             " kernels , menu ", ["compile_kernel,get_optimization"], False,
             {"list_optimizations", "simulate_kernel", "profile_kernel", "compare_kernels"},
         ),
-        (None, ["list_targets", "start_search"], False, set(TOOLS) - {"list_targets", "start_search"}),
+        ("hardware", [], False, {"run_kernel"}),
+        (None, ["list_targets", "start_search"], False, set(TOOLS) - {"list_targets", "start_search", "run_kernel"}),
         ("search", [], True, {"get_search"}),
         (None, [], True, set(TOOLS) - CHANGING),
     ],
@@ -73,7 +76,7 @@ async def test_what_is_offered(
             assert (await client.call_tool(name, {"problem": PROBLEM})).is_error
             assert name not in (client.instructions or "")
         prompts = (await client.list_prompts()).prompts
-        assert bool(prompts) == (expected >= {*TOOLSETS["kernels"], *TOOLSETS["menu"], "get_problem", "list_targets"})
+        assert bool(prompts) == (expected >= NEEDS)
         assert (await client.read_resource("reference://gemmini")).contents[0].text
 
 

@@ -43,6 +43,8 @@ def tile(value: Any, name: str, argument: str, spaces: Sequence[str] = ON_CHIP) 
             f"{name}: {argument}={value!r} is in {value.buffer}; allowed: {', '.join(spaces)}"
             + ("; nisa.dma_copy moves data on chip" if value.buffer.endswith("hbm") else ""),
         )
+    if value._places is not None and not name.startswith("nki.isa.dma"):
+        fail("wrong_argument", f"{name}: {argument} is gathered by vector_offset, which only a DMA can do")
     return value
 
 

@@ -49,3 +49,42 @@ def reduction(n: int, fast: bool) -> float:
 def select(n: int) -> float:
     """affine_select, iota: 150 + N on GpSimd."""
     return 150 + n
+
+
+def vector_reciprocal(n: int) -> float:
+    """reciprocal on the Vector engine: max(64, 8N)."""
+    return max(MIN_INTERVAL, 8 * n)
+
+
+def predicated_copy(n: int, one_port: bool) -> float:
+    """tensor_copy_predicated: max(64, N) where source or predicate is in PSUM, else max(64, 2N)."""
+    return max(MIN_INTERVAL, n if one_port else 2 * n)
+
+
+def statistics_aggregate(n: int) -> float:
+    """bn_aggr: max(64, 13 N / 3)."""
+    return max(MIN_INTERVAL, 13 * n / 3)
+
+
+def search(n: int) -> float:
+    """max8, nc_find_index8, nc_match_replace8: N; no instruction takes less than the interval."""
+    return max(MIN_INTERVAL, n)
+
+
+def gpsimd_gather(n: int) -> float:
+    """nc_n_gather: not documented; taken as the other passes of GpSimd: 150 for each 512 indices, and N."""
+    return 150 * -(-n // 512) + n
+
+
+def local_gather(indices: int, burst: int, itemsize: int) -> float:
+    """local_gather: 150, and for each gathered element the documented factor with t = 4.
+
+    The reference divides by that factor, which would make bursts of one element the fastest, and says they are slow.
+    """
+    factor = (28 + 4 * burst) / (4 * burst) / min(4 / itemsize, burst)
+    return 150 + indices * burst * factor
+
+
+def fast_exponential(n: int) -> float:
+    """exponential (NeuronCore-v4): four times the Scalar engine's rate."""
+    return max(MIN_INTERVAL, n / 4)

@@ -49,6 +49,7 @@ _TYPES = {
 }
 DTYPES = {name: DType(name, numpy) for name, numpy in _TYPES.items()}
 ALIASES = {"float8e4": "float8_e4m3", "float8e5": "float8_e5m2", "tfloat32": "float32"}
+PACKED = ("float8_e5m2_x4", "float8_e4m3fn_x4", "float4_e2m1fn_x4")
 FLOAT32 = DTYPES["float32"]
 _OF_NUMPY = {dtype._np: dtype for dtype in DTYPES.values()}
 _FLOATS = {"float32", "float16", "bfloat16", "float8_e4m3", "float8_e5m2"}
@@ -64,6 +65,8 @@ def as_dtype(value: object, api: str, argument: str = "dtype") -> DType:
         return value
     if isinstance(value, str) and (name := ALIASES.get(value, value)) in DTYPES:
         return DTYPES[name]
+    if value in PACKED:
+        fail("unsupported", f"unsupported API: nki.language.{value}")
     fail("wrong_argument", f"{api}: {argument}={value!r} is no element type; nl has {', '.join(DTYPES)}")
 
 

@@ -10,11 +10,9 @@ from . import costs
 from .checks import (
     api,
     both_floats,
-    not_taken,
     one_bank,
     operand,
     reals,
-    run_bytes,
     same_shape,
     store,
     tile,
@@ -23,18 +21,18 @@ from .dtypes import DTYPES
 from .errors import fail
 from .machine import MOVING_MAX, PARTITIONS, STATIONARY_MAX, current
 from .ops import as_op
-from .tensor import ON_CHIP, Tensor, allocate
+from .tensor import Tensor, allocate
 
-HBM = ("hbm", "shared_hbm", "private_hbm")
-ENGINES = ("pe", "vector", "scalar", "gpsimd")
+PERF_MODES = ("none", "double_row", "double_row_gen3", "double_column", "double_pixel", "double_row_sw_interleave")
 BF16 = DTYPES["bfloat16"]
 
 
 def issue(
     name: str, engine: str, cycles: float, dst: Tensor, *sources: Tensor, also: tuple[Tensor, ...] = (), **more: Any
 ) -> None:
+    index = (tile for view in (dst, *sources) for tile in view._index)
     current(name).issue(
-        name.rpartition(".")[2], engine, cycles, reads=tuple(source._access() for source in sources),
+        name.rpartition(".")[2], engine, cycles, reads=tuple(source._access() for source in (*sources, *index)),
         writes=tuple(target._access() for target in (dst, *also)), shape=dst._flat(), dtype=dst.dtype.name, **more,
     )  # fmt: skip
 
@@ -49,33 +47,6 @@ def on_engine(engine: Any, name: str, allowed: tuple[str, ...]) -> str:
 
 
 @api
-def dma_copy(
-    dst: Any,
-    src: Any,
-    dst_rmw_op: Any = None,
-    oob_mode: Any = None,
-    dge_mode: Any = None,
-    unique_indices: Any = None,
-    engine: Any = None,
-    name: Any = None,
-) -> None:
-    """Copy between HBM and SBUF, or within either; types may differ, shapes up to dimensions of 1 may not."""
-    api = "nki.isa.dma_copy"
-    not_taken(api, dst_rmw_op=dst_rmw_op, oob_mode=oob_mode)
-    target, source = tile(dst, api, "dst", (*HBM, "sbuf")), tile(src, api, "src", (*HBM, "sbuf"))
-    if [n for n in target.shape if n != 1] != [n for n in source.shape if n != 1]:
-        fail("shape_mismatch", f"{api}: dst {list(target.shape)} and src {list(source.shape)} differ")
-    values = source._read(api, "src")
-    target._write(api, values.reshape(target.shape))
-    run = min(run_bytes(t._values, t.buffer in ON_CHIP) // t.dtype.itemsize for t in (target, source))
-    issue(
-        api, "dma", 0, target, source,
-        bytes=target.size * max(target.dtype.itemsize, source.dtype.itemsize),
-        run=run * max(target.dtype.itemsize, source.dtype.itemsize),
-    )  # fmt: skip
-
-
-@api
 def tensor_copy(dst: Any, src: Any, engine: Any = None, dtype: Any = None, name: Any = None) -> None:
     """Copy on chip; the type is that of dst."""
     api = "nki.isa.tensor_copy"
@@ -85,7 +56,7 @@ def tensor_copy(dst: Any, src: Any, engine: Any = None, dtype: Any = None, name:
     if where == "gpsimd" and "psum" in (target.buffer, source.buffer):
         fail("wrong_memory", f"{api}: GpSimd cannot reach PSUM; use the Vector or Scalar engine")
     store(target, source._read(api, "src"), api)
-    issue(api, where, costs.elementwise(n), target, source)
+    issue(api, where, costs.elementwise(n), target, source, reduces="copy")
 
 
 @api
@@ -115,35 +86,108 @@ def nc_matmul(
 ) -> None:
     """dst = stationary.T @ moving. accumulate=None: the first write to a part of PSUM overwrites, later ones add."""
     api = "nki.isa.nc_matmul"
-    not_taken(api, is_transpose=is_transpose, tile_position=tile_position, tile_size=tile_size, perf_mode=perf_mode)
     target = tile(dst, api, "dst", ("psum",))
     left, right = tile(stationary, api, "stationary", ("sbuf",)), tile(moving, api, "moving", ("sbuf",))
-    both_floats(api, stationary=left, moving=right)
+    generation = current(api).limits.generation
+    rows, columns, start = _part_of_the_array(api, tile_position, tile_size, generation)
+    double = _perf_mode(api, perf_mode, left, right, columns, generation)
     (k, m), (k2, n) = left._flat(), right._flat()
+    m, n = (m // 2, n // 2) if double else (m, n)
+    if is_transpose:
+        _as_transpose(api, target, left, right)
+    else:
+        both_floats(api, stationary=left, moving=right)
+        if target.dtype.name not in ("float32", "bfloat16"):
+            fail("wrong_dtype", f"{api}: dst={target!r}: results are float32 (or rounded to bfloat16)")
     if k != k2:
         fail(
             "shape_mismatch",
             f"{api}: stationary {list(left.shape)} and moving {list(right.shape)} contract over different partitions",
         )
-    if m > STATIONARY_MAX:
-        fail("tile_limit", f"{api}: stationary {list(left.shape)} has {m} columns; at most {STATIONARY_MAX}")
-    if n > MOVING_MAX:
-        fail("tile_limit", f"{api}: moving {list(right.shape)} has {n} columns; at most {MOVING_MAX}")
+    if k > rows:
+        fail("tile_limit", f"{api}: stationary {list(left.shape)} has {k} partitions; tile_size has {rows} rows")
+    if m > columns:
+        fail("tile_limit", f"{api}: stationary {list(left.shape)} has {m} columns; at most {columns}")
+    if start is not None and left._box[0][0] != right._box[0][0]:
+        fail("wrong_argument", f"{api}: stationary and moving of a tile of the array start at the same partition")
+    most = MOVING_MAX if generation < 4 else current(api).limits.psum // target.dtype.itemsize
+    if n > most:
+        fail("tile_limit", f"{api}: moving {list(right.shape)} has {n} columns; at most {most}")
     if target._flat() != (m, n):
         fail("shape_mismatch", f"{api}: dst {list(target.shape)} must be [{m}, {n}]")
-    if target.dtype.name not in ("float32", "bfloat16"):
-        fail("wrong_dtype", f"{api}: dst={target!r}: results are float32 (or rounded to bfloat16)")
-    one_bank(api, target)
-    product = reals(left, api, "stationary").T @ reals(right, api, "moving")
+    if generation < 4:
+        one_bank(api, target)
+    if is_transpose:
+        store(target, left._read(api, "stationary").reshape(k, m).T, api)
+        right._read(api, "moving")
+        issue(api, "pe", costs.matmul(m, n, left.dtype.name), target, left, right)
+        return
+    a, b = reals(left, api, "stationary"), reals(right, api, "moving")
+    if double:  # the two halves of the contraction lie beside each other
+        a, b = np.concatenate(np.split(a, 2, axis=1)), np.concatenate(np.split(b, 2, axis=1))
+    product = a.T @ b
     adds = _accumulates(target, accumulate, api)
     if adds:
         product += reals(target, api, "dst")
     store(target, product, api)
     slow = left.dtype.name if left.dtype.name == "float32" else right.dtype.name
+    cycles = costs.matmul(m, n, slow) / (2 if _one_zero(left, is_stationary_onezero, right, is_moving_onezero) else 1)
     issue(
-        api, "pe", costs.matmul(m, n, slow), target, left, right, *((target,) if adds else ()),
-        macs=k * m * n, accumulates=adds,
+        api, "pe", cycles, target, left, right, *((target,) if adds else ()),
+        macs=k * m * n * (2 if double else 1), accumulates=adds, reduces="add" if adds else "",
     )  # fmt: skip
+
+
+def _one_zero(left: Tensor, left_hint: Any, right: Tensor, right_hint: Any) -> bool:
+    """Whether a hint halves the passes: it says that a float32 operand holds ones and zeros only."""
+    return left.dtype.name == "float32" and bool(left_hint or right_hint)
+
+
+def _part_of_the_array(api: str, position: Any, size: Any, generation: int) -> tuple[int, int, tuple[int, int] | None]:
+    """Rows and columns of the systolic array that the product may use, and where they start (None: all of it)."""
+    if position in (None, ()) and size in (None, ()):
+        return PARTITIONS, STATIONARY_MAX, None
+    smallest = 64 if generation < 3 else 32
+    try:
+        row, column = position  # type: ignore[misc]
+        rows, columns = size  # type: ignore[misc]
+    except (TypeError, ValueError):
+        fail("wrong_argument", f"{api}: tile_position={position!r} and tile_size={size!r} are both pairs, or neither")
+    for start, extent in ((row, rows), (column, columns)):
+        if extent not in (32, 64, 128) or extent < smallest or start not in range(0, 128, extent):
+            fail(
+                "wrong_argument",
+                f"{api}: tile_position={position!r}, tile_size={size!r}: sizes are {smallest}, 64 or 128, positions "
+                "multiples of them below 128",
+            )
+    return rows, columns, (row, column)
+
+
+def _perf_mode(api: str, mode: Any, left: Tensor, right: Tensor, columns: int, generation: int) -> bool:
+    """Whether two rows of float8 go through at once."""
+    if mode in (None, "none"):
+        return False
+    if mode != "double_row":
+        fail("unsupported", f"unsupported API: {api}(perf_mode={mode!r})")
+    if generation < 3:
+        fail("wrong_argument", f"{api}: perf_mode=double_row needs NeuronCore-v3 or newer")
+    for argument, tensor in (("stationary", left), ("moving", right)):
+        if not tensor.dtype.name.startswith("float8"):
+            fail("wrong_dtype", f"{api}: {argument}={tensor!r}: double_row takes float8")
+        if tensor.ndim < 3 or tensor.shape[1] != 2:
+            fail("shape_mismatch", f"{api}: {argument} {list(tensor.shape)}: with double_row dimension 1 must be 2")
+    if columns != STATIONARY_MAX:
+        fail("wrong_argument", f"{api}: double_row does not go with column tiling")
+    return True
+
+
+def _as_transpose(api: str, target: Tensor, left: Tensor, right: Tensor) -> None:
+    """The moving operand has to be an identity matrix, and nothing is rounded."""
+    values = right._read(api, "moving").reshape(right._flat()).astype(np.float32)
+    if values.shape[0] != values.shape[1] or not np.array_equal(values, np.eye(values.shape[0], dtype=np.float32)):
+        fail("wrong_argument", f"{api}: is_transpose=True: moving={right!r} must be an identity matrix")
+    if target.dtype is not left.dtype and target.dtype.name != "float32":
+        fail("wrong_dtype", f"{api}: is_transpose=True: dst is {target.dtype}, stationary {left.dtype}")
 
 
 def _accumulates(target: Tensor, accumulate: Any, api: str) -> bool:
@@ -169,6 +213,7 @@ def nc_transpose(dst: Any, data: Any, engine: Any = None, name: Any = None) -> N
     target, source = tile(dst, api, "dst"), tile(data, api, "data")
     p, f = source._flat()
     small = p <= 32 and f <= 32
+    engine = "vector" if engine is None and source.buffer == "psum" else engine
     where = on_engine(engine, api, ("vector", "pe") if small and target.buffer != "psum" else ("pe", "vector"))
     if where == "vector" and not small:
         fail("tile_limit", f"{api}: data {list(source.shape)}: the Vector engine transposes at most 32 x 32")
@@ -181,7 +226,7 @@ def nc_transpose(dst: Any, data: Any, engine: Any = None, name: Any = None) -> N
         one_bank(api, target)
     if target._flat() != (f, p):
         fail("shape_mismatch", f"{api}: dst {list(target.shape)} must be [{f}, {p}]")
-    if target.dtype is not source.dtype:
+    if target.dtype is not source.dtype and not (where == "pe" and target.dtype.name == "float32"):
         fail("wrong_dtype", f"{api}: dst is {target.dtype}, data {source.dtype}: a transpose keeps the type")
     store(target, source._read(api, "data").reshape(p, f).T, api)
     cycles = costs.pe_transpose(p, f, source.dtype.name) if where == "pe" else costs.elementwise(f)
@@ -258,7 +303,8 @@ def reciprocal(dst: Any, data: Any, engine: Any = None, name: Any = None) -> Non
     _, n = same_shape(api, dst=target, data=source)
     with np.errstate(all="ignore"):
         store(target, 1 / reals(source, api, "data"), api)
-    issue(api, on_engine(engine, api, ("vector", "scalar", "gpsimd")), costs.elementwise(n), target, source)
+    where = on_engine(engine, api, ("vector", "scalar", "gpsimd"))
+    issue(api, where, costs.vector_reciprocal(n) if where == "vector" else costs.elementwise(n), target, source)
 
 
 def partition_broadcast(source: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from . import isa, vector
-from .checks import api
+from . import dma, isa, vector
+from .checks import api, tile
 from .dtypes import DTYPES, FLOAT32, DType, as_dtype
 from .errors import fail
-from .machine import MOVING_MAX, PARTITIONS, STATIONARY_MAX
+from .machine import MOVING_MAX, PARTITIONS, STATIONARY_MAX, current
 from .ops import Op
-from .tensor import ON_CHIP, Tensor, allocate
+from .races import AffineRange
+from .registers import dynamic_range
+from .tensor import HBM, ON_CHIP, Memory, Tensor, allocate, whole
 
 BUFFERS = ("sbuf", "psum", "hbm", "shared_hbm", "private_hbm")
 TILE_SIZES = {
@@ -23,6 +25,7 @@ TILE_SIZES = {
     "gemm_moving_fmax": MOVING_MAX,
     "psum_min_align": 4,
     "sbuf_min_align": 1,
+    "bn_stats_fmax": 512,
 }
 
 
@@ -55,11 +58,48 @@ def ones(shape: Any, dtype: Any, buffer: Any = "sbuf", name: Any = None) -> Tens
 
 
 @api
-def affine_range(*bounds: Any) -> range:
-    """As range: iterations that do not depend on one another; the simulator sees dependencies by itself."""
+def affine_range(*bounds: Any) -> AffineRange:
+    """As range: iterations that do not depend on one another, as the kernel says; see races.py."""
+    return AffineRange(_bounds(bounds))
+
+
+@api
+def sequential_range(*bounds: Any) -> range:
+    """As range: iterations in order."""
+    return _bounds(bounds)
+
+
+def _bounds(bounds: tuple[Any, ...]) -> range:
     if not 1 <= len(bounds) <= 3 or any(isinstance(n, bool) or not isinstance(n, int) for n in bounds):
         fail("wrong_argument", f"nki.language ranges take integers, got {bounds}")
     return range(*bounds)
+
+
+@api
+def get_nc_version() -> int:
+    """The NeuronCore's generation; nisa.nc_version has them in order."""
+    return current("nki.isa.get_nc_version").limits.generation
+
+
+@api
+def core_barrier(data: Any = None, cores: Any = None, engine: Any = None, name: Any = None) -> None:
+    """Nothing to wait for where there is one program; several run one after the other, so none can wait here."""
+    where = "nki.isa.core_barrier"
+    if math.prod(current(where).program.grid) > 1:
+        fail("unsupported", f"unsupported API: {where} among several programs")
+
+
+class NKIObject:
+    """The base of a kernel's own classes."""
+
+
+class Annotation:
+    """What stands for tensors and types in signatures."""
+
+
+@api
+def device_print(*values: Any, **options: Any) -> None:
+    """What a kernel prints reaches nobody."""
 
 
 @api
@@ -74,6 +114,40 @@ def ds(start: Any, size: Any) -> slice:
 
 
 @api
+def load(src: Any, dtype: Any = None) -> Tensor:
+    """A new tile in SBUF with what lies in HBM."""
+    where = "nki.language.load"
+    source = tile(src, where, "src", HBM)
+    kind = source.dtype if dtype is None else as_dtype(dtype, where)
+    target = allocate(where, source.shape, kind, "sbuf", "load")
+    dma.dma_copy(target, source)
+    return target
+
+
+@api
+def store(dst: Any, value: Any) -> None:
+    """A tile to HBM."""
+    dma.dma_copy(tile(dst, "nki.language.store", "dst", HBM), tile(value, "nki.language.store", "value"))
+
+
+@api
+def shared_identity_matrix(n: Any, dtype: Any = "uint8", name: Any = None) -> Tensor:
+    """An n x n identity in SBUF, loaded from a constant in HBM; the same one each time it is asked for."""
+    where = "nki.language.shared_identity_matrix"
+    machine = current(where)
+    kind = as_dtype(dtype, where)
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= PARTITIONS:
+        fail("wrong_argument", f"{where}: n={n!r} must be 1 to {PARTITIONS}")
+    if (n, kind) not in machine.constants:
+        values = np.eye(n).astype(kind._np)
+        values.flags.writeable = False
+        target = allocate(where, (n, n), kind, "sbuf", "identity")
+        dma.dma_copy(target, whole(Memory(machine, "identity", "hbm", values, written=True), kind))
+        machine.constants[n, kind] = target
+    return machine.constants[n, kind]
+
+
+@api
 def broadcast_to(src: Any, shape: Any, dtype: Any = None) -> Tensor:
     if not isinstance(src, Tensor):
         fail("wrong_argument", f"nki.language.broadcast_to: src must be a tensor, not {type(src).__name__}")
@@ -82,13 +156,28 @@ def broadcast_to(src: Any, shape: Any, dtype: Any = None) -> Tensor:
 
 @api
 def program_id(axis: int = 0) -> int:
-    """A kernel runs on one core."""
-    return 0
+    """Which program of the launch grid this is, along one axis of it."""
+    program = current("nki.language.program_id").program
+    if isinstance(axis, bool) or not isinstance(axis, int) or not 0 <= axis < len(program.grid):
+        fail("wrong_argument", f"nki.language.program_id: axis={axis!r}; the launch grid is {list(program.grid)}")
+    return program.number // math.prod(program.grid[axis + 1 :]) % program.grid[axis]
 
 
 @api
 def num_programs(axes: Any = None) -> int:
-    return 1
+    """How many programs there are, along the given axes or in all."""
+    grid = current("nki.language.num_programs").program.grid
+    chosen = range(len(grid)) if axes is None else (axes,) if isinstance(axes, int) else tuple(axes)
+    if any(axis not in range(len(grid)) for axis in chosen):
+        fail("wrong_argument", f"nki.language.num_programs: axes={axes!r}; the launch grid is {list(grid)}")
+    return math.prod(grid[axis] for axis in chosen)
+
+
+@api
+def program_ndim() -> int:
+    """Dimensions of the launch grid; 0 for a kernel that was launched without one."""
+    program = current("nki.language.program_ndim").program
+    return 0 if program.grid == (1,) else len(program.grid)
 
 
 def apply(op: Op, operands: tuple[Any, ...], dtype: Any, more: dict[str, Any]) -> Any:
@@ -138,9 +227,28 @@ NAMES: dict[str, Any] = {
     **{name: name for name in BUFFERS},
     **{
         function.__name__: function
-        for function in (ndarray, full, zeros, ones, affine_range, par_dim, ds, broadcast_to, program_id, num_programs)
+        for function in (
+            ndarray,
+            full,
+            zeros,
+            ones,
+            affine_range,
+            par_dim,
+            ds,
+            broadcast_to,
+            program_id,
+            num_programs,
+            program_ndim,
+            load,
+            store,
+            shared_identity_matrix,
+        )
     },
-    "static_range": affine_range,
-    "sequential_range": affine_range,
+    "static_range": sequential_range,
+    "sequential_range": sequential_range,
+    "dynamic_range": dynamic_range,
+    "NKIObject": NKIObject,
+    "device_print": device_print,
+    **{name: Annotation for name in ("tensor", "dtype", "NkiTensor")},
     "inf": math.inf,
 }

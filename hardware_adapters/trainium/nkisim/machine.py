@@ -17,8 +17,11 @@ Box = tuple[tuple[int, int], ...]  # [from, to) in each dimension of the memory 
 
 
 class Access(NamedTuple):
+    """A part of a memory. `exact`: all of the box is touched, not merely what lies somewhere in it."""
+
     storage: int
     box: Box
+    exact: bool = True
 
 
 class Instruction(NamedTuple):
@@ -36,6 +39,8 @@ class Instruction(NamedTuple):
     bytes: int = 0  # that a DMA writes
     run: int = 0  # contiguous bytes of a DMA, the shorter of both sides
     accumulates: bool = False
+    reduces: str = ""  # the associative operator (or a copy) with which sources and results are combined
+    loops: int = 0  # index into Machine.paths
 
 
 class Allocation(NamedTuple):
@@ -52,26 +57,57 @@ class Limits(NamedTuple):
 
     sbuf: int
     psum: int
-    generation: int  # of the NeuronCore: 2 is trn1, 3 trn2
+    generation: int  # of the NeuronCore: 2 is trn1, 3 trn2, 4 trn3
+
+
+class Program(NamedTuple):
+    """Which program of the launch grid runs, and the HBM that all of them see."""
+
+    number: int
+    grid: tuple[int, ...]
+    shared: Any
+
+
+Path = tuple[tuple[int, int], ...]  # of the affine loops around an instruction: which loop, which iteration
 
 
 class Machine:
-    """Everything that one run of a kernel does."""
+    """Everything that one run of a kernel does on one core."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, program: Program | None = None) -> None:
         self.limits = limits
+        self.program = program or Program(0, (1,), None)
+        self.shared: dict[int, int] = {}  # allocation -> number of a tensor that all programs see
+        self.constants: dict[Any, Any] = {}  # tiles that the kernel asks for as constants
+        self.paths: list[Path] = [()]
+        self.path_lines: list[int | None] = []  # of each affine loop
+        self.path = 0
         self.log: list[Instruction] = []
         self.allocations: list[Allocation] = []
+        self.extents: list[tuple[int, ...]] = []  # the shape of each
+        self._last: dict[int, int] = {}
+        self.work: dict[str, float] = {}  # cycles of each engine so far
+        self.loops = 0  # loops of NKI 1 that began
         self.scalar_registers: Any = None  # sums of the Scalar engine, one per partition, between instructions
+        self.vector_registers: Any = None  # the same of the Vector engine; None when nothing is known of them
 
-    def allocate(self, name: str, space: str, size: int) -> int:
+    def allocate(self, name: str, space: str, size: int, shape: tuple[int, ...]) -> int:
         self.allocations.append(Allocation(name, space, size, kernel_line()))
+        self.extents.append(shape)
         return len(self.allocations) - 1
+
+    def last_touch(self, accesses: list[Access]) -> int:
+        """The last instruction so far that touches any of these memories."""
+        return max((self._last.get(access.storage, -1) for access in accesses), default=-1)
 
     def issue(self, name: str, engine: str, cycles: float, **more: Any) -> None:
         if len(self.log) >= MAX_INSTRUCTIONS:
             fail("limit_exceeded", f"more than {MAX_INSTRUCTIONS} instructions: the tiles are far too small")
-        self.log.append(Instruction(name, engine, kernel_line(), cycles, **more))
+        self.work[engine] = self.work.get(engine, 0.0) + cycles
+        instruction = Instruction(name, engine, kernel_line(), cycles, loops=self.path, **more)
+        for access in (*instruction.reads, *instruction.writes):
+            self._last[access.storage] = len(self.log)
+        self.log.append(instruction)
 
 
 _running: list[Machine] = []

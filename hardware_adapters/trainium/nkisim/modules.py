@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 import itertools
 import math
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import isa, language, vector
+from . import access, dma, gather, isa, language, registers, selection, statistics, tiles, vector
 from .dtypes import DTYPES
 from .errors import fail
 from .ops import OPS
@@ -53,19 +54,29 @@ def jit(function: Any = None, **options: Any) -> Any:
     return function
 
 
+LOADED = (access,)  # asked for by views while nothing can be imported any more
 kernels: list[Any] = []  # those that `jit` marked since `forget_kernels`
 
 _ISA = {
     name: getattr(module, name)
     for module, names in (
-        (isa, ("dma_copy", "tensor_copy", "memset", "nc_matmul", "nc_transpose", "activation", "activation_reduce",
-               "reciprocal")),
+        (isa, ("tensor_copy", "memset", "nc_matmul", "nc_transpose", "activation", "activation_reduce", "reciprocal")),
+        (dma, ("dma_copy", "dma_transpose", "dma_compute")),
         (vector, ("tensor_tensor", "tensor_scalar", "tensor_scalar_reduce", "scalar_tensor_tensor",
                   "tensor_tensor_scan", "tensor_reduce", "iota", "affine_select")),
+        (gather, ("nc_n_gather", "local_gather", "nc_stream_shuffle", "tensor_partition_reduce")),
+        (selection, ("tensor_copy_predicated", "select_reduce", "range_select", "max8", "nc_find_index8",
+                     "nc_match_replace8", "nonzero_with_count")),
+        (statistics, ("bn_stats", "bn_aggr", "tensor_scalar_cumulative", "exponential")),
+        (registers, ("register_alloc", "register_move", "register_load", "register_store")),
+        (language, ("get_nc_version", "core_barrier")),
     )
     for name in names
 }  # fmt: skip
-_ENGINES = {"tensor": "pe", "vector": "vector", "scalar": "scalar", "gpsimd": "gpsimd", "unknown": None}
+_ENGINES = {
+    "tensor": "pe", "vector": "vector", "scalar": "scalar", "gpsimd": "gpsimd", "dma": "dma", "sync": "sync",
+    "unknown": None,
+}  # fmt: skip
 _NUMPY_FUNCTIONS = ("ceil", "floor", "sqrt", "log2", "prod", "inf", "pi", "e")
 _NUMPY_OPS = tuple(name for name in OPS if hasattr(np, name) and name not in ("max", "min", "abs", "copy"))
 _TYPING = (
@@ -97,23 +108,33 @@ def _number(function: Any, name: str) -> Any:
     return call
 
 
+def _enum(path: str, names: tuple[str, ...]) -> Namespace:
+    return Namespace(path, {name: name for name in names})
+
+
+_ENUMS = {
+    "reduce_cmd": _enum("nki.isa.reduce_cmd", statistics.COMMANDS),
+    "dge_mode": _enum("nki.isa.dge_mode", dma.DGE_MODES),
+    "oob_mode": _enum("nki.isa.oob_mode", ("error", "skip")),
+    "matmul_perf_mode": _enum("nki.isa.matmul_perf_mode", isa.PERF_MODES),
+    "nc_version": Namespace("nki.isa.nc_version", {f"gen{n}": n for n in (2, 3, 4)}),
+}
 _nki_isa = Namespace(
     "nki.isa",
     {
         **_ISA,
         "engine": Namespace("nki.isa.engine", _ENGINES),
         **{f"{name}_engine": engine for name, engine in _ENGINES.items() if engine},
-        "reduce_cmd": Namespace(
-            "nki.isa.reduce_cmd", {name: name for name in ("idle", "reset", "reduce", "reset_reduce")}
-        ),
+        **_ENUMS,
+        "constants": Namespace("nki.isa.constants", {**_ENUMS, "engine": Namespace("nki.isa.engine", _ENGINES)}),
     },
 )
 _nki_language = Namespace(
     "nki.language",
-    {**language.NAMES, **OPS, "tile_size": Namespace("nki.language.tile_size", language.TILE_SIZES)},
+    {**language.NAMES, **OPS, **tiles.NAMES, "tile_size": Namespace("nki.language.tile_size", language.TILE_SIZES)},
 )
 _MODULES: dict[str, Any] = {
-    "nki": Namespace("nki", {"jit": jit, "isa": _nki_isa, "language": _nki_language}),
+    "nki": Namespace("nki", {"jit": jit, "isa": _nki_isa, "language": _nki_language, "dtype": language.Annotation}),
     "nki.isa": _nki_isa,
     "nki.language": _nki_language,
     "math": Namespace("math", {name: getattr(math, name) for name in dir(math) if not name.startswith("_")}),
@@ -135,6 +156,7 @@ _MODULES: dict[str, Any] = {
             **{name: _number(getattr(np, name), name) for name in _NUMPY_FUNCTIONS},
         },
     ),
+    "enum": Namespace("enum", {"Enum": enum.Enum, "IntEnum": enum.IntEnum}),
     "__future__": Namespace("__future__", {"annotations": None}),
 }
 IMPORTABLE = tuple(name for name in _MODULES if not name.startswith("_"))
@@ -143,7 +165,7 @@ IMPORTABLE = tuple(name for name in _MODULES if not name.startswith("_"))
 def import_module(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
     """The kernel's `import`."""
     if name.split(".")[0] == "neuronxcc":
-        fail("unsupported", "unsupported API: neuronxcc.nki (NKI 1); write NKI 2: import nki, nki.isa, nki.language")
+        fail("wrong_argument", f"import of {name!r}: a kernel is written in NKI 1 or in NKI 2 (nki), not both")
     if level or name not in _MODULES:
         fail("forbidden", f"import of {name!r}; a kernel can import {', '.join(IMPORTABLE)}")
     return _MODULES[name] if fromlist else _MODULES[name.split(".")[0]]
@@ -201,15 +223,20 @@ _BUILTINS = [
     "StopIteration",
     "OverflowError",
     "staticmethod",
+    "classmethod",
+    "callable",
+    "iter",
+    "next",
+    "object",
     "property",
     "NotImplemented",
     "Ellipsis",
 ]
 
 
-def kernel_globals() -> dict[str, Any]:
+def kernel_globals(importer: Any = import_module) -> dict[str, Any]:
     """A fresh name space for a kernel's module."""
     builtins = vars(__import__("builtins"))
     kept = {name: builtins[name] for name in _BUILTINS}
-    kept |= {"__import__": import_module, "__build_class__": builtins["__build_class__"], "print": _silent}
+    kept |= {"__import__": importer, "__build_class__": builtins["__build_class__"], "print": _silent}
     return {"__builtins__": kept, "__name__": "kernel"}

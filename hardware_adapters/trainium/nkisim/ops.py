@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +51,52 @@ def _sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
 
+_SLOPE = np.float32(np.sqrt(2 / np.pi))
+_erf_of = np.frompyfunc(math.erf, 1, 1)
+
+
+def _erf(x: Array) -> Array:
+    return np.asarray(_erf_of(x), np.float32)
+
+
+def _erf_dx(x: Array) -> Array:
+    return 2 / np.float32(np.sqrt(np.pi)) * np.exp(-np.square(x))
+
+
+def _gelu(x: Array) -> Array:
+    return 0.5 * x * (1 + _erf(x / np.float32(np.sqrt(2))))
+
+
+def _gelu_dx(x: Array) -> Array:
+    """Of the exact function: its distribution plus x times its density."""
+    return 0.5 * (1 + _erf(x / np.float32(np.sqrt(2)))) + x * np.exp(-np.square(x) / 2) * _SLOPE / 2
+
+
+def _gelu_sigmoid(x: Array) -> Array:
+    return x * _sigmoid(np.float32(1.702) * x)
+
+
+def _gelu_sigmoid_dx(x: Array) -> Array:
+    s = _sigmoid(np.float32(1.702) * x)
+    return s + np.float32(1.702) * x * s * (1 - s)
+
+
+def _silu_dx(x: Array) -> Array:
+    s = _sigmoid(x)
+    return s + x * s * (1 - s)
+
+
+def _of_data(function: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
+    """As the operator of tensor_scalar, which takes an operand that the function has no use for."""
+
+    def compute(data: Array, operand: Array) -> Array:
+        if np.any(operand != 0):
+            fail("wrong_argument", f"an operator of one operand goes with operand 0.0, not {operand!r}")
+        return function(data)
+
+    return compute
+
+
 def _flag(compare: Callable[..., Array]) -> Callable[..., Array]:
     return lambda a, b: compare(a, b).astype(np.float32)
 
@@ -68,6 +115,7 @@ _BINARY = {
     },
     "logical_and": (_flag(np.logical_and), np.logical_and.reduce),
     "logical_or": (_flag(np.logical_or), np.logical_or.reduce),
+    "logical_xor": (_flag(np.logical_xor), np.logical_xor.reduce),
 }
 _BITS = ("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift")
 _UNARY: dict[str, Callable[[Array], Array]] = {
@@ -89,13 +137,35 @@ _UNARY: dict[str, Callable[[Array], Array]] = {
     "sin": np.sin,
     "cos": np.cos,
     "sign": np.sign,
+    "arctan": np.arctan,
+    "erf": _erf,
+    "erf_dx": _erf_dx,
+    "gelu": _gelu,
+    "gelu_dx": _gelu_dx,
+    "gelu_apprx_sigmoid": _gelu_sigmoid,
+    "gelu_apprx_sigmoid_dx": _gelu_sigmoid_dx,
+    "silu_dx": _silu_dx,
+    "mish": lambda x: x * np.tanh(np.logaddexp(x, 0)),
 }
 OPS: dict[str, Op] = {
     **{name: Op(name, binary=binary, reduce=reduce) for name, (binary, reduce) in _BINARY.items()},
-    **{name: Op(name, binary=getattr(np, name), integer=True) for name in _BITS},
-    **{name: Op(name, unary=unary) for name, unary in _UNARY.items()},
+    **{
+        name: Op(
+            name,
+            binary=getattr(np, name),
+            integer=True,
+            reduce=getattr(np, name).reduce if name.startswith("bitwise") else None,
+        )
+        for name in _BITS
+    },
+    **{
+        name: Op(name, unary=unary, binary=_of_data(unary) if name in ("rsqrt", "reciprocal", "abs") else None)
+        for name, unary in _UNARY.items()
+    },
 }
 OPS["max"], OPS["min"] = OPS["maximum"], OPS["minimum"]
+ASSOCIATIVE = ("add", "multiply", "maximum", "minimum", "logical_and", "logical_or", "logical_xor",
+               "bitwise_and", "bitwise_or", "bitwise_xor")  # fmt: skip
 _OF_NUMPY = {id(getattr(np, name)): op for name, op in OPS.items() if hasattr(np, name) and name not in ("max", "min")}
 
 

@@ -121,7 +121,8 @@ class _Run:
         self._allocations, self._log, self._spec, self._first = machine.allocations, machine.log, spec, first
         self.slots: list[Slot] = []
         self._free: dict[str, float] = {unit: 0.0 for unit in (*ENGINES, "load", "store")}
-        self._hazards: dict[int, Hazards] = defaultdict(Hazards)
+        self._hazards: dict[int, Hazards] = {}
+        self._extents = machine.extents
         self._wires = Wires(spec.dma_rate)
         self._places = {"sbuf": Places(spec.sbuf_bytes), "psum": Places(spec.psum_bytes)}
         self._until: dict[int, float] = defaultdict(float)  # when the last user of a memory ends
@@ -146,18 +147,24 @@ class _Run:
         self.slots.append(Slot(start, end, waited, cause if waited else "", after if waited else None))
         self._leave(number, instruction, end, dying)
 
+    def _of(self, storage: int) -> Hazards:
+        if storage not in self._hazards:
+            on_chip = self._allocations[storage].space in self._places
+            self._hazards[storage] = Hazards(self._extents[storage], on_chip)
+        return self._hazards[storage]
+
     def _ready(self, number: int, instruction: Instruction) -> tuple[float, int | None, str]:
         """When operands and room are there, which instruction is the last to be waited for, and why."""
         best: tuple[float, int | None, str] = (0.0, None, "")
         for access in instruction.reads:
             if access.storage not in self._written:
                 continue
-            for earlier in self._hazards[access.storage].before_read(access.box):
+            for earlier in self._of(access.storage).before_read(access.box):
                 at = self._result(earlier, instruction)
                 if at > best[0]:
                     best = (at, earlier, self._cause(earlier))
         for access in instruction.writes:
-            for earlier in self._hazards[access.storage].before_write(access.box):
+            for earlier in self._of(access.storage).before_write(access.box):
                 at = self.slots[earlier].end
                 if at > best[0]:
                     best = (at, earlier, self._cause(earlier))
@@ -191,10 +198,10 @@ class _Run:
     def _leave(self, number: int, instruction: Instruction, end: float, dying: Any) -> None:
         for access in instruction.reads:
             if access.storage in self._written:
-                self._hazards[access.storage].read(access.box, number)
+                self._of(access.storage).read(access.box, number)
             self._until[access.storage] = max(self._until[access.storage], end)
         for access in instruction.writes:
-            self._hazards[access.storage].wrote(access.box, number)
+            self._of(access.storage).wrote(access.box, number)
             self._until[access.storage] = max(self._until[access.storage], end)
         for storage in dying:
             allocation = self._allocations[storage]

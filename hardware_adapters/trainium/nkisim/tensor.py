@@ -13,6 +13,7 @@ from .errors import fail
 from .machine import PARTITIONS, Access, Box, Machine, current
 
 ON_CHIP = ("sbuf", "psum")
+HBM = ("hbm", "shared_hbm", "private_hbm")
 
 
 class Memory:
@@ -27,25 +28,30 @@ class Memory:
         self.values = values
         self.written = None if written else np.zeros(values.shape, np.bool_)
         size = values.nbytes // max(1, values.shape[0]) if space in ON_CHIP else values.nbytes
-        self.index = machine.allocate(name, space, size)
+        self.index = machine.allocate(name, space, size, values.shape)
 
 
 class Tensor:
     """A view of a memory. All of its state is private to the simulator; shape, dtype, ndim and buffer are public."""
 
-    __slots__ = ("_box", "_dims", "_dtype", "_memory", "_values", "_written")
+    __slots__ = ("_box", "_dims", "_dtype", "_exact", "_index", "_memory", "_places", "_values", "_written")
 
     def __init__(
         self, memory: Memory, values: np.ndarray, written: np.ndarray | None, box: Box, dims: tuple[int, ...] | None,
-        dtype: DType,
+        dtype: DType, exact: bool = True, index: tuple[Tensor, ...] = (), places: np.ndarray | None = None,
     ) -> None:  # fmt: skip
-        """`dims`: the dimension of the memory that each of the view's dimensions is; None when that is not known."""
+        """`dims`: the dimension of the memory that each of the view's dimensions is; None when that is not known.
+        `index`: tiles whose values say where the view lies. `places`: of a scattered view the position of each of its
+        elements in the memory, -1 for one outside."""
         self._memory = memory
         self._values = values
         self._written = written
         self._box = box
         self._dims = dims
         self._dtype = dtype
+        self._exact = exact
+        self._index = index
+        self._places = places
 
     # ------------------------------------------------------------ what a kernel sees
 
@@ -103,7 +109,9 @@ class Tensor:
             dims_known = tuple(dims) if self._dims is not None else None
         chosen = tuple(index)
         written = self._written[chosen] if self._written is not None else None
-        return Tensor(self._memory, self._values[chosen], written, tuple(box), dims_known, self._dtype)
+        values = self._values[chosen]
+        exact = self._exact and (dims_known is not None or values.size == self.size)
+        return Tensor(self._memory, values, written, tuple(box), dims_known, self._dtype, exact, self._index)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         from .isa import tensor_copy
@@ -129,7 +137,7 @@ class Tensor:
         if self.size and not np.shares_memory(values, self._values):
             fail("unsupported", f"{api}: {self!r} is not contiguous, so it has no such view")
         written = self._written.reshape(shape) if self._written is not None else None
-        return Tensor(self._memory, values, written, self._box, None, self._dtype)
+        return Tensor(self._memory, values, written, self._box, None, self._dtype, self._exact, self._index)
 
     def broadcast(self, dim: int, size: int) -> Tensor:
         """A dimension of 1 repeated `size` times without a copy; on chip not the partition dimension."""
@@ -149,7 +157,7 @@ class Tensor:
             return partition_broadcast(self, wanted)
         values = np.broadcast_to(self._values, wanted)
         written = np.broadcast_to(self._written, wanted) if self._written is not None else None
-        return Tensor(self._memory, values, written, self._box, None, self._dtype)
+        return Tensor(self._memory, values, written, self._box, None, self._dtype, self._exact, self._index)
 
     def permute(self, dims: Sequence[int]) -> Tensor:
         """Dimensions in another order, without a copy; on chip the partition dimension stays first."""
@@ -160,7 +168,35 @@ class Tensor:
                 f"permute({list(order)}): not an order of the dimensions of {self!r}, partitions first",
             )
         written = self._written.transpose(order) if self._written is not None else None
-        return Tensor(self._memory, self._values.transpose(order), written, self._box, None, self._dtype)
+        values = self._values.transpose(order)
+        return Tensor(self._memory, values, written, self._box, None, self._dtype, self._exact, self._index)
+
+    def ap(
+        self, pattern: Any, offset: Any = 0, scalar_offset: Any = None, vector_offset: Any = None,
+        indirect_dim: Any = 0, dtype: Any = None,
+    ) -> Tensor:  # fmt: skip
+        """A view by an access pattern: see access.py."""
+        from .access import access_pattern
+
+        return access_pattern(self, pattern, offset, scalar_offset, vector_offset, indirect_dim, dtype)
+
+    def expand_dim(self, dim: int) -> Tensor:
+        """A dimension of 1 more; on chip not before the partitions."""
+        if dim not in range(1 if self.buffer in ON_CHIP else 0, self.ndim + 1):
+            fail("wrong_argument", f"expand_dim({dim!r}) of {self!r}")
+        return self._restrided((*self.shape[:dim], 1, *self.shape[dim:]), "expand_dim")
+
+    def squeeze_dim(self, dim: int) -> Tensor:
+        if dim not in range(1 if self.buffer in ON_CHIP else 0, self.ndim) or self.shape[dim] != 1:
+            fail("wrong_argument", f"squeeze_dim({dim!r}) of {self!r}: only a dimension of 1, not the partitions")
+        return self._restrided((*self.shape[:dim], *self.shape[dim + 1 :]), "squeeze_dim")
+
+    def flatten_dims(self, start_dim: int, end_dim: int) -> Tensor:
+        """The dimensions from one to another, both included, as one."""
+        if not (1 if self.buffer in ON_CHIP else 0) <= start_dim <= end_dim < self.ndim:
+            fail("wrong_argument", f"flatten_dims({start_dim!r}, {end_dim!r}) of {self!r}")
+        size = math.prod(self.shape[start_dim : end_dim + 1])
+        return self._restrided((*self.shape[:start_dim], size, *self.shape[end_dim + 1 :]), "flatten_dims")
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
@@ -175,7 +211,7 @@ class Tensor:
     # ------------------------------------------------------------ what instructions use
 
     def _access(self) -> Access:
-        return Access(self._memory.index, self._box)
+        return Access(self._memory.index, self._box, self._exact)
 
     def _read(self, api: str, argument: str) -> np.ndarray:
         """The values. A tile of which nothing was written is refused; parts that were not are NaN or 0xA5."""
@@ -193,6 +229,9 @@ class Tensor:
             fail("wrong_argument", f"{api}: dst is a tensor of an earlier call of the kernel")
         if not memory.values.flags.writeable:
             fail("read_only", f"{api}: dst={self!r} is an input of the kernel, which cannot be written")
+        if self._places is not None:
+            self._scatter(values)
+            return
         if not self._values.flags.writeable:
             fail("wrong_argument", f"{api}: dst={self!r} is a broadcast view, which cannot be written")
         self._values[...] = cast(values, self._dtype)
@@ -200,6 +239,15 @@ class Tensor:
             self._written[...] = True
             if self._values.size == memory.values.size:
                 memory.written = None
+
+    def _scatter(self, values: np.ndarray) -> None:
+        """To wherever the elements lie; none for those outside."""
+        places = self._places
+        assert places is not None
+        kept = places >= 0
+        self._memory.values.reshape(-1)[places[kept]] = cast(values.reshape(places.shape)[kept], self._dtype)
+        if self._memory.written is not None:
+            self._memory.written.reshape(-1)[places[kept]] = True
 
     def _flat(self) -> tuple[int, int]:
         """Partitions, and elements per partition."""
@@ -209,7 +257,7 @@ class Tensor:
 
 def _expanded(tensor: Tensor, key: Any) -> list[Any]:
     """One int or slice for each dimension."""
-    keys = list(key) if isinstance(key, tuple) else [key]
+    keys = [_slice(part) for part in (key if isinstance(key, tuple) else (key,))]
     if sum(part is Ellipsis for part in keys) > 1:
         fail("bad_index", f"{tensor!r}: more than one ... in the index")
     if any(part is Ellipsis for part in keys):
@@ -222,6 +270,12 @@ def _expanded(tensor: Tensor, key: Any) -> list[Any]:
         if isinstance(part, bool) or not isinstance(part, (int, slice)):
             fail("bad_index", f"{tensor!r}: an index is a number or a slice of numbers, not {type(part).__name__}")
     return keys
+
+
+def _slice(part: Any) -> Any:
+    """A loop's range as an index is the slice of its numbers."""
+    numbers = getattr(part, "_range", part) if not isinstance(part, Tensor) else part
+    return slice(numbers.start, numbers.stop, numbers.step) if isinstance(numbers, range) else part
 
 
 def _range(tensor: Tensor, part: int | slice, axis: int, extent: int) -> tuple[int, int, int]:
@@ -267,8 +321,9 @@ def allocate(api: str, shape: Any, dtype: DType, space: str, name: str) -> Tenso
             )
     elif math.prod(extents) * dtype.itemsize > 1 << 30:
         fail("out_of_capacity", f"{api}: shape={list(extents)} takes more than the 1 GiB of HBM that is simulated")
-    memory = Memory(machine, name, space, uninitialised(extents, dtype), written=False)
-    return whole(memory, dtype)
+    if space == "shared_hbm" and machine.program.shared is not None:
+        return whole(machine.program.shared.claim(api, machine, name, extents, dtype), dtype)
+    return whole(Memory(machine, name, space, uninitialised(extents, dtype), written=False), dtype)
 
 
 def whole(memory: Memory, dtype: DType) -> Tensor:

@@ -10,7 +10,7 @@ from . import costs
 from .checks import api, bits, operand, reals, same_shape, store, tile
 from .errors import fail
 from .isa import BF16, issue, on_engine
-from .ops import Op, as_op
+from .ops import ASSOCIATIVE, Op, as_op
 from .tensor import Tensor
 
 
@@ -26,14 +26,16 @@ def tensor_tensor(dst: Any, data1: Any, data2: Any, op: Any, engine: Any = None,
     function = as_op(op, api, "op", "binary")
     target, left, right = tile(dst, api, "dst"), tile(data1, api, "data1"), tile(data2, api, "data2")
     _, n = same_shape(api, dst=target, data1=left, data2=right)
-    where = on_engine(engine, api, ("vector", "gpsimd"))
+    allowed = ("gpsimd",) if function.name == "power" else ("vector", "gpsimd")
+    where = on_engine(engine, api, allowed)
     if where == "gpsimd" and "psum" in (target.buffer, left.buffer, right.buffer):
         fail("wrong_memory", f"{api}: GpSimd cannot reach PSUM; use the Vector engine")
     values = bits if function._integer else reals
     store(target, _computed(function, values(left, api, "data1"), values(right, api, "data2"), False), api)
     psum = (left.buffer == "psum") != (right.buffer == "psum")
     narrow = all(t.dtype is BF16 and t.buffer == "sbuf" for t in (target, left, right))
-    issue(api, where, costs.two_operands(n, psum or narrow), target, left, right)
+    reduces = function.name if function.name in ASSOCIATIVE else ""
+    issue(api, where, costs.two_operands(n, psum or narrow), target, left, right, reduces=reduces)
 
 
 @api
@@ -71,7 +73,8 @@ def tensor_scalar(
             value, more = operand(operand1, p, api, "operand1")
             result, tiles = _computed(second, result, value, reverse1), (*tiles, *more)
     store(target, result, api)
-    issue(api, where, costs.elementwise(n), target, source, *tiles)
+    reduces = first.name if second is None and first.name in ASSOCIATIVE else ""
+    issue(api, where, costs.elementwise(n), target, source, *tiles, reduces=reduces)
 
 
 @api
@@ -120,7 +123,8 @@ def scalar_tensor_tensor(
     middle = _computed(first, reals(source, api, "data"), value, reverse0)
     store(target, _computed(second, middle, reals(other, api, "operand1"), reverse1), api)
     psum = (source.buffer == "psum") != (other.buffer == "psum")
-    issue(api, "vector", costs.two_operands(n, psum), target, source, other, *tiles)
+    reduces = second.name if second.name in ASSOCIATIVE else ""
+    issue(api, "vector", costs.two_operands(n, psum), target, source, other, *tiles, reduces=reduces)
 
 
 @api
@@ -176,11 +180,19 @@ def tensor_reduce(
     p, n = source._flat()
     if target._flat() != (p, left // p):
         fail("shape_mismatch", f"{api}: dst {list(target.shape)} must have {p} partitions of {left // p} elements")
-    values = reals(source, api, "data").reshape(source.shape)
-    result = function._reduce(values, axis=tuple(axes))
+    wide = bits if function._integer else reals
+    values = wide(source, api, "data").reshape(source.shape)
+    result = (
+        function._reduce(values, axis=tuple(axes)) if not function._integer else _bitwise(function, values, len(axes))
+    )
     store(target, -result if negate else result, api)
     fast = source.dtype is BF16 and function.name in ("add", "maximum")
     issue(api, on_engine(engine, api, ("vector", "gpsimd")), costs.reduction(n, fast), target, source)
+
+
+def _bitwise(function: Op, values: np.ndarray, axes: int) -> np.ndarray:
+    assert function._reduce is not None
+    return function._reduce(values.reshape(*values.shape[: values.ndim - axes], -1), axis=-1)
 
 
 def _affine(shape: tuple[int, ...], pattern: Any, offset: int, multiplier: int, api: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
 from autocomp_mcp.hardware_adapters.gemmini.conv import Conv
 from autocomp_mcp.hardware_adapters.gemmini.conv_emit import emit
 from autocomp_mcp.hardware_adapters.gemmini.conv_schedule import ConvSchedule, baseline_schedule, layout, parse_line
-from autocomp_mcp.hardware_adapters.gemmini.schedule import CapacityError, NoScheduleError, ScheduleError
+from autocomp_mcp.hardware_adapters.schedules import CapacityError, NoScheduleError, ScheduleError
 from autocomp_mcp.hardware_adapters.store import Home
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st

@@ -3,15 +3,13 @@
 import pytest
 from autocomp_mcp.hardware_adapters.gemmini.problems import Gemm
 from autocomp_mcp.hardware_adapters.gemmini.schedule import (
-    CapacityError,
-    NoScheduleError,
     Schedule,
-    ScheduleError,
     baseline_schedule,
     format_line,
     layout,
     parse_line,
 )
+from autocomp_mcp.hardware_adapters.schedules import CapacityError, NoScheduleError, ScheduleError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,7 +73,7 @@ def test_contradictions_are_named(choices, field):
 def test_capacity():
     with pytest.raises(CapacityError) as caught:
         layout(SQUARE, Schedule(ti=128, tj=128, c_buffers=2))
-    assert (caught.value.memory, caught.value.needed_rows, caught.value.rows) == ("accumulator", 2048, 1024)
+    assert (caught.value.memory, caught.value.needed, caught.value.available) == ("accumulator", 2048, 1024)
     with pytest.raises(CapacityError, match="scratchpad"):
         layout(SQUARE, Schedule(ti=128, tj=64, tk=512, a_keep="all"))
     # 128 x 512 bytes are exactly one bank: two buffers of A leave two banks for B

@@ -64,6 +64,19 @@ def test_forbidden_constructs_are_refused_with_their_line(text: str) -> None:
     assert line is not None and 3 < line <= 3 + text.count("\n"), screened.refused
 
 
+OWN = "class Steps:\n    def __init__(self):\n        self._own_place = 1\n        self.{taken} = 1\n    def _own_step(self):\n        return self._own_place\n"
+
+
+def test_private_attributes_are_a_kernels_own_or_none() -> None:
+    """A class of the kernel may have some; naming them as the simulator's does not lead to the simulator's."""
+    body = HEAD.format(names=NAMES) + "    n = Steps()._own_step()\n    return x\n"
+    fine = screen(body.replace("@nki.jit", OWN.format(taken="_nobody_elses") + "\n\n@nki.jit"))
+    assert fine.refused is None
+    for taken in ("_values", "_memory", "_names", "_read", "_range", "_value_", "_replace"):
+        screened = screen(body.replace("@nki.jit", OWN.format(taken=taken) + "\n\n@nki.jit"))
+        assert screened.refused is not None and f".{taken} is not for kernels" in screened.refused
+
+
 # Let run, and stopped by what they do.
 STOPPED = {
     "open": ("open('/etc/passwd')", "NameError"),

@@ -82,7 +82,7 @@ CASES: dict[str, tuple[str, np.ndarray]] = {
     ),
     "product that overwrites": (
         "p = nl.ndarray((128, 256), dtype=nl.float32, buffer=nl.psum)\nr = nl.ndarray((128, 256), dtype=nl.float32)\n"
-        "for k in nl.affine_range(2):\n"
+        "for k in nl.sequential_range(2):\n"
         "    nisa.nc_matmul(dst=p, stationary=t[:, k * 128:(k + 1) * 128], moving=t[:, 256:512], accumulate=False)\n"
         "nisa.tensor_copy(dst=r, src=p)",
         D[:, 128:256].T @ D[:, 256:],

@@ -11,14 +11,20 @@ from autocomp_mcp.hardware_adapters.registry import adapter_for, adapters
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.hardware_adapters.trainium.adapter import TrainiumAdapter
 from autocomp_mcp.hardware_adapters.trainium.families import FAMILIES, SUITES, operator_of
-from autocomp_mcp.hardware_adapters.trainium.judge import judge
+from autocomp_mcp.hardware_adapters.trainium.judge import Judgement, judge
 from autocomp_mcp.hardware_adapters.trainium.machines import ENGINES
-from autocomp_mcp.hardware_adapters.trainium.operators import input_sets, numpy_type, outputs_of
+from autocomp_mcp.hardware_adapters.trainium.operators import numpy_type, outputs_of
 
 SMALL = (
     "trainium/gemm-128x512x128", "trainium/gemm-130x520x200-bf16", "trainium/rmsnorm-128x64", "trainium/rmsnorm-130x96",
     "trainium/layernorm-131x64", "trainium/conv1d-2x130x140x3", "trainium/conv1d-1x4x16x16", "trainium/mamba-130x40x3",
-    "trainium/cumsum-129x260",
+    "trainium/cumsum-129x260", "trainium/conv1d-2x130x24x3-same", "trainium/attention-140x64",
+    "trainium/attention-256x128-bf16", "trainium/sdattention-140x40", "trainium/csa-140x32", "trainium/mha-2x130x16",
+    "trainium/csatile-512x64-q2", "trainium/csatile-512x32-q0", "trainium/transpose-2x130x140",
+    "trainium/transpose2d-130x6x10", "trainium/maxpool-140x520-k3", "trainium/rope-64x520",
+    "trainium/conv2d-2x130x5x6x131-k3-p1", "trainium/conv2d-1x3x5x520x4-k2-p0",
+    "trainium/rmsnorm1d-130x96", "trainium/layernorm1d-130x96",
+    "trainium/ssm-2x130x40x3", "trainium/ssm-1x20x40x3-spread",
 )  # fmt: skip
 ADAPTER = TrainiumAdapter(Home(Path("unused")))
 
@@ -45,35 +51,35 @@ def test_every_family_is_among_them() -> None:
 @pytest.mark.parametrize("problem_id", SMALL)
 def test_worthless_outputs_fail(problem_id: str) -> None:
     operator = operator_of(problem_id)
-    sets = input_sets(operator, np.random.default_rng(3))
+    sets = operator.sets(np.random.default_rng(3))
     expected = [operator.expected(chosen.inputs) for chosen in sets]
     report = {"faults": [None] * len(sets)}
-    (output,) = outputs_of(operator)
-    dtype = numpy_type(output.dtype)
-    attempts = {
-        "zeros": [np.zeros(output.shape) for _ in sets],
-        "ones": [np.ones(output.shape) for _ in sets],
-        "mean": [np.full(output.shape, right[output.name].mean()) for right in expected],
-        "nan": [np.full(output.shape, np.nan) for _ in sets],
-        **{
-            f"copy of {name}": [np.resize(chosen.inputs[name].astype(np.float64), output.shape) for chosen in sets]
-            for name in sets[0].inputs
-        },
-        **{
-            f"without {name}": [
-                operator.expected({**chosen.inputs, name: chosen.inputs[name] * 0})[output.name] for chosen in sets
-            ]
-            for name in sets[0].inputs
-        },
-    }
-    for what, values in attempts.items():
-        outputs = [{output.name: value.astype(dtype)} for value in values]
-        verdict = judge(operator, "nkisim", sets, expected, outputs, report, "")
-        assert verdict.verdict == "wrong_result", what
-    single = expected[0][output.name].copy()
-    single.flat[0] += 1 + abs(single.flat[0])
-    outputs = [{output.name: value.astype(dtype)} for value in (single, expected[1][output.name])]
-    assert judge(operator, "nkisim", sets, expected, outputs, report, "").wrong_elements == 1
+    types = {output.name: numpy_type(output.dtype) for output in outputs_of(operator)}
+
+    def verdict(outputs: list[dict[str, np.ndarray]]) -> Judgement:
+        typed = [{name: values.astype(types[name]) for name, values in each.items()} for each in outputs]
+        return judge(operator, "nkisim", sets, expected, typed, report, "")
+
+    for output in outputs_of(operator):
+        attempts = {
+            "zeros": [np.zeros(output.shape) for _ in sets],
+            "ones": [np.ones(output.shape) for _ in sets],
+            "mean": [np.full(output.shape, right[output.name].mean()) for right in expected],
+            "nan": [np.full(output.shape, np.nan) for _ in sets],
+            **{
+                f"copy of {name}": [np.resize(chosen.inputs[name].astype(np.float64), output.shape) for chosen in sets]
+                for name in sets[0].inputs
+            },
+        }
+        for what, values in attempts.items():
+            outputs = [{**right, output.name: value} for right, value in zip(expected, values, strict=True)]
+            assert verdict(outputs).verdict == "wrong_result", (output.name, what)
+        single = expected[0][output.name].astype(np.float64)
+        single.flat[0] += 1 + abs(single.flat[0])
+        assert verdict([{**expected[0], output.name: single}, *expected[1:]]).wrong_elements == 1
+    for name in sets[0].inputs:
+        without = [operator.expected({**chosen.inputs, name: chosen.inputs[name] * 0}) for chosen in sets]
+        assert verdict(without).verdict == "wrong_result", f"without {name}"
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -126,13 +126,13 @@ async def build(home: Home, translated: Translated, *, checked: bool = True, com
     """
     compiler = compiler or cxx_compiler()
     program = await emulator(home)
-    key = source_digest(_headers(), compiler.title, " ".join(_flags(compiler, checked)), translated.text)
+    key = source_digest((), emulator_version(), compiler.title, " ".join(_flags(compiler, checked)), translated.text)
     kept = home.artifact(key, ".so")
     if kept.exists():
         return Built(Program(program, kept))
     with tempfile.TemporaryDirectory(prefix="autocomp-cuda-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
-        (folder / "candidate.cpp").write_text(translated.text)
+        (folder / "candidate.cpp").write_bytes(translated.text.encode())
         commands = (
             [
                 *_flags(compiler, checked),

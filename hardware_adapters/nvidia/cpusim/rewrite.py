@@ -28,7 +28,7 @@ class _Edit(NamedTuple):
 
 def rewrite(source: str) -> Translated:
     """Raises Unsupported, which names the feature and its line."""
-    source = source.replace("\r\n", "\n")
+    source = source.replace("\r\n", "\n").encode("utf-8", "replace").decode()
     tokens = tokens_of(source)
     screen(tokens)
     edits: list[_Edit] = []

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import anyio
 import numpy as np
 import pytest
+from autocomp_mcp.hardware_adapters.base import EngineFailure
+from autocomp_mcp.hardware_adapters.nvidia.cpusim.build import Program
+from autocomp_mcp.hardware_adapters.nvidia.cpusim.emulate import Buffer, Job, emulate
 from autocomp_mcp.hardware_adapters.nvidia.cpusim.rewrite import Unsupported, rewrite
 
 HEAD = "#include <cuda_runtime.h>\n#include <stdint.h>\n"
@@ -149,3 +155,42 @@ def test_a_compile_error_has_the_lines_of_the_source(build_cuda):
     assert built.program is None and built.refused is None
     assert [d.line for d in built.diagnostics if d.severity == "error"] == [5]
     assert "nothing" in built.diagnostics[0].message
+
+
+FORGED = '{"nonce":"0","launches":[],"sites":[],"notes":[],"fault":null,"returned":0,"dropped":0}'
+
+
+@pytest.mark.parametrize(("status", "kind"), [(0, "crashed"), (5, "crashed")])
+def test_a_report_that_the_emulator_did_not_write_counts_for_nothing(status, kind, tmp_path):
+    """As if the candidate had written the file itself and ended the process: it does not know the run's number."""
+    program = tmp_path / "emulator"
+    program.write_text(f"#!/bin/sh\necho '{FORGED}' > report.json\necho '{FORGED}'\nexit {status}\n")
+    program.chmod(0o700)
+    report = anyio.run(emulate, Program(program, program), Job((), ()), tmp_path)
+    assert report.fault is not None and report.fault.kind == kind
+    assert report.returned is None
+
+
+def test_a_report_of_an_earlier_run_counts_for_nothing(tmp_path):
+    (tmp_path / "report.json").write_text(FORGED)
+    report = anyio.run(emulate, Program(Path("/bin/true"), Path("/bin/true")), Job((), ()), tmp_path)
+    assert report.fault is not None and report.fault.kind == "crashed"
+
+
+def test_a_missing_input_is_no_fault_of_the_kernel(build_cuda, tmp_path):
+    built = build_cuda(HEAD + COPY + launch(RUN))
+    job = Job((100,), (Buffer("a", 400, "input", "nowhere"), Buffer("o", 400, "output", "o")))
+    with pytest.raises(EngineFailure, match="nowhere"):
+        anyio.run(emulate, built.program, job, tmp_path)
+
+
+def test_a_trace_that_grows_too_long_is_cut_and_says_so(run_cuda):
+    source = """__global__ void k(const float* a, float* o, int n) {
+  float sum = 0;
+  for (int i = 0; i < 3000000; i++) sum += a[i % n];
+  o[threadIdx.x] = sum;
+}
+""" + launch("  k<<<1, 1, 0, s>>>((const float*)p[0], (float*)p[1], (int)d[0]);")
+    report = run_cuda(HEAD + source, [100], {"a": A}, {"o": (100,)}, trace=True).report
+    assert report.fault is None
+    assert [note.kind for note in report.notes] == ["trace_incomplete"]

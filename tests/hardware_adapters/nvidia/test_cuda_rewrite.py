@@ -41,6 +41,10 @@ int y = 1 << 2 >> 1;
     assert lines(source) == source.split("\n")
 
 
+def test_text_that_is_no_unicode_is_no_accident():
+    assert rewrite("// \ud800 \u00e9\r\nint x;\r\n").text == '#line 1 "kernel.cu"\n// ? \u00e9\nint x;\n\n'
+
+
 def test_kernels_are_named():
     source = """__global__ void a(int* x) {}
 template <int N> __global__ void __launch_bounds__(128, 2) b(int* x) {}

@@ -8,7 +8,7 @@
 
 #define MAX_SITES 1024
 #define TABLE 4096
-#define MAX_REQUESTS (1u << 21)
+#define MAX_REQUESTS (1u << 21) /* kept at once, of all sites: 550 MB */
 typedef struct { uint32_t mask; uint64_t address[WARP]; } Request;
 typedef struct {
     uintptr_t pc;
@@ -23,6 +23,7 @@ typedef struct {
 static Site sites[MAX_SITES];
 static uint16_t table[TABLE], touched[MAX_SITES];
 static unsigned site_count, touched_count;
+static uint32_t kept; /* room of all sites */
 extern uint32_t block_number;
 static const char *kernel_traced;
 
@@ -50,13 +51,15 @@ void trace_access(uintptr_t address, unsigned size, enum Op op, enum Space space
     uint32_t nth = site->lane_count[current->lane]++;
     if (unlikely(nth >= site->used)) {
         if (unlikely(nth >= site->room)) {
-            if (nth >= MAX_REQUESTS) {
+            uint32_t room = site->room ? site->room * 2 : 16;
+            Request *more = kept + room <= MAX_REQUESTS ? realloc(site->requests, room * sizeof(Request)) : NULL;
+            if (!more) {
                 note("trace_incomplete", pc, line, "too many accesses between two barriers to count them all");
                 return;
             }
-            site->room = site->room ? site->room * 2 : 16;
-            site->requests = realloc(site->requests, site->room * sizeof(Request));
-            if (!site->requests) broken("no memory for the trace");
+            kept += room - site->room;
+            site->room = room;
+            site->requests = more;
         }
         if (!site->used) touched[touched_count++] = (uint16_t)(site - sites);
         site->used = nth + 1;
@@ -153,6 +156,7 @@ void trace_report(void) {
         free(sites[i].requests);
     }
     site_count = 0;
+    kept = 0;
     memset(table, 0, sizeof table);
 }
 void trace_launch(void) {

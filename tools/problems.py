@@ -65,6 +65,8 @@ def register(server: MCPServer, bench: Bench) -> None:
                 problems += shown
                 if len(shown) < len(found):
                     further[adapter.target] = len(found) - len(shown)
+            if suite is not None:
+                suites = {name: what for adapter in having for name, what in adapter.suites().items()}
             if suite is None:
                 known = {problem.id for problem in problems}
                 own = [p for adapter in having for p in await in_thread(bench.intake().listed, adapter.target)]

@@ -14,7 +14,7 @@ from ..menus.reference import reference, topics
 from .bench import Bench, in_thread, reported
 from .results import TargetList, answer, clip
 
-MAX_UNUSED = 100  # characters on an engine that this machine lacks
+MAX_UNUSED = 80  # characters on an engine that this machine lacks; `doctor` has all of them
 LOOKS_ONLY = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
 
@@ -50,9 +50,11 @@ def _topics(target: str) -> tuple[str, ...]:
 
 
 def _brief(status: TargetStatus) -> TargetStatus:
-    """How far engines are to be trusted that cannot be used here is said in few words."""
+    """Without how far engines are to be trusted that cannot be used here, and with what they need in few words."""
     engines = (
-        engine if engine.available else engine.model_copy(update={"trust": clip(engine.trust, MAX_UNUSED)})
+        engine
+        if engine.available or engine.default
+        else engine.model_copy(update={"trust": "", "reason": clip(engine.reason, MAX_UNUSED)})
         for engine in status.engines
     )
     return status.model_copy(update={"engines": tuple(engines)})

@@ -130,9 +130,10 @@ class ProfileResult(Record):
     )
 
 
-def answer(result: BaseModel) -> CallToolResult:
-    """The typed result as structured content, with compact JSON as text for hosts that read only that."""
-    data = result.model_dump(mode="json")
+def answer(result: BaseModel, *, terse: bool = False) -> CallToolResult:
+    """The typed result as structured content, with compact JSON as text for hosts that read only that. `terse`: fields
+    that have their default are left out."""
+    data = result.model_dump(mode="json", exclude_defaults=terse)
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     if 2 * len(text.encode()) > MAX_RESULT_BYTES:
         # Only reachable through fields no one foresaw to be long: the structured half is what hosts hand on.

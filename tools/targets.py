@@ -39,7 +39,8 @@ def register(server: MCPServer, bench: Bench) -> None:
             if topic is not None:
                 return answer(TargetList(reference=await in_thread(lambda: _read(topic))))
             targets = await in_thread(lambda: [_brief(target_status(adapter)) for adapter in bench.adapters().values()])
-        return answer(TargetList(targets=tuple(targets), topics={found.name: _topics(found.name) for found in targets}))
+        listed = TargetList(targets=tuple(targets), topics={found.name: _topics(found.name) for found in targets})
+        return answer(listed, terse=True)  # a dozen engines, most of them with the defaults
 
 
 def _topics(target: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ import anyio.to_thread
 
 from ...base import (
     Compilation,
+    Diagnostic,
     EngineFailure,
     EngineStatus,
     EnvironmentLackError,
@@ -30,7 +31,7 @@ from ...store import Home, locked
 from ..judge import Judgement
 from ..nvcc import Compiled
 from ..operators import FULL, SCRATCH_BYTES, InputSet, Operator, Right, input_set, small_sets
-from ..screen import Screened, screen
+from ..screen import Screened, assembly, screen
 from . import library, ncu, sanitizer
 from .device import Gpu, NoGpuError, gpu, machine_of
 from .job import Argument, Case, Job, Report, read_report
@@ -222,6 +223,10 @@ def _sets(operator: Operator, rng: object, mode: str) -> tuple[InputSet, ...]:
 
 async def _compile(found: Setup, source: str, screened: Screened, to: Path) -> tuple[Compiled, str | None]:
     """And why the kernel is not run, where it may not be."""
+    if (place := assembly(source)) is not None:
+        said = "inline assembly is not run natively: use the intrinsics (mma.h, cuda_pipeline.h, __shfl_sync, ...)"
+        found_there = Diagnostic(severity="error", message=said, line=place)
+        return Compiled(True, (found_there,), {}, 0.0), f"line {place}: {said}"
     if screened.refused:
         first = screened.refused[0]
         return Compiled(True, screened.refused, {}, 0.0), f"line {first.line}: {first.message}"

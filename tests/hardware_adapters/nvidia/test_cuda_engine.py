@@ -90,6 +90,8 @@ def test_wrong_and_cheating_kernels(run) -> None:
     sneaky = head + entry + body.replace("{", '{ (void)!system("true");', 1)
     verdict = run(sneaky).evaluation
     assert verdict.verdict == "rejected" and "system" in verdict.message
+    direct = run(head + entry + body.replace("{", '{ asm volatile("syscall");', 1)).evaluation
+    assert direct.verdict == "rejected" and "inline assembly" in direct.message
     unseen = run(baseline + "\nint getppid();\nint parent = getppid();\n").evaluation  # no word of the screen's
     assert unseen.verdict == "rejected" and "getppid" in unseen.message
 

@@ -14,7 +14,7 @@ from ..menus.reference import reference, topics
 from .bench import Bench, in_thread, reported
 from .results import TargetList, answer, clip
 
-MAX_UNUSED = 80  # characters on an engine that this machine lacks; `doctor` has all of them
+MAX_UNUSED = 64  # characters on an engine that this machine lacks; `doctor` has all of them
 LOOKS_ONLY = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
 

@@ -115,8 +115,8 @@ def screen(source: str) -> Screened:
 
 
 def assembly(source: str) -> int | None:
-    """The line of the first inline assembly. Emulated it is refused by name anyway; natively it could be the host's, and
-    do what no list of functions sees."""
+    """The line of the first inline assembly. Emulated it is refused by name anyway; natively it could be the host's,
+    and do what no list of functions sees."""
     text = _bare(source)
     found = re.search(r"\b(?:asm|__asm|__asm__)\b", text)
     return None if found is None else text.count("\n", 0, found.start()) + 1

@@ -1,0 +1,128 @@
+"""CUDA kernels from schedules: variants are right in the emulator, described, and named after options of the menu."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+from autocomp_mcp.hardware_adapters.base import Evaluation, UsageError
+from autocomp_mcp.hardware_adapters.nvidia.adapter import NvidiaAdapter
+from autocomp_mcp.hardware_adapters.nvidia.families import operator_of
+from autocomp_mcp.hardware_adapters.nvidia.tuner.rewrites import KERNELS, options, rewrite, rewrites
+from autocomp_mcp.hardware_adapters.store import Home
+from autocomp_mcp.menus.menu import load_menu
+
+# Each is also tried at odd hidden shapes, and with a dimension of 1.
+SMALL = {
+    "transpose": "nvidia/transpose-132x200",
+}  # fmt: skip
+ODD = {
+    "transpose": "nvidia/transpose-131x67",
+}  # fmt: skip
+MARKS = {family: f"// {family} schedule: " for family in KERNELS}
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory, make_home: Callable[[Path], Path]) -> NvidiaAdapter:
+    # Without nvcc: the emulation is what decides, and what takes less time.
+    return NvidiaAdapter(Home(make_home(tmp_path_factory.mktemp("tuner") / "home")), path="/nonexistent")
+
+
+@pytest.fixture
+def judged(adapter: NvidiaAdapter) -> Callable[[str, str], Evaluation]:
+    def run(problem: str, source: str) -> Evaluation:
+        return anyio.run(lambda: adapter.evaluate(adapter.problem(problem), source, timeout_s=120))
+
+    return run
+
+
+def baseline(problem: str) -> str:
+    return operator_of(problem).baseline()
+
+
+def moves(problem: str, source: str) -> list[tuple[str, str]]:
+    return [(option, found.name) for option in options() for found in rewrites(problem, source, option)]
+
+
+def walk(problem: str, steps: int, seed: int) -> list[tuple[str, str, str]]:
+    """(option, variant, source) of random steps from the baseline; options that were not taken yet go first."""
+    rng, source, way = random.Random(seed), baseline(problem), []
+    for _ in range(steps):
+        if not (found := moves(problem, source)):
+            break
+        taken = {option for option, *_ in way}
+        option, variant = rng.choice([move for move in found if move[0] not in taken] or found)
+        source = rewrite(problem, source, option, variant)
+        way.append((option, variant, source))
+    return way
+
+
+def test_options_are_those_of_the_menu_for_the_family() -> None:
+    menu = {option.id: option for option in load_menu("nvidia").options}
+    for family, kernels in KERNELS.items():
+        for option in kernels.options:
+            assert family in menu[option].families, (family, option)
+
+
+@pytest.mark.parametrize("family", KERNELS)
+def test_the_baseline_is_the_kernel_of_the_default_schedule(family: str) -> None:
+    operator, kernels = operator_of(SMALL[family]), KERNELS[family]
+    default = kernels.parse(operator, f"{MARKS[family]}{{}}\n")
+    assert kernels.emit(operator, default) == operator.baseline()
+
+
+@pytest.mark.parametrize("problem", [*SMALL.values(), *ODD.values()])
+def test_variants_are_distinct_described_and_deterministic(problem: str) -> None:
+    for source in (baseline(problem), walk(problem, 3, 2)[-1][2]):
+        for option in options():
+            found = rewrites(problem, source, option)
+            assert found == rewrites(problem, source, option)
+            texts = [rewrite(problem, source, option, r.name) for r in found]
+            assert len({source, *texts}) == len(texts) + 1
+            assert all(10 < len(r.summary) < 250 for r in found)
+
+
+@pytest.mark.parametrize("problem", [*SMALL.values(), *ODD.values()])
+def test_random_walks_stay_right(problem: str, judged, request: pytest.FixtureRequest) -> None:
+    whole = "slow" in request.config.option.markexpr
+    way = walk(problem, 12, 5)
+    for option, variant, source in way if whole else (way[3], way[7]):
+        result = judged(problem, source)
+        assert result.passed, (option, variant, result.message, source)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", SMALL.values())
+def test_every_step_is_right(problem: str, judged, request: pytest.FixtureRequest) -> None:
+    whole = "slow" in request.config.option.markexpr
+    for steps in (0, 6):
+        source = baseline(problem) if steps == 0 else walk(problem, steps, 9)[-1][2]
+        found = moves(problem, source)
+        for option, variant in found if whole else random.Random(4).sample(found, min(2, len(found))):
+            result = judged(problem, rewrite(problem, source, option, variant))
+            assert result.passed, (option, variant, result.message)
+
+
+def test_all_options_are_reached() -> None:
+    """Offered somewhere on the way from a baseline."""
+    reached = set()
+    for family, problem in SMALL.items():
+        for seed in range(3):
+            for source in (baseline(problem), *(source for *_, source in walk(problem, 10, seed))):
+                reached |= {(family, option) for option, _ in moves(problem, source)}
+    assert reached == {(family, option) for family, kernels in KERNELS.items() for option in kernels.options}
+
+
+def test_nothing_for_edited_and_foreign_kernels() -> None:
+    problem = SMALL["transpose"]
+    source = baseline(problem)
+    edited = source.replace("r < R && ", "r < R - 0 && ", 1)
+    spoilt = source.replace('"threads": 256', '"threads": -3', 1)
+    assert moves(problem, f"{source}\n// a remark\n")
+    assert edited != source and spoilt != source
+    for text in (edited, spoilt, source.partition("\n")[2], "int launch() { return 0; }"):
+        assert moves(problem, text) == []
+    assert moves("nvidia/gemv-64x64", baseline("nvidia/gemv-64x64")) == []
+    with pytest.raises(UsageError, match=r"'nonsense' on nvidia.*rows4"):
+        rewrite(problem, source, "several-loads-under-way", "nonsense")

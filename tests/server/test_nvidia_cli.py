@@ -52,10 +52,10 @@ def test_a_search_without_a_language_model_says_what_it_cannot_do(command, tmp_p
 
 
 # At the shape and with the number of evaluations at which a first step that pays is among those tried.
-SEARCHED = {"transpose": ("nvidia/transpose-1024x1024", 8)}
+SEARCHED = {"softmax": ("nvidia/softmax-512x1024", 6), "transpose": ("nvidia/transpose-1024x1024", 8)}
 
 
-@pytest.mark.parametrize("family", SEARCHED)
+@pytest.mark.parametrize("family", ["softmax", pytest.param("transpose", marks=pytest.mark.slow)])
 def test_the_offline_tuner_makes_a_kernel_faster(command, tmp_path: Path, family: str) -> None:
     problem, evaluations = SEARCHED[family]
     searched = command("optimize", problem, "--model", "offline", "--max-evaluations", str(evaluations), "--json")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 _INDENT = "    "
 INCLUDES = ("#include <cuda_runtime.h>", "#include <math.h>", "#include <stdint.h>")
 
-# Both are right for any `width`: rows of a multiple of 4 floats begin at a multiple of 16 bytes, others are moved one by one.
+# For any `width`: rows of a multiple of 4 floats begin at a multiple of 16 bytes, others are moved one by one.
 LOAD4 = """\
 // Four values of a row from column c on, a multiple of 4; `beyond` behind the end of the row.
 __device__ float4 load4(const float *row, int64_t c, int64_t width, float beyond) {

@@ -52,10 +52,16 @@ def test_a_search_without_a_language_model_says_what_it_cannot_do(command, tmp_p
 
 
 # At the shape and with the number of evaluations at which a first step that pays is among those tried.
-SEARCHED = {"softmax": ("nvidia/softmax-512x1024", 6), "transpose": ("nvidia/transpose-1024x1024", 8)}
+SEARCHED = {
+    "sgemm": ("nvidia/sgemm-512x512x512", 8),
+    "softmax": ("nvidia/softmax-512x1024", 6),
+    "transpose": ("nvidia/transpose-1024x1024", 8),
+}
 
 
-@pytest.mark.parametrize("family", ["softmax", pytest.param("transpose", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "family", ["softmax", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sgemm", "transpose"))]
+)
 def test_the_offline_tuner_makes_a_kernel_faster(command, tmp_path: Path, family: str) -> None:
     problem, evaluations = SEARCHED[family]
     searched = command("optimize", problem, "--model", "offline", "--max-evaluations", str(evaluations), "--json")

@@ -8,10 +8,11 @@ from ...base import Rewrite, UsageError
 from ...schedules import Kernels, variants
 from ..families import operator_of
 from ..operators import TARGET
-from . import softmax_moves, transpose_moves
+from . import sgemm_moves, softmax_moves, transpose_moves
 
 # The baseline of each is the kernel of its schedule's defaults.
 KERNELS: dict[str, Kernels[Any, Any]] = {
+    "sgemm": sgemm_moves.KERNELS,
     "softmax": softmax_moves.KERNELS,
     "transpose": transpose_moves.KERNELS,
 }

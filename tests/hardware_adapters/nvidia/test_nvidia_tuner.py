@@ -15,10 +15,10 @@ from autocomp_mcp.menus.menu import load_menu
 
 # Each is also tried at odd hidden shapes, and with a dimension of 1.
 SMALL = {
-    "softmax": "nvidia/softmax-96x1028", "transpose": "nvidia/transpose-132x200",
+    "sgemm": "nvidia/sgemm-132x100x68", "softmax": "nvidia/softmax-96x1028", "transpose": "nvidia/transpose-132x200",
 }  # fmt: skip
 ODD = {
-    "softmax": "nvidia/softmax-33x301", "transpose": "nvidia/transpose-131x67",
+    "sgemm": "nvidia/sgemm-67x131x35", "softmax": "nvidia/softmax-33x301", "transpose": "nvidia/transpose-131x67",
 }  # fmt: skip
 MARKS = {family: f"// {family} schedule: " for family in KERNELS}
 
@@ -121,6 +121,17 @@ def test_rows_too_long_for_registers_are_spread_or_not_kept() -> None:
     longest = "nvidia/softmax-64x131072"
     source = rewrite(longest, baseline(longest), "coalesce-accesses", "block")
     assert rewrites(longest, source, "keep-row-in-registers") == []
+
+
+def test_tiles_that_do_not_fit_give_way_or_are_not_offered() -> None:
+    problem = SMALL["sgemm"]
+    source = rewrite(problem, baseline(problem), "shared-tiles", "tile32")
+    assert "128x128" not in {r.name for r in rewrites(problem, source, "larger-block-tile")}  # 16,384 threads
+    assert rewrites(problem, source, "vector-shared-reads") == []  # of one result per thread
+    large = rewrite(problem, source, "register-tile", "8x8")
+    (double,) = rewrites(problem, large, "double-buffer-shared")
+    assert "16 steps of K per tile, to fit" in double.summary  # 64 KiB of shared memory otherwise
+    assert {r.name for r in rewrites(problem, large, "vector-shared-reads")} == {"float4", "float4-padded"}
 
 
 def test_nothing_for_edited_and_foreign_kernels() -> None:

@@ -76,7 +76,7 @@ class _Emitter(Writer):
         left = f"[BK][BM{pad}]" if s.turned else f"[BM][BK{pad}]"
         with self.block(f"__global__ void __launch_bounds__(THREADS) {self.signature}"):
             self.put(f"__shared__ __align__(16) float a{copies}{left}, b{copies}[BK][BN];")
-            self.put("int tx = threadIdx.x % ACROSS, ty = threadIdx.x / ACROSS;")
+            self._thread()
             self.put("int64_t across = (N + BN - 1) / BN;  // tiles beside each other")
             self.put("int64_t m0 = blockIdx.x / across * BM, n0 = blockIdx.x % across * BN;")
             kind = "float4" if s.vector == 4 else "float"
@@ -101,6 +101,16 @@ class _Emitter(Writer):
                     self._multiply("")
                     self.put("__syncthreads();")
             self._store()
+
+    def _thread(self) -> None:
+        """The place of the thread's results. Where it reads by float4, a warp is 8 x 4 threads: what it reads of
+        either tile is then 128 bytes at most, one pass of the banks."""
+        s = self.s
+        if s.reads == 4 and s.threads_across > 8 and s.threads_across % 8 == 0 and s.threads_down % 4 == 0:
+            self.put("int warp = threadIdx.x / 32, lane = threadIdx.x % 32;  // a warp is 8 threads by 4")
+            self.put("int tx = warp % (ACROSS / 8) * 8 + lane % 8, ty = warp / (ACROSS / 8) * 4 + lane / 8;")
+        else:
+            self.put("int tx = threadIdx.x % ACROSS, ty = threadIdx.x / ACROSS;")
 
     def _places(self, operand: str) -> str:
         """Row and column in the tile of what a thread loads in its n-th access."""

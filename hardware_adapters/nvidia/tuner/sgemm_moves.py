@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from ...schedules import Change, Kernels, fields_on_first_line, validated
+from ..machines import machine
 from ..matrices import Gemm
 from .sgemm_emit import emit
 from .sgemm_schedule import MARK, SgemmSchedule, check
@@ -19,12 +20,20 @@ def _stage(_: Gemm, s: SgemmSchedule) -> Iterator[Change]:
             yield Change(f"tile{edge}", text, {"staged": True, "bm": edge, "bn": edge, "bk": edge})
 
 
-def _registers(_: Gemm, s: SgemmSchedule) -> Iterator[Change]:
-    for tm, tn, edge in ((4, 4, 64), (8, 8, 128), (8, 4, 64), (4, 8, 64), (2, 2, 32)):
-        if (tm, tn) != (s.tm, s.tn):
-            text = f"A thread forms {tm} x {tn} results, a block {edge} x {edge}"
-            fields: dict[str, object] = {"staged": True, "tm": tm, "tn": tn, "bm": edge, "bn": edge}
-            yield Change(f"{tm}x{tn}", text, fields)
+# Results of a thread and of its block.
+_TILES = ((8, 8, 128, 128), (8, 8, 128, 64), (8, 8, 64, 64), (8, 4, 64, 64), (4, 4, 64, 64), (2, 2, 32, 32))
+
+
+def _registers(gemm: Gemm, s: SgemmSchedule) -> Iterator[Change]:
+    """Tiles that leave SMs without a block come last."""
+    sms, (m, n, _) = machine().sms, gemm.dims.values()
+    fills = {tile: -(-m // tile[2]) * -(-n // tile[3]) >= sms for tile in _TILES}
+    for tile in sorted(_TILES, key=lambda tile: not fills[tile]):
+        tm, tn, bm, bn = tile
+        if tile != (s.tm, s.tn, s.bm, s.bn):
+            text = f"A thread forms {tm} x {tn} results, a block {bm} x {bn}"
+            fields: dict[str, object] = {"staged": True, "tm": tm, "tn": tn, "bm": bm, "bn": bn}
+            yield Change(f"{tm}x{tn}-of-{bm}x{bn}", text, fields)
 
 
 def _larger(_: Gemm, s: SgemmSchedule) -> Iterator[Change]:

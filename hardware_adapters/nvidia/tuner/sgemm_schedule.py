@@ -48,8 +48,12 @@ class SgemmSchedule(BaseModel):
         return self.bn // self.tn
 
     @property
+    def threads_down(self) -> int:
+        return self.bm // self.tm
+
+    @property
     def threads(self) -> int:
-        return self.threads_across * (self.bm // self.tm)
+        return self.threads_across * self.threads_down
 
     @property
     def shared_bytes(self) -> int:

@@ -128,7 +128,7 @@ def test_tiles_that_do_not_fit_give_way_or_are_not_offered() -> None:
     source = rewrite(problem, baseline(problem), "shared-tiles", "tile32")
     assert "128x128" not in {r.name for r in rewrites(problem, source, "larger-block-tile")}  # 16,384 threads
     assert rewrites(problem, source, "vector-shared-reads") == []  # of one result per thread
-    large = rewrite(problem, source, "register-tile", "8x8")
+    large = rewrite(problem, source, "register-tile", "8x8-of-128x128")
     (double,) = rewrites(problem, large, "double-buffer-shared")
     assert "16 steps of K per tile, to fit" in double.summary  # 64 KiB of shared memory otherwise
     assert {r.name for r in rewrites(problem, large, "vector-shared-reads")} == {"float4", "float4-padded"}

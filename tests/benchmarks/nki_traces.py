@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-FIELDS = ("code", "score")
-
 
 class Traced(NamedTuple):
     code: str
@@ -35,9 +33,9 @@ def traced(text: str) -> list[Traced]:
         if not isinstance(call.func, ast.Name) or call.func.id != "CodeCandidate":
             continue
         given = {each.arg: each.value for each in call.keywords}
-        code, score = (given[name].value if isinstance(given.get(name), ast.Constant) else None for name in FIELDS)
-        if isinstance(code, str) and isinstance(score, (int, float)):
-            found.append(Traced(code, float(score)))
+        code, score = given.get("code"), given.get("score")
+        if isinstance(code, ast.Constant) and isinstance(score, ast.Constant):
+            found.append(Traced(str(code.value), float(str(score.value))))
     return found[::-1]  # ast.walk meets what is outside first
 
 
@@ -55,7 +53,7 @@ def rank_correlation(first: list[float], second: list[float]) -> float:
     ranks = [np.array([np.mean([(v < x) + 0.5 * (v == x) for v in side]) for x in side]) for side in (first, second)]
     if any(np.ptp(each) == 0 for each in ranks):
         return float("nan")
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(ranks)[0, 1])
 
 
 def report(title: str, rows: list[Measured]) -> list[str]:

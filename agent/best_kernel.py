@@ -10,8 +10,10 @@ from .confirmation import Confirmation
 
 # First line of kernels that carry their schedule; rewrites look for it there.
 SCHEDULE = re.compile(r"\A(?://|#) (?:\w+ )?schedule: .*")
+_BLOCK = re.compile(r"/\* problem:  .*\n(?: \* [a-z-]+: .*\n)* \* run:      .*\n \*/\n")
 _HEADERS = {
-    ".c": re.compile(r"/\* problem:  .*\n(?: \* [a-z-]+: .*\n)* \* run:      .*\n \*/\n"),
+    ".c": _BLOCK,
+    ".cu": _BLOCK,
     ".py": re.compile(r"# problem:  .*\n(?:# [a-z-]+: .*\n)*# run:      .*\n"),
 }
 

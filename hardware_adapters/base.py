@@ -118,7 +118,7 @@ class EngineStatus(Record):
     reason: str = Field(description="Why it is (un)available, and the step that would make it so")
     version: str | None = None
     source: LatencySource
-    trust: str = Field(description="How far its numbers were verified, and against what")
+    trust: str = Field(default="", description="How far its numbers were verified, and against what")
     default: bool = False
     patience_s: float = Field(default=60.0, description="Wall clock that suits one evaluation")
     profiles: bool = Field(default=True, description="Whether profile_kernel works with it")

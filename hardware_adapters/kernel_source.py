@@ -26,6 +26,7 @@ def normalise_source(source: str) -> str:
 
 # A line that C has not: `//` and white space mean something else in such a source.
 _PYTHON = re.compile(r"^(?:from [\w.]+ import |import [\w.]+|def \w+\()", re.MULTILINE)
+_CUDA = re.compile(r"\b__global__\b|\bcudaStream_t\b")
 
 
 class Language(NamedTuple):
@@ -35,12 +36,14 @@ class Language(NamedTuple):
     suffix: str
 
 
-C, PYTHON = Language("c", ".c"), Language("python", ".py")
-LANGUAGES = (C, PYTHON)
+C, PYTHON, CUDA = Language("c", ".c"), Language("python", ".py"), Language("cuda", ".cu")
+LANGUAGES = (C, PYTHON, CUDA)
 
 
 def language_of(source: str) -> Language:
-    return PYTHON if _PYTHON.search(source) else C
+    if _PYTHON.search(source):
+        return PYTHON
+    return CUDA if _CUDA.search(_without_comments(source)) else C
 
 
 def _python_digest(source: str) -> str | None:
@@ -63,6 +66,7 @@ def kernel_digest(source: str) -> str:
 
 # Lines that are joined, or ended, where `normalise_source` does not see it: a comment may go on, or end earlier.
 _JOINED_LINES = re.compile(r"\\\s*\n|\?\?/|\r(?!\n)")
+_LINKAGE = re.compile(r'\bextern\s*"C"')  # a literal whose white space cannot vary
 # In text without comments: literals, whose white space counts, and what is white space to Python but not to C.
 _COUNTED_LAYOUT = re.compile(r"__LINE__|^(?![ \t]*#[ \t]*include)[^\n]*\"|'|[^\S \t\n\r\f\v]", re.MULTILINE)
 
@@ -73,7 +77,7 @@ def kernel_identity(source: str) -> str:
     if (digest := _python_digest(source)) is not None:
         return digest
     bare = _without_comments(source)
-    if _JOINED_LINES.search(source) or _COUNTED_LAYOUT.search(bare):
+    if _JOINED_LINES.search(source) or _COUNTED_LAYOUT.search(_LINKAGE.sub("extern", bare)):
         return hashlib.sha256(source.encode()).hexdigest()[:16]
     return kernel_digest(source)
 

@@ -15,6 +15,7 @@ ALIKE = 0.6  # difflib ratio from which a word is taken for a slip in another
 _MISSPELT = re.compile(
     r"(?:(?P<target>[^/]*)/)?(?P<name>[^/\d]*?)[-_]?(?P<dims>\d{1,9}(?:x\d{1,9})*)(?P<tail>(?:-.*)?)", re.ASCII
 )
+_DIGITS_ON = re.compile(r"\d.*")
 
 
 class IdPattern(NamedTuple):
@@ -68,8 +69,10 @@ class IdPattern(NamedTuple):
     def nearest(self, problem_id: str) -> str | None:
         """The id that was probably meant, with the dimensions given (missing ones repeat the last); None when its
         words are not near to those of this family."""
-        match = _MISSPELT.fullmatch(problem_id.lower()) if len(problem_id) <= MAX_ID_CHARS else None
-        if match is None or not _alike(match["target"], self.target) or not _alike(match["name"], self.name):
+        plain = _DIGITS_ON.sub("", self.name)  # a name's own numbers are no dimensions
+        text = problem_id.lower().replace(self.name, plain)
+        match = _MISSPELT.fullmatch(text) if len(problem_id) <= MAX_ID_CHARS else None
+        if match is None or not _alike(match["target"], self.target) or not _alike(match["name"], plain):
             return None
         given = [int(number) for number in match["dims"].split("x")]
         numbers = (given + given[-1:] * len(self.dims))[: len(self.dims)]

@@ -23,7 +23,17 @@ def _trainium(home: Home) -> HardwareAdapter:
     return TrainiumAdapter(home)
 
 
-_TARGETS: dict[str, Callable[[Home], HardwareAdapter]] = {"gemmini": _gemmini, "trainium": _trainium}
+def _nvidia(home: Home) -> HardwareAdapter:
+    from .nvidia.adapter import NvidiaAdapter
+
+    return NvidiaAdapter(home)
+
+
+_TARGETS: dict[str, Callable[[Home], HardwareAdapter]] = {
+    "gemmini": _gemmini,
+    "trainium": _trainium,
+    "nvidia": _nvidia,
+}
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from mcp.server import MCPServer
@@ -10,14 +11,15 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult
 from pydantic import Field, WithJsonSchema
 
-from ..hardware_adapters.base import OwnProblem
+from ..hardware_adapters.base import OwnProblem, ProblemSummary
 from ..hardware_adapters.custom.definition import parsed
-from ..menus.menu import UnknownNameError
+from ..menus.menu import OWN_FAMILIES, UnknownNameError
 from .bench import Bench, heartbeat, in_thread, reported
 from .results import ProblemDetail, ProblemList, answer, page
 from .targets import LOOKS_ONLY
 
 MAX_UNPROVEN = 20  # of those below the problem roots
+FEW_EXAMPLES = 4  # of each target, of different families, where no target was asked for
 Target = Annotated[str | None, Field(description="Only this target, e.g. gemmini")]
 ProblemId = Annotated[str, Field(description="Problem id, e.g. gemmini/gemm-512x512x512 (M x N x K)")]
 MaybeProblemId = Annotated[
@@ -45,8 +47,8 @@ def register(server: MCPServer, bench: Bench) -> None:
 
         Use it to find a problem id. Not for sizes of your own: a family takes any dimensions, so fill in its pattern
         instead of searching the list; nor for an operator in no family: get_problem(own=…) takes it in. Returns
-        examples (your own first), or the problems of one suite; names of suites; the pattern of every family. Takes
-        under 0.1 s.
+        examples (your own first; a few per target, all with `target`), or the problems of one suite; names of suites;
+        the pattern of every family. Takes under 0.1 s.
         """
         with reported():
             chosen = [bench.adapter(target)] if target else list(bench.adapters().values())
@@ -54,7 +56,17 @@ def register(server: MCPServer, bench: Bench) -> None:
             having = [adapter for adapter in chosen if suite in (None, *adapter.suites())]
             if not having:
                 raise UnknownNameError("suite", str(suite), suites)
-            problems = [p for adapter in having for p in (adapter.suite(suite) if suite else adapter.problems())]
+            further: dict[str, int] = {}
+            problems: list[ProblemSummary] = []
+            for adapter in having:
+                found = adapter.suite(suite) if suite else adapter.problems()
+                # Own ones come first in an adapter's list, and are never left out.
+                shown = found if suite or target else _few(found)
+                problems += shown
+                if len(shown) < len(found):
+                    further[adapter.target] = len(found) - len(shown)
+            if suite is not None:
+                suites = {name: what for adapter in having for name, what in adapter.suites().items()}
             if suite is None:
                 known = {problem.id for problem in problems}
                 own = [p for adapter in having for p in await in_thread(bench.intake().listed, adapter.target)]
@@ -64,7 +76,7 @@ def register(server: MCPServer, bench: Bench) -> None:
                 for adapter in having
                 for name, pattern in adapter.families().items()
             }
-        return answer(ProblemList(problems=tuple(problems), suites=suites, families=families))
+        return answer(ProblemList(problems=tuple(problems), further=further, suites=suites, families=families))
 
     @server.tool(title="Problem", annotations=LOOKS_ONLY)
     async def get_problem(
@@ -98,3 +110,11 @@ def register(server: MCPServer, bench: Bench) -> None:
                 raise ToolError(f"offset {offset} is past the end: the baseline has {len(baseline)} characters")
             baseline, following = page(baseline, offset)
         return answer(ProblemDetail(problem=found, baseline=baseline, next_offset=following))
+
+
+def _few(problems: Sequence[ProblemSummary]) -> list[ProblemSummary]:
+    """The user's own, and the first of some families."""
+    own = [problem for problem in problems if problem.family.startswith(OWN_FAMILIES)]
+    first = {problem.family: problem for problem in reversed(problems) if problem not in own}
+    chosen = [problem for problem in problems if first.get(problem.family) is problem]
+    return [*own, *chosen[:FEW_EXAMPLES]]

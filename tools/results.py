@@ -40,12 +40,17 @@ MAX_OPTIONS_NAMED = 4
 
 class TargetList(Record):
     targets: tuple[TargetStatus, ...] = Field(default=(), description="None where a topic was asked for")
-    topics: dict[str, str] = Field(default={}, description="What `topic` may be, and the title of each")
+    topics: dict[str, tuple[str, ...]] = Field(
+        default={}, description="Per target the names of its topics; `topic` is target/name, e.g. gemmini/guide"
+    )
     reference: str | None = Field(default=None, description="The topic that was asked for, as Markdown")
 
 
 class ProblemList(Record):
     problems: tuple[ProblemSummary, ...] = Field(description="Examples, or a suite; any dimensions can be asked for")
+    further: dict[str, int] = Field(
+        default={}, description="Per target, how many more examples list_problems(target=…) shows"
+    )
     suites: dict[str, str] = Field(default={}, description="Named sets of problems and what they are")
     families: dict[str, str] = Field(description="target/family -> pattern of its problem ids")
 
@@ -125,9 +130,10 @@ class ProfileResult(Record):
     )
 
 
-def answer(result: BaseModel) -> CallToolResult:
-    """The typed result as structured content, with compact JSON as text for hosts that read only that."""
-    data = result.model_dump(mode="json")
+def answer(result: BaseModel, *, terse: bool = False) -> CallToolResult:
+    """The typed result as structured content, with compact JSON as text for hosts that read only that. `terse`: fields
+    that have their default are left out."""
+    data = result.model_dump(mode="json", exclude_defaults=terse)
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     if 2 * len(text.encode()) > MAX_RESULT_BYTES:
         # Only reachable through fields no one foresaw to be long: the structured half is what hosts hand on.

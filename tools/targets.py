@@ -12,8 +12,9 @@ from ..hardware_adapters.base import HardwareAdapter, TargetStatus
 from ..menus.menu import UnknownNameError
 from ..menus.reference import reference, topics
 from .bench import Bench, in_thread, reported
-from .results import TargetList, answer
+from .results import TargetList, answer, clip
 
+MAX_UNUSED = 64  # characters on an engine that this machine lacks; `doctor` has all of them
 LOOKS_ONLY = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
 
@@ -25,28 +26,39 @@ def register(server: MCPServer, bench: Bench) -> None:
             Field(description="Instead: this part of a target's programming reference, e.g. gemmini/guide"),
         ] = None,
     ) -> Annotated[CallToolResult, TargetList]:
-        """Which accelerators (Gemmini, Trainium) and engines work here, and what would make the others work. With
-        `topic`, how to program one of them.
+        """Which accelerators (Gemmini, Trainium, NVIDIA) and engines work here, and what would make the others work.
+        With `topic`, how to program one of them.
 
         Start here when you do not know what is available, or after an error that begins with "environment:"; read
         topic="gemmini/guide" before you write a kernel, unless you have read the resource reference://gemmini/guide,
         which is the same. Not for the problems of a target: list_problems. Returns for every target its operator
         families, its engines (simulator or hardware, available or why not, latencies estimated or measured, how far
-        verified) and the topics there are; or one topic's text, at most 8 KB. Takes under 1 s.
+        verified) and the names of its topics; or one topic's text, at most 8 KB. Takes under 1 s.
         """
         with reported():
             if topic is not None:
                 return answer(TargetList(reference=await in_thread(lambda: _read(topic))))
-            targets = await in_thread(lambda: [target_status(adapter) for adapter in bench.adapters().values()])
-        named = {f"{target.name}/{name}": title for target in targets for name, title in _topics(target.name).items()}
-        return answer(TargetList(targets=tuple(targets), topics=named))
+            targets = await in_thread(lambda: [_brief(target_status(adapter)) for adapter in bench.adapters().values()])
+        listed = TargetList(targets=tuple(targets), topics={found.name: _topics(found.name) for found in targets})
+        return answer(listed, terse=True)  # a dozen engines, most of them with the defaults
 
 
-def _topics(target: str) -> dict[str, str]:
+def _topics(target: str) -> tuple[str, ...]:
     try:
-        return topics(target)
+        return tuple(topics(target))
     except UnknownNameError:
-        return {}  # a target without a reference
+        return ()  # a target without a reference
+
+
+def _brief(status: TargetStatus) -> TargetStatus:
+    """Without how far engines are to be trusted that cannot be used here, and with what they need in few words."""
+    engines = (
+        engine
+        if engine.available or engine.default
+        else engine.model_copy(update={"trust": "", "reason": clip(engine.reason, MAX_UNUSED)})
+        for engine in status.engines
+    )
+    return status.model_copy(update={"engines": tuple(engines)})
 
 
 def _read(topic: str) -> str:

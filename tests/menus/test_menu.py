@@ -124,7 +124,7 @@ def test_a_missing_or_binary_file_is_an_error(tmp_path: Path) -> None:
 
 
 def test_unknown_names_help() -> None:
-    with pytest.raises(UnknownNameError, match="unknown target 'gemini'; known: gemmini, trainium"):
+    with pytest.raises(UnknownNameError, match="unknown target 'gemini'; known: gemmini, nvidia, trainium"):
         load_menu("gemini")
     with pytest.raises(UnknownNameError, match=r"did you mean.*wide-loads"):
         GEMMINI.get("wide-load")
@@ -276,7 +276,7 @@ BOTTLENECKS = [
 
 def test_gemmini_has_every_stable_id() -> None:
     assert set(STABLE_IDS) <= {option.id for option in GEMMINI.options}
-    assert targets() == ["gemmini", "trainium"]
+    assert targets() == ["gemmini", "nvidia", "trainium"]
 
 
 def test_gemmini_declares_every_bottleneck_and_addresses_each() -> None:

@@ -14,7 +14,10 @@ def test_the_guide_comes_first_and_commands_have_topics() -> None:
     assert {"mvin", "mvout", "config", "compute", "fence", "addresses", "semantics", "timing"} <= set(names)
 
 
-@pytest.mark.parametrize(("target", "topic"), [(t, topic) for t in ("gemmini", "trainium") for topic in topics(t)])
+TARGETS = ("gemmini", "trainium", "nvidia")
+
+
+@pytest.mark.parametrize(("target", "topic"), [(target, topic) for target in TARGETS for topic in topics(target)])
 def test_a_topic_has_a_title_and_fits(target: str, topic: str) -> None:
     text = reference(target, topic)
     assert text.startswith(f"# {topics(target)[topic]}\n")

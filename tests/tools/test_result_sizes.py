@@ -52,11 +52,15 @@ async def test_default_answers_are_short(make_home: Callable[[Path], Path], tmp_
             return data
 
         await ask("list_targets")
-        for suite in (await ask("list_problems"))["suites"]:
+        listed = await ask("list_problems")
+        for suite in listed["suites"]:
             await ask("list_problems", suite=suite)
+        for target in listed["further"]:
+            await ask("list_problems", target=target)
         source = (await ask("get_problem", problem=PROBLEM))["baseline"]
         await ask("list_optimizations", target="gemmini")
         await ask("list_optimizations", target="trainium")
+        await ask("list_optimizations", target="nvidia")
         await ask("list_optimizations", problem=PROBLEM, source=source)
         for option in IDS:
             await ask("get_optimization", option=option, problem=PROBLEM, source=source)
@@ -140,9 +144,14 @@ async def test_the_menu_in_pages_is_the_whole_menu(make_home: Callable[[Path], P
 @pytest.mark.anyio
 async def test_every_family_has_options(make_home: Callable[[Path], Path], tmp_path: Path) -> None:
     async with connected(make_home(tmp_path / "home")) as client:
-        listed, _ = await sized(client, "list_problems")
-        examples = {f"{problem['target']}/{problem['family']}": problem["id"] for problem in listed["problems"]}
-        assert set(examples) == set(listed["families"])
+        brief, _ = await sized(client, "list_problems")
+        listed = {}
+        for target in {name.partition("/")[0] for name in brief["families"]}:
+            listed[target], _ = await sized(client, "list_problems", target=target)
+            shown = [problem for problem in brief["problems"] if problem["target"] == target]
+            assert len(listed[target]["problems"]) == len(shown) + brief["further"].get(target, 0)
+        examples = {f"{p['target']}/{p['family']}": p["id"] for found in listed.values() for p in found["problems"]}
+        assert set(examples) == set(brief["families"])
         for problem in examples.values():
             options, _ = await sized(client, "list_optimizations", problem=problem)
             assert options["total"] >= 8, problem

@@ -1,0 +1,1 @@
+"""NVIDIA GPUs: CUDA kernels, emulated on the CPU or run on a device."""

@@ -1,0 +1,1 @@
+"""CUDA C++ on the CPU: `rewrite`, `build`, `emulate`; what they answer is in `report`."""

@@ -1,0 +1,76 @@
+/* cpusim JOB CANDIDATE: loads the candidate, a shared library made of a rewritten .cu, and calls its launch(). */
+#define _GNU_SOURCE
+#include "cpusim.h"
+#include <dlfcn.h>
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+extern char cpusim_stream;
+float expf(float x); /* named, so that the library of mathematics is loaded, whose functions candidates call */
+float (*volatile cpusim_mathematics)(float) = expf;
+typedef int (*LaunchFunction)(void **, const int64_t *, void *);
+
+static int find_image(struct dl_phdr_info *info, size_t size, void *wanted) {
+    (void)size;
+    uintptr_t low = ~(uintptr_t)0, high = 0, from_code = 0, to_code = 0;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        if (info->dlpi_phdr[i].p_type != PT_LOAD) continue;
+        uintptr_t from = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr, to = from + info->dlpi_phdr[i].p_memsz;
+        if (info->dlpi_phdr[i].p_flags & PF_X) from_code = from, to_code = to;
+        low = from < low ? from : low;
+        high = to > high ? to : high;
+    }
+    if ((uintptr_t)wanted < low || (uintptr_t)wanted >= high) return 0;
+    image_low = info->dlpi_addr;
+    image_high = high;
+    code_low = from_code;
+    code_high = to_code;
+    return 1;
+}
+
+static LaunchFunction load(const char *path) {
+    mode = HOST;
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library) broken("%s", dlerror());
+    void *symbol = dlsym(library, "launch");
+    mode = RUNTIME;
+    if (!symbol) {
+        fault("no_launch", 0, 0, "there is no function `extern \"C\" int launch(void** buffers, const int64_t* dims, cudaStream_t stream)`");
+    }
+    dl_iterate_phdr(find_image, symbol);
+    LaunchFunction function;
+    memcpy(&function, &symbol, sizeof function);
+    return function;
+}
+
+int main(int count, char **words) {
+    if (count != 3) broken("usage: cpusim JOB CANDIDATE");
+    job_read(words[1]);
+    report_open();
+    fibers_init();
+    shared_init();
+    fault_init();
+    LaunchFunction launch = load(words[2]);
+    confine();
+    for (int call = 0; call < job.calls; call++) {
+        /* Pointers and sizes are handed over in memory that no kernel may use: a kernel gets them by value. */
+        void **pointers = calloc(MAX_BUFFERS + 1, sizeof *pointers);
+        int64_t *dims = calloc(MAX_DIMS + 1, sizeof *dims);
+        if (!pointers || !dims) broken("no memory");
+        memory_plan(job.seed + (uint64_t)call);
+        memory_fill();
+        for (unsigned i = 0; i < job.buffers; i++) pointers[i] = job.buffer[i].data;
+        memcpy(dims, job.dim, sizeof job.dim);
+        mode = HOST;
+        int value = launch(pointers, dims, &cpusim_stream);
+        mode = RUNTIME;
+        report_return(value);
+        memory_store_outputs();
+        if (value) break;
+    }
+    trace_report();
+    report_finish();
+}

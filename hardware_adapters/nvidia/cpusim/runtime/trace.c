@@ -1,0 +1,165 @@
+/* Counts what a warp's requests cost. The lanes of a warp run one after the other, so what they do together is put
+   together afterwards: the n-th execution of an instruction by one lane belongs to the n-th by the others, counted from
+   the last barrier. Global memory: 32-byte sectors touched per request. Shared memory: passes over 32 banks of 4 bytes;
+   lanes that want the same word share a pass, and 8- and 16-byte accesses go by halves and quarters of the warp. */
+#include "cpusim.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_SITES 1024
+#define TABLE 4096
+#define MAX_REQUESTS (1u << 21) /* kept at once, of all sites: 550 MB */
+typedef struct { uint32_t mask; uint64_t address[WARP]; } Request;
+typedef struct {
+    uintptr_t pc;
+    int line;
+    enum Space space;
+    enum Op op;
+    unsigned bytes;
+    uint32_t lane_count[WARP], used, room;
+    Request *requests;
+    uint64_t counts[7]; /* requests, sectors, ideal sectors, wavefronts, ideal wavefronts, threads, requests of full warps */
+} Site;
+static Site sites[MAX_SITES];
+static uint16_t table[TABLE], touched[MAX_SITES];
+static unsigned site_count, touched_count;
+static uint32_t kept; /* room of all sites */
+extern uint32_t block_number;
+static const char *kernel_traced;
+
+static Site *site_of(uintptr_t pc, int line, enum Space space, enum Op op, unsigned bytes) {
+    uintptr_t key = line ? (uintptr_t)line * 2654435761u : pc;
+    unsigned at = (unsigned)((key >> 2) ^ (key >> 13) ^ bytes * 7 ^ space * 31 ^ op * 61) % TABLE;
+    for (;; at = (at + 1) % TABLE) {
+        if (!table[at]) break;
+        Site *site = &sites[table[at] - 1];
+        if (site->pc == (line ? 0 : pc) && site->line == line && site->bytes == bytes && site->space == space && site->op == op) return site;
+    }
+    if (site_count == MAX_SITES) return NULL;
+    Site *site = &sites[site_count++];
+    table[at] = (uint16_t)site_count;
+    *site = (Site){.pc = line ? 0 : pc, .line = line, .space = space, .op = op, .bytes = bytes};
+    return site;
+}
+
+void trace_access(uintptr_t address, unsigned size, enum Op op, enum Space space, uintptr_t pc, int line) {
+    Site *site = site_of(pc, line, space, op, size);
+    if (unlikely(!site)) {
+        note("trace_incomplete", pc, line, "more places of access than are counted");
+        return;
+    }
+    uint32_t nth = site->lane_count[current->lane]++;
+    if (unlikely(nth >= site->used)) {
+        if (unlikely(nth >= site->room)) {
+            uint32_t room = site->room ? site->room * 2 : 16;
+            Request *more = kept + room <= MAX_REQUESTS ? realloc(site->requests, room * sizeof(Request)) : NULL;
+            if (!more) {
+                note("trace_incomplete", pc, line, "too many accesses between two barriers to count them all");
+                return;
+            }
+            kept += room - site->room;
+            site->room = room;
+            site->requests = more;
+        }
+        if (!site->used) touched[touched_count++] = (uint16_t)(site - sites);
+        site->used = nth + 1;
+        site->requests[nth].mask = 0;
+    }
+    site->requests[nth].mask |= 1u << current->lane;
+    site->requests[nth].address[current->lane] = address;
+}
+
+static unsigned sectors_of(const Request *request, unsigned bytes, enum Op op) {
+    uint64_t seen[2 * WARP];
+    unsigned count = 0;
+    uint32_t *stamps = op == LOAD ? sectors_read : sectors_written;
+    for (uint32_t left = request->mask; left; left &= left - 1) {
+        uint64_t address = request->address[__builtin_ctz(left)];
+        for (uint64_t sector = address / 32; sector <= (address + bytes - 1) / 32; sector++) {
+            unsigned known = count;
+            while (known && seen[known - 1] != sector) known--;
+            if (known) continue;
+            seen[count++] = sector;
+            uint32_t *stamp = &stamps[sector - device_base / 32];
+            if (*stamp == block_number) continue;
+            uint64_t *block = op == LOAD ? &running->block_read_sectors : &running->block_write_sectors;
+            uint64_t *launch = op == LOAD ? &running->unique_read_sectors : &running->unique_write_sectors;
+            ++*block;
+            *launch += *stamp <= block_number - (uint32_t)running->blocks_run - 1;
+            *stamp = block_number;
+        }
+    }
+    return count;
+}
+
+/* Passes for lanes first..last: the fullest bank's number of different words. */
+static unsigned passes(const Request *request, unsigned first, unsigned last, unsigned bytes, int atomic) {
+    uint64_t words[WARP][WARP * 2];
+    unsigned filled[WARP] = {0}, most = 0;
+    for (unsigned lane = first; lane < last; lane++) {
+        if (!(request->mask >> lane & 1)) continue;
+        for (uint64_t word = request->address[lane] / 4; word <= (request->address[lane] + bytes - 1) / 4; word++) {
+            unsigned bank = word % WARP, known = atomic ? 0 : filled[bank];
+            while (known && words[bank][known - 1] != word) known--;
+            if (!known && filled[bank] < WARP * 2) words[bank][filled[bank]++] = word;
+            if (filled[bank] > most) most = filled[bank];
+        }
+    }
+    return most;
+}
+
+static void count_shared(Site *site, const Request *request) {
+    unsigned parts = site->bytes > 8 ? 4 : site->bytes > 4 ? 2 : 1, per = WARP / parts;
+    for (unsigned part = 0; part < parts; part++) {
+        unsigned taken = passes(request, part * per, (part + 1) * per, site->bytes, site->op == ATOMIC);
+        site->counts[3] += taken;
+        site->counts[4] += taken != 0;
+    }
+}
+
+/* Sectors that the request's bytes would fill if they lay side by side; lanes that want the same bytes need them once. */
+static unsigned ideal_sectors(const Request *request, unsigned bytes) {
+    uint64_t seen[WARP];
+    unsigned count = 0;
+    for (uint32_t left = request->mask; left; left &= left - 1) {
+        uint64_t address = request->address[__builtin_ctz(left)];
+        unsigned known = count;
+        while (known && seen[known - 1] != address) known--;
+        if (!known) seen[count++] = address;
+    }
+    return (count * bytes + 31) / 32;
+}
+
+void trace_flush_warp(void) {
+    for (unsigned i = 0; i < touched_count; i++) {
+        Site *site = &sites[touched[i]];
+        for (uint32_t n = 0; n < site->used; n++) {
+            const Request *request = &site->requests[n];
+            site->counts[0]++;
+            site->counts[5] += (unsigned)__builtin_popcount(request->mask);
+            if (site->space == SHARED) count_shared(site, request);
+            else {
+                site->counts[1] += sectors_of(request, site->bytes, site->op);
+                site->counts[2] += ideal_sectors(request, site->bytes);
+            }
+        }
+        site->used = 0;
+        memset(site->lane_count, 0, sizeof site->lane_count);
+    }
+    touched_count = 0;
+}
+
+/* Sites are kept per launch: what was counted is reported when the next launch begins. */
+void trace_report(void) {
+    for (unsigned i = 0; i < site_count; i++) {
+        report_site(kernel_traced, sites[i].pc, sites[i].line, sites[i].space, sites[i].op, sites[i].bytes, sites[i].counts);
+        free(sites[i].requests);
+    }
+    site_count = 0;
+    kept = 0;
+    memset(table, 0, sizeof table);
+}
+void trace_launch(void) {
+    trace_report();
+    kernel_traced = running->kernel;
+}

@@ -1,0 +1,1 @@
+"""The engine for real CUDA devices: build, run, time, profile."""

@@ -1,0 +1,335 @@
+"""One evaluation on the GPU of this machine: compile, look at what came out, run natively, judge, profile."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import anyio
+import anyio.to_thread
+
+from ...base import (
+    Compilation,
+    Diagnostic,
+    EngineFailure,
+    EngineStatus,
+    EnvironmentLackError,
+    Evaluation,
+    Problem,
+    Profile,
+    kernel_digest,
+)
+from ...process import Finished, Limits, minimal_environment, run
+from ...simulating import generator
+from ...store import Home, locked
+from ..judge import Judgement
+from ..nvcc import Compiled
+from ..operators import FULL, SCRATCH_BYTES, InputSet, Operator, Right, input_set, small_sets
+from ..screen import Screened, assembly, screen
+from . import library, ncu, sanitizer
+from .device import Gpu, NoGpuError, gpu, machine_of
+from .job import Argument, Case, Job, Report, read_report
+from .judge import judge
+from .profile import make_profile
+from .toolkit import Toolkit, compile_library, runner, toolkit
+
+ENGINE, SANITIZER = "cuda", "cuda-sanitizer"
+SANITIZE = "compute-sanitizer"
+PATIENCE_S = 300.0
+TIMED_SETS = 3
+LEAST_FLUSH = 256 << 20
+FILE_BYTES = 4 << 30
+# Raised whenever the runner's protocol changes what a result means.
+VERSION = "1"
+PASSED_ON = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+
+
+TRUST = {
+    ENGINE: "Measured on this machine's GPU by events on the stream, caches emptied before each call; median and "
+    "interquartile range. This project has not run it on a GPU yet.",
+    SANITIZER: "Correctness on small inputs under NVIDIA's compute-sanitizer: memory errors, races, misused barriers. "
+    "No latency. This project has not run it on a GPU yet.",
+}
+
+
+class Setup(NamedTuple):
+    """What the engine works with on this machine."""
+
+    kit: Toolkit
+    gpu: Gpu
+
+    @property
+    def title(self) -> str:
+        return f"{self.gpu.name}, driver {self.gpu.driver}, {self.kit.nvcc.title}"
+
+
+def setup(path: str | None = None) -> Setup:
+    """`path` replaces PATH. Raises EnvironmentLackError."""
+    environment = os.environ if path is None else {"PATH": path}
+    try:
+        return Setup(toolkit(environment), gpu(environment))
+    except NoGpuError as error:
+        raise EnvironmentLackError(
+            f"{error}. Run it on a machine with a GPU and the CUDA toolkit; the engine cpu works everywhere"
+        ) from error
+
+
+def statuses(path: str | None = None) -> list[EngineStatus]:
+    try:
+        found = setup(path)
+        lacks, version = None, f"{VERSION} {found.title}"
+    except EnvironmentLackError as error:
+        found, lacks, version = None, str(error), None
+    sanitizer_lacks = lacks or (None if shutil.which(SANITIZE, path=path) else f"{SANITIZE} is not on PATH")
+    reason = found.title if found else ""
+    return [
+        EngineStatus(
+            name=ENGINE, kind="hardware", available=lacks is None, reason=lacks or reason, version=version,
+            source="measured", trust=TRUST[ENGINE], patience_s=PATIENCE_S,
+        ),
+        EngineStatus(
+            name=SANITIZER, kind="hardware", available=sanitizer_lacks is None, reason=sanitizer_lacks or reason,
+            version=version, source="measured", trust=TRUST[SANITIZER], patience_s=PATIENCE_S, profiles=False,
+            ranks=False,
+        ),
+    ]  # fmt: skip
+
+
+def configuration(path: str | None) -> str:
+    """What decides results besides the version: the machine itself."""
+    try:
+        return f"{VERSION} {setup(path).title}"
+    except EnvironmentLackError as error:
+        return str(error)
+
+
+class Run(NamedTuple):
+    evaluation: Evaluation
+    profile: Profile | None = None
+
+
+class _Bench(NamedTuple):
+    """One kernel, compiled, in its folder, with its job."""
+
+    setup: Setup
+    operator: Operator
+    folder: Path
+    program: Path  # the runner
+
+    async def execute(self, wrapper: Sequence[str], timeout_s: float) -> Finished:
+        """Raises EngineFailure."""
+        environment = minimal_environment(
+            self.folder,
+            LD_LIBRARY_PATH=self.setup.kit.libraries,
+            CUDA_CACHE_DISABLE="1",
+            **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+        )
+        limits = Limits(wall_s=timeout_s, file_bytes=FILE_BYTES, memory_bytes=None, output_bytes=8 << 20, processors=2)
+        try:
+            return await run([*wrapper, self.program, "job"], cwd=self.folder, env=environment, limits=limits)
+        except OSError as error:
+            raise EngineFailure(f"the runner cannot be started: {error}") from error
+
+
+async def evaluate_on_cuda(
+    home: Home,
+    path: str | None,
+    problem: Problem,
+    operator: Operator,
+    source: str,
+    *,
+    engine: str,
+    seed: int,
+    timeout_s: float,
+    incumbent: str | None = None,
+    mode: str = "time",
+) -> Run:
+    """`mode`: time, check (under compute-sanitizer) or profile. `incumbent`: source of a kernel timed in turns with
+    this one. `path` replaces PATH. Raises EngineFailure, EnvironmentLackError."""
+    started = time.monotonic()
+    found = await anyio.to_thread.run_sync(setup, path)
+    digest = kernel_digest(source)
+    screened = await anyio.to_thread.run_sync(screen, source)
+    sets = await anyio.to_thread.run_sync(_sets, operator, generator(problem.digest, digest, seed), mode)
+    with tempfile.TemporaryDirectory(prefix="autocomp-cuda-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch)
+        compiled, refusal = await _compile(found, source, screened, folder / "kernel.so")
+        seconds = {"compile": time.monotonic() - started}
+
+        def concluded(judged: Judgement) -> Evaluation:
+            return Evaluation(
+                problem=problem.id,
+                kernel=digest,
+                engine=engine,
+                engine_version=f"{VERSION} {found.title}",
+                source="measured",
+                compilation=_compilation(found, compiled),
+                input_sets=tuple(chosen.name for chosen in sets),
+                seed=seed,
+                seconds=seconds,
+                **judged._asdict(),
+            )
+
+        if not compiled.ok:
+            first = compiled.diagnostics[0]
+            where = f"line {first.line}: " if first.line else ""
+            return Run(concluded(Judgement("compile_error", f"the kernel does not compile: {where}{first.message}")))
+        if refusal is not None:
+            return Run(concluded(Judgement("rejected", refusal)))
+        programs = [folder / "kernel.so"]
+        if incumbent is not None and mode == "time":
+            beside, refused = await _compile(found, incumbent, screen(incumbent), folder / "incumbent.so")
+            if not beside.ok or refused is not None:
+                raise EngineFailure("the kernel to be timed beside this one does not compile")
+            programs.append(folder / "incumbent.so")
+        bench = _Bench(found, operator, folder, await runner(home, found.kit, found.gpu.architecture))
+        job = _job(operator, sets, programs, mode)
+        await anyio.to_thread.run_sync(job.write, folder)
+        ran = time.monotonic()
+        async with locked(home.cache / "cuda-device.lock"):  # two at once would time each other
+            finished, expected = await _run(bench, job, sets, mode, timeout_s)
+            seconds["run"] = time.monotonic() - ran
+            if mode == "check" and (judged := await _sanitized(bench, timeout_s)) is not None:
+                return Run(concluded(judged))
+        if finished.timed_out:
+            text = f"stopped after {timeout_s:.0f} s on the device: an endless loop, or far too slow"
+            return Run(concluded(Judgement("timed_out", text)))
+        report = _report(finished)
+        device = machine_of(report.device)
+        checked = time.monotonic()
+        judged = await anyio.to_thread.run_sync(judge, operator, sets, expected, job, folder, report, device)
+        seconds["check"] = time.monotonic() - checked
+        evaluation = concluded(judged)
+        if mode != "profile" or not evaluation.passed:
+            return Run(evaluation)
+        kernels = ncu.parse((folder / ncu.LOG).read_text(errors="replace"))
+        return Run(evaluation, make_profile(problem, operator, evaluation, kernels, compiled, device))
+
+
+def _sets(operator: Operator, rng: object, mode: str) -> tuple[InputSet, ...]:
+    small = small_sets(operator, rng)  # type: ignore[arg-type]
+    if mode == "check":
+        return small
+    count = TIMED_SETS if mode == "time" else 1
+    full = (input_set(operator, rng, f"{FULL}, {n}", operator.dims) for n in range(1, count + 1))  # type: ignore[arg-type]
+    return (*small, *full)
+
+
+async def _compile(found: Setup, source: str, screened: Screened, to: Path) -> tuple[Compiled, str | None]:
+    """And why the kernel is not run, where it may not be."""
+    if (place := assembly(source)) is not None:
+        said = "inline assembly is not run natively: use the intrinsics (mma.h, cuda_pipeline.h, __shfl_sync, ...)"
+        found_there = Diagnostic(severity="error", message=said, line=place)
+        return Compiled(True, (found_there,), {}, 0.0), f"line {place}: {said}"
+    if screened.refused:
+        first = screened.refused[0]
+        return Compiled(True, screened.refused, {}, 0.0), f"line {first.line}: {first.message}"
+    if screened.errors:
+        return Compiled(False, screened.errors, {}, 0.0), None
+    try:
+        compiled = await compile_library(found.kit, found.gpu.architecture, source, to)
+    except OSError as error:
+        raise EngineFailure(f"{found.kit.nvcc.title} cannot be started: {error}") from error
+    return compiled, await anyio.to_thread.run_sync(library.refusal, to) if compiled.ok else None
+
+
+def _compilation(found: Setup, compiled: Compiled) -> Compilation:
+    facts: dict[str, int] = {}
+    for entry in compiled.kernels.values():
+        facts["registers_per_thread"] = max(facts.get("registers_per_thread", 0), entry.registers)
+        spills = entry.spill_stores + entry.spill_loads
+        facts["spill_bytes_per_thread"] = max(facts.get("spill_bytes_per_thread", 0), spills)
+    return Compilation(
+        ok=compiled.ok,
+        compiler=f"{found.kit.nvcc.title} for {found.gpu.architecture}",
+        diagnostics=compiled.diagnostics,
+        facts=facts,
+        seconds=compiled.seconds,
+    )
+
+
+def _job(operator: Operator, sets: Sequence[InputSet], programs: Sequence[Path], mode: str) -> Job:
+    def case(chosen: InputSet) -> Case:
+        inputs, outputs = operator.shapes(chosen.dims)
+        sizes = tuple(_elements(shape) for shape in (*inputs.values(), *outputs.values()))
+        values = tuple(chosen.inputs[name] for name in inputs)
+        return Case(chosen.name, chosen.name.startswith(FULL), tuple(chosen.dims.values()), sizes, values)
+
+    inputs, outputs = operator.shapes(operator.dims)
+    arguments = [Argument(name, False, "float32") for name in inputs]
+    arguments += [Argument(name, True, "float32") for name in outputs]
+    return Job(
+        mode=mode,
+        programs=tuple(programs),
+        arguments=tuple(arguments),
+        cases=tuple(map(case, sets)),
+        scratch=SCRATCH_BYTES,
+        flush=LEAST_FLUSH if mode == "time" else 0,
+        seed=secrets.randbits(63),
+        warmups=10 if mode == "time" else 3,
+    )
+
+
+def _elements(shape: tuple[int, ...]) -> int:
+    total = 1
+    for extent in shape:
+        total *= extent
+    return total
+
+
+async def _run(
+    bench: _Bench, job: Job, sets: Sequence[InputSet], mode: str, timeout_s: float
+) -> tuple[Finished, list[dict[str, Right]]]:
+    """The runner, beside the reference on the CPU, which does not disturb the device's clock."""
+    expected: list[dict[str, Right]] = []
+    finished: Finished | None = None
+    failure: Exception | None = None
+
+    async def compute() -> None:
+        for chosen in sets:
+            expected.append(await anyio.to_thread.run_sync(bench.operator.expected, chosen.inputs))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(compute)
+        try:
+            finished = await bench.execute(ncu.COMMAND if mode == "profile" else (), timeout_s)
+        except EngineFailure as error:  # raised after the group, which would wrap it
+            failure = error
+        if finished is None or finished.timed_out:
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    assert finished is not None
+    return finished, expected
+
+
+async def _sanitized(bench: _Bench, timeout_s: float) -> Judgement | None:
+    """What compute-sanitizer finds; it was run without before. Raises EnvironmentLackError, EngineFailure."""
+    if shutil.which(SANITIZE) is None:
+        raise EnvironmentLackError(f"{SANITIZE} is not on PATH; it comes with the CUDA toolkit")
+    log = bench.folder / sanitizer.LOG
+    for tool in sanitizer.TOOLS:
+        finished = await bench.execute(sanitizer.command(tool), timeout_s)
+        if finished.timed_out:
+            return Judgement("timed_out", f"stopped after {timeout_s:.0f} s under compute-sanitizer {tool}")
+        if not log.is_file():
+            raise EngineFailure(f"compute-sanitizer {tool} wrote no log: {finished.stderr.strip()[-400:]}")
+        if (found := sanitizer.complaint(log.read_text(errors="replace"), tool)) is not None:
+            return found
+        log.unlink()
+    return None
+
+
+def _report(finished: Finished) -> Report:
+    """Raises EngineFailure where the runner itself could not work."""
+    report = read_report("\n".join(line for line in finished.stdout.splitlines() if line.startswith("{")))
+    if finished.returncode in (2, 127) or not report.device:
+        said = finished.stderr.strip()[-600:] or "it said nothing"
+        raise EngineFailure(f"the runner ended with status {finished.returncode}: {said}")
+    return report

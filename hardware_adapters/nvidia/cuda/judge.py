@@ -1,0 +1,127 @@
+"""From what the runner reports to a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ...base import Fault, Latency
+from ..judge import Case, Judgement, compared
+from ..machines import Machine
+from ..operators import InputSet, Operator, Right, bound, floor_ns
+from .job import Job, Report
+from .timing import BELOW_BOUND, against, hidden_work, latency
+
+# What the runner calls a fault of the kernel that is none of the device's own errors.
+NOT_FOR_KERNELS = {"threads", "not_loaded"}
+
+
+def judge(
+    operator: Operator,
+    sets: Sequence[InputSet],
+    expected: Sequence[Mapping[str, Right]],
+    job: Job,
+    folder: Path,
+    report: Report,
+    device: Machine,
+) -> Judgement:
+    """`sets` and `expected` are those of the job's cases, in order. Raises EngineFailure."""
+    if report.fault is not None:
+        return _faulted(report, sets)
+    if not report.ended:
+        return _broken_off(report, sets)
+    for number, (chosen, right) in enumerate(zip(sets, expected, strict=True)):
+        outputs = job.outputs(folder, number)
+        shaped = {name: outputs[name].reshape(values.values.shape) for name, values in right.items()}
+        if (wrong := compared(operator, Case(chosen.name, 0), right, shaped)) is not None:
+            return wrong
+    if job.mode != "time":
+        return Judgement("passed", f"correct on {len(sets)} input sets")
+    if (found := _sampled(operator, sets, expected, job, folder, report)) is not None:
+        return found
+    if (hidden := hidden_work(report)) is not None:
+        return Judgement("rejected", hidden)
+    return _timed(operator, job, report, device)
+
+
+def _where(report: Report, sets: Sequence[InputSet]) -> str:
+    return f"inputs {sets[report.checked].name!r}" if report.checked < len(sets) else "a timed call"
+
+
+def _faulted(report: Report, sets: Sequence[InputSet]) -> Judgement:
+    assert report.fault is not None
+    kind, message = report.fault
+    if kind in NOT_FOR_KERNELS:
+        return Judgement("rejected", f"{message}: the host code of a kernel only enqueues work")
+    if kind == "no_entry":
+        return Judgement("compile_error", message)
+    text = f"{kind.replace('_', ' ')}: {message} ({_where(report, sets)}); the engine cpu tells the line"
+    return Judgement("crashed", text, Fault(kind=kind, message=message, call=report.checked + 1))
+
+
+def _broken_off(report: Report, sets: Sequence[InputSet]) -> Judgement:
+    message = f"the process ended before the runner did ({_where(report, sets)}): launch() returns, and calls no exit"
+    return Judgement("crashed", message, Fault(kind="process_ended", message=message, call=report.checked + 1))
+
+
+def _sampled(
+    operator: Operator,
+    sets: Sequence[InputSet],
+    expected: Sequence[Mapping[str, Right]],
+    job: Job,
+    folder: Path,
+    report: Report,
+) -> Judgement | None:
+    """Timed calls do the work too: elements of each are looked at, drawn after the call."""
+    import numpy as np
+
+    trials = report.of(0)
+    wrong: list[int] = []
+    for position, (trial, looked) in enumerate(zip(trials, job.sampled(folder, trials), strict=True)):
+        for name, (indices, values) in looked.items():
+            right = expected[trial.case][name]
+            scale = np.broadcast_to(right.scale, right.values.shape).reshape(-1)[indices]
+            with np.errstate(invalid="ignore"):
+                near = np.abs(values - right.values.reshape(-1)[indices]) <= operator.closeness * scale
+            if not near.all():
+                wrong.append(position)
+                break
+    if not wrong:
+        return None
+    text = (
+        f"the first call with each input is right, but {len(wrong)} of {len(trials)} timed calls are not, first call "
+        f"{wrong[0] + 1} with the inputs {sets[trials[wrong[0]].case].name!r}: every call has to do all of the work, "
+        "whatever the calls before it did"
+    )
+    return Judgement("wrong_result", text)
+
+
+def _timed(operator: Operator, job: Job, report: Report, device: Machine) -> Judgement:
+    spread = latency(report)
+    least, floor = bound(operator, device), floor_ns(operator, device)
+    if spread.median < BELOW_BOUND * floor:
+        text = (
+            f"{spread.median:,.0f} ns is less than {device.title} needs for the problem by its peak rates "
+            f"({floor:,.0f} ns): the work is not done in the time that was measured"
+        )
+        return Judgement("rejected", text)
+    utilisation = min(1.0, least.value / spread.median)
+    ratio = against(report)
+    beside = ""
+    if ratio is not None:
+        certain = "" if ratio.certain else ", which is within the noise"
+        beside = f"; {ratio.median:.2f}x the speed of the kernel timed beside it ({ratio.low:.2f} to {ratio.high:.2f})"
+        beside += certain
+    message = (
+        f"correct on {len(job.cases)} input sets; {spread.median / 1000:.1f} us on {device.title} (measured, "
+        f"interquartile range {100 * spread.range / spread.median:.1f} %), {100 * utilisation:.1f} % of the bound"
+        f"{beside}"
+    )
+    calls = len(report.of(0))
+    found = Latency(
+        value=round(spread.median, 1),
+        unit="ns",
+        statistic=f"median of {calls} calls, caches emptied before each, by events on the stream",
+        spread=round(spread.range, 1),
+    )
+    return Judgement("passed", message, latency=found, utilisation=utilisation)

@@ -1,0 +1,118 @@
+"""The CUDA toolkit as the real engine needs it: runtime libraries, shared objects, the native runner."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import anyio
+
+from ...base import EngineFailure, EnvironmentLackError
+from ...process import Limits, minimal_environment, run
+from ...store import Home, locked
+from ...toolchain import source_digest
+from ..nvcc import FLAGS, SOURCE_NAME, Compiled, Nvcc, nvcc_at, read_output
+
+LIMITS = Limits(wall_s=240, file_bytes=256 << 20, memory_bytes=None, processors=4)
+RUNNER = Path(__file__).parents[1] / "runner"
+RUNNER_FLAGS = ("-O2", "-std=c++17", "-cudart", "shared")
+
+
+class Toolkit(NamedTuple):
+    """`root` holds include and lib of the runtime."""
+
+    nvcc: Nvcc
+    root: Path
+
+    @property
+    def libraries(self) -> str:
+        """Folders that have the runtime's shared library, as LD_LIBRARY_PATH wants them."""
+        folders = (self.root / "lib64", self.root / "lib", *sorted(self.root.glob("targets/*/lib")))
+        return ":".join(str(folder) for folder in folders if any(folder.glob("libcudart.so*")))
+
+    @property
+    def links(self) -> list[str]:
+        return [f"-L{folder}" for folder in self.libraries.split(":") if folder]
+
+
+def toolkit(environment: Mapping[str, str] | None = None) -> Toolkit:
+    """CUDACXX, then CUDA_HOME or CUDA_PATH, then PATH, the usual place, and the wheel of nvcc.
+    Raises EnvironmentLackError."""
+    for path in _candidates(os.environ if environment is None else environment):
+        if (nvcc := nvcc_at(path)) is not None:
+            return Toolkit(nvcc, _root(path))
+    raise EnvironmentLackError(
+        "no nvcc: install the CUDA toolkit (12 or newer) and put nvcc on PATH or name its folder in CUDA_HOME"
+    )
+
+
+def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
+    if named := environment.get("CUDACXX"):
+        yield Path(shutil.which(named, path=environment.get("PATH")) or named)
+    for variable in ("CUDA_HOME", "CUDA_PATH"):
+        if named := environment.get(variable):
+            yield Path(named) / "bin" / "nvcc"
+    if found := shutil.which("nvcc", path=environment.get("PATH")):
+        yield Path(found)
+    yield Path("/usr/local/cuda/bin/nvcc")
+    spec = find_spec("nvidia")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        yield from sorted(Path(folder).glob("*/bin/nvcc"), reverse=True)
+
+
+def _root(nvcc: Path) -> Path:
+    """A link on PATH leads into the toolkit, or a script beside it knows the way."""
+    for root in (nvcc.resolve().parents[1], nvcc.parents[1], Path("/usr/local/cuda")):
+        if (root / "include" / "cuda_runtime.h").is_file():
+            return root
+    return nvcc.resolve().parents[1]
+
+
+async def compile_library(kit: Toolkit, architecture: str, source: str, library: Path) -> Compiled:
+    """The kernel as a shared object that brings no runtime of its own. Raises OSError when nothing can be started."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="autocomp-nvcc-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch)
+        (folder / SOURCE_NAME).write_text(source, encoding="utf-8")
+        command = [
+            kit.nvcc.path, *FLAGS, "-Xcompiler", "-fPIC", f"-arch={architecture}", "-shared", "-cudart", "shared",
+            *kit.links, "-o", library, SOURCE_NAME,
+        ]  # fmt: skip
+        done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS)
+    return read_output(done, time.monotonic() - started)
+
+
+async def runner(home: Home, kit: Toolkit, architecture: str) -> Path:
+    """The native runner, built at first use. Raises EngineFailure, EnvironmentLackError."""
+    key = source_digest(sorted(RUNNER.iterdir()), kit.nvcc.title, str(kit.root), architecture, " ".join(RUNNER_FLAGS))
+    program = home.cache / f"cuda-runner-{key}" / "runner"
+    if program.exists():
+        return program
+    async with locked(home.cache / "cuda-runner.lock"):
+        if not program.exists():
+            await _build(kit, architecture, program)
+    return program
+
+
+async def _build(kit: Toolkit, architecture: str, program: Path) -> None:
+    with tempfile.TemporaryDirectory(
+        prefix="build-cuda-", dir=program.parents[1], ignore_cleanup_errors=True
+    ) as scratch:
+        folder = Path(scratch)
+        finished = folder / "finished"
+        finished.mkdir()
+        command = [
+            kit.nvcc.path, *RUNNER_FLAGS, f"-arch={architecture}", *kit.links, RUNNER / "runner.cu", "-o",
+            finished / program.name, "-ldl",
+        ]  # fmt: skip
+        done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS)
+        if done.returncode != 0:
+            said = (done.stderr.strip() or done.stdout.strip())[-1500:]
+            raise EngineFailure(f"the runner could not be built with {kit.nvcc.title}: {said}")
+        await anyio.Path(finished).rename(program.parent)

@@ -1,0 +1,278 @@
+"""One evaluation on the CPU: screen, compile, emulate at small shapes, count at the shape of the id, judge."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import anyio
+import anyio.to_thread
+
+from ..base import AdapterError, Compilation, Diagnostic, Evaluation, Problem, Recall, kernel_digest
+from ..simulating import generator
+from ..store import Home
+from . import nvcc as device_compiler
+from .emulation import Built, Outcome, build, emulate, simulator_digest
+from .estimate import Estimate, estimate
+from .families import operator_of
+from .judge import Case, Judgement, compared, faulted, timed, unsound
+from .machines import FILE, Machine, machine
+from .nvcc import KernelFacts, Nvcc
+from .operators import FULL, InputSet, Operator, Right, full_set, small_sets
+from .screen import screen
+
+ENGINE = "cpu"
+ORDERS = 3  # in which the threads of a block may run between two barriers
+MOST_BLOCKS = 12  # of a launch at the shape of the id
+COUNTING_S = 2.0  # what counting may take when more than one block is looked at
+CALLS = 2  # of launch in the first order, one after the other: what a call leaves behind must not matter
+
+
+class Run(NamedTuple):
+    """`estimate`: None unless the kernel ran to its end."""
+
+    evaluation: Evaluation
+    estimate: Estimate | None = None
+
+
+class Compiled(NamedTuple):
+    """`built` is None for what was refused or does not compile; `refused` says why no attempt was made."""
+
+    compilation: Compilation
+    built: Built | None
+    kernels: Mapping[str, KernelFacts]
+    refused: str | None = None
+
+
+@lru_cache
+def engine_version() -> str:
+    """Changes with every change of the emulator, the estimate or the devices."""
+    digest = hashlib.sha256(simulator_digest().encode())
+    folder = Path(__file__).parent
+    for path in (*(folder / f"{name}.py" for name in ("estimate", "occupancy", "operators", "judge")), FILE):
+        digest.update(path.read_bytes())
+    return f"1+{digest.hexdigest()[:8]}"
+
+
+async def compile_kernel(home: Home, device: Machine, nvcc: Nvcc | None, source: str) -> Compiled:
+    """Raises EnvironmentLackError (no C++ compiler), EngineFailure."""
+    started = time.monotonic()
+    screened = await anyio.to_thread.run_sync(screen, source)
+    found: list[Diagnostic] = [*screened.refused, *screened.errors]
+    compiler, kernels, built, refused = "not compiled", {}, None, None
+    if screened.refused:
+        first = screened.refused[0]
+        refused = f"line {first.line}: {first.message}"
+    elif not screened.errors:
+        answers: list[device_compiler.Compiled] = []
+        made: list[Built] = []
+
+        async def ask() -> None:
+            if nvcc is not None:
+                answers.append(await device_compiler.compile_for(nvcc, device.architecture, source))
+
+        async def make() -> None:
+            made.append(await build(home, source))
+
+        await together(make, ask)
+        (attempt,) = made
+        compiler = attempt.compiler
+        if answers:
+            compiler = f"{nvcc.title if nvcc else ''} for {device.architecture}; emulated with {compiler}"
+            kernels = answers[0].kernels
+            found += answers[0].diagnostics
+        # What both compilers object to is said once, in the words of the device's.
+        known = {entry.line for entry in found if entry.severity == "error"}
+        found += [entry for entry in attempt.diagnostics if entry.severity == "error" and entry.line not in known]
+        refused = attempt.unsupported
+        built = attempt
+    ok = refused is None and not any(entry.severity == "error" for entry in found)
+    return Compiled(
+        Compilation(
+            ok=ok, compiler=compiler, diagnostics=tuple(found), facts=_facts(kernels),
+            seconds=round(time.monotonic() - started, 4),
+        ),
+        built if ok and built is not None and built.program is not None else None, kernels, refused,
+    )  # fmt: skip
+
+
+async def together(*tasks: Callable[[], Awaitable[None]]) -> None:
+    """Side by side; what one raises is raised as it is, not in a group."""
+    failures: list[AdapterError | OSError] = []
+
+    async def guarded(task: Callable[[], Awaitable[None]], scope: anyio.CancelScope) -> None:
+        try:
+            await task()
+        except (AdapterError, OSError) as error:
+            failures.append(error)
+            scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for task in tasks:
+            group.start_soon(guarded, task, group.cancel_scope)
+    if failures:
+        raise failures[0]
+
+
+def _facts(kernels: Mapping[str, KernelFacts]) -> dict[str, int]:
+    """Of the kernel that has most of each."""
+    if not kernels:
+        return {}
+    return {
+        "kernels": len(kernels),
+        "registers_per_thread": max(k.registers for k in kernels.values()),
+        "static_shared_bytes": max(k.shared_bytes for k in kernels.values()),
+        "stack_bytes": max(k.stack_bytes for k in kernels.values()),
+        "spill_bytes": max(k.spill_stores + k.spill_loads for k in kernels.values()),
+    }
+
+
+async def evaluate_on_cpu(
+    home: Home,
+    path: str | None,
+    problem: Problem,
+    source: str,
+    seed: int,
+    timeout_s: float,
+    *,
+    recall: Recall | None = None,
+) -> Run:
+    """`path` replaces PATH in the search for nvcc. Raises EngineFailure, EnvironmentLackError."""
+    operator, digest, device = operator_of(problem.id), kernel_digest(source), machine()
+    nvcc = await anyio.to_thread.run_sync(device_compiler.find_nvcc, path)
+    compiled = await compile_kernel(home, device, nvcc, source)
+    sets: tuple[InputSet, ...] = ()
+
+    def concluded(judged: Judgement, **seconds: float) -> Evaluation:
+        return Evaluation(
+            problem=problem.id,
+            kernel=digest,
+            engine=ENGINE,
+            engine_version=engine_version(),
+            source="estimated",
+            compilation=compiled.compilation,
+            input_sets=tuple(chosen.name for chosen in sets),
+            seed=seed,
+            seconds={"compile": compiled.compilation.seconds, **seconds},
+            **judged._asdict(),
+        )
+
+    if compiled.refused:
+        return Run(concluded(Judgement("rejected", compiled.refused)))
+    if compiled.built is None or compiled.built.program is None:
+        first = next(entry for entry in compiled.compilation.diagnostics if entry.severity == "error")
+        where = f"line {first.line}: " if first.line else ""
+        return Run(concluded(Judgement("compile_error", f"the kernel does not compile: {where}{first.message}")))
+    if recall is not None and (known := await recall(compiled.compilation)) is not None:
+        return Run(known)
+    rng = generator(problem.digest, digest, seed)
+    sets = await anyio.to_thread.run_sync(small_sets, operator, rng)
+    started = time.monotonic()
+    trial = _Trial(compiled.built, operator, source, started + timeout_s, timeout_s)
+    with tempfile.TemporaryDirectory(prefix="autocomp-cuda-", ignore_cleanup_errors=True) as scratch:
+        failed = await trial.small(sets, Path(scratch))
+        checked = time.monotonic()
+        if failed is not None:
+            return Run(concluded(failed, emulate=checked - started))
+        whole = await anyio.to_thread.run_sync(full_set, operator, rng)
+        sets = (*sets, whole)
+        failed, outcome = await trial.full(whole, Path(scratch))
+    seconds = {"emulate": checked - started, "count": time.monotonic() - checked}
+    if failed is not None or outcome is None:
+        return Run(concluded(failed or trial.late(), **seconds))
+    found = estimate(operator, outcome.launches, compiled.kernels, device)
+    if (why := unsound(found)) is not None:
+        return Run(concluded(Judgement("crashed", f"{why}: {device.title} would refuse the launch"), **seconds))
+    judged = timed(operator, outcome.launches, found, device, f"on {len(sets) - 1} small shapes and in spot checks")
+    return Run(concluded(judged, **seconds), found if judged.verdict == "passed" else None)
+
+
+def _in_later_call(wrong: Judgement) -> Judgement:
+    text = f"{wrong.message}; in a later call only: the kernel relies on what an earlier call left"
+    return wrong._replace(message=text)
+
+
+class _Trial:
+    """The emulations of one kernel, up to the deadline."""
+
+    def __init__(self, built: Built, operator: Operator, source: str, deadline: float, timeout_s: float) -> None:
+        self._built, self._operator, self._source = built, operator, source
+        self._deadline, self._timeout_s = deadline, timeout_s
+
+    def late(self) -> Judgement:
+        text = f"stopped after {self._timeout_s:.0f} s of emulating: an endless loop, or far too slow"
+        return Judgement("timed_out", text)
+
+    async def small(self, sets: tuple[InputSet, ...], folder: Path) -> Judgement | None:
+        """Every set in every order; what is wrong with the first that fails."""
+        for chosen in sets:
+            right: dict[str, Right] | None = None
+            for order in range(ORDERS):
+                case = Case(chosen.name, order)
+                outcome = await self._run(chosen, folder, order=order, blocks=None, trace=False)
+                if isinstance(outcome, Judgement):
+                    return outcome
+                if right is None:
+                    right = await anyio.to_thread.run_sync(self._operator.expected, chosen.inputs)
+                for call, outputs in enumerate((*outcome.earlier, outcome.outputs), 1):
+                    if (wrong := compared(self._operator, case, right, outputs)) is not None:
+                        return wrong if call == 1 else _in_later_call(wrong)
+        return None
+
+    async def full(self, whole: InputSet, folder: Path) -> tuple[Judgement | None, Outcome | None]:
+        """Some blocks at the shape of the id: what they write is right, and how they reach memory."""
+        started = time.monotonic()
+        outcome = await self._run(whole, folder, order=0, blocks=1, trace=True)
+        if isinstance(outcome, Judgement):
+            return outcome, None
+        took = max(time.monotonic() - started, 1e-3)
+        more = min(MOST_BLOCKS, int(COUNTING_S / took))
+        if more > 1 and any(launch.blocks > 1 for launch in outcome.launches):
+            outcome = await self._run(whole, folder, order=0, blocks=more, trace=True)
+            if isinstance(outcome, Judgement):
+                return outcome, None
+        complete = all(launch.blocks_run == launch.blocks for launch in outcome.launches)
+        if len(outcome.launches) > 1 and not complete:
+            return None, outcome  # later kernels worked on what the blocks left out did not write
+        return await anyio.to_thread.run_sync(self._spot_check, whole, outcome), outcome
+
+    def _spot_check(self, whole: InputSet, outcome: Outcome) -> Judgement | None:
+        import numpy as np
+
+        operator = self._operator
+        written = np.zeros(next(iter(outcome.outputs.values())).shape[0], bool)
+        for values in outcome.outputs.values():
+            written |= ~np.isnan(values).reshape(values.shape[0], -1).all(axis=1)
+        rows = np.flatnonzero(written)
+        if not rows.size:
+            return None
+        chosen = rows[np.unique(np.linspace(0, rows.size - 1, operator.spot_rows).astype(int))]
+        right = operator.expected(operator.rows_of(whole.inputs, chosen))
+        got = {name: values[chosen] for name, values in outcome.outputs.items()}
+        return compared(operator, Case(FULL, 0), right, got, chosen)
+
+    async def _run(
+        self, chosen: InputSet, folder: Path, *, order: int, blocks: int | None, trace: bool
+    ) -> Outcome | Judgement:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            return self.late()
+        outcome = await emulate(
+            self._built, self._operator, chosen, folder, order=order, blocks=blocks, trace=trace,
+            calls=CALLS if order == 0 and not trace else 1, timeout_s=left,
+        )  # fmt: skip
+        if outcome.timed_out:
+            return self.late()
+        if outcome.fault is not None:
+            return faulted(Case(chosen.name, order), outcome.fault, self._source)
+        if outcome.returned:
+            text = f"launch returned {outcome.returned}: it reports an error of its own"
+            return Judgement("crashed", f"{text} (inputs {chosen.name!r})")
+        if not outcome.launches:
+            return Judgement("rejected", f"launch starts no kernel (inputs {chosen.name!r})")
+        return outcome

@@ -1,0 +1,153 @@
+"""The device compiler, where the machine has it: diagnostics, and what ptxas says of each kernel."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from ..base import Diagnostic
+from ..process import Finished, Limits, minimal_environment, run
+from ..toolchain import MAX_DIAGNOSTICS, MAX_MESSAGE_CHARS, version_of
+
+SOURCE_NAME = "kernel.cu"
+FLAGS = ("-O3", "-std=c++17", "-lineinfo", "-Xptxas", "-v,--warn-on-spills")
+LIMITS = Limits(wall_s=120.0, memory_bytes=None, file_bytes=64 << 20)
+_RELEASE = re.compile(r"release ([\d.]+)")
+_SAID = re.compile(r"^(?P<file>[^(\n]+)\((?P<line>\d+)\): (?P<kind>error|warning|remark)\b[^:]*: (?P<text>.*)$")
+_ENTRY = re.compile(r"Compiling entry function '([^']+)' for '([^']+)'")
+_SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
+_USED = re.compile(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?")
+_PTXAS = re.compile(r"^ptxas (?:fatal|error)\s*: (.*)$|^(?:nvcc )?(?:fatal)\s*: (.*)$")
+
+
+class Nvcc(NamedTuple):
+    path: Path
+    version: str
+
+    @property
+    def title(self) -> str:
+        return f"nvcc {self.version}"
+
+
+class KernelFacts(NamedTuple):
+    """What ptxas says of one `__global__` function, in bytes and registers per thread."""
+
+    registers: int
+    shared_bytes: int
+    stack_bytes: int
+    spill_stores: int
+    spill_loads: int
+
+
+class Compiled(NamedTuple):
+    ok: bool
+    diagnostics: tuple[Diagnostic, ...]
+    kernels: dict[str, KernelFacts]  # by plain name; of instances of one template the one with the most registers
+    seconds: float
+
+
+def find_nvcc(path: str | None = None) -> Nvcc | None:
+    """On PATH, or where the toolkit puts itself."""
+    for name in (shutil.which("nvcc", path=path), "/usr/local/cuda/bin/nvcc" if path is None else None):
+        if name is not None and (found := nvcc_at(Path(name))) is not None:
+            return found
+    return None
+
+
+def nvcc_at(path: Path) -> Nvcc | None:
+    return Nvcc(path, version) if (version := _version(path)) is not None else None
+
+
+def _version(path: Path) -> str | None:
+    if version_of(path, "--version") is None:
+        return None
+    return _release(path, path.stat().st_mtime_ns)
+
+
+def _release(path: Path, modified_ns: int) -> str | None:
+    key = (str(path), modified_ns)
+    if key not in _releases:
+        import subprocess
+
+        answer = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, errors="replace",
+            env=minimal_environment(Path(tempfile.gettempdir())),
+        )  # fmt: skip
+        found = _RELEASE.search(answer.stdout)
+        _releases[key] = found[1] if found else "unknown"
+    return _releases[key]
+
+
+_releases: dict[tuple[str, int], str] = {}
+
+
+async def compile_for(nvcc: Nvcc, architecture: str, source: str) -> Compiled:
+    """Device code only: the launcher is checked by the compiler that the emulation uses.
+
+    Raises OSError when nothing can be started."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="autocomp-nvcc-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch)
+        (folder / SOURCE_NAME).write_text(source, encoding="utf-8")
+        command = [nvcc.path, *FLAGS, f"-arch={architecture}", "-cubin", "-o", "kernel.cubin", SOURCE_NAME]
+        done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS)
+    return read_output(done, time.monotonic() - started)
+
+
+def read_output(done: Finished, seconds: float) -> Compiled:
+    text = done.stdout + done.stderr
+    found = list(parse_diagnostics(text))
+    ok = done.returncode == 0 and not done.timed_out
+    if not ok and not any(d.severity == "error" for d in found):
+        said = "it took too long" if done.timed_out else next(iter(_fatal(text)), text.strip()[-200:])
+        found.insert(0, Diagnostic(severity="error", message=f"nvcc: {said}"[:MAX_MESSAGE_CHARS]))
+    return Compiled(ok, tuple(found[:MAX_DIAGNOSTICS]), parse_ptxas(text), seconds)
+
+
+def parse_diagnostics(text: str) -> tuple[Diagnostic, ...]:
+    """What nvcc said of the kernel's file, errors first; what it says of other files names the host."""
+    found = []
+    for line in text.splitlines():
+        match = _SAID.match(line)
+        if match is not None and Path(match["file"]).name == SOURCE_NAME and match["kind"] != "remark":
+            message = match["text"][:MAX_MESSAGE_CHARS]
+            found.append(Diagnostic(severity=match["kind"], message=message, line=int(match["line"])))  # type: ignore[arg-type]
+    return tuple(sorted(found, key=lambda d: d.severity != "error"))
+
+
+def _fatal(text: str) -> list[str]:
+    matches = (_PTXAS.match(line) for line in text.splitlines())
+    return [(match[1] or match[2]).strip() for match in matches if match]
+
+
+def parse_ptxas(text: str) -> dict[str, KernelFacts]:
+    """Of `-Xptxas -v`."""
+    found: dict[str, KernelFacts] = {}
+    name, frame = None, (0, 0, 0)
+    for line in text.splitlines():
+        if (entry := _ENTRY.search(line)) is not None:
+            name, frame = plain_name(entry[1]), (0, 0, 0)
+        elif name is not None and (spills := _SPILLS.search(line)) is not None:
+            frame = (int(spills[1]), int(spills[2]), int(spills[3]))
+        elif name is not None and (used := _USED.search(line)) is not None:
+            facts = KernelFacts(int(used[1]), int(used[2] or 0), *frame)
+            found[name] = max(found.get(name, facts), facts)
+            name = None
+    return found
+
+
+def plain_name(mangled: str) -> str:
+    """The function's own name within an Itanium symbol: `_Z7productPKf…` and `_ZN5space7productIf…` are `product`."""
+    if not mangled.startswith("_Z"):
+        return mangled
+    rest, name = mangled[2:].removeprefix("N").removeprefix("L"), mangled
+    while (match := re.match(r"L?(\d+)", rest)) is not None:
+        size, start = int(match[1]), match.end()
+        name, rest = rest[start : start + size], rest[start + size :]
+        if rest.startswith("I") or not mangled.startswith("_ZN"):
+            break
+    return name

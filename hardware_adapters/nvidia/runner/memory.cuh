@@ -1,0 +1,81 @@
+// Device memory that a kernel works in: a fresh place for every call, with walls around each tensor.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include "job.h"
+
+constexpr size_t ALIGN = 256;
+constexpr size_t WALL = 4096;        // bytes before and behind each tensor
+constexpr size_t SHIFTS = 16;        // places that a tensor may have within its room
+constexpr unsigned char BRICK = 0xA5;
+constexpr unsigned char POISON = 0xFF;  // as float32 and float16: not a number
+
+[[noreturn]] void failed(const char *stage, cudaError_t error);
+
+inline void must(cudaError_t error, const char *stage) {
+    if (error != cudaSuccess) failed(stage, error);
+}
+
+// Names begin with runner_: a profile leaves them out.
+static __global__ void runner_count_other_bytes(const unsigned char *at, size_t count, unsigned char wanted,
+                                                unsigned long long *found) {
+    size_t step = size_t(gridDim.x) * blockDim.x;
+    for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += step)
+        if (at[i] != wanted) atomicAdd(found, 1ull);
+}
+
+static __global__ void runner_count_differences(const unsigned char *a, const unsigned char *b, size_t count,
+                                                unsigned long long *found) {
+    size_t step = size_t(gridDim.x) * blockDim.x;
+    for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += step)
+        if (a[i] != b[i]) atomicAdd(found, 1ull);
+}
+
+static __global__ void runner_gather(const unsigned char *from, size_t elements, size_t element_bytes, uint64_t seed,
+                                     int count, unsigned char *to) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    size_t element = draw(seed, i) % elements;
+    for (size_t b = 0; b < element_bytes; b++) to[i * element_bytes + b] = from[element * element_bytes + b];
+}
+
+static __global__ void runner_flush(float *at, size_t count) {
+    size_t step = size_t(gridDim.x) * blockDim.x;
+    for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += step) at[i] += 1.0f;
+}
+
+// One tensor: the room it is placed in, and where it is now.
+struct Room {
+    unsigned char *base = nullptr;
+    size_t bytes = 0, room = 0, shift = 0;
+
+    bool tight = false;  // memory of its very size, for a tool that looks at every access: no walls
+
+    void open(size_t most, bool exact) {
+        tight = exact;
+        if (tight) return;
+        room = 2 * WALL + (most + ALIGN - 1) / ALIGN * ALIGN + SHIFTS * ALIGN;
+        must(cudaMalloc(&base, room), "allocating device memory");
+    }
+    unsigned char *at() const { return tight ? base : base + WALL + shift * ALIGN; }
+    void place(size_t wanted, uint64_t number) {
+        bytes = wanted, shift = number % SHIFTS;
+        if (tight) {
+            must(cudaFree(base), "freeing device memory");
+            must(cudaMalloc(&base, bytes), "allocating device memory");
+            return;
+        }
+        must(cudaMemset(base, BRICK, room), "building walls");
+    }
+    size_t broken(unsigned long long *counter) const {
+        if (tight) return 0;
+        size_t before = at() - base, behind = room - before - bytes;
+        must(cudaMemset(counter, 0, sizeof *counter), "counting");
+        runner_count_other_bytes<<<64, 256>>>(base, before, BRICK, counter);
+        runner_count_other_bytes<<<64, 256>>>(at() + bytes, behind, BRICK, counter);
+        unsigned long long found = 0;
+        must(cudaMemcpy(&found, counter, sizeof found, cudaMemcpyDeviceToHost), "looking at the walls");
+        return found;
+    }
+};

@@ -1,0 +1,311 @@
+// Runs a CUDA kernel on the device of this machine: owns the buffers and the clock, and says what happened.
+//
+//     runner --device              properties of device 0
+//     runner JOB                   see job.h
+//
+// What must be right about the outputs is not known here: they are written to files, and elements of them after every
+// timed call, for the parent to judge.
+#include <cuda_profiler_api.h>
+#include <dirent.h>
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "memory.cuh"
+#include "report.h"
+
+using Launch = int (*)(void **, const int64_t *, cudaStream_t);
+
+[[noreturn]] void failed(const char *stage, cudaError_t error) {
+    tell("{\"type\": \"failure\", \"stage\": %s, \"error\": \"%s\", \"message\": %s}", quoted(stage).c_str(),
+         cudaGetErrorName(error), quoted(cudaGetErrorString(error)).c_str());
+    _exit(3);
+}
+
+static double now_ns() {
+    using namespace std::chrono;
+    return duration<double, std::nano>(steady_clock::now().time_since_epoch()).count();
+}
+
+static int threads() {
+    int count = 0;
+    if (DIR *folder = opendir("/proc/self/task")) {
+        while (dirent *entry = readdir(folder)) count += entry->d_name[0] != '.';
+        closedir(folder);
+    }
+    return count;
+}
+
+static int attribute(cudaDeviceAttr wanted) {
+    int value = 0;
+    return cudaDeviceGetAttribute(&value, wanted, 0) == cudaSuccess ? value : 0;
+}
+
+static void tell_device() {
+    cudaDeviceProp device;
+    must(cudaGetDeviceProperties(&device, 0), "looking for a device");
+    int driver = 0, runtime = 0;
+    cudaDriverGetVersion(&driver);
+    cudaRuntimeGetVersion(&runtime);
+    tell("{\"type\": \"device\", \"name\": %s, \"major\": %d, \"minor\": %d, \"multiprocessors\": %d, \"clock_khz\": %d, "
+         "\"memory_khz\": %d, \"memory_bits\": %d, \"memory_bytes\": %zu, \"l2_bytes\": %d, \"shared_per_block\": %zu, "
+         "\"shared_per_multiprocessor\": %zu, \"registers_per_multiprocessor\": %d, \"threads_per_multiprocessor\": %d, "
+         "\"blocks_per_multiprocessor\": %d, \"ecc\": %d, \"driver\": %d, \"runtime\": %d}",
+         quoted(device.name).c_str(), device.major, device.minor, device.multiProcessorCount,
+         attribute(cudaDevAttrClockRate), attribute(cudaDevAttrMemoryClockRate), device.memoryBusWidth,
+         device.totalGlobalMem, device.l2CacheSize, device.sharedMemPerBlockOptin, device.sharedMemPerMultiprocessor,
+         device.regsPerMultiprocessor, device.maxThreadsPerMultiProcessor, device.maxBlocksPerMultiProcessor,
+         device.ECCEnabled, driver, runtime);
+}
+
+static std::vector<unsigned char> content(const std::string &path, size_t bytes) {
+    std::vector<unsigned char> data(bytes);
+    std::ifstream file(path, std::ios::binary);
+    if (!file.read(reinterpret_cast<char *>(data.data()), std::streamsize(bytes))) {
+        std::fprintf(stderr, "runner: %s has not %zu bytes\n", path.c_str(), bytes);
+        std::exit(2);
+    }
+    return data;
+}
+
+class Bench {
+  public:
+    explicit Bench(const Job &given) : job(given), rooms(given.tensors.size()), pristine(given.cases.size()) {
+        must(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
+        for (cudaEvent_t &event : events) must(cudaEventCreate(&event), "making an event");
+        must(cudaMalloc(&counter, sizeof *counter), "allocating device memory");
+        for (size_t i = 0; i < rooms.size(); i++) {
+            size_t most = 0;
+            for (const Case &one : job.cases) most = std::max(most, job.bytes(one, i));
+            rooms[i].open(most, job.mode == "check");
+        }
+        scratch.open(job.scratch_bytes, job.mode == "check");
+        must(cudaMalloc(&flush, std::max<size_t>(job.flush_bytes, 4)), "allocating device memory");
+        must(cudaMemset(flush, 0, std::max<size_t>(job.flush_bytes, 4)), "clearing device memory");
+        for (const Tensor &tensor : job.tensors) gathered_bytes += tensor.output ? job.samples * tensor.element_bytes : 0;
+        must(cudaMalloc(&gathered, std::max<size_t>(gathered_bytes, 4)), "allocating device memory");
+        for (size_t which = 0; which < pristine.size(); which++) load(which);
+        samples = std::fopen("samples", "wbe");
+        for (const Case &one : job.cases) results.push_back(std::fopen(one.result.c_str(), "wbe"));
+    }
+
+    // Everything that the kernel may see or change is made anew.
+    void prepare(size_t which, uint64_t number) {
+        for (size_t i = 0, input = 0; i < rooms.size(); i++) {
+            rooms[i].place(job.bytes(job.cases[which], i), draw(job.seed, number * 64 + i));
+            if (job.tensors[i].output) {
+                must(cudaMemset(rooms[i].at(), POISON, rooms[i].bytes), "poisoning an output");
+            } else {
+                must(cudaMemcpy(rooms[i].at(), pristine[which][input++], rooms[i].bytes, cudaMemcpyDeviceToDevice),
+                     "copying an input");
+            }
+        }
+        scratch.place(job.scratch_bytes, draw(job.seed, number * 64 + 63));
+        must(cudaMemset(scratch.at(), POISON, scratch.bytes), "poisoning the scratch area");
+        arguments.clear();
+        for (const Room &room : rooms) arguments.push_back(room.at());
+        arguments.push_back(scratch.at());
+        dims = job.cases[which].dims;  // a kernel that changes them changes its copy
+        must(cudaDeviceSynchronize(), "preparing a call");
+    }
+
+    void make_cold() {
+        cudaCtxResetPersistingL2Cache();
+        if (job.flush_bytes) runner_flush<<<1024, 256>>>(flush, job.flush_bytes / sizeof(float));
+        must(cudaDeviceSynchronize(), "emptying the cache");
+    }
+
+    void call(Launch launch) {
+        int status = launch(arguments.data(), dims.data(), stream);
+        if (status != 0)
+            fault("launch_failed", std::string("launch() returned ") + std::to_string(status) + ", " +
+                                       cudaGetErrorString(cudaError_t(status)));
+    }
+
+    void finish() {
+        cudaError_t error = cudaGetLastError();
+        if (error == cudaSuccess) error = cudaDeviceSynchronize();
+        if (error != cudaSuccess) fault(cudaGetErrorName(error), cudaGetErrorString(error));
+    }
+
+    void look_around(size_t which) {
+        for (size_t i = 0, input = 0; i < rooms.size(); i++) {
+            const std::string &name = job.tensors[i].name;
+            if (size_t broken = rooms[i].broken(counter))
+                fault("out_of_bounds", std::to_string(broken) + " bytes beside " + name + " were written");
+            if (job.tensors[i].output) continue;
+            must(cudaMemset(counter, 0, sizeof *counter), "counting");
+            runner_count_differences<<<256, 256>>>(rooms[i].at(), pristine[which][input++], rooms[i].bytes, counter);
+            unsigned long long found = 0;
+            must(cudaMemcpy(&found, counter, sizeof found, cudaMemcpyDeviceToHost), "looking at an input");
+            if (found) fault("input_written", std::to_string(found) + " bytes of the input " + name + " were changed");
+        }
+        if (size_t broken = scratch.broken(counter))
+            fault("out_of_bounds", std::to_string(broken) + " bytes beside the scratch area were written");
+    }
+
+    void write_outputs(size_t which) {
+        for (size_t i = 0; i < rooms.size(); i++) {
+            if (!job.tensors[i].output) continue;
+            std::vector<unsigned char> values(rooms[i].bytes);
+            must(cudaMemcpy(values.data(), rooms[i].at(), values.size(), cudaMemcpyDeviceToHost), "reading an output");
+            write(results[which], values);
+        }
+    }
+
+    // Elements that the parent can draw too, from `number`.
+    void write_samples(uint64_t number) {
+        unsigned char *to = gathered;
+        for (size_t i = 0; i < rooms.size(); i++) {
+            const Tensor &tensor = job.tensors[i];
+            if (!tensor.output) continue;
+            runner_gather<<<(job.samples + 127) / 128, 128>>>(rooms[i].at(), rooms[i].bytes / tensor.element_bytes,
+                                                              tensor.element_bytes, draw(job.seed, number * 64 + i),
+                                                              job.samples, to);
+            to += job.samples * tensor.element_bytes;
+        }
+        std::vector<unsigned char> values(gathered_bytes);
+        must(cudaMemcpy(values.data(), gathered, gathered_bytes, cudaMemcpyDeviceToHost), "reading an output");
+        write(samples, values);
+    }
+
+    struct Times {
+        double stream_ns;  // the stream's work
+        double late_ns;    // that the device was busy after it, by the host's clock
+        double wall_ns;    // of the call, by the host's clock
+    };
+
+    Times timed(Launch launch) {
+        double began = now_ns();
+        must(cudaEventRecord(events[0], stream), "starting the clock");
+        if (launch) call(launch);
+        must(cudaEventRecord(events[1], stream), "stopping the clock");
+        cudaEventSynchronize(events[1]);  // an error of the kernel shows below
+        double stopped = now_ns();
+        finish();
+        double idle = now_ns();
+        float on_stream = 0;
+        must(cudaEventElapsedTime(&on_stream, events[0], events[1]), "reading the clock");
+        return {on_stream * 1e6, idle - stopped, idle - began};
+    }
+
+  private:
+    const Job &job;
+    std::vector<Room> rooms;
+    Room scratch;
+    std::vector<std::vector<unsigned char *>> pristine;
+    std::vector<void *> arguments;
+    std::vector<int64_t> dims;
+    std::vector<FILE *> results;
+    FILE *samples = nullptr;
+    cudaStream_t stream;
+    cudaEvent_t events[2];
+    unsigned long long *counter;
+    float *flush;
+    unsigned char *gathered;
+    size_t gathered_bytes = 0;
+
+    void load(size_t which) {
+        size_t input = 0;
+        for (size_t i = 0; i < rooms.size(); i++) {
+            if (job.tensors[i].output) continue;
+            size_t bytes = job.bytes(job.cases[which], i);
+            std::vector<unsigned char> values = content(job.cases[which].inputs.at(input++), bytes);
+            unsigned char *kept = nullptr;
+            must(cudaMalloc(&kept, std::max<size_t>(bytes, 1)), "allocating device memory");
+            must(cudaMemcpy(kept, values.data(), bytes, cudaMemcpyHostToDevice), "copying an input");
+            pristine[which].push_back(kept);
+        }
+    }
+
+    static void write(FILE *file, const std::vector<unsigned char> &values) {
+        if (file == nullptr || std::fwrite(values.data(), 1, values.size(), file) != values.size() || std::fflush(file)) {
+            std::perror("runner: writing results");
+            _exit(2);
+        }
+    }
+};
+
+static Launch load_program(const std::string &path) {
+    void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (handle == nullptr) fault("not_loaded", dlerror());
+    auto launch = reinterpret_cast<Launch>(dlsym(handle, "launch"));
+    if (launch == nullptr) fault("no_entry", "there is no extern \"C\" function named launch");
+    return launch;
+}
+
+static void run_trials(const Job &job, Bench &bench, const std::vector<Launch> &launches) {
+    std::vector<size_t> timed;
+    for (size_t which = 0; which < job.cases.size(); which++)
+        if (job.cases[which].timed) timed.push_back(which);
+    for (int i = 0; i < 20; i++) bench.timed(nullptr);
+    for (int i = 0; i < 20; i++) {
+        Bench::Times took = bench.timed(nullptr);
+        tell("{\"type\": \"empty\", \"stream_ns\": %.0f, \"late_ns\": %.0f, \"wall_ns\": %.0f}", took.stream_ns,
+             took.late_ns, took.wall_ns);
+    }
+    uint64_t number = 1000;
+    for (int round = 0; round < job.rounds; round++) {
+        for (int trial = -job.warmups; trial < job.trials; trial++) {
+            for (size_t turn = 0; turn < launches.size(); turn++, number++) {
+                size_t program = (turn + size_t(round)) % launches.size();
+                size_t which = timed.at(draw(job.seed ^ 0x5e7, number) % timed.size());
+                bench.prepare(which, number);
+                bench.make_cold();
+                Bench::Times took = bench.timed(launches[program]);
+                if (trial < 0) continue;
+                bench.look_around(which);
+                if (program == 0) bench.write_samples(number);
+                tell("{\"type\": \"trial\", \"program\": %zu, \"round\": %d, \"case\": %zu, \"number\": %llu, "
+                     "\"stream_ns\": %.0f, \"late_ns\": %.0f, \"wall_ns\": %.0f}",
+                     program, round, which, (unsigned long long)number, took.stream_ns, took.late_ns, took.wall_ns);
+            }
+        }
+    }
+}
+
+// One call of the last case, between the marks that a profiler waits for.
+static void run_profiled(const Job &job, Bench &bench, Launch launch) {
+    size_t which = job.cases.size() - 1;
+    for (int i = 0; i <= job.warmups; i++) {
+        bench.prepare(which, 100 + i);
+        if (i == job.warmups) must(cudaProfilerStart(), "starting the profiler");
+        bench.call(launch);
+        bench.finish();
+    }
+    must(cudaProfilerStop(), "stopping the profiler");
+}
+
+int main(int count, char **arguments) {
+    open_channel();
+    if (count != 2) {
+        std::fprintf(stderr, "usage: runner --device | runner JOB\n");
+        return 2;
+    }
+    if (std::string(arguments[1]) == "--device") {
+        tell_device();
+        return 0;
+    }
+    Job job = read_job(arguments[1]);
+    tell_device();
+    Bench bench(job);
+    must(cudaDeviceSynchronize(), "preparing");
+    int before = threads();
+    std::vector<Launch> launches;
+    for (const std::string &path : job.programs) launches.push_back(load_program(path));
+    for (size_t which = 0; which < job.cases.size(); which++) {
+        bench.prepare(which, which);
+        bench.call(launches[0]);
+        bench.finish();
+        bench.look_around(which);
+        bench.write_outputs(which);
+        tell("{\"type\": \"checked\", \"case\": %zu}", which);
+    }
+    if (job.mode == "time") run_trials(job, bench, launches);
+    if (job.mode == "profile") run_profiled(job, bench, launches[0]);
+    if (int more = threads() - before; more > 0)
+        fault("threads", std::to_string(more) + " threads were started by the kernel's host code");
+    tell("{\"type\": \"end\"}");
+    _exit(0);  // destructors of the kernel's program do not run
+}

@@ -1,0 +1,199 @@
+"""Counts of memory traffic against what is worked out by hand: 32-byte sectors, 32 banks of 4 bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+HEAD = "#include <cuda_runtime.h>\n#include <stdint.h>\n"
+
+
+def source(body: str, threads: str = "64", blocks: str = "2") -> str:
+    return (
+        HEAD
+        + f"""__global__ void k(const float* a, float* o, int n) {{
+  int i = blockIdx.x * {threads} + threadIdx.x;
+{body}
+}}
+extern "C" int launch(void** p, const int64_t* d, cudaStream_t s) {{
+  k<<<{blocks}, {threads}, 0, s>>>((const float*)p[0], (float*)p[1], (int)d[0]);
+  return 0;
+}}
+"""
+    )
+
+
+def sites(run_cuda, text: str, size: int = 8192, **job):
+    a = np.ones(size, np.float32)
+    report = run_cuda(text, [size], {"a": a}, {"o": (size,)}, trace=True, **job).report
+    assert report.fault is None, report.fault
+    return {(site.line, site.space, site.op): site for site in report.sites}, report
+
+
+# Body; of the load of `a` in two blocks of 64 threads, 4 warps: bytes per thread, requests, sectors, ideal sectors.
+GLOBAL_LOADS = {
+    "coalesced": ("o[i] = a[i];", 4, 4, 4 * 4, 4 * 4),
+    "shifted by one": ("o[i] = a[i + 1];", 4, 4, 4 * 5, 4 * 4),
+    "stride 2": ("o[i] = a[2 * i];", 4, 4, 4 * 8, 4 * 4),
+    "stride 8": ("o[i] = a[8 * i];", 4, 4, 4 * 32, 4 * 4),
+    "stride 32": ("o[i] = a[32 * i];", 4, 4, 4 * 32, 4 * 4),
+    "broadcast": ("o[i] = a[7];", 4, 4, 4 * 1, 4 * 1),
+    "reversed": ("o[i] = a[127 - i];", 4, 4, 4 * 4, 4 * 4),
+    "two rows of sixteen": ("o[i] = a[threadIdx.x / 16 * 1024 + threadIdx.x % 16];", 4, 4, 4 * 4, 4 * 4),
+    "float4": ("o[i] = reinterpret_cast<const float4*>(a)[i].y;", 4, 4, 4 * 16, 4 * 4),
+    "whole float4": ("reinterpret_cast<float4*>(o)[i] = reinterpret_cast<const float4*>(a)[i];", 16, 4, 4 * 16, 4 * 16),
+    "float2": ("float2 v = reinterpret_cast<const float2*>(a)[i]; o[i] = v.x + v.y;", 8, 4, 4 * 8, 4 * 8),
+    "__ldg": ("o[i] = __ldg(a + i);", 4, 4, 4 * 4, 4 * 4),
+    "__ldg of float4": ("float4 v = __ldg((const float4*)a + i); o[i] = v.x + v.w;", 16, 4, 4 * 16, 4 * 16),
+    "half of the lanes": ("if (threadIdx.x % 2 == 0) o[i] = a[i];", 4, 4, 4 * 4, 4 * 2),
+    "one lane": ("if (threadIdx.x == 0) o[i] = a[i];", 4, 2, 2 * 1, 2 * 1),
+    "bytes": ("o[i] = ((const char*)a)[i];", 1, 4, 4 * 1, 4 * 1),
+}
+
+
+@pytest.mark.parametrize("name", GLOBAL_LOADS)
+def test_sectors_of_a_global_load(name, run_cuda):
+    body, size, requests, sectors, ideal = GLOBAL_LOADS[name]
+    found, _ = sites(run_cuda, source("  " + body))
+    site = found[5, "global", "load"]
+    assert (site.bytes, site.requests, site.sectors, site.ideal_sectors) == (size, requests, sectors, ideal)
+    assert site.kernel == "k"
+
+
+def test_stores_are_counted_like_loads(run_cuda):
+    found, _ = sites(run_cuda, source("  o[i * 4] = a[i];"))
+    site = found[5, "global", "store"]
+    assert (site.requests, site.sectors, site.ideal_sectors, site.threads) == (4, 4 * 16, 4 * 4, 128)
+
+
+def test_a_loop_is_as_many_requests_as_it_has_rounds(run_cuda):
+    found, _ = sites(
+        run_cuda, source("  float sum = 0;\n  for (int j = 0; j < 10; j++) sum += a[i + 128 * j];\n  o[i] = sum;")
+    )
+    site = found[6, "global", "load"]
+    assert (site.requests, site.sectors, site.threads) == (40, 160, 1280)
+
+
+def test_rounds_that_differ_between_lanes(run_cuda):
+    """Lane l makes l % 4 rounds: of a warp's lanes 24, 16 and 8 take part in the first, second and third request."""
+    found, _ = sites(
+        run_cuda, source("  for (int j = 0; j < (int)threadIdx.x % 4; j++)\n    o[i + 1024 * j] = a[i + 1024 * j];")
+    )
+    site = found[6, "global", "load"]
+    assert (site.requests, site.threads, site.sectors) == (4 * 3, 4 * (24 + 16 + 8), 4 * 12)
+
+
+# Body between "float t[...]" and the sum, bytes, wavefronts and ideal wavefronts per request of the marked load.
+SHARED_LOADS = {
+    "own word": ("t[threadIdx.x]", 4, 1, 1),
+    "broadcast": ("t[3]", 4, 1, 1),
+    "stride 2": ("t[(threadIdx.x % 32) * 2]", 4, 2, 1),
+    "stride 4": ("t[(threadIdx.x % 32) * 4]", 4, 4, 1),
+    "stride 8": ("t[(threadIdx.x % 32) * 8]", 4, 8, 1),
+    "stride 3": ("t[(threadIdx.x % 32) * 3]", 4, 1, 1),
+    "stride 32": ("t[(threadIdx.x % 32) * 32]", 4, 32, 1),
+    "stride 33": ("t[(threadIdx.x % 32) * 33]", 4, 1, 1),
+    "two words of one bank": ("t[threadIdx.x % 2 * 32]", 4, 2, 1),
+    "pairs": ("reinterpret_cast<float2*>(t)[threadIdx.x].x + reinterpret_cast<float2*>(t)[threadIdx.x].y", 4, 2, 1),
+}
+
+
+@pytest.mark.parametrize("name", SHARED_LOADS)
+def test_wavefronts_of_a_shared_load(name, run_cuda):
+    index, size, passes, ideal = SHARED_LOADS[name]
+    body = f"""  __shared__ __align__(16) float t[1100];
+  for (int j = threadIdx.x; j < 1100; j += 64) t[j] = a[j];
+  __syncthreads();
+  o[i] = {index};"""
+    found, report = sites(run_cuda, source(body))
+    site = found[8, "shared", "load"]
+    times = site.requests // 4  # "pairs" is two loads
+    assert (site.bytes, site.wavefronts, site.ideal_wavefronts) == (size, times * 4 * passes, times * 4 * ideal)
+    assert report.launches[0].static_bytes == 4400
+
+
+def test_wide_shared_accesses_go_by_halves_and_quarters(run_cuda):
+    body = """  __shared__ __align__(16) float t[1024];
+  reinterpret_cast<float4*>(t)[threadIdx.x] = reinterpret_cast<const float4*>(a)[threadIdx.x];
+  __syncthreads();
+  float2 v = reinterpret_cast<float2*>(t)[threadIdx.x]; o[i] = v.x + v.y;
+  float4 w = reinterpret_cast<float4*>(t)[threadIdx.x % 32 / 4 * 8]; o[i + 128] = w.x + w.w;"""
+    found, _ = sites(run_cuda, source(body))
+    store, pair, strided = found[6, "shared", "store"], found[8, "shared", "load"], found[9, "shared", "load"]
+    assert (store.bytes, store.requests, store.wavefronts, store.ideal_wavefronts) == (16, 4, 16, 16)
+    assert (pair.bytes, pair.requests, pair.wavefronts, pair.ideal_wavefronts) == (8, 4, 8, 8)
+    # The eight lanes of a quarter want two rows of 128 bytes, from the same four banks.
+    assert (strided.bytes, strided.requests, strided.wavefronts, strided.ideal_wavefronts) == (16, 4, 4 * 4 * 2, 16)
+
+
+@pytest.mark.parametrize(("padding", "conflict"), [(0, 32), (1, 1), (2, 2)])
+def test_a_transpose_pays_for_a_tile_without_padding(padding, conflict, run_cuda):
+    text = f"""{HEAD}__global__ void k(const float* a, float* o, int n) {{
+  __shared__ float t[32][32 + {padding}];
+  for (int j = threadIdx.y; j < 32; j += 8) t[j][threadIdx.x] = a[j * 32 + threadIdx.x];
+  __syncthreads();
+  for (int j = threadIdx.y; j < 32; j += 8) o[j * 32 + threadIdx.x] = t[threadIdx.x][j];
+}}
+extern "C" int launch(void** p, const int64_t* d, cudaStream_t s) {{
+  k<<<1, dim3(32, 8), 0, s>>>((const float*)p[0], (float*)p[1], (int)d[0]);
+  return 0;
+}}
+"""
+    found, _ = sites(run_cuda, text, 1024)
+    store, load = found[5, "shared", "store"], found[7, "shared", "load"]
+    assert (store.requests, store.wavefronts) == (32, 32)
+    assert (load.requests, load.wavefronts, load.ideal_wavefronts) == (32, 32 * conflict, 32)
+
+
+def test_naive_matrix_product(run_cuda):
+    """Each warp: 16 columns of 2 rows. A: 2 sectors per request; B: 16 neighbours, 2 sectors, read by both rows."""
+    n = 32
+    text = f"""{HEAD}__global__ void k(const float* a, const float* b, float* c, int n) {{
+  int x = blockIdx.x * 16 + threadIdx.x, y = blockIdx.y * 16 + threadIdx.y;
+  float sum = 0;
+  for (int j = 0; j < n; j++)
+    sum += a[y * n + j] *
+           b[j * n + x];
+  c[y * n + x] = sum;
+}}
+extern "C" int launch(void** p, const int64_t* d, cudaStream_t s) {{
+  int n = d[0];
+  k<<<dim3(n / 16, n / 16), dim3(16, 16), 0, s>>>((const float*)p[0], (const float*)p[1], (float*)p[2], n);
+  return 0;
+}}
+"""
+    square = np.ones((n, n), np.float32)
+    report = run_cuda(text, [n], {"a": square, "b": square}, {"c": (n, n)}, trace=True).report
+    found = {(site.line, site.op): site for site in report.sites}
+    requests = 4 * 8 * n  # blocks, warps, rounds
+    assert (found[7, "load"].requests, found[7, "load"].sectors) == (requests, 2 * requests)
+    assert (found[8, "load"].requests, found[8, "load"].sectors) == (requests, 2 * requests)
+    assert (found[9, "store"].requests, found[9, "store"].sectors) == (32, 32 * 4)
+    launch = report.launches[0]
+    assert launch.unique_read_sectors == 2 * n * n * 4 // 32
+    assert launch.block_read_sectors == 4 * 2 * (16 * n * 4 // 32)  # per block 16 rows of a, 16 columns of b
+    assert (launch.unique_write_sectors, launch.block_write_sectors) == (128, 128)
+
+
+def test_atomics_are_sites_of_their_own(run_cuda):
+    body = """  __shared__ int bins[32];
+  if (threadIdx.x < 32) bins[threadIdx.x] = 0;
+  __syncthreads();
+  atomicAdd(&bins[threadIdx.x % 4], 1);
+  __syncthreads();
+  if (threadIdx.x < 4) o[i] = bins[threadIdx.x];"""
+    found, report = sites(run_cuda, source(body))
+    site = found[8, "shared", "atomic"]
+    assert (site.requests, site.threads) == (4, 128)
+    assert site.wavefronts == 4 * 8  # eight lanes want each of four words: one after the other
+    assert report.launches[0].barriers == 4
+
+
+def test_sampled_blocks_are_evenly_chosen(run_cuda):
+    text = source("  o[i] = a[i];", blocks="100")
+    _, report = sites(run_cuda, text, 6400, blocks=5)
+    launch = report.launches[0]
+    assert (launch.blocks, launch.blocks_run, launch.unique_write_sectors) == (100, 5, 5 * 8)
+    run = run_cuda(text, [6400], {"a": np.ones(6400, np.float32)}, {"o": (6400,)}, blocks=5)
+    written = ~np.isnan(run.outputs["o"].reshape(100, 64)).all(1)
+    assert list(np.flatnonzero(written)) == [0, 24, 49, 74, 99]

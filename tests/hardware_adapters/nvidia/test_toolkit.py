@@ -1,0 +1,72 @@
+"""nvcc: found where it usually is, its messages read; and shared objects that want too much are not loaded."""
+
+import shutil
+from pathlib import Path
+
+import anyio
+import pytest
+from autocomp_mcp.hardware_adapters.base import EnvironmentLackError
+from autocomp_mcp.hardware_adapters.nvidia.cuda import library, toolkit
+from cuda_without_gpu import build_kernel
+from test_native_runner import ENTRY, HONEST
+
+
+def test_without_a_toolkit_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolkit, "_candidates", lambda environment: iter([tmp_path / "nvcc"]))
+    with pytest.raises(EnvironmentLackError, match="CUDA_HOME"):
+        toolkit.toolkit({})
+
+
+def test_the_environment_names_it_first(tmp_path: Path) -> None:
+    for name in ("named", "home/bin", "path"):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        (folder / "nvcc").write_text(f"#!/bin/sh\necho 'Cuda compilation tools, release 12.{len(name)}, V12'\n")
+        (folder / "nvcc").chmod(0o755)
+    everything = {
+        "CUDACXX": str(tmp_path / "named" / "nvcc"),
+        "CUDA_HOME": str(tmp_path / "home"),
+        "PATH": str(tmp_path / "path"),
+    }  # fmt: skip
+    assert toolkit.toolkit(everything).nvcc.path == tmp_path / "named" / "nvcc"
+    assert toolkit.toolkit({k: v for k, v in everything.items() if k != "CUDACXX"}).nvcc.version == "12.8"
+    assert toolkit.toolkit({"PATH": everything["PATH"]}).nvcc.path == tmp_path / "path" / "nvcc"
+
+
+def test_shared_objects_that_lead_out_of_their_form(tmp_path: Path) -> None:
+    def refused(source: str) -> str | None:
+        return library.refusal(build_kernel(source, tmp_path))
+
+    assert "its host code calls" in str(refused(HONEST))  # the device of threads has no launches that are allowed
+    plain = ENTRY + " { return int(dims[0]) - int(dims[0]); }"
+    assert refused(plain) is None
+    assert "no extern" in str(refused(plain.replace("int launch(", "int start(")))
+    cheats = {
+        "system": '#include <cstdlib>\nint x = system("id");\n',
+        "fork": "#include <unistd.h>\nint x = fork();\n",
+        "dlsym": '#include <dlfcn.h>\nvoid* x = dlsym(0, "cudaEventRecord");\n',
+        "open": '#include <fcntl.h>\nint x = open("/proc/self/mem", 2);\n',
+        "mprotect": "#include <sys/mman.h>\nint x = mprotect(0, 4096, 7);\n",
+        "pthread_create": "#include <pthread.h>\nint x = pthread_create(0, 0, 0, 0);\n",
+        "clock_gettime": "#include <time.h>\nint x = clock_gettime(0, 0);\n",
+        "cudaStreamCreate": "static cudaStream_t s; int x = cudaStreamCreate(&s);\n",
+    }
+    for name, cheat in cheats.items():
+        assert name in str(refused(cheat + plain)), name
+    assert "a name of the runtime" in str(refused('extern "C" int cudaEventRecord() { return 0; }\n' + plain))
+    (tmp_path / "text.so").write_text("no ELF file")
+    assert "cannot be read" in str(library.refusal(tmp_path / "text.so"))
+
+
+@pytest.mark.skipif(
+    not shutil.which("nvcc"), reason="LOUD: no nvcc on this machine; kernels are not compiled for a GPU"
+)
+def test_a_kernel_compiled_by_nvcc(tmp_path: Path) -> None:
+    kit = toolkit.toolkit()
+    source = "#include <cuda_runtime.h>\n#include <cstdint>\n" + HONEST
+    made = anyio.run(toolkit.compile_library, kit, "sm_89", source, tmp_path / "k.so")
+    assert made.ok and 0 < made.kernels["twice"].registers < 64 and not made.kernels["twice"].spill_loads
+    assert library.refusal(tmp_path / "k.so") is None
+    wrong = anyio.run(toolkit.compile_library, kit, "sm_89", source.replace("2 * a", "2 * c"), tmp_path / "k.so")
+    (error,) = [d for d in wrong.diagnostics if d.severity == "error"]
+    assert error.line and "c" in error.message and source.splitlines()[error.line - 1].strip().startswith("if (i < n)")

@@ -1,4 +1,4 @@
-"""The target nvidia from the command line: evaluate, profile, compile, and a search that has no rewrites."""
+"""The target nvidia from the command line: evaluate, profile, compile, and searches without a language model."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 PROBLEM = "nvidia/transpose-256x320"
+UNTUNED = "nvidia/colsum-256x320"
 
 
 @pytest.fixture
@@ -42,12 +43,32 @@ def test_a_kernel_is_judged_and_profiled(command, tmp_path: Path) -> None:
 
 
 def test_a_search_without_a_language_model_says_what_it_cannot_do(command, tmp_path: Path) -> None:
-    searched = command("optimize", PROBLEM, "--model", "offline")
+    searched = command("optimize", UNTUNED, "--model", "offline")
     assert searched.returncode == 0, searched.stderr
     told = " ".join((searched.stdout + searched.stderr).split())
     assert "a language model can change any kernel" in told
     (best,) = (tmp_path / "home" / "runs").glob("*/best.cu")
-    assert command("evaluate", PROBLEM, str(best)).returncode == 0
+    assert command("evaluate", UNTUNED, str(best)).returncode == 0
+
+
+# At the shape and with the number of evaluations at which a first step that pays is among those tried.
+SEARCHED = {
+    "sgemm": ("nvidia/sgemm-512x512x512", 8),
+    "softmax": ("nvidia/softmax-512x1024", 6),
+    "transpose": ("nvidia/transpose-1024x1024", 8),
+}
+
+
+@pytest.mark.parametrize(
+    "family", ["softmax", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sgemm", "transpose"))]
+)
+def test_the_offline_tuner_makes_a_kernel_faster(command, tmp_path: Path, family: str) -> None:
+    problem, evaluations = SEARCHED[family]
+    searched = command("optimize", problem, "--model", "offline", "--max-evaluations", str(evaluations), "--json")
+    found = json.loads(searched.stdout)
+    assert found["best"]["latency"] < found["baseline"]["latency"], found
+    (best,) = (tmp_path / "home" / "runs").glob("*/best.cu")
+    assert best.read_text().startswith(f"// {family} schedule: {{"), "so that a search can go on from it"
 
 
 def test_doctor_names_the_engine(command) -> None:

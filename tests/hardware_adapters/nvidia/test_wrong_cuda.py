@@ -185,4 +185,4 @@ def test_baselines_are_honest_and_have_an_entry() -> None:
     for family in FAMILIES:
         assert screen((BASELINES / f"{family}.cu").read_text()) == ((), ())
     assert screen(SUMS.replace("launch(", "solve(")).errors
-    assert operator_of("nvidia/transpose-4x4").baseline().startswith("// out[c][r]")
+    assert operator_of("nvidia/transpose-4x4").baseline().startswith("// transpose schedule: ")

@@ -1,0 +1,1 @@
+"""CUDA kernels from schedules, and menu options as changes of them."""

@@ -18,6 +18,7 @@ import ablation
 import estimated_cycles as cycles_benchmark
 import gemm_tools
 import nki_coverage
+import nki_manifest
 import pipeline
 import serving
 
@@ -183,7 +184,7 @@ def test_coverage_of_public_kernels_says_what_each_comes_to(
     (folder / "k.py").write_text(PUBLIC)
     (folder / "sizes.py").write_text("import torch\n\nWIDTH = 64\n")
     (tmp_path / "manifest.yaml").write_text(PUBLIC_MANIFEST)
-    monkeypatch.setattr(nki_coverage, "MANIFEST", tmp_path / "manifest.yaml")
+    monkeypatch.setattr(nki_manifest, "MANIFEST", tmp_path / "manifest.yaml")
     monkeypatch.setattr(sys, "argv", ["nki_coverage.py", str(tmp_path)])
     nki_coverage.main()
     lines = capsys.readouterr().out.splitlines()
@@ -196,7 +197,7 @@ def test_every_entry_of_the_public_kernels_can_be_made() -> None:
     """References and makers that the manifest names exist; tolerances are of a known kind."""
     import nki_references
 
-    found = nki_coverage.kernels(Path("nowhere"))
+    found = nki_manifest.kernels(Path("nowhere"))
     assert len(found) > 30
     for kernel in found:
         facts = kernel.facts

@@ -25,7 +25,9 @@ from ..base import (
 )
 from ..simulating import disk_is_infrastructure
 from ..store import Home
-from .cuda import engine as native
+from .cuda import engines as native
+from .cuda.evaluation import Run as NativeRun
+from .cuda.evaluation import evaluate_on_cuda
 from .embedded import ENGINE, Run, compile_kernel, engine_version, evaluate_on_cpu
 from .emulation import host_compiler_title, prepare
 from .families import EXAMPLES, FAMILIES, SUITES, nearest, operator_of
@@ -99,7 +101,7 @@ class NvidiaAdapter(HardwareAdapter):
         return CAUSES
 
     def families(self) -> Mapping[str, str]:
-        return {name: family.pattern.text for name, family in FAMILIES.items()}
+        return {name: family.text for name, family in FAMILIES.items()}
 
     def problems(self) -> list[ProblemSummary]:
         return self.suite(EXAMPLES)
@@ -186,9 +188,9 @@ class NvidiaAdapter(HardwareAdapter):
 
     async def _native(
         self, problem: Problem, source: str, engine: str, seed: int, timeout_s: float, mode: str
-    ) -> native.Run:
+    ) -> NativeRun:
         operator = operator_of(problem.id)
-        return await native.evaluate_on_cuda(
+        return await evaluate_on_cuda(
             self.home, self._path, problem, operator, source, engine=engine, seed=seed, timeout_s=timeout_s, mode=mode
         )
 

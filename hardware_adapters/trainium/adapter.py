@@ -101,7 +101,7 @@ class TrainiumAdapter(HardwareAdapter):
         return CAUSES
 
     def families(self) -> Mapping[str, str]:
-        return {name: family.pattern.text for name, family in FAMILIES.items()}
+        return {name: family.text for name, family in FAMILIES.items()}
 
     def problems(self) -> list[ProblemSummary]:
         own = [summary(Custom(kept.definition)) for kept in shelf.newest(self.home, TARGET, OWN_SHOWN)]

@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from typing import NamedTuple
-
-from ..base import UnknownProblemError
-from ..problems import IdPattern, unknown_problem
+from ..families import Families, Family
 from . import attention, batched, causal, conv1d, gemm, layouts, norms, rope, scans, windows
 from .operators import TARGET, Operator
 
-
-class Family(NamedTuple):
-    pattern: IdPattern
-    of: Callable[[str], Operator]  # raises UnknownProblemError
-
-
-FAMILIES = {
-    gemm.FAMILY: Family(gemm.PATTERN, gemm.Gemm.of),
-    norms.RMS: Family(norms.PATTERNS[norms.RMS], norms.Norm.of),
-    norms.LAYER: Family(norms.PATTERNS[norms.LAYER], norms.Norm.of),
-    conv1d.FAMILY: Family(conv1d.PATTERN, conv1d.Conv1d.of),
-    scans.MAMBA: Family(scans.MAMBA_PATTERN, scans.Mamba.of),
-    scans.CUMSUM: Family(scans.CUMSUM_PATTERN, scans.Cumsum.of),
-    attention.PLAIN: Family(attention.PLAIN_PATTERN, attention.Attention.of),
-    attention.STABLE_DIFFUSION: Family(attention.SD_PATTERN, attention.Attention.of),
-    causal.CSA: Family(causal.CSA_PATTERN, causal.Causal.of),
-    causal.MHA: Family(causal.MHA_PATTERN, causal.Causal.of),
-    causal.CSA_TILE: Family(causal.TILE_PATTERN, causal.CausalTile.of),
-    layouts.TRANSPOSE: Family(layouts.TRANSPOSE_PATTERN, layouts.Transpose.of),
-    layouts.FREE: Family(layouts.FREE_PATTERN, layouts.Transpose.of),
-    windows.MAXPOOL: Family(windows.MAXPOOL_PATTERN, windows.Maxpool.of),
-    windows.CONV2D: Family(windows.CONV2D_PATTERN, windows.Conv2d.of),
-    batched.RMS_1D: Family(batched.PATTERNS[batched.RMS_1D], batched.Norm1d.of),
-    batched.LAYER_1D: Family(batched.PATTERNS[batched.LAYER_1D], batched.Norm1d.of),
-    batched.SSM: Family(batched.SSM_PATTERN, batched.Ssm.of),
-    rope.FAMILY: Family(rope.PATTERN, rope.Rope.of),
-}
+FAMILIES: Families[Operator] = Families(
+    TARGET,
+    {
+        gemm.FAMILY: Family(gemm.Gemm.of, gemm.PATTERN),
+        norms.RMS: Family(norms.Norm.of, norms.PATTERNS[norms.RMS]),
+        norms.LAYER: Family(norms.Norm.of, norms.PATTERNS[norms.LAYER]),
+        conv1d.FAMILY: Family(conv1d.Conv1d.of, conv1d.PATTERN),
+        scans.MAMBA: Family(scans.Mamba.of, scans.MAMBA_PATTERN),
+        scans.CUMSUM: Family(scans.Cumsum.of, scans.CUMSUM_PATTERN),
+        attention.PLAIN: Family(attention.Attention.of, attention.PLAIN_PATTERN),
+        attention.STABLE_DIFFUSION: Family(attention.Attention.of, attention.SD_PATTERN),
+        causal.CSA: Family(causal.Causal.of, causal.CSA_PATTERN),
+        causal.MHA: Family(causal.Causal.of, causal.MHA_PATTERN),
+        causal.CSA_TILE: Family(causal.CausalTile.of, causal.TILE_PATTERN),
+        layouts.TRANSPOSE: Family(layouts.Transpose.of, layouts.TRANSPOSE_PATTERN),
+        layouts.FREE: Family(layouts.Transpose.of, layouts.FREE_PATTERN),
+        windows.MAXPOOL: Family(windows.Maxpool.of, windows.MAXPOOL_PATTERN),
+        windows.CONV2D: Family(windows.Conv2d.of, windows.CONV2D_PATTERN),
+        batched.RMS_1D: Family(batched.Norm1d.of, batched.PATTERNS[batched.RMS_1D]),
+        batched.LAYER_1D: Family(batched.Norm1d.of, batched.PATTERNS[batched.LAYER_1D]),
+        batched.SSM: Family(batched.Ssm.of, batched.SSM_PATTERN),
+        rope.FAMILY: Family(rope.Rope.of, rope.PATTERN),
+    },
+)
 SUITES = {
     "trainium-published": (
         "published latencies (trn1)",
@@ -71,25 +62,5 @@ SUITES = {
 EXAMPLES = "trainium-examples"
 
 
-def operator_of(problem_id: str) -> Operator:
-    """Raises UnknownProblemError, with the nearest id of any family in its text."""
-    for family in FAMILIES.values():
-        if problem_id.startswith(f"{TARGET}/{family.pattern.name}-"):
-            return family.of(problem_id)
-    raise unknown_problem(problem_id, nearest(problem_id), [family.pattern.text for family in FAMILIES.values()])
-
-
-def nearest(problem_id: str) -> str | None:
-    """The valid id that was probably meant: of those that the families propose, the one most like the text given."""
-    return max(_proposals(problem_id), key=lambda near: _likeness(problem_id, near), default=None)
-
-
-def _proposals(problem_id: str) -> Iterator[str]:
-    for family in FAMILIES.values():
-        with suppress(UnknownProblemError):
-            if near := family.pattern.nearest(problem_id):
-                yield family.of(near).id
-
-
-def _likeness(given: str, near: str) -> float:
-    return difflib.SequenceMatcher(None, given.lower(), near).ratio()
+operator_of = FAMILIES.operator
+nearest = FAMILIES.nearest

@@ -1,8 +1,10 @@
 """How many public NKI kernels run, unmodified, on the simulator, and how many of them are right.
 
-    python tests/benchmarks/nki_coverage.py FOLDER [--only TEXT] [--timeout S]
+    python tests/benchmarks/nki_coverage.py FOLDER [--only TEXT] [--latencies] [--timeout S]
 
-FOLDER holds checkouts of the collections of tests/data/trainium/public_kernels.yaml, at the commits named there.
+FOLDER holds checkouts of the collections of tests/data/trainium/public_kernels.yaml, at the commits named there, with
+their histories where an entry names an older commit. `--latencies` runs only kernels whose latency was published, and
+sets that beside the estimate for the same machine.
 Each kernel runs in a process of its own, as one that is evaluated does, and is compared with a reference in float64.
 """
 
@@ -15,20 +17,21 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import nki_references
 import numpy as np
-import yaml
 from autocomp_mcp.hardware_adapters.process import minimal_environment
 from autocomp_mcp.hardware_adapters.trainium.embedded import RUNNER
 from autocomp_mcp.hardware_adapters.trainium.machines import machines
 from autocomp_mcp.hardware_adapters.trainium.operators import numpy_type
 from autocomp_mcp.hardware_adapters.trainium.screen import screen
+from nki_manifest import Kernel, kernels, texts
 from nki_sources import CutError, Source, source_of
+from nki_traces import Measured, report
 
-MANIFEST = Path(__file__).parents[1] / "data" / "trainium" / "public_kernels.yaml"
 RIGHT, WRONG, REFUSED, ERROR = "right", "wrong", "refused", "error"
 
 
@@ -39,37 +42,15 @@ class Outcome(NamedTuple):
     estimate_ms: float | None = None
 
 
-class Kernel(NamedTuple):
-    """`group`: collection and folder."""
-
-    group: str
-    path: Path
-    facts: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        entry = self.facts.get("entry", "")
-        return f"{self.group}/{self.facts['file']}{':' + entry if entry else ''}"
-
-
-def kernels(folder: Path) -> list[Kernel]:
-    data = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
-    found = []
-    for group in data["groups"]:
-        collection = data["collections"][group["collection"]]
-        for entry in data["kernels"][group["folder"]]:
-            facts = {**({"preamble": group["preamble"]} if "preamble" in group else {}), **entry}
-            path = folder / collection["folder"] / group["folder"] / entry["file"]
-            found.append(Kernel(f"{group['collection']}/{group['folder']}", path, facts))
-    return found
-
-
 def run(kernel: Kernel, timeout_s: float) -> Outcome:
     facts = kernel.facts
+    if "unreadable" in facts:
+        return Outcome(ERROR, facts["unreadable"])
     preamble = facts.get("preamble", "none")
     entry = facts.get("entry", "solution")
     try:
-        source = source_of(kernel.path, entry, None if preamble == "none" else preamble)
+        head = None if preamble == "none" else preamble
+        source = source_of(kernel.path, entry, head, kernel.text, kernel.helpers)
     except (CutError, OSError, SyntaxError) as error:
         return Outcome(ERROR, f"{type(error).__name__}: {error}")
     screened = screen(source.text)
@@ -168,28 +149,59 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", default="")
+    parser.add_argument("--latencies", action="store_true")
     parser.add_argument("--timeout", type=float, default=900.0)
     options = parser.parse_args()
     by_group: dict[str, Counter[str]] = defaultdict(Counter)
     by_version: dict[str, Counter[str]] = defaultdict(Counter)
-    for kernel in kernels(options.folder):
-        if options.only not in kernel.name:
+    measured: dict[str, list[Measured]] = defaultdict(list)
+    for kernel in _chosen(options.folder, options.only):
+        if options.latencies and kernel.measured_ms is None and "trace" not in kernel.facts:
             continue
         started = time.monotonic()
         outcome = run(kernel, options.timeout)
         by_group[kernel.group][outcome.state] += 1
         by_version[outcome.version][outcome.state] += 1
-        took = time.monotonic() - started
-        estimate = f"{outcome.estimate_ms:9.3f} ms" if outcome.estimate_ms is not None else " " * 12
-        published = ", ".join(f"{m} {ms} ms" for m, ms in kernel.facts.get("published_ms", {}).items())
-        notes = "; ".join(filter(None, (outcome.says, published and f"published: {published}")))
-        print(f"{outcome.state:<8}{outcome.version:<6}{took:7.1f} s{estimate}  {kernel.name}  {notes}", flush=True)
+        print(_said(kernel, outcome, time.monotonic() - started), flush=True)
+        if kernel.measured_ms is not None:
+            measured[kernel.file].append(Measured(kernel.measured_ms, _estimate(kernel, outcome)))
     print()
+    for file, rows in measured.items() if options.latencies else ():
+        print(*report(file, rows), "", sep="\n")
     totals: Counter[str] = Counter()
     for title, counts in (*by_group.items(), *((f"NKI {v[-1]}", c) for v, c in sorted(by_version.items()))):
         print(_line(title, counts))
         totals += counts if title in by_group else Counter()
     print(_line("all", totals))
+
+
+def _chosen(folder: Path, only: str) -> Iterator[Kernel]:
+    """Entries, and kernels of traces. One whose file cannot be read stays an entry, and an error when it is run."""
+    for entry in kernels(folder):
+        if only not in entry.name and not entry.facts.get("trace"):
+            continue
+        try:
+            found = list(texts(entry))
+        except (OSError, SyntaxError, ValueError) as error:
+            found = [entry._replace(facts={**entry.facts, "unreadable": f"{type(error).__name__}: {error}"})]
+        yield from (kernel for kernel in found if only in kernel.name)
+
+
+def _estimate(kernel: Kernel, outcome: Outcome) -> float | None:
+    """Of the published shape, where a part of it was simulated."""
+    return None if outcome.estimate_ms is None else outcome.estimate_ms * kernel.facts.get("scale", 1)
+
+
+def _said(kernel: Kernel, outcome: Outcome, took_s: float) -> str:
+    estimate = f"{outcome.estimate_ms:9.3f} ms" if outcome.estimate_ms is not None else " " * 12
+    scaled = (
+        f"for the published shape {_estimate(kernel, outcome):.3f} ms"
+        if outcome.estimate_ms is not None and "scale" in kernel.facts
+        else ""
+    )
+    published = ", ".join(f"{m} {ms} ms" for m, ms in kernel.facts.get("published_ms", {}).items())
+    notes = "; ".join(filter(None, (outcome.says, scaled, published and f"published: {published}")))
+    return f"{outcome.state:<8}{outcome.version:<6}{took_s:7.1f} s{estimate}  {kernel.name}  {notes}"
 
 
 def _line(title: str, counts: Counter[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 Array = np.ndarray
@@ -171,6 +172,12 @@ def mamba(delta: Array, u: Array, A: Array, B_exp: Array, C_exp: Array) -> Array
 def attention(q: Array, k: Array, v: Array) -> Array:
     """Operands (d, s), not scaled."""
     return softmax(q.T @ k) @ v.T
+
+
+@reference
+def attention_of_rounded_scores(q: Array, k: Array, v: Array) -> Array:
+    """For a kernel that keeps its scores in bfloat16."""
+    return softmax((q.T @ k).astype(ml_dtypes.bfloat16).astype(np.float64)) @ v.T
 
 
 @reference

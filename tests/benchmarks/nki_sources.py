@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 NKI = ("nki", "neuronxcc")
-ALSO = ("math", "numpy", "typing", "functools", "itertools", "dataclasses", "enum", "__future__")
+ALSO = ("math", "numpy", "typing", "functools", "itertools", "operator", "dataclasses", "enum", "__future__")
 # What the published harnesses put above a kernel that is printed without its imports.
 PREAMBLES = {
     "nki2": "import math\nimport nki\nimport nki.isa as nisa\nimport nki.language as nl\nimport numpy as np\n",
@@ -31,23 +31,31 @@ class CutError(Exception):
     """The kernel cannot be taken out of its file."""
 
 
-def source_of(path: Path, entry: str, preamble: str | None) -> Source:
-    """Raises CutError, OSError, SyntaxError."""
-    taken = _Taken()
+def source_of(
+    path: Path, entry: str, preamble: str | None, text: str | None = None, helpers: Path | None = None
+) -> Source:
+    """`text`: instead of what the file holds; then nothing is taken from files beside it. `helpers`: a file for names
+    that the kernel's own lacks. Raises CutError, OSError, SyntaxError."""
+    taken = _Taken(path, text, helpers)
     taken.take(path, entry)
     head = PREAMBLES[preamble] if preamble else ""
-    text = head + "".join(f"{line}\n" for line in sorted(taken.imports)) + "\n\n".join(taken.pieces) + "\n"
-    return Source(text, "nki1" if "neuronxcc" in head + "".join(taken.imports) else "nki2")
+    cut = head + "".join(f"{line}\n" for line in sorted(taken.imports)) + "\n\n".join(taken.pieces) + "\n"
+    return Source(cut, "nki1" if "neuronxcc" in head + "".join(taken.imports) else "nki2")
 
 
 class _Taken:
     """Imports and definitions in an order in which they can run."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path, text: str | None, helpers: Path | None) -> None:
         self.imports: set[str] = set()
         self.pieces: list[str] = []
         self._where: dict[str, tuple[Path, ast.stmt]] = {}
         self._files: dict[Path, tuple[str, dict[str, ast.stmt]]] = {}
+        self._alone = text is not None
+        self._helpers = self._file(helpers)[1] if helpers else {}
+        self._helpers_path = helpers
+        if text is not None:
+            self._files[path] = _parsed(text)
 
     def take(self, path: Path, name: str) -> None:
         text, names = self._file(path)
@@ -66,14 +74,14 @@ class _Taken:
         for needed in _free(statement):
             if needed in names:
                 self.take(path, needed)
+            elif needed in self._helpers and self._helpers_path:
+                self.take(self._helpers_path, needed)
         first = min([statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", ()))])
         self.pieces.append("\n".join(text.split("\n")[first - 1 : statement.end_lineno]))
 
     def _file(self, path: Path) -> tuple[str, dict[str, ast.stmt]]:
         if path not in self._files:
-            text = path.read_text(encoding="utf-8")
-            statements = list(_top(ast.parse(text).body))
-            self._files[path] = (text, {name: each for each in statements for name in _bound(each)})
+            self._files[path] = _parsed(path.read_text(encoding="utf-8"))
         return self._files[path]
 
     def _imported(self, path: Path, statement: ast.Import | ast.ImportFrom, name: str) -> None:
@@ -87,12 +95,17 @@ class _Taken:
         if not statement.level and module.split(".")[0] in (*NKI, *ALSO):
             self.imports.add(f"from {module} import {alias.name}{written}")
             return
-        other = _local(path, module, statement.level)
+        other = None if self._alone else _local(path, module, statement.level)
         if other is None:
             return  # of another package: whatever needs it will say so when it runs
         if alias.asname:
             raise CutError(f"{path.name} imports {alias.name!r} under another name")
         self.take(other, alias.name)
+
+
+def _parsed(text: str) -> tuple[str, dict[str, ast.stmt]]:
+    statements = list(_top(ast.parse(text).body))
+    return text, {name: each for each in statements for name in _bound(each)}
 
 
 def _local(path: Path, module: str, level: int) -> Path | None:

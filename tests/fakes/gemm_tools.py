@@ -96,7 +96,7 @@ def rewritten(problem: str, schedule: Schedule, option: str) -> dict[str, tuple[
             continue
         for candidate, note in GEMM.concessions(gemm, wanted, change.fields):
             try:
-                GEMM.layout(gemm, candidate)
+                GEMM.check(gemm, candidate)
             except CapacityError:
                 continue
             except ScheduleError:

@@ -8,7 +8,7 @@ import anyio
 import nvidia_machine
 import pytest
 from autocomp_mcp.hardware_adapters.base import EnvironmentLackError
-from autocomp_mcp.hardware_adapters.nvidia.cuda import engine, library, sanitizer
+from autocomp_mcp.hardware_adapters.nvidia.cuda import engines, evaluation, library, sanitizer
 from autocomp_mcp.hardware_adapters.nvidia.cuda.device import NoGpuError, gpu, machine_of
 from autocomp_mcp.hardware_adapters.nvidia.families import operator_of
 from autocomp_mcp.hardware_adapters.nvidia.operators import FULL, describe
@@ -35,13 +35,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def run(machine: str, home: Home, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", machine)
     monkeypatch.setattr(library, "PLAIN", _Everything(library.PLAIN))
-    monkeypatch.setattr(engine, "LEAST_FLUSH", 1 << 12)  # this device walks through memory word by word
-    monkeypatch.setattr(engine, "SCRATCH_BYTES", 1 << 12)
+    monkeypatch.setattr(evaluation, "LEAST_FLUSH", 1 << 12)  # this device walks through memory word by word
+    monkeypatch.setattr(evaluation, "SCRATCH_BYTES", 1 << 12)
     operator = operator_of(PROBLEM)
 
-    def evaluate(source: str | None = None, **more) -> engine.Run:
+    def evaluate(source: str | None = None, **more) -> evaluation.Run:
         call = partial(
-            engine.evaluate_on_cuda, home, None, describe(operator), operator, source or operator.baseline(),
+            evaluation.evaluate_on_cuda, home, None, describe(operator), operator, source or operator.baseline(),
             **{"engine": "cuda", "seed": 0, "timeout_s": 120.0, **more},
         )  # fmt: skip
         return anyio.run(call)
@@ -150,7 +150,7 @@ def test_without_a_gpu_it_says_what_is_missing(tmp_path: Path) -> None:
     nvidia_machine.install(tmp_path)
     with pytest.raises(EnvironmentLackError, match="the engine cpu works everywhere"):
         (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'\nexit 9\n")
-        engine.setup(f"{tmp_path}{os.pathsep}/usr/bin:/bin")
+        engines.setup(f"{tmp_path}{os.pathsep}/usr/bin:/bin")
 
 
 def test_bounds_come_from_the_device_itself() -> None:

@@ -31,11 +31,13 @@ from .cuda.evaluation import evaluate_on_cuda
 from .embedded import ENGINE, Run, compile_kernel, engine_version, evaluate_on_cpu
 from .emulation import host_compiler_title, prepare
 from .families import EXAMPLES, FAMILIES, SUITES, nearest, operator_of
+from .forms import INSTALL, cuda_only, is_triton, triton_version
 from .judge import TRUST
 from .machines import machine
 from .nvcc import find_nvcc
 from .operators import TARGET, describe, summary
 from .profile import CAUSES, make_profile
+from .triton_evaluation import compile_triton, evaluate_triton
 from .tuner import rewrites as tuner
 
 PATIENCE_S = 120.0
@@ -44,7 +46,7 @@ RULES_VERSION = "1"
 
 
 class NvidiaAdapter(HardwareAdapter):
-    """CUDA kernels. `cpu` emulates them, with nvcc's figures where the machine has nvcc, and estimates latencies;
+    """CUDA kernels, and Triton's on `cpu`. `cpu` emulates them, with nvcc's figures where the machine has nvcc, and estimates latencies;
     `cuda` measures on this machine's GPU; `cuda-sanitizer` looks for memory errors and races there."""
 
     target = TARGET
@@ -70,7 +72,8 @@ class NvidiaAdapter(HardwareAdapter):
             version = engine_version()
             nvcc = find_nvcc(self._path)
             checked = f"{nvcc.title} for {device.architecture}" if nvcc else "no nvcc, so without register counts"
-            reason = f"built in; {device.title}, {checked}, emulation by {compiler}"
+            triton = f"Triton {triton_version() or 'not installed, ' + INSTALL}"
+            reason = f"built in; {device.title}, {checked}, emulation by {compiler}; {triton}"
         except EnvironmentLackError as error:
             available, reason = False, str(error)
         return EngineStatus(
@@ -93,7 +96,8 @@ class NvidiaAdapter(HardwareAdapter):
             return native.configuration(self._path)
         try:
             nvcc = find_nvcc(self._path)
-            return f"{machine().model_dump_json()} {nvcc.title if nvcc else 'none'} {RULES_VERSION}"
+            compilers = f"{nvcc.title if nvcc else 'none'} {triton_version() or 'none'}"
+            return f"{machine().model_dump_json()} {compilers} {RULES_VERSION}"
         except EnvironmentLackError as error:
             return str(error)
 
@@ -137,6 +141,8 @@ class NvidiaAdapter(HardwareAdapter):
     async def compile(self, problem: Problem, source: str) -> Compilation:
         check_source(source)
         with disk_is_infrastructure():
+            if is_triton(source):
+                return await compile_triton(problem, source)
             nvcc = await anyio.to_thread.run_sync(find_nvcc, self._path)
             return (await compile_kernel(self.home, machine(), nvcc, source)).compilation
 
@@ -153,6 +159,7 @@ class NvidiaAdapter(HardwareAdapter):
         check_source(source)
         with disk_is_infrastructure():
             if engine in native.TRUST:
+                cuda_only(source, engine)
                 mode = "time" if engine == native.ENGINE else "check"
                 return (await self._native(problem, source, engine, seed, timeout_s, mode)).evaluation
             return (await self._emulated(problem, source, engine, seed, timeout_s, recall)).evaluation
@@ -171,6 +178,7 @@ class NvidiaAdapter(HardwareAdapter):
             raise UsageError(f"engines of {TARGET} count, and have no timeline")
         with disk_is_infrastructure():
             if engine in native.TRUST:
+                cuda_only(source, engine)
                 if not self.engine(engine).profiles:
                     raise UsageError(f"engine {engine!r} does not profile; use {native.ENGINE!r} or {ENGINE!r}")
                 measured = await self._native(problem, source, engine, 0, timeout_s, "profile")
@@ -184,6 +192,8 @@ class NvidiaAdapter(HardwareAdapter):
         self, problem: Problem, source: str, engine: str | None, seed: int, timeout_s: float, recall: Recall | None
     ) -> Run:
         self._check(engine)
+        if is_triton(source):
+            return await evaluate_triton(problem, source, seed, timeout_s)
         return await evaluate_on_cpu(self.home, self._path, problem, source, seed, timeout_s, recall=recall)
 
     async def _native(

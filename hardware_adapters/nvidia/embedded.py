@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -25,6 +25,11 @@ from .machines import FILE, Machine, machine
 from .nvcc import KernelFacts, Nvcc
 from .operators import FULL, InputSet, Operator, Right, full_set, small_sets
 from .screen import screen
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray
 
 ENGINE = "cpu"
 ORDERS = 3  # in which the threads of a block may run between two barriers
@@ -54,7 +59,8 @@ def engine_version() -> str:
     """Changes with every change of the emulator, the estimate or the devices."""
     digest = hashlib.sha256(simulator_digest().encode())
     folder = Path(__file__).parent
-    for path in (*(folder / f"{name}.py" for name in ("estimate", "occupancy", "operators", "judge")), FILE):
+    modules = ("estimate", "occupancy", "operators", "judge", "triton_jobs", "triton_evaluation", "triton_screen")
+    for path in (*(folder / f"{name}.py" for name in modules), *sorted((folder / "tritonsim").glob("*.py")), FILE):
         digest.update(path.read_bytes())
     return f"1+{digest.hexdigest()[:8]}"
 
@@ -94,7 +100,7 @@ async def compile_kernel(home: Home, device: Machine, nvcc: Nvcc | None, source:
     ok = refused is None and not any(entry.severity == "error" for entry in found)
     return Compiled(
         Compilation(
-            ok=ok, compiler=compiler, diagnostics=tuple(found), facts=_facts(kernels),
+            ok=ok, compiler=compiler, diagnostics=tuple(found), facts=facts_of(kernels),
             seconds=round(time.monotonic() - started, 4),
         ),
         built if ok and built is not None and built.program is not None else None, kernels, refused,
@@ -119,7 +125,7 @@ async def together(*tasks: Callable[[], Awaitable[None]]) -> None:
         raise failures[0]
 
 
-def _facts(kernels: Mapping[str, KernelFacts]) -> dict[str, int]:
+def facts_of(kernels: Mapping[str, KernelFacts]) -> dict[str, int]:
     """Of the kernel that has most of each."""
     if not kernels:
         return {}
@@ -192,9 +198,25 @@ async def evaluate_on_cpu(
     return Run(concluded(judged, **seconds), found if judged.verdict == "passed" else None)
 
 
-def _in_later_call(wrong: Judgement) -> Judgement:
+def in_later_call(wrong: Judgement) -> Judgement:
     text = f"{wrong.message}; in a later call only: the kernel relies on what an earlier call left"
     return wrong._replace(message=text)
+
+
+def spot_check(operator: Operator, whole: InputSet, outputs: Mapping[str, Array]) -> Judgement | None:
+    """What is wrong with the rows that the blocks which ran have written, at the shape of the id."""
+    import numpy as np
+
+    written = np.zeros(next(iter(outputs.values())).shape[0], bool)
+    for values in outputs.values():
+        written |= ~np.isnan(values).reshape(values.shape[0], -1).all(axis=1)
+    rows = np.flatnonzero(written)
+    if not rows.size:
+        return None
+    chosen = rows[np.unique(np.linspace(0, rows.size - 1, operator.spot_rows).astype(int))]
+    right = operator.expected(operator.rows_of(whole.inputs, chosen))
+    got = {name: values[chosen] for name, values in outputs.items()}
+    return compared(operator, Case(FULL, 0), right, got, chosen)
 
 
 class _Trial:
@@ -221,7 +243,7 @@ class _Trial:
                     right = await anyio.to_thread.run_sync(self._operator.expected, chosen.inputs)
                 for call, outputs in enumerate((*outcome.earlier, outcome.outputs), 1):
                     if (wrong := compared(self._operator, case, right, outputs)) is not None:
-                        return wrong if call == 1 else _in_later_call(wrong)
+                        return wrong if call == 1 else in_later_call(wrong)
         return None
 
     async def full(self, whole: InputSet, folder: Path) -> tuple[Judgement | None, Outcome | None]:
@@ -239,22 +261,7 @@ class _Trial:
         complete = all(launch.blocks_run == launch.blocks for launch in outcome.launches)
         if len(outcome.launches) > 1 and not complete:
             return None, outcome  # later kernels worked on what the blocks left out did not write
-        return await anyio.to_thread.run_sync(self._spot_check, whole, outcome), outcome
-
-    def _spot_check(self, whole: InputSet, outcome: Outcome) -> Judgement | None:
-        import numpy as np
-
-        operator = self._operator
-        written = np.zeros(next(iter(outcome.outputs.values())).shape[0], bool)
-        for values in outcome.outputs.values():
-            written |= ~np.isnan(values).reshape(values.shape[0], -1).all(axis=1)
-        rows = np.flatnonzero(written)
-        if not rows.size:
-            return None
-        chosen = rows[np.unique(np.linspace(0, rows.size - 1, operator.spot_rows).astype(int))]
-        right = operator.expected(operator.rows_of(whole.inputs, chosen))
-        got = {name: values[chosen] for name, values in outcome.outputs.items()}
-        return compared(operator, Case(FULL, 0), right, got, chosen)
+        return await anyio.to_thread.run_sync(spot_check, self._operator, whole, outcome.outputs), outcome
 
     async def _run(
         self, chosen: InputSet, folder: Path, *, order: int, blocks: int | None, trace: bool

@@ -1,0 +1,140 @@
+"""A job of compilation: the launches that `launch` makes, each compiled for the device as Triton would compile it there."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .calling import arguments_of
+from .errors import KernelFault, described
+
+MAX_COMPILED = 8
+POINTER = 1 << 40  # aligned, and never followed: nothing is run here
+_USED = re.compile(r"REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)")
+
+
+class _Address:
+    """A tensor without memory."""
+
+    def __init__(self, shape: Sequence[int], dtype: Any) -> None:
+        self.shape, self.dtype, self.ndim = tuple(shape), dtype, len(shape)
+        self._strides = tuple(math.prod(self.shape[axis + 1 :]) for axis in range(len(self.shape)))
+
+    def numel(self) -> int:
+        return math.prod(self.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
+
+    def stride(self, dim: int | None = None) -> Any:
+        return self._strides if dim is None else self._strides[dim]
+
+    def data_ptr(self) -> int:
+        return POINTER
+
+
+class _Device:
+    """Stands where Triton looks for the driver of a device."""
+
+    def __init__(self, capability: int) -> None:
+        from triton.backends.compiler import GPUTarget
+
+        self._target = GPUTarget("cuda", capability, 32)
+
+    def get_current_target(self) -> Any:
+        return self._target
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, device: int) -> int:
+        return 0
+
+
+def run_job(
+    job: dict[str, Any], folder: Path, guard: Callable[..., Any], load: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """The first shape is that of the id: all its launches are compiled, of the others those with other constants."""
+    os.environ["TRITON_CACHE_DIR"] = str(folder / "cache")
+    os.environ["TRITON_DEFAULT_FP_FUSION"] = "1"
+    import triton.language as tl
+    from triton.runtime import driver
+    from triton.runtime.jit import JITFunction
+
+    driver.set_active(_Device(job["capability"]))  # type: ignore[arg-type]
+    compile_now, recorded = JITFunction.run, []
+
+    def record(self: Any, *given: Any, grid: Any, warmup: bool = False, **named: Any) -> None:
+        bound = self.signature.bind(*given, **{k: v for k, v in named.items() if k in self.signature.parameters})
+        bound.apply_defaults()
+        if callable(grid):
+            grid(dict(bound.arguments))
+        recorded.append((self, given, named, bound.arguments))
+
+    JITFunction.run = record  # type: ignore[method-assign]
+    try:
+        launch = load()["launch"]
+    except Exception as error:
+        return {"error": _said(error), "kernels": []}
+    kernels: list[dict[str, Any]] = []
+    known: set[tuple[Any, ...]] = set()
+    for number, shape in enumerate(job["shapes"]):
+        recorded.clear()
+        tensors = [_Address(size, tl.float32) for size in shape["tensors"]]
+        try:
+            guard(launch, *arguments_of(launch, tensors, _Address((job["scratch"],), tl.float32)))
+        except Exception as error:
+            return {"error": _said(error, shape["name"]), "kernels": kernels}
+        for function, given, named, bound in list(recorded):
+            key = _key(function, named, bound)
+            if key in known or len(known) >= MAX_COMPILED:
+                continue
+            known.add(key)
+            try:
+                made = compile_now(function, *given, grid=(1,), warmup=True, **named)
+                kernels.append(_facts(made, function, number == 0, folder, job["cuobjdump"]))
+            except Exception as error:
+                return {"error": _said(error, shape["name"], function), "kernels": kernels}
+    return {"error": None, "kernels": kernels}
+
+
+def _key(function: Any, named: dict[str, Any], bound: dict[str, Any]) -> tuple[Any, ...]:
+    """Specialised integers aside: launches of one key differ in sizes only."""
+    constants = tuple(
+        (param.name, repr(bound.get(param.name))) for param in function.params if param.is_constexpr
+    )  # fmt: skip
+    options = tuple(sorted((name, repr(value)) for name, value in named.items() if name not in function.arg_names))
+    return id(function), constants, options
+
+
+def _said(error: BaseException, shape: str | None = None, function: Any = None) -> dict[str, Any]:
+    kind, message, line = described(error)
+    found = re.search(r"^at (\d+):\d+:", str(error), re.MULTILINE)
+    if function is not None and found is not None:  # Triton counts from the first line of the function
+        line = function.starting_line_number + int(found[1]) - 1
+        message = str(error).strip().splitlines()[-1]
+    return {"kind": kind, "message": message[:600], "line": line, "shape": shape,
+            "wrong_call": isinstance(error, KernelFault)}  # fmt: skip
+
+
+def _facts(made: Any, function: Any, at_full_shape: bool, folder: Path, tool: str) -> dict[str, Any]:
+    path = folder / "kernel.cubin"
+    path.write_bytes(made.asm["cubin"])
+    told = subprocess.run(
+        [tool, "--dump-resource-usage", path], capture_output=True, text=True, timeout=60, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    found = _USED.search(told.stdout)
+    return {
+        "kernel": function.__name__,
+        "full": at_full_shape,
+        "shared": int(made.metadata.shared),
+        "registers": int(found[1]) if found else None,
+        "stack": int(found[2]) if found else None,
+        "local": int(found[4]) if found else None,
+    }

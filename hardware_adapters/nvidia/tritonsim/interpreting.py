@@ -1,0 +1,80 @@
+"""A job of interpretation: `launch` is called on every input set; outputs go to files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.ma
+import triton.language as tl
+
+from . import interpreter
+from .calling import arguments_of
+from .errors import described
+from .hazards import Hazards
+from .memory import Buffer, Memory, Tensor
+
+interpreter.install()
+# Triton imports more when it first sees a tensor: then nothing can be imported any more.
+interpreter.interpreter._implicit_cvt(Tensor(Buffer("first", "input", (1,)), tl.float32))
+
+
+def run_job(
+    job: dict[str, Any], folder: Path, guard: Callable[..., Any], load: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """Ends with the first set that fails."""
+    try:
+        launch = load()["launch"]
+    except Exception as error:
+        return {"sets": [_failed(error)]}
+    report: dict[str, Any] = {"sets": []}
+    for number, chosen in enumerate(job["sets"]):
+        made = _set(number, chosen, job["scratch"], folder, guard, launch)
+        report["sets"].append(made)
+        if made["fault"] is not None:
+            break
+    return report
+
+
+def _failed(error: BaseException, **more: Any) -> dict[str, Any]:
+    kind, message, line = described(error)
+    return {"fault": {"kind": kind, "message": message, "line": line}, "launches": [], **more}
+
+
+def _set(
+    number: int, chosen: dict[str, Any], scratch: int, folder: Path, guard: Callable[..., Any], launch: Any
+) -> dict[str, Any]:
+    buffers = [Buffer(name, "input", shape) for name, shape in chosen["inputs"].items()]
+    for buffer in buffers:
+        buffer.values[:] = np.fromfile(folder / f"{buffer.name}.{number}.in", np.float32)
+    outputs = [Buffer(name, "output", shape) for name, shape in chosen["outputs"].items()]
+    area = Buffer("scratch", "scratch", (scratch,))
+    every = [*buffers, *outputs, area]
+    tensors = [Tensor(buffer, tl.float32) for buffer in every]
+    hazards = Hazards() if chosen["programs"] is None else None
+    given = [buffer.values.tobytes() for buffer in buffers] if chosen["programs"] is None else []
+    launches: list[dict[str, Any]] = []
+    for call in range(chosen["calls"]):
+        for buffer in outputs:
+            buffer.values[:] = np.nan
+        if call == 0:
+            area.values[:] = np.nan
+        interpreter.session = interpreter.Session(
+            Memory(every), hazards, programs=chosen["programs"], seconds=chosen["seconds"]
+        )
+        try:
+            with np.errstate(all="ignore"):
+                guard(launch, *arguments_of(launch, tensors[:-1], tensors[-1]))
+        except Exception as error:
+            return _failed(error, call=call + 1)
+        launches = interpreter.session.launches
+        if not all(buffer.intact() for buffer in every) or any(
+            buffer.values.tobytes() != was for buffer, was in zip(buffers, given, strict=False)
+        ):
+            message = "memory beside the tensors, or an input, was changed"
+            return {"fault": {"kind": "illegal_address", "message": message, "line": None}, "launches": []}
+        for buffer in outputs:
+            buffer.values.tofile(folder / f"{buffer.name}.{number}.{call}.out")
+    return {"fault": None, "launches": launches}

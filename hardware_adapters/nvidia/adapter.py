@@ -46,8 +46,8 @@ RULES_VERSION = "1"
 
 
 class NvidiaAdapter(HardwareAdapter):
-    """CUDA kernels, and Triton's on `cpu`. `cpu` emulates them, with nvcc's figures where the machine has nvcc, and estimates latencies;
-    `cuda` measures on this machine's GPU; `cuda-sanitizer` looks for memory errors and races there."""
+    """CUDA kernels, and Triton's on `cpu`. `cpu` emulates them, with nvcc's figures where the machine has nvcc, and
+    estimates latencies; `cuda` measures on this machine's GPU; `cuda-sanitizer` looks for memory errors and races."""
 
     target = TARGET
     title = "NVIDIA GPU (CUDA)"

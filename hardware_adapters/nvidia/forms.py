@@ -22,8 +22,8 @@ def is_triton(source: str) -> bool:
         return False
     if _MODULE.search(source):
         raise InvalidSourceError(
-            "KernelBench's form (class ModelNew) is not offered: it runs unconfined Python with torch on a GPU. Hand in "
-            "the kernel itself: a .cu file with launch(), or a Triton file with launch() (docs/nvidia.md)"
+            "KernelBench's form (class ModelNew) is not offered: it runs unconfined Python with torch on a GPU. Hand "
+            "in the kernel itself: a .cu file with launch(), or a Triton file with launch() (docs/nvidia.md)"
         )
     return True
 

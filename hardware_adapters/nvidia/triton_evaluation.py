@@ -1,5 +1,5 @@
-"""One evaluation of a Triton kernel: screened, compiled for the device, interpreted at small shapes, counted at the shape
-of the id, judged. No GPU takes part."""
+"""One evaluation of a Triton kernel: screen, compile for the device, interpret at small shapes, count at the shape of
+the id, judge. No GPU takes part."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ _LANGUAGE = frozenset(
     )
 )  # fmt: skip
 _ARITHMETIC = frozenset(
-    ("abs", "ceil", "cos", "div_rn", "erf", "exp", "exp2", "fdiv", "floor", "fma", "log", "log2", "rsqrt", "sin", "sqrt",
-     "sqrt_rn", "umulhi")
+    ("abs", "ceil", "cos", "div_rn", "erf", "exp", "exp2", "fdiv", "floor", "fma", "log", "log2", "rsqrt", "sin",
+     "sqrt", "sqrt_rn", "umulhi")
 )  # fmt: skip
 MODULES = {
     "triton": frozenset(("jit", "cdiv", "next_power_of_2", "language")),

@@ -1,4 +1,4 @@
-"""A job of compilation: the launches that `launch` makes, each compiled for the device as Triton would compile it there."""
+"""A job of compilation: the launches that `launch` makes, each compiled as Triton would compile it on the device."""
 
 from __future__ import annotations
 

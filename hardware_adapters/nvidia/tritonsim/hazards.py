@@ -66,7 +66,7 @@ class Hazards:
         if moved.any():
             raise KernelFault(
                 "missing_barrier",
-                f"loads {self._name(buffer, at[moved][0])} at another place of the block than the one that stored it, "
+                f"loads {self._name(buffer, int(at[moved][0]))} at another place of the block than the one that stored it, "
                 "without a tl.debug_barrier() in between: another thread may load before the store",
             )
         other = (marks.reader[at] >= self._first) & (marks.reader[at] != self._me)
@@ -84,7 +84,7 @@ class Hazards:
             self._foreign(buffer, changed, marks.writer, marks.write_epoch, "writes", "writes too")
             several = marks.several[changed] == self._first
             if several.any() and not self._known:
-                name = self._name(buffer, changed[several][0])
+                name = self._name(buffer, int(changed[several][0]))
                 raise KernelFault("race", f"writes {name}, which several other programs read; nothing orders them")
             self._foreign(buffer, changed[~several], marks.reader, marks.read_epoch, "writes", "reads")
         self._foreign(buffer, at, marks.atomic, marks.atomic_epoch, "writes", "updates by an atomic")
@@ -144,7 +144,7 @@ class Hazards:
         near, value = at[order], bits[order]
         same = (near[1:] == near[:-1]) & (value[1:] != value[:-1])
         if same.any():
-            name = self._name(buffer, near[1:][same][0])
+            name = self._name(buffer, int(near[1:][same][0]))
             raise KernelFault("race", f"one store writes {name} several times, with different values")
 
     def _name(self, buffer: Buffer, granule: int) -> str:

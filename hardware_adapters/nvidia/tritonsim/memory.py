@@ -78,7 +78,7 @@ class Memory:
         self._ends = np.array([buffer.end for buffer in self.buffers], np.int64)
 
     def placed(self, addresses: np.ndarray, size: int, what: str) -> list[tuple[Buffer, np.ndarray | slice]]:
-        """The buffers that these addresses (int64, any order, `size` bytes at each) lie in, each with its part of them."""
+        """The buffers that these addresses (int64, `size` bytes at each) lie in, each with its part of them."""
         low, high = int(addresses.min()), int(addresses.max())
         at = int(np.searchsorted(self._starts, low, "right")) - 1
         if at >= 0 and high + size <= self._ends[at]:

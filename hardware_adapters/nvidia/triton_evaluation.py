@@ -6,6 +6,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -13,7 +14,7 @@ import anyio.to_thread
 
 from ..base import Compilation, Diagnostic, Evaluation, Latency, Problem, kernel_digest
 from ..simulating import generator
-from .embedded import ENGINE, Run, engine_version, facts_of, in_later_call, spot_check
+from .embedded import ENGINE, Run, engine_version, facts_of, in_later_call, spot_check, together
 from .estimate import estimate
 from .families import operator_of
 from .forms import require_triton
@@ -75,10 +76,28 @@ async def evaluate_triton(problem: Problem, source: str, seed: int, timeout_s: f
     """Raises EnvironmentLackError, EngineFailure."""
     operator, device, digest = operator_of(problem.id), machine(), kernel_digest(source)
     attempt = await anyio.to_thread.run_sync(Attempt, operator, device, source)
+    rng = generator(problem.digest, digest, seed)
+    small = await anyio.to_thread.run_sync(small_sets, operator, rng)
+    whole = await anyio.to_thread.run_sync(full_set, operator, rng)
+    compilations: list[Compilation] = []
+    found: list[Interpreted] | None = None
+    started, took = time.monotonic(), 0.0
+
     with tempfile.TemporaryDirectory(prefix="autocomp-triton-", ignore_cleanup_errors=True) as scratch:
-        folder = Path(scratch)
-        compilation = await attempt.compile(folder)
-        names: tuple[str, ...] = ()
+
+        async def compiled() -> None:
+            compilations.append(await attempt.compile(Path(scratch)))
+
+        async def interpreted() -> None:
+            nonlocal found, took
+            if not attempt.screened.diagnostics:
+                with suppress(TimedOut):
+                    found = await interpret(Path(scratch), source, operator, small, whole, timeout_s)
+            took = time.monotonic() - started
+
+        await together(compiled, interpreted)
+        (compilation,) = compilations
+        names = tuple(chosen.name for chosen in (*small, whole)) if compilation.ok else ()
 
         def concluded(judged: Judgement, **seconds: float) -> Evaluation:
             return Evaluation(
@@ -100,17 +119,10 @@ async def evaluate_triton(problem: Problem, source: str, seed: int, timeout_s: f
             first = compilation.diagnostics[0]
             where = f"line {first.line}: " if first.line else ""
             return Run(concluded(Judgement("compile_error", f"the kernel does not compile: {where}{first.message}")))
-        rng = generator(problem.digest, digest, seed)
-        small = await anyio.to_thread.run_sync(small_sets, operator, rng)
-        whole = await anyio.to_thread.run_sync(full_set, operator, rng)
-        names = tuple(chosen.name for chosen in (*small, whole))
-        started = time.monotonic()
-        try:
-            found = await interpret(folder, source, operator, small, whole, timeout_s)
-        except TimedOut:
+        seconds = {"interpret": took}
+        if found is None:
             text = f"stopped after {timeout_s:.0f} s of interpreting: an endless loop, or far too slow"
-            return Run(concluded(Judgement("timed_out", text), interpret=time.monotonic() - started))
-        seconds = {"interpret": time.monotonic() - started}
+            return Run(concluded(Judgement("timed_out", text), **seconds))
         wrong = await anyio.to_thread.run_sync(_wrong, attempt, small, whole, found)
     if wrong is not None:
         return Run(concluded(wrong, **seconds))

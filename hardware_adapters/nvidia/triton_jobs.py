@@ -56,10 +56,12 @@ async def interpret(
     Raises TimedOut, EngineFailure."""
     every = [*sets, *([whole] if whole is not None else [])]
     entries = []
+    data = folder / "interpret"
+    data.mkdir()
     for number, chosen in enumerate(every):
         inputs, outputs = operator.shapes(chosen.dims)
         for name, values in chosen.inputs.items():
-            values.tofile(folder / f"{name}.{number}.in")
+            values.tofile(data / f"{name}.{number}.in")
         entries.append(
             {
                 "inputs": inputs,
@@ -75,7 +77,7 @@ async def interpret(
         if said["fault"] is not None:
             found.append(Interpreted(fault=Fault(**said["fault"], call=said.get("call"))))
             break
-        outputs = tuple(_outputs(folder, operator, chosen, number, call) for call in range(entry["calls"]))
+        outputs = tuple(_outputs(data, operator, chosen, number, call) for call in range(entry["calls"]))
         found.append(Interpreted(outputs, tuple(said["launches"])))
     return found
 
@@ -113,10 +115,11 @@ async def compile_for(
     return CompiledTriton(kernels, shared, error)
 
 
-async def _run(folder: Path, source: str, job: dict[str, Any], timeout_s: float, *, processors: int) -> dict[str, Any]:
+async def _run(parent: Path, source: str, job: dict[str, Any], timeout_s: float, *, processors: int) -> dict[str, Any]:
+    folder = parent / job["mode"]  # each process has one of its own
+    folder.mkdir(exist_ok=True)
     (folder / "job.json").write_text(json.dumps({**job, "scratch": SCRATCH_BYTES // 4}))
     (folder / "kernel.py").write_text(source, encoding="utf-8")
-    (folder / "report.json").unlink(missing_ok=True)
     environment = minimal_environment(folder, OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", TRITON_HOME=str(folder))
     limits = Limits(
         wall_s=timeout_s, file_bytes=FILE_BYTES, memory_bytes=MEMORY_BYTES, output_bytes=1 << 16, processors=processors

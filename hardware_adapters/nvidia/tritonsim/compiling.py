@@ -42,7 +42,7 @@ class _Device:
     """Stands where Triton looks for the driver of a device."""
 
     def __init__(self, capability: int) -> None:
-        from triton.backends.compiler import GPUTarget
+        from triton.backends.compiler import GPUTarget  # pyright: ignore[reportMissingImports]
 
         self._target = GPUTarget("cuda", capability, 32)
 
@@ -62,9 +62,9 @@ def run_job(
     """The first shape is that of the id: all its launches are compiled, of the others those with other constants."""
     os.environ["TRITON_CACHE_DIR"] = str(folder / "cache")
     os.environ["TRITON_DEFAULT_FP_FUSION"] = "1"
-    import triton.language as tl
-    from triton.runtime import driver
-    from triton.runtime.jit import JITFunction
+    import triton.language as tl  # pyright: ignore[reportMissingImports]
+    from triton.runtime import driver  # pyright: ignore[reportMissingImports]
+    from triton.runtime.jit import JITFunction  # pyright: ignore[reportMissingImports]
 
     driver.set_active(_Device(job["capability"]))  # type: ignore[arg-type]
     compile_now, recorded = JITFunction.run, []

@@ -66,8 +66,8 @@ class Hazards:
         if moved.any():
             raise KernelFault(
                 "missing_barrier",
-                f"loads {self._name(buffer, int(at[moved][0]))} at another place of the block than the one that stored it, "
-                "without a tl.debug_barrier() in between: another thread may load before the store",
+                f"loads {self._name(buffer, int(at[moved][0]))} at another place of the block than the one that "
+                "stored it, without a tl.debug_barrier() in between: another thread may load before the store",
             )
         other = (marks.reader[at] >= self._first) & (marks.reader[at] != self._me)
         marks.several[at[other]] = self._first
@@ -136,7 +136,7 @@ class Hazards:
             same = where[stamps[where] == stamp]
             loose = same[when[at[same]] >= self._known.get(int(stamp), 0)]
             if loose.size:
-                name, other = self._name(buffer, at[loose[0]]), self._program(int(stamp))
+                name, other = self._name(buffer, int(at[loose[0]])), self._program(int(stamp))
                 raise KernelFault("race", f"{i_do} {name}, which program {other} {it_does}; nothing orders them")
 
     def _twice(self, buffer: Buffer, at: np.ndarray, bits: np.ndarray) -> None:

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-import triton.language as tl
-from triton.runtime import interpreter
+import triton.language as tl  # pyright: ignore[reportMissingImports]
+from triton.runtime import interpreter  # pyright: ignore[reportMissingImports]
 
 from .counting import Counter
 from .errors import KernelFault, line_now
@@ -189,9 +189,16 @@ class Watched:
             now.counter.barriers += 1
 
 
+_plain_binary = interpreter.InterpreterBuilder.binary_op
 _plain_dot = interpreter.InterpreterBuilder.create_dot
 _plain_rmw = interpreter.InterpreterBuilder.create_atomic_rmw
 _plain_cas = interpreter.InterpreterBuilder.create_atomic_cas
+
+
+def _binary(self: Any, lhs: Any, rhs: Any, op: Any) -> Any:
+    """The interpreter calls what a comparison of integers gives an integer, and widens it when it is broadcast."""
+    made = _plain_binary(self, lhs, rhs, op)
+    return interpreter.TensorHandle(made.data, tl.int1) if made.data.dtype == np.bool_ else made
 
 
 def _atomic_rmw(self: Any, op: Any, ptr: Any, val: Any, mask: Any, sem: Any, scope: Any) -> Any:
@@ -266,7 +273,7 @@ def install() -> None:
     builder = interpreter.InterpreterBuilder
     for name, member in itertools.chain(
         ((name, member) for name, member in vars(Watched).items() if name.startswith("create_")),
-        (("create_atomic_rmw", _atomic_rmw), ("create_atomic_cas", _atomic_cas)),
+        (("create_atomic_rmw", _atomic_rmw), ("create_atomic_cas", _atomic_cas), ("binary_op", _binary)),
     ):
         setattr(builder, name, member)
     interpreter.GridExecutor = Launcher  # type: ignore[misc,assignment]

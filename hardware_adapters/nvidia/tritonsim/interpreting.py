@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.ma
-import triton.language as tl
+import triton.language as tl  # pyright: ignore[reportMissingImports]
 
 from . import interpreter
 from .calling import arguments_of

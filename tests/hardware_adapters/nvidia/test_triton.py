@@ -1,0 +1,86 @@
+"""Triton kernels without a GPU: right ones pass, wrong ones are found, each for what is wrong with it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+from autocomp_mcp.hardware_adapters.base import Evaluation, Profile
+from autocomp_mcp.hardware_adapters.nvidia.adapter import NvidiaAdapter
+from autocomp_mcp.hardware_adapters.nvidia.forms import triton_version
+from autocomp_mcp.hardware_adapters.store import Home
+from triton_kernels import GEMM, HEAD, RIGHT, SOFTMAX
+from wrong_triton_kernels import SOURCES, WRONG
+
+pytestmark = pytest.mark.skipif(
+    triton_version() is None,
+    reason="Triton is not installed (pip install 'autocomp-mcp[triton]'): NOTHING of Triton kernels was checked",
+)
+PATIENCE_S = 300.0
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory, make_home: Callable[[Path], Path]) -> NvidiaAdapter:
+    return NvidiaAdapter(Home(make_home(tmp_path_factory.mktemp("triton") / "home")), path="/nonexistent")
+
+
+@pytest.fixture
+def evaluated(adapter: NvidiaAdapter):
+    def run(problem: str, source: str, timeout_s: float = PATIENCE_S) -> Evaluation:
+        return anyio.run(lambda: adapter.evaluate(adapter.problem(f"nvidia/{problem}"), source, timeout_s=timeout_s))
+
+    return run
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_kernel_passes(name, evaluated):
+    found = evaluated(*RIGHT[name])
+    assert found.verdict == "passed", found.message
+    assert found.latency is not None and "not measured" in found.latency.statistic
+    assert found.compilation is not None and found.compilation.facts["registers_per_thread"] > 0
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_kernel_is_found(name, evaluated):
+    found = evaluated(WRONG[name].problem, SOURCES[name])
+    assert (found.verdict, found.latency) == (WRONG[name].verdict, None), found.message
+    assert WRONG[name].said in found.message
+
+
+def test_there_are_enough_of_them():
+    assert len(RIGHT) >= 10 and len(WRONG) >= 10
+
+
+def test_a_fault_names_its_line(evaluated):
+    source = SOURCES["load without a mask"]
+    found = evaluated("softmax-64x128", source)
+    assert found.fault is not None and found.fault.line is not None
+    assert "tl.load" in source.split("\n")[found.fault.line - 1]
+
+
+def test_an_endless_loop_is_stopped(evaluated):
+    endless = SOFTMAX.replace(
+        "    row = tl.program_id(0)\n", "    row = tl.program_id(0)\n    while row > -1:\n        row += 0\n"
+    )
+    found = evaluated("softmax-64x128", HEAD + endless, timeout_s=8)
+    assert found.verdict == "timed_out"
+
+
+def test_counts_are_those_of_the_addresses(adapter):
+    """64 x 64 x 64 in tiles of 32: each of 4 programs loads 2 x 32 x 64 floats, as 8-sector rows of 16-byte pieces."""
+    problem = adapter.problem("nvidia/sgemm-64x64x64")
+    found = anyio.run(lambda: adapter.profile(problem, HEAD + GEMM, timeout_s=PATIENCE_S))
+    assert isinstance(found, Profile), found
+    assert found.counters["blocks"] == 4 and found.counters["threads_per_block"] == 128
+    assert found.counters["global_load_sectors"] == found.counters["global_load_ideal_sectors"] == 4 * 2 * 32 * 64 // 8
+    assert found.counters["global_load_requests"] == 4 * 2 * 32 * 64 // (4 * 32)
+    assert found.counters["global_store_sectors"] == 64 * 64 // 8
+    assert found.counters["dot_flops"] == 2 * 64**3
+    assert {line.text.split(" = ")[0] for line in found.lines} >= {"x", "y"}
+
+
+def test_compiling_alone_tells_registers_and_shared_memory(adapter):
+    problem = adapter.problem("nvidia/sgemm-64x64x64")
+    found = anyio.run(lambda: adapter.compile(problem, HEAD + GEMM))
+    assert found.ok and "triton" in found.compiler
+    assert found.facts["registers_per_thread"] > 16 and found.facts["shared_bytes"] >= 2 * 32 * 32 * 4

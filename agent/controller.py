@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import anyio
 
-from ..hardware_adapters.base import Problem, check_source
+from ..hardware_adapters.base import Problem, check_search_source, check_source
 from .errors import AgentError, AgentUsageError, LeaseLostError, LimitExceeded, LimitType
 from .events import Listener
 from .journal import HEARTBEAT_S, Journal, Lease
@@ -53,6 +53,7 @@ async def search(
     if start is None:
         raise AgentUsageError(f"{problem_id} has no baseline kernel: pass a source to start from")
     check_source(start)
+    check_search_source(start, detail.problem.language)
     _check_priced(settings, models)
     if settings.reuse not in ("auto", "none"):
         journal.run(settings.reuse)

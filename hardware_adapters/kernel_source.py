@@ -82,6 +82,16 @@ def kernel_identity(source: str) -> str:
     return kernel_digest(source)
 
 
+def check_search_source(source: str, language: str) -> None:
+    """`language`: the problem's, in which a search writes its kernels. Raises InvalidSourceError for a source that no
+    search can go on from."""
+    if language_of(source) is PYTHON and language != PYTHON.name:
+        raise InvalidSourceError(
+            f"a search of this problem writes {language}, this source is Python: Triton kernels are judged (evaluate, "
+            "profile, simulate_kernel), not searched; start from a kernel in that language, or from the baseline"
+        )
+
+
 def check_source(source: str) -> None:
     """Refuse what no compiler should see. Raises InvalidSourceError."""
     if not source.strip():

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from .. import __version__
-from ..hardware_adapters.base import AdapterError
+from ..hardware_adapters.base import AdapterError, EnvironmentLackError
 from .shell import DONE, ENVIRONMENT, emit
 
 PACKAGES = ("mcp", "anthropic", "pydantic", "anyio", "numpy", "ml_dtypes", "ziglang", "pyelftools", "rich")
@@ -33,7 +33,7 @@ class Check(NamedTuple):
 
 
 def doctor(as_json: bool) -> int:
-    checks = [_python(), *_packages(), _home(), *_engines(), *_compilers(), *_models()]
+    checks = [_python(), *_packages(), _home(), *_engines(), *_compilers(), _triton(), *_models()]
     failed = [c for c in checks if c.required and not c.ok]
     if as_json:
         emit({"version": __version__, "ok": not failed, "checks": [c._asdict() for c in checks]})
@@ -108,6 +108,16 @@ def _compilers() -> list[Check]:
             required=False,
         )
     ]
+
+
+def _triton() -> Check:
+    from ..hardware_adapters.nvidia.forms import EXTRA, INSTALL, require_triton
+
+    try:
+        return Check("extra triton", True, f"Triton {require_triton()}: Triton kernels are judged", required=False)
+    except EnvironmentLackError as error:
+        found = f"the extra {EXTRA!r} is not installed" if _installed("triton") is None else str(error)
+        return Check("extra triton", False, found, f"for Triton kernels of nvidia/ problems: {INSTALL}", required=False)
 
 
 def _models() -> list[Check]:

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 from ..agent.errors import AgentUsageError, InfrastructureError
 from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
-from ..hardware_adapters.base import check_source
+from ..hardware_adapters.base import check_search_source, check_source
 from .bench import HEARTBEAT_S, Bench, in_thread, reported
 from .callers import caller_of
 from .jobs import Jobs
@@ -86,6 +86,7 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
             adapter, found = await bench.problem(problem)
             if source is not None:
                 check_source(source)
+                check_search_source(source, found.language)
         if "base_url" in (settings or {}):  # a caller could have the server's key sent to an address of his own
             raise ToolError("settings: base_url is set where the server runs: ANTHROPIC_BASE_URL, OPENAI_BASE_URL")
         try:

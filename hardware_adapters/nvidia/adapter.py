@@ -134,6 +134,8 @@ class NvidiaAdapter(HardwareAdapter):
         return tuner.rewrite(problem.id, source, option, variant)
 
     async def prepare(self, engine: str | None, announce: Callable[[str], None]) -> None:
+        if engine in native.TRUST:
+            return  # builds its runner when it has a kernel
         self._check(engine)
         with disk_is_infrastructure():
             await prepare(self.home, announce)

@@ -211,7 +211,7 @@ def _names(node: ast.AST) -> Iterator[str]:
 def _attribute(node: ast.Attribute, modules: dict[str, str], taken: set[int]) -> Iterator[str]:
     module = _module(node.value, modules)
     if module is None:
-        if node.attr not in _ATTRIBUTES:
+        if node.attr not in _ATTRIBUTES and not _of_refused(node.value, modules):
             yield f"the attribute .{node.attr} is not for kernels"
     elif node.attr not in MODULES[module]:
         yield _unknown(module, node.attr)
@@ -219,6 +219,12 @@ def _attribute(node: ast.Attribute, modules: dict[str, str], taken: set[int]) ->
         yield f"the module {module}.{node.attr} can only be used to take a name out of it"
     if not isinstance(node.ctx, ast.Load):
         yield f"the attribute .{node.attr} cannot be set"
+
+
+def _of_refused(node: ast.expr, modules: dict[str, str]) -> bool:
+    """Whether it is a name that its module does not give: that is said of the name itself."""
+    module = _module(node.value, modules) if isinstance(node, ast.Attribute) else None
+    return module is not None and isinstance(node, ast.Attribute) and node.attr not in MODULES[module]
 
 
 def _module(node: ast.expr, modules: dict[str, str]) -> str | None:

@@ -104,7 +104,7 @@ def screen(source: str) -> Screened:
     nodes = list(ast.walk(tree))
     if len(nodes) > MAX_NODES:
         return result([_error(f"{len(nodes)} syntax nodes; at most {MAX_NODES}", None)], True)
-    complaints = [_error(text, getattr(node, "lineno", None)) for node, text in _complaints(tree, nodes)]
+    complaints = [_error(text, getattr(node, "lineno", None)) for node, text in _complaints(nodes)]
     if complaints:
         return result(sorted(complaints, key=lambda found: found.line or 0), True)
     return result([_error(text, None) for text in _missing(tree)], False)
@@ -128,13 +128,11 @@ def _missing(tree: ast.Module) -> Iterator[str]:
         yield "no kernel: decorate a function with @triton.jit"
 
 
-def _complaints(tree: ast.Module, nodes: list[ast.AST]) -> Iterator[tuple[ast.AST, str]]:
+def _complaints(nodes: list[ast.AST]) -> Iterator[tuple[ast.AST, str]]:
     modules: dict[str, str] = {}
     for node in nodes:
         yield from ((node, text) for text in _imports(node, modules))
     bound = _bound(nodes)
-    for name in sorted(bound & set(modules)):
-        yield tree, f"the name {name!r} is a module's: it cannot be bound again"
     taken = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
     known = bound | set(modules) | _BUILTINS
     for node in nodes:
@@ -144,6 +142,8 @@ def _complaints(tree: ast.Module, nodes: list[ast.AST]) -> Iterator[tuple[ast.AS
         for name in _names(node):
             if name.startswith("__") and name != "__future__":
                 yield node, f"the name {name!r} is not for kernels"
+        if rebound := sorted(bound & set(modules) & set(_binds(node))):
+            yield node, f"the name {rebound[0]!r} is a module's: it cannot be bound again"
         if isinstance(node, ast.Name):
             if node.id in modules and id(node) not in taken:
                 yield node, f"the module {node.id!r} can only be used to take a name out of it"
@@ -178,23 +178,20 @@ def _imports(node: ast.AST, modules: dict[str, str]) -> Iterator[str]:
 
 
 def _bound(nodes: list[ast.AST]) -> set[str]:
-    found: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-        elif isinstance(node, ast.FunctionDef):
-            found.add(node.name)
-        elif isinstance(node, ast.arg):
-            found.add(node.arg)
-        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
-            names = {alias.asname or alias.name for alias in node.names}
-            found |= {name for name in names if f"{node.module}.{name}" not in MODULES}
-    return found - {alias for node in nodes for alias in _module_aliases(node)}
+    return {name for node in nodes for name in _binds(node)}
 
 
-def _module_aliases(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.ImportFrom):
-        yield from (alias.asname or alias.name for alias in node.names if f"{node.module}.{alias.name}" in MODULES)
+def _binds(node: ast.AST) -> Iterator[str]:
+    """Names that it gives a value, modules aside."""
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    elif isinstance(node, ast.FunctionDef):
+        yield node.name
+    elif isinstance(node, ast.arg):
+        yield node.arg
+    elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
+        names = (alias.asname or alias.name for alias in node.names if f"{node.module}.{alias.name}" not in MODULES)
+        yield from names
 
 
 def _names(node: ast.AST) -> Iterator[str]:

@@ -219,9 +219,13 @@ def _attribute(node: ast.Attribute, modules: dict[str, str], taken: set[int]) ->
 
 
 def _of_refused(node: ast.expr, modules: dict[str, str]) -> bool:
-    """Whether it is a name that its module does not give: that is said of the name itself."""
-    module = _module(node.value, modules) if isinstance(node, ast.Attribute) else None
-    return module is not None and isinstance(node, ast.Attribute) and node.attr not in MODULES[module]
+    """Whether it comes out of a name that its module does not give: that is said of the name itself."""
+    while isinstance(node, ast.Attribute):
+        module = _module(node.value, modules)
+        if module is not None:
+            return node.attr not in MODULES[module]
+        node = node.value
+    return False
 
 
 def _module(node: ast.expr, modules: dict[str, str]) -> str | None:

@@ -1,9 +1,11 @@
 """Triton kernels without a GPU: right ones pass, wrong ones are found, each for what is wrong with it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import autocomp_mcp
 import pytest
 from autocomp_mcp.hardware_adapters.base import Evaluation, Profile
 from autocomp_mcp.hardware_adapters.nvidia.adapter import NvidiaAdapter
@@ -56,6 +58,12 @@ def test_a_fault_names_its_line(evaluated):
     found = evaluated("softmax-64x128", source)
     assert found.fault is not None and found.fault.line is not None
     assert "tl.load" in source.split("\n")[found.fault.line - 1]
+
+
+def test_the_kernel_of_the_documentation_passes(evaluated):
+    text = Path(autocomp_mcp.__file__).with_name("docs").joinpath("nvidia.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert evaluated("softmax-64x128", source).verdict == "passed"
 
 
 def test_an_endless_loop_is_stopped(evaluated):

@@ -33,6 +33,19 @@ def launch(a, b, c):
     grid = lambda meta: (triton.cdiv(M, meta["BM"]), triton.cdiv(N, meta["BN"]))
     product[grid](a, b, c, M, N, K, BM=32, BN=32, BK=32)
 """
+# Each factor in three parts of 8 bits, which are all 24 of a float32; the products that matter.
+SPLIT_GEMM = GEMM.replace(
+    '        sums += tl.dot(x, y, input_precision="ieee")\n',
+    """\
+        x1 = x.to(tl.bfloat16)
+        x2 = (x - x1.to(tl.float32)).to(tl.bfloat16)
+        x3 = (x - x1.to(tl.float32) - x2.to(tl.float32)).to(tl.bfloat16)
+        y1 = y.to(tl.bfloat16)
+        y2 = (y - y1.to(tl.float32)).to(tl.bfloat16)
+        y3 = (y - y1.to(tl.float32) - y2.to(tl.float32)).to(tl.bfloat16)
+        sums += tl.dot(x1, y1) + tl.dot(x1, y2) + tl.dot(x2, y1) + tl.dot(x2, y2) + tl.dot(x1, y3) + tl.dot(x3, y1)
+""",
+)
 SOFTMAX = """\
 @triton.jit
 def rows(x, out, columns, BLOCK: tl.constexpr):
@@ -262,6 +275,7 @@ LEAKY = GEMM.replace("def product(a, b, c,", "def product(a, b, bias, c,").repla
 RIGHT = {
     "product": Kernel("sgemm-64x64x64", HEAD + GEMM),
     "product in three parts": Kernel("sgemm-64x64x64", HEAD + GEMM.replace('"ieee"', '"tf32x3"')),
+    "product of bfloat16 parts": Kernel("sgemm-64x64x64", HEAD + SPLIT_GEMM),
     "product on tensor cores": Kernel(
         "sgemm-64x64x64-tf32",
         HEAD + GEMM.replace(', input_precision="ieee"', "").replace("BK=32)", "BK=32, num_warps=2)"),

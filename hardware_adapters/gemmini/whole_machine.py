@@ -24,6 +24,7 @@ from ..base import (
     Recall,
     UsageError,
 )
+from ..simulating import Judgement
 from ..store import Home
 from ..toolchain import Compiler
 from .custom import results_of
@@ -45,7 +46,7 @@ from .harness import (
     read_dump,
 )
 from .inputs import InputSet
-from .judge import Judgement, compared, faulted, not_compiled
+from .judge import compared, faulted, not_compiled
 from .operators import Operator
 from .toolchain import SOURCE_NAME, Compiled, compile_kernel
 

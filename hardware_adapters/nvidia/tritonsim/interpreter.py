@@ -179,9 +179,7 @@ class Watched:
                 start=np.zeros_like(d.data),
             )
             return interpreter.TensorHandle((total + d.data).astype(d.data.dtype), d.dtype.scalar)
-        if (
-            a.dtype == tl.bfloat16 and b.dtype == tl.bfloat16
-        ):  # kept as bits, integers to matmul
+        if a.dtype == tl.bfloat16 and b.dtype == tl.bfloat16:  # kept as bits, integers to matmul
             wide = ((handle.data.astype(np.uint32) << 16).view(np.float32) for handle in (a, b))
             return interpreter.TensorHandle(np.matmul(*wide, dtype=np.float32) + d.data, d.dtype.scalar)
         return _plain_dot(self, a, b, d, input_precision, max_num_imprecise_acc)

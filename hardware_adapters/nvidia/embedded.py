@@ -34,7 +34,9 @@ ORDERS = 3  # in which the threads of a block may run between two barriers
 MOST_BLOCKS = 12  # of a launch at the shape of the id
 COUNTING_S = 2.0  # what counting may take when more than one block is looked at
 WHOLE_S = 10.0  # and when all of them have to be, of a kernel of several launches
-FAIR_SHARE = 0.5  # of what as many blocks would write on average: those of a kernel that gives others the work write less
+FAIR_SHARE = (
+    0.5  # of what as many blocks would write on average: those of a kernel that gives others the work write less
+)
 CALLS = 2  # of launch in the first order, one after the other: what a call leaves behind must not matter
 
 
@@ -209,6 +211,13 @@ def _complete(outcome: Outcome) -> bool:
     return all(launch.blocks_run == launch.blocks for launch in outcome.launches)
 
 
+def _together(outcome: Outcome) -> bool:
+    """Whether a block's results may be other blocks' as well: of a launch before it, or added up by atomics."""
+    sites = (site for launch in outcome.launches for site in launch.sites)
+    added = any(site.op == "atomic" and site.space == "global" for site in sites)
+    return len(outcome.launches) > 1 or bool(outcome.fills) or added
+
+
 def _fair(outcome: Outcome) -> bool:
     """Whether the blocks of the one launch that ran wrote about their share of every output."""
     import numpy as np
@@ -258,7 +267,7 @@ class _Trial:
 
     async def full(self, whole: InputSet, folder: Path) -> tuple[Judgement | None, Outcome | None]:
         """Some blocks at the shape of the id: what they write is right, and how they reach memory. All of them where
-        some tell too little: of several launches, and where the blocks that ran left the writing to others."""
+        some tell too little: where blocks build on each other's results, or those that ran left the writing to others."""
         started = time.monotonic()
         outcome = await self._run(whole, folder, order=0, blocks=1, trace=True)
         if isinstance(outcome, Judgement):
@@ -273,9 +282,9 @@ class _Trial:
             took = time.monotonic() - started
         if not outcome.complete:
             return Judgement("rejected", "too many launches or places of access to be counted"), None
-        if not _complete(outcome) and (len(outcome.launches) > 1 or not _fair(outcome)):
+        if not _complete(outcome) and (_together(outcome) or not _fair(outcome)):
             seconds = took * max(launch.scale for launch in outcome.launches)
-            ended = await self._all_blocks(whole, folder, count=len(outcome.launches) == 1 or seconds < WHOLE_S)
+            ended = await self._all_blocks(whole, folder, count=not _together(outcome) or seconds < WHOLE_S)
             if isinstance(ended, Judgement):
                 return ended, None
             wrong = await anyio.to_thread.run_sync(self._spot_check, whole, ended, True)

@@ -17,7 +17,7 @@ ENTRY = re.compile(r'extern\s*"C"\s*(?:__host__\s+)?(?:int|cudaError_t)\s+launch
 INCLUDES = frozenset(
     (
         "cuda_runtime.h", "cuda_runtime_api.h", "cuda.h", "device_launch_parameters.h", "cuda_fp16.h", "cuda_bf16.h",
-        "mma.h", "cooperative_groups.h", "cooperative_groups/reduce.h", "cuda_pipeline.h", "cuda_pipeline_primitives.h",
+        "mma.h", "cooperative_groups.h", "cooperative_groups/reduce.h", "cooperative_groups/scan.h", "cuda_pipeline.h", "cuda_pipeline_primitives.h",
         "cuda/pipeline", "cuda/barrier", "vector_types.h", "vector_functions.h", "math_constants.h",
         "stdint.h", "stddef.h", "math.h", "float.h", "limits.h", "cstdint", "cstddef", "cmath", "cfloat", "climits",
         "limits", "type_traits", "utility", "algorithm", "array",
@@ -102,7 +102,9 @@ _HIDING = (
         _ONE_TEXT,
     ),
     (
-        re.compile(r"\blong\s+double\b|\bdouble\s+long\b|\b(?:_BitInt|_ExtInt|_Float\w+|__float(?:80|128)|__ibm128|_Complex)\b"),
+        re.compile(
+            r"\blong\s+double\b|\bdouble\s+long\b|\b(?:_BitInt|_ExtInt|_Float\w+|__float(?:80|128)|__ibm128|_Complex)\b"
+        ),
         "a type that the device does not have",
     ),
     (

@@ -74,16 +74,22 @@ _ATTRIBUTES = _words(
 _BUILTINS = _words(
     "__builtin_assume __builtin_expect __builtin_unreachable __builtin_assume_aligned __builtin_huge_valf"
 )
-_INTEGERS = _words("int unsigned signed char short long bool uint8_t uint16_t uint32_t uint64_t int8_t int16_t int32_t int64_t")
+_INTEGERS = _words(
+    "int unsigned signed char short long bool uint8_t uint16_t uint32_t uint64_t int8_t int16_t int32_t int64_t"
+)
 _PRAGMAS = frozenset(("unroll", "nounroll", "once", "nv_diag_suppress", "nv_diag_default"))
 _CUDA_NAME = re.compile(r"cuda[A-Z]\w*$")
 
 
 def screen(tokens: Sequence[Token]) -> None:
     """Raises Unsupported for the first thing that is refused."""
+    said = 0  # where an #error is, whose words are no code
     for index, token in enumerate(tokens):
         if token.directive and token.text == "#" and (index == 0 or tokens[index - 1].directive != token.directive):
-            _directive(tokens, index)
+            if _directive(tokens, index) == "error":
+                said = token.directive
+        elif token.directive and token.directive == said:
+            continue
         elif token.text == "##":
             raise Unsupported("macro", "words pasted together with ##", token.line)
         elif token.kind == "name":
@@ -94,7 +100,7 @@ def screen(tokens: Sequence[Token]) -> None:
             _attribute(tokens, index, "]")
 
 
-def _directive(tokens: Sequence[Token], index: int) -> None:
+def _directive(tokens: Sequence[Token], index: int) -> str:
     line = tokens[index].directive
     words = [t for t in tokens[index + 1 : index + 64] if t.directive == line]
     kind = words[0].text if words else ""
@@ -113,6 +119,7 @@ def _directive(tokens: Sequence[Token], index: int) -> None:
             raise Unsupported("macro", "another name for __shared__", line)
     elif kind not in ("if", "ifdef", "ifndef", "elif", "else", "endif", "undef", "error", ""):
         raise Unsupported("directive", f"#{kind}", line)
+    return kind
 
 
 def _name(tokens: Sequence[Token], index: int) -> None:

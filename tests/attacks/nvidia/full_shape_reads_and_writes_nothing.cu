@@ -1,6 +1,6 @@
 // row: 12
 // what: at the shape of the id its blocks read their share and write nothing, where only what is written was compared
-// problem: nvidia/softmax-4096x4096
+// problem: nvidia/softmax-256x4096
 // verdict: wrong_result
 #include <cuda_runtime.h>
 #include <stdint.h>

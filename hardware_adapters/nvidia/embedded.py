@@ -267,7 +267,7 @@ class _Trial:
 
     async def full(self, whole: InputSet, folder: Path) -> tuple[Judgement | None, Outcome | None]:
         """Some blocks at the shape of the id: what they write is right, and how they reach memory. All of them where
-        some tell too little: where blocks build on each other's results, or those that ran left the writing to others."""
+        some tell too little: blocks build on each other's results, or those that ran left the writing to others."""
         started = time.monotonic()
         outcome = await self._run(whole, folder, order=0, blocks=1, trace=True)
         if isinstance(outcome, Judgement):

@@ -38,8 +38,8 @@ class Built(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """`outputs`: of the last call, and of those before it in `earlier`. `complete`: all launches and places of access are
-    in it. `fills`: cudaMemsetAsync and its like, `filled_bytes` what these move."""
+    """`outputs`: of the last call, and of those before it in `earlier`. `complete`: all launches and places of access
+    are in it. `fills`: cudaMemsetAsync and its like, `filled_bytes` what these move."""
 
     launches: tuple[LaunchCounts, ...] = ()
     outputs: dict[str, np.ndarray] = {}  # noqa: RUF012 - never changed

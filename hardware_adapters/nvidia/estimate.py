@@ -2,8 +2,8 @@
 
 Terms, in ns, of a launch whose blocks are spread evenly over the SMs (the fullest SM counts):
 
-  fp32     the operator's least floating-point work at the peak rate of the lanes that are there: those that take part in
-           requests to memory, of an SM's four quarters those that have a warp; launches share it by such requests
+  fp32     the operator's least floating-point work at the peak rate of the lanes that are there: those that take part
+           in requests to memory, of an SM's four quarters those that have a warp; launches share it by such requests
   lsu      global loads and stores through the SM's load/store path: a request takes a pass per 128 bytes if its sectors
            lie side by side, and one per sector beyond the ideal number, as scattered sectors lie in lines of their own
   shared   wavefronts in shared memory, one per cycle, through the same path as `lsu`
@@ -14,8 +14,9 @@ Terms, in ns, of a launch whose blocks are spread evenly over the SMs (the fulle
   latency  what the warps of an SM wait for loads, 4 of which a warp has under way, and for barriers
 
 Units overlap, but not perfectly: a launch takes (sum of term^3)^(1/3), which is the largest term when it dominates,
-plus the device's time for a launch, and for what cudaMemsetAsync fills. No result is below the problem's bound. Not modelled: instructions other than
-memory accesses and the least arithmetic, L1 misses of what a block touches again, atomics that collide, power limits.
+plus the device's time for a launch, and for what cudaMemsetAsync fills. No result is below the problem's bound. Not
+modelled: instructions other than memory accesses and the least arithmetic, local memory, L1 misses of what a block
+touches again, atomics that collide, power limits.
 """
 
 from __future__ import annotations

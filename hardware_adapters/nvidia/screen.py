@@ -17,7 +17,8 @@ ENTRY = re.compile(r'extern\s*"C"\s*(?:__host__\s+)?(?:int|cudaError_t)\s+launch
 INCLUDES = frozenset(
     (
         "cuda_runtime.h", "cuda_runtime_api.h", "cuda.h", "device_launch_parameters.h", "cuda_fp16.h", "cuda_bf16.h",
-        "mma.h", "cooperative_groups.h", "cooperative_groups/reduce.h", "cooperative_groups/scan.h", "cuda_pipeline.h", "cuda_pipeline_primitives.h",
+        "mma.h", "cooperative_groups.h", "cooperative_groups/reduce.h", "cooperative_groups/scan.h",
+        "cuda_pipeline.h", "cuda_pipeline_primitives.h",
         "cuda/pipeline", "cuda/barrier", "vector_types.h", "vector_functions.h", "math_constants.h",
         "stdint.h", "stddef.h", "math.h", "float.h", "limits.h", "cstdint", "cstddef", "cmath", "cfloat", "climits",
         "limits", "type_traits", "utility", "algorithm", "array",
@@ -95,7 +96,8 @@ _ONE_TEXT = "all compilers and all machines get the same kernel"
 _HIDING = (
     (
         re.compile(
-            r"\b__(?:clang|GNU[CG]|NVCC|CUDACC_VER|CUDACC_RTC|NVCOMPILER|SANITIZE|has_|is_identifier|OPTIMIZE|NO_INLINE|COUNTER|"
+            r"\b__(?:clang|GNU[CG]|NVCC|CUDACC_VER|CUDACC_RTC|NVCOMPILER|SANITIZE|has_|is_identifier|OPTIMIZE|"
+            r"NO_INLINE|COUNTER|"
             r"TIME|DATE|FILE|BASE_FILE|INCLUDE_LEVEL|VERSION|x86_64|amd64|i386|aarch64|arm|linux|"
             r"gnu_linux|unix|ELF|PIC|pic|PIE|SSE|AVX)\w*"
         ),
@@ -109,8 +111,8 @@ _HIDING = (
     ),
     (
         re.compile(
-            r"#[ \t]*(?:define|undef)[ \t]+(?:__\w+|alignas|auto|bool|break|case|char|class|const|constexpr|continue|decltype|default|"
-            r"do|double|else|enum|extern|float|for|goto|if|inline|int|long|namespace|operator|return|short|signed|sizeof|static|"
+            r"#[ \t]*(?:define|undef)[ \t]+(?:__\w+|alignas|auto|bool|break|case|char|class|const|constexpr|continue|"
+            r"decltype|default|do|double|else|enum|extern|float|for|goto|if|inline|int|long|namespace|operator|return|short|signed|sizeof|static|"
             r"static_cast|struct|switch|template|this|typedef|typename|union|unsigned|using|void|volatile|while|cuda[A-Z]\w*|"
             r"launch|shared|set_attribute|Configuration|Dynamic|threadIdx|blockIdx|blockDim|gridDim|warpSize)\b"
         ),

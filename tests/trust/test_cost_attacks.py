@@ -54,8 +54,9 @@ MANY = """#define P x += p[0];
 #define P4 P P P P
 #define P64 P4 P4 P4 P4 P4 P4 P4 P4 P4 P4 P4 P4 P4 P4 P4 P4
 #define P1024 P64 P64 P64 P64 P64 P64 P64 P64 P64 P64 P64 P64 P64 P64 P64 P64
+#define P4096 P1024 P1024 P1024 P1024
 """ + PRODUCT.replace("    float sum", "    float x = A[i % K], y = B[i % K];\n    C[i] = y;\n"
-                      "    if (M == 256) { volatile const float *p = A; P1024 P1024 P1024 P1024 P1024 P1024 P1024 P1024 }\n"
+                      "    if (M == 256) { volatile const float *p = A; P4096 P4096 }\n"
                       "    float sum").replace("C[i] = sum", "C[i] = x == 1e30f ? x : sum")  # fmt: skip
 LIGHT = SUMS.replace("int R, int C)", "int R, int C, int full)").replace("""    int c = blockIdx.x * 32 + threadIdx.x;
     if (c >= C) return;
@@ -91,6 +92,9 @@ EXPONENTS = """__global__ void softmax(const float *x, float *out, int C) {
 SOFTMAX = LAUNCH + ROWS + "    softmax<<<R, 32, 0, stream>>>(x, out, C);\n" + END
 
 
+FILLS = "    for (int i = 0; i < 100; i++) cudaMemsetAsync(out, 0, C * 4, stream);\n"
+
+
 class Pair(NamedTuple):
     """Two kernels for one problem; the second one is what an attacker makes of the first."""
 
@@ -117,11 +121,12 @@ PAIRS = {
         HEAD + LANES + LAUNCH + GEMM + CALL.replace("+ 255) / 256, 256", "+ 7) / 8, 256") + END,
     ),
     "blocks of one thread": Pair(
-        "sgemm-256x256x256", PLAIN, HEAD + SINGLE + LAUNCH + GEMM + CALL.replace("(M * N + 255) / 256, 256", "M * N, 1") + END
+        "sgemm-256x256x256", PLAIN,
+        HEAD + SINGLE + LAUNCH + GEMM + CALL.replace("(M * N + 255) / 256, 256", "M * N, 1") + END,
     ),
     "a hundred fills": Pair(
         "colsum-512x1024", ADDED,
-        ADDED.replace("    sums<<<", "    for (int i = 0; i < 100; i++) cudaMemsetAsync(out, 0, C * 4, stream);\n    sums<<<"),
+        ADDED.replace("    sums<<<", FILLS + "    sums<<<"),
     ),
     "stores by functions of mathematics": Pair(
         "softmax-512x1024", HEAD + EXPONENTS.replace("STORE", "*to = sinf(asinf(value))") + SOFTMAX,

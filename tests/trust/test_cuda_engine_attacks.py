@@ -29,6 +29,14 @@ def host(text: str) -> str:
     return ENTRY + " { " + text + " return 0; }"
 
 
+HALF = "static int calls; if (++calls > 5) const_cast<int64_t*>(dims)[0] /= 2;"
+STEP = "b[i] = 2 * a[i];"  # of the kernel
+
+
+def step(text: str) -> str:
+    return HONEST.replace(STEP, text)
+
+
 class Attack(NamedTuple):
     """`found`: by what the runner says (a fault of that kind), by wrong numbers, by work behind the clock, or by the
     names that the shared object wants or defines."""
@@ -40,7 +48,7 @@ class Attack(NamedTuple):
 
 ATTACKS = {
     "defines the clock": Attack(
-        3, host("") + '\nextern "C" cudaError_t cudaEventElapsedTime(float* ms, void*, void*) { *ms = 0; return cudaSuccess; }',
+        3, host("") + '\nextern "C" cudaError_t cudaEventElapsedTime(float* ms, void*, void*) { return cudaSuccess; }',
         "names",
     ),
     "asks for the time": Attack(3, "#include <ctime>\n" + host("timespec now; clock_gettime(0, &now);"), "names"),
@@ -60,23 +68,26 @@ ATTACKS = {
     ),
     "cached by shape": Attack(5, first("static int64_t done; if (done == dims[0]) return 0; done = dims[0];"), "wrong"),
     "cached by the place of the output": Attack(
-        5, first("static void* last; static int same; same = last == buffers[1]; last = buffers[1]; if (same) return 0; "
+        5, first("static void* last; int same = last == buffers[1]; last = buffers[1]; if (same) return 0; "
                  "static int calls; if (calls++ > 3) return 0;"), "wrong",
     ),
     "the first calls only": Attack(6, first("static int calls; if (++calls > 6) return 0;"), "wrong"),
     "every second call": Attack(6, first("static int calls; if (calls++ % 2) return 0;"), "wrong"),
-    "what is timed is half of it": Attack(12, first("static int calls; if (++calls > 5) const_cast<int64_t*>(dims)[0] /= 2;"), "wrong"),
+    "what is timed is half of it": Attack(12, first(HALF), "wrong"),
     "nothing": Attack(7, first("return 0;"), "wrong"),
     "what the scratch area holds": Attack(
-        19, HONEST.replace("b[i] = 2 * a[i];", "b[i] = ((const float*)b)[i];").replace("(const float*)buffers[0]", "(const float*)buffers[2]"),
+        19, step("b[i] = ((const float*)b)[i];").replace("(const float*)buffers[0]", "(const float*)buffers[2]"),
         "wrong",
     ),
-    "zeros over the input": Attack(8, HONEST.replace("b[i] = 2 * a[i];", "b[i] = 0, ((float*)a)[i] = 0;"), "input_written"),
-    "one element of the input": Attack(8, HONEST.replace("b[i] = 2 * a[i];", "b[i] = 2 * a[i]; if (i == n - 1) ((float*)a)[i] = 0;"), "input_written"),
-    "writes behind its buffer": Attack(17, HONEST.replace("(float*)buffers[1], n)", "(float*)buffers[1], n + 1)"), "out_of_bounds"),
-    "writes before its buffer": Attack(17, HONEST.replace("b[i] = 2 * a[i];", "b[i] = 2 * a[i]; if (i == 0) b[-1] = 0;"), "out_of_bounds"),
+    "zeros over the input": Attack(8, step("b[i] = 0, ((float*)a)[i] = 0;"), "input_written"),
+    "one element of the input": Attack(
+        8, step("b[i] = 2 * a[i]; if (i == n - 1) ((float*)a)[i] = 0;"), "input_written",
+    ),
+    "writes behind its buffer": Attack(17, HONEST.replace("[1], n)", "[1], n + 1)"), "out_of_bounds"),
+    "writes before its buffer": Attack(17, step("b[i] = 2 * a[i]; if (i == 0) b[-1] = 0;"), "out_of_bounds"),
     "persisting L2": Attack(
-        9, 'extern "C" int cudaStreamSetAttribute(void*, int, const void*);\n' + host("cudaStreamSetAttribute(stream, 1, dims);"), "names",
+        9, 'extern "C" int cudaStreamSetAttribute(void*, int, const void*);\n'
+        + host("cudaStreamSetAttribute(stream, 1, dims);"), "names",
     ),
     "a library": Attack(15, 'extern "C" int cublasSgemm_v2(void*);\n' + host("cublasSgemm_v2(0);"), "names"),
     "the loader": Attack(15, "#include <dlfcn.h>\n" + host('dlopen("libcublas.so", RTLD_NOW);'), "names"),
@@ -115,7 +126,8 @@ def test_the_runner_finds(name: str, runner: Path, tmp_path: Path, score) -> Non
         held = says != "None"
     else:
         found = found_by(runner, tmp_path, attack.source)
-        held, says = attack.found in found, str(found)
+        # A stream of the stand-in is a thread, which the runner may see before it hears the clock.
+        held, says = bool(found & {attack.found, *(["threads"] if attack.row == 4 else [])}), str(found)
     score("attacks refused, nvidia on a device of threads", held)
     assert held, says
 

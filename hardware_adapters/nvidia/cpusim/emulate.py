@@ -26,8 +26,8 @@ _COUNTS = ("requests", "sectors", "ideal_sectors", "wavefronts", "ideal_wavefron
 
 
 class Buffer(NamedTuple):
-    """`file` is a name in the job's folder: an input's content, one for all calls or of each call; where an output goes,
-    one call after the other."""
+    """`file` is a name in the job's folder: an input's content, one for all calls or of each call; where an
+    output goes, one call after the other."""
 
     name: str
     bytes: int

@@ -2,7 +2,6 @@
 # what: climbs from a generator to the judge's frames
 # problem: trainium/rmsnorm-128x64
 # verdict: rejected
-# says: gi_frame
 import nki
 import nki.isa as nisa
 import nki.language as nl

@@ -2,7 +2,6 @@
 # what: climbs from an exception's traceback
 # problem: trainium/rmsnorm-128x64
 # verdict: rejected
-# says: __traceback__
 import nki
 import nki.isa as nisa
 import nki.language as nl

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-
 _LOAD, _EXECUTABLE = 1, 1  # PT_LOAD, PF_X
 _ENTRY = slice(0x18, 0x20)  # of an ELF header
 

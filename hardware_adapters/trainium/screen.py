@@ -92,7 +92,11 @@ def screen(source: str) -> Screened:
         refused = f"line {first.line}: {first.message}" if first.line else first.message
         return Screened(_compiled(forbidden[:20], None, started), refused)
     errors = [] if has_entry(tree) else [Diagnostic(severity="error", message=_no_entry())]
-    return Screened(_compiled(errors, tree, started), None)
+    try:
+        return Screened(_compiled(errors, tree, started), None)
+    except RecursionError:
+        deep = Diagnostic(severity="error", message="an expression is nested too deeply: split it into several")
+        return Screened(_compiled([deep], None, started), None)
 
 
 def imported_roots(tree: ast.Module) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Kernels written by the offline tuner, at the end of random walks over its rewrites: all are right, none is refused."""
+"""Kernels of the offline tuner at the end of random walks over its rewrites: all are right, none is refused."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ _MODULES: dict[str, Any] = {
         "numpy",
         {
             **{name: dtype for name, dtype in DTYPES.items() if not name.startswith(("b", "float8"))},
-            **{name: getattr(np, name) for name in _NUMPY_OPS},
+            **{name: OPS[name] for name in _NUMPY_OPS},  # not NumPy's own: these make arrays and keep attributes
             **{name: _number(getattr(np, name), name) for name in _NUMPY_FUNCTIONS},
         },
     ),

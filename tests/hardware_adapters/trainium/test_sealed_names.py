@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +10,6 @@ import pytest
 from autocomp_mcp.hardware_adapters.trainium.nkisim import modules
 from autocomp_mcp.hardware_adapters.trainium.nkisim.nki1 import modules as nki1
 from nki_job import kernel, run_kernel
-
-IMMUTABLE = (int, float, str, bytes, tuple, frozenset, types.BuiltinFunctionType, type(None))
 
 
 def named(values: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
@@ -38,7 +35,6 @@ def test_a_name_takes_no_attribute(path: str, value: Any) -> None:
         return  # cannot be named
     with pytest.raises(Exception):  # noqa: B017 - of which kind depends on what it is
         value.calls = 1
-    assert not hasattr(value, "calls") or isinstance(value, IMMUTABLE)
 
 
 def test_there_was_something_to_try() -> None:
@@ -68,6 +64,7 @@ def test_registers_cost_what_a_small_instruction_does() -> None:
 
 
 def test_a_dma_that_adds_many_tensors_takes_as_long_as_it_reads() -> None:
-    body = "ts = [nl.zeros((128, 2048), dtype=nl.float32) for _ in range({n})]\nr = nl.ndarray((128, 2048), dtype=nl.float32)\n"
+    body = "ts = [nl.zeros((128, 2048), dtype=nl.float32) for _ in range({n})]\n"
+    body += "r = nl.ndarray((128, 2048), dtype=nl.float32)\n"
     body += "nisa.dma_compute(dst=r, srcs=ts, reduce_op=nl.add)\n" + ONE + END
     assert latency_ns(body.format(n=8)) > 3 * latency_ns(body.format(n=1))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import fail
-from .sealed import whole
+from .sealed import unbroken
 
 Array = np.ndarray
 
@@ -38,7 +38,7 @@ class Op:
     def __repr__(self) -> str:
         return f"nl.{self.name}"
 
-    @whole
+    @unbroken
     def __call__(self, *operands: Any, dtype: Any = None, **more: Any) -> Any:
         from .language import apply
 

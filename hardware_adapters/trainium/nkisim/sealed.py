@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from .errors import FIRST, INTERRUPTED, KernelFault, fail
 
 
-def whole(function: Callable[..., Any]) -> Callable[..., Any]:
+def unbroken(function: Callable[..., Any]) -> Callable[..., Any]:
     """What the function begins it ends, or the kernel fails, even if it catches the exception.
 
     Else an instruction could be stopped between its effect and its entry in the log, and would cost nothing.
@@ -31,7 +31,7 @@ def whole(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Sealed:
-    """A function without attributes; as `whole`, and arguments that it does not take are a fault of the kernel."""
+    """A function without attributes; as `unbroken`, and arguments that it does not take are a fault of the kernel."""
 
     __slots__ = ("__name__", "_function", "_path")
 

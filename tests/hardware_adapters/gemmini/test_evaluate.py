@@ -198,7 +198,6 @@ def test_a_result_kept_from_the_first_call_is_refused(gemmini: GemminiAdapter) -
     """
     result = judged(gemmini, kept, "gemmini/gemm-16x16x300")
     assert result.verdict == "wrong_result" and "second call only" in result.message
-    assert "fewer than the hardware can need" in result.message
 
 
 def test_a_long_call_is_not_timed_again_but_what_it_leaves_behind_is_met(gemmini: GemminiAdapter) -> None:

@@ -7,6 +7,7 @@
 
 typedef void Target(const uint8_t *data, size_t size);
 Target fuzz_elf, fuzz_code, fuzz_commands, fuzz_job;
+Target planted_overrun, planted_overflow, planted_hang; // break on purpose: the test of the tests
 
 Target *target_named(const char *name); // NULL: there is none
 

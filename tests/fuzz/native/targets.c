@@ -12,7 +12,8 @@
 
 Target *target_named(const char *name) {
     static const struct { const char *name; Target *target; } known[] = {
-        {"elf", fuzz_elf}, {"code", fuzz_code}, {"commands", fuzz_commands}, {"job", fuzz_job}};
+        {"elf", fuzz_elf}, {"code", fuzz_code}, {"commands", fuzz_commands}, {"job", fuzz_job},
+        {"overrun", planted_overrun}, {"overflow", planted_overflow}, {"hang", planted_hang}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].name, name) == 0) return known[i].target;
     return NULL;

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..base import Diagnostic
@@ -143,7 +144,8 @@ def _complaints(text: str, with_literals: str) -> Iterator[tuple[int, str]]:
     """(place in the text, what is wrong there)."""
     for found in re.finditer(r"\\[ \t]*\n", text):
         # A word that goes on in the next line would be read as two here.
-        if re.search(r"\w$", text[: found.start()]) and re.match(r"\w", text[found.end() :]):
+        around = text[found.start() - 1 : found.start()], text[found.end() : found.end() + 1]
+        if all(re.match(r"\w", char) for char in around):
             yield found.start(), "a word is continued on the next line by a backslash"
     for pattern, what in (
         (r"##", "token pasting (##) hides names"),
@@ -166,8 +168,9 @@ def _complaints(text: str, with_literals: str) -> Iterator[tuple[int, str]]:
     for found in _WORD.finditer(text):
         if (what := _word(found[0])) is not None:
             yield found.start(), what
+    lambdas = lru_cache(maxsize=None)(lambda name: _is_lambda(name, text))  # a name may be called ten thousand times
     for found in _CALL.finditer(text):
-        if found[2] in _CALLED and (found[1] or found[3]) and not _is_lambda(found[2], text):
+        if found[2] in _CALLED and (found[1] or found[3]) and not lambdas(found[2]):
             yield found.start(2), _not_for_kernels(found[2])
 
 

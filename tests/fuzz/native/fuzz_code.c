@@ -39,9 +39,9 @@ void fuzz_code(const uint8_t *data, size_t size) {
     char error[200];
     Machine *m = machine_of(flags >> CONFIGURATION_SHIFT & (CONFIGURATIONS - 1), flags & TIMED);
     // The address space's last byte cannot be mapped: a region's end would wrap around.
-    uint64_t base = flags & AT_THE_END ? UINT64_MAX - CODE_BYTES : CODE;
-    Region *code = memory_add(m->memory, base, CODE_BYTES, MEM_R | MEM_X | (flags & WRITABLE ? MEM_W : 0), "code", error);
-    fill(code->host, in.left < CODE_BYTES ? in.left : CODE_BYTES, in.at, in.left);
+    uint64_t base = flags & AT_THE_END ? 0 - (uint64_t)CODE_BYTES : CODE, bytes = flags & AT_THE_END ? CODE_BYTES - 1 : CODE_BYTES;
+    Region *code = memory_add(m->memory, base, bytes, MEM_R | MEM_X | (flags & WRITABLE ? MEM_W : 0), "code", error);
+    fill(code->host, flags & AT_THE_END ? bytes : in.left < bytes ? in.left : bytes, in.at, in.left);
     Region *work = memory_add(m->memory, DATA, DATA_BYTES, MEM_R | MEM_W, "data", error);
     fill(work->host, DATA_BYTES, in.at, in.left);
     memory_add(m->memory, STACK, STACK_BYTES, MEM_R | MEM_W, "stack", error)->is_stack = 1;

@@ -18,7 +18,7 @@ def read_sections(program: bytes) -> dict[str, Section]:
     """The sections of a linked program by name. Raises ValueError for bytes that are none."""
     try:
         return _sections(program)
-    except (struct.error, IndexError) as error:
+    except (struct.error, IndexError, OverflowError) as error:
         raise ValueError(f"no ELF program: {error}") from error
 
 

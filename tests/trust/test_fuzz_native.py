@@ -33,7 +33,8 @@ def sanitizing_compiler(folder: Path) -> str | None:
         compiler = shutil.which(name)
         if compiler is None:
             continue
-        build = subprocess.run([compiler, *SANITIZERS, COVERAGE, "-c", probe, "-o", folder / "probe.o"], capture_output=True, check=False)  # fmt: skip
+        build = subprocess.run([compiler, *SANITIZERS, COVERAGE, "-c", probe, "-o", folder / "probe.o"],
+                               capture_output=True, check=False)  # fmt: skip
         link = subprocess.run([compiler, *SANITIZERS, probe, "-o", folder / "probe"], capture_output=True, check=False)
         if build.returncode == link.returncode == 0 and subprocess.run([folder / "probe"], check=False).returncode == 0:
             return compiler
@@ -70,7 +71,9 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(compiler, folder)
 
 
-def fuzz(driver: Path, target: str, files: Sequence[Path], folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def fuzz(
+    driver: Path, target: str, files: Sequence[Path], folder: Path, *more: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [driver, *more, *files],
         cwd=folder, env={**os.environ, "GEMSIM_FUZZ_TARGET": target, "TMPDIR": str(folder)},
@@ -109,7 +112,11 @@ def test_the_driver_finds_what_is_planted(driver: Path, tmp_path: Path) -> None:
     """A target that breaks on purpose: the sanitizers are on, and the input is kept."""
     planted = tmp_path / "seed"
     planted.write_bytes(b"any")
-    for wanted, said in (("overrun", "heap-buffer-overflow"), ("overflow", "signed integer overflow"), ("hang", "hang:")):
+    for wanted, said in (
+        ("overrun", "heap-buffer-overflow"),
+        ("overflow", "signed integer overflow"),
+        ("hang", "hang:"),
+    ):
         ended = fuzz(driver, wanted, [planted], tmp_path)
         assert ended.returncode == 3 and said in ended.stderr, ended.stderr
         assert (tmp_path / "crash").read_bytes() == b"any"

@@ -1,7 +1,7 @@
-"""What reads untrusted text and files in Python: screens, the rewriter of CUDA, readers of ELF, DWARF, dumps and reports.
+"""What reads untrusted text and files in Python: screens, rewriter of CUDA, readers of ELF, DWARF and reports.
 
-Each may refuse in its own words; nothing else may come out, and nothing may take minutes. Repetitions of one piece find what
-is quadratic: at the largest source that is accepted, that is the difference between milliseconds and an hour.
+Each may refuse in its own words; nothing else may come out, and nothing may take minutes. Repetitions of one piece find
+what is quadratic: for a large source that is the difference between milliseconds and an hour.
 """
 
 from __future__ import annotations
@@ -24,13 +24,17 @@ from autocomp_mcp.hardware_adapters.nvidia.cpusim.emulate import _read, _report
 pytestmark = pytest.mark.trust
 SEED = 20260
 PIECES = (
-    "a<<<", "a<<<1>>>(", "a>><<<1>>>()", "cudaFuncSetAttribute(", "&", "()", "__global__ ", "__global__ __launch_bounds__(", "f(",
-    "__shared__ int a;", "__shared__ ", "\\\n", "a\\\n", "system(", "std::system(", "auto a = [", "<", "(", "{", "[", "/*", "//", '"',
-    "'", "#define a(", "#define a b\n", 'R"(', "asm ", "extern ", "__attribute__((", "#include\n", "#", "::", "a::", "\n", ".incbin ",
-    "0x", "?", "\x00", "\ud800", "\u202e", "9" * 50, "a=", "lambda:", "-", "not ", "import a;", "if 1:\n ", "f'{", "x[", "é", "a.b", ";",
+    "a<<<", "a<<<1>>>(", "a>><<<1>>>()", "cudaFuncSetAttribute(", "&", "()", "__global__ ",
+    "__global__ __launch_bounds__(", "f(", "__shared__ int a;", "__shared__ ", "\\\n", "a\\\n", "system(",
+    "std::system(", "auto a = [", "<", "(", "{", "[", "/*", "//", '"', "'", "#define a(", "#define a b\n", 'R"(',
+    "asm ", "extern ", "__attribute__((", "#include\n", "#", "::", "a::", "\n", ".incbin ", "0x", "?", "\x00",
+    "\ud800", "\u202e", "9" * 50, "a=", "lambda:", "-", "not ", "import a;", "if 1:\n ", "f'{", "x[", "é", "a.b",
+    ";",
 )  # fmt: skip
 FRAMES = (
-    ("", ""), ("", ">>>()"), ("n;", ";"), ("void f(){", "}"), ("cudaFuncSetAttribute(", "k,1,2);"), ("#define a ", "\n"), ("x = ", "1")
+    ("", ""), ("", ">>>()"),
+    ("n;", ";"), ("void f(){", "}"), ("cudaFuncSetAttribute(", "k,1,2);"), ("#define a ", "\n"),
+    ("x = ", "1"),
 )  # fmt: skip
 
 # In a process of its own: a hang ends it, and so would a crash of the interpreter.
@@ -51,7 +55,10 @@ def assembled(source):
     refused_assembly(source)
     refused_assembly('.ascii "' + source.replace('"', "").replace(chr(10), " ") + '"' + chr(10))
 
-READERS = {"gemmini": refused_source, "assembly": assembled, "nvidia": cuda_screen, "inline": assembly, "cpusim": rewritten, "nki": nki_screen}
+READERS = {
+    "gemmini": refused_source, "assembly": assembled, "nvidia": cuda_screen, "inline": assembly, "cpusim": rewritten,
+    "nki": nki_screen,
+}
 for line in sys.stdin:
     source = json.loads(line)
     for name, read in READERS.items():
@@ -65,7 +72,9 @@ HANG_S = 240  # for what takes a few seconds
 def sources(rng: random.Random, count: int) -> list[str]:
     """Repetitions of each piece, in frames; then mixtures."""
     size = 20_000
-    found = [before + piece * (size // len(piece)) + after for piece in PIECES for before, after in [rng.choice(FRAMES)]]
+    found = [
+        before + piece * (size // len(piece)) + after for piece in PIECES for before, after in [rng.choice(FRAMES)]
+    ]
     found.append("a<<<" * (size // 4) + ">>>()")
     found.append("cudaFuncSetAttribute(" + "&" * size + "k, 1, 2);")
     while len(found) < count:
@@ -132,7 +141,9 @@ def test_readers_of_reports_bear_any_text(tmp_path: Path, score, how_many) -> No
         console = begin + "autocomp-report" + "".join(f" {word:016x}" for word in words[: rng.randrange(500)])
         held += allowed(lambda text=console: read_console(text, placed), NoReport, ValueError)
         changed = {**said, rng.choice(sorted(said)): rng.choice(values)}
-        report.write_bytes(damaged(rng, json.dumps(changed).encode()) if rng.random() < 0.5 else json.dumps(changed).encode())
+        report.write_bytes(
+            damaged(rng, json.dumps(changed).encode()) if rng.random() < 0.5 else json.dumps(changed).encode()
+        )
         found = _read(report, "n")
         held += found is None or allowed(lambda data=found: _report(data, dump), EngineFailure)
     report.write_text("[" * 100_000)  # deeper than the interpreter goes

@@ -99,7 +99,11 @@ def _name_before(stream: Sequence[Token], at: int) -> int:
             depth += {">": 1, "<": -1}.get(stream[index].text, 0)
             if depth == 0:
                 break
-            if stream[index].text in (";", "{", "<<<"):  # without the last, each launch would walk back over all before it
+            if stream[index].text in (
+                ";",
+                "{",
+                "<<<",
+            ):  # without the last, each launch would walk back over all before it
                 break
             index -= 1
         index -= 1

@@ -16,7 +16,7 @@ from pathlib import Path
 
 CORPUS = Path(__file__).parent / "corpus.tar.xz"
 TARGETS = ("elf", "code", "commands", "job")
-MOST_BYTES = {"elf": 20_000, "code": 100_000, "commands": 110_000, "job": 10_000}  # before packing
+MOST_BYTES = {"elf": 60_000, "code": 300_000, "commands": 400_000, "job": 20_000}  # before packing
 TIMED, PROFILE, WRITTEN = 1, 2, 4
 WS_TRANSPOSED, OS = 1 << 16 | 0x204, 1 << 16
 
@@ -43,7 +43,8 @@ FOUND = {
         commands(command(0, 1 << 16 | 4, 1 << 48), command(6, operand(0, 16, 16), operand(ACC, 16, 16))),
         commands(command(0, 2 << 40 | 2 << 32 | 2 << 24 | 2 << 6 | 1 << 4 | 2, 0x3F800000 << 32 | 16),
                  command(3, 0x90000000, operand(ACC, 16, 0))),
-        commands(command(0, 1 << 16 | 4, 1 << 48), *(command(16 + i, ALL ^ 3 << 14, ALL) for i in range(6)), command(15, 1, 1)),
+        commands(command(0, 1 << 16 | 4, 1 << 48), 
+                 *(command(16 + i, ALL ^ 3 << 14, ALL) for i in range(6)), command(15, 1, 1)),
     ),
     "code": (bytes([TIMED | 8]) + b"\x01\x00",),
     "elf": (),

@@ -17,7 +17,7 @@ from .toolchain import Compiled
 if TYPE_CHECKING:
     import numpy as np
 
-    from .inputs import InputSet
+    from .operators import InputSet
 
 
 def judge(

@@ -102,7 +102,7 @@ def _read(path: Path, nonce: str) -> dict[str, Any] | None:
         if path.stat().st_size > MAX_REPORT_BYTES:
             return None
         said = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # brackets without end are none of its reports
         return None
     return said if isinstance(said, dict) and said.get("nonce") == nonce else None
 

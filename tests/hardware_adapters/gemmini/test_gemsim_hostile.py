@@ -6,8 +6,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from conftest import RunKernel
-from riscv_machine import CODE, RET, Machine, elf, jalr, words
+from riscv_machine import CODE, RET, Machine, RunKernel, elf, jalr, words
 
 LOADED = "config_ld(16, 1.0f, 16, 0); config_st(16);"
 

@@ -30,6 +30,13 @@ FLOOD = 64  # times the output that is kept: nobody honest prints so much
 MAX_FILES = 20_000
 
 Limit = Literal["wall", "cpu", "file", "disk", "output"]
+_WORDS = {
+    "wall": "it was stopped at its limit of time",
+    "cpu": "it was stopped at its limit of processor time",
+    "file": "it was stopped at its limit of the size of a file",
+    "disk": "it was stopped at its limit of disk: it had filled its folder",
+    "output": "it was stopped at its limit of output: it printed without end",
+}
 
 
 class Limits(NamedTuple):
@@ -56,6 +63,11 @@ class Finished(NamedTuple):
     truncated: bool
     limit: Limit | None = None
 
+    @property
+    def ended_by(self) -> str:
+        """The limit in words; empty where none ended it."""
+        return _WORDS.get(self.limit, "") if self.limit else ""
+
 
 async def run(
     command: Sequence[str | Path],
@@ -72,18 +84,18 @@ async def run(
     fed with what is not ours, may reach; None for our own. Raises OSError when there is no shell, SandboxLackError
     when the sandbox is required and not complete, EngineFailure when it does not work.
     """
-    way, words = "limits", None
-    if reach is not None:
-        from .sandbox import starting
+    if reach is None:
+        return await _run(_limited(command, limits), cwd, env, limits, watched=False)
+    from .sandbox import starting
 
-        found = await starting.check_required()
-        way, words = found.way, starting.wrapped(found, command, reach, limits, cwd)
-    done = await _run(words or _limited(command, limits), cwd, env, limits, watched=reach is not None)
+    found = await starting.check_required()
+    words = starting.wrapped(found, command, reach, limits, cwd)
+    done = await _run(words or _limited(command, limits), cwd, env, limits, watched=True)
     if words is None:
         return done
     if (said := starting.failure(done.returncode, done.stderr)) is not None:
-        raise EngineFailure(f"the sandbox ({way}) failed: {said}")
-    code = starting.status(way, done.returncode)
+        raise EngineFailure(f"the sandbox ({found.way}) failed: {said}")
+    code = starting.status(found.way, done.returncode)
     return done._replace(returncode=code, limit=done.limit or _limit(code))
 
 

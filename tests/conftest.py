@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from autocomp_mcp.hardware_adapters.store import HOME_VARIABLE
 
 MakeHome = Callable[[Path], Path]
 
@@ -36,6 +37,17 @@ def make_home(builds: Path) -> MakeHome:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(make_home: MakeHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test builds its launcher in the home of whoever runs the tests."""
+    if HOME_VARIABLE in os.environ:
+        yield
+        return
+    os.environ[HOME_VARIABLE] = str(make_home(tmp_path_factory.mktemp("session") / "home"))
+    yield
+    del os.environ[HOME_VARIABLE]
 
 
 @pytest.fixture

@@ -118,14 +118,18 @@ def _layers(found: Found, way: str, wanted: Mode, root: bool) -> list[Layer]:
     if not inside:
         by = "system calls are filtered: no sockets but local ones" if filtered else reason
         network = Layer("network", filtered, by, _mend(wanted))
-    space = Layer("processes", inside, f"{maker}: sees no other, and all end with it" if inside else reason, _mend(wanted))
+    space = Layer(
+        "processes", inside, f"{maker}: sees no other, and all end with it" if inside else reason, _mend(wanted)
+    )
     calls = Layer("system calls", filtered, "a seccomp filter" if filtered else reason, _mend(wanted))
     privileges = Layer("privileges", filtered, "no_new_privs, no capabilities" if filtered else reason, _mend(wanted))
     counted = inside and not (root and way == "bubblewrap")
     counting = "their number is limited" if counted else "their number is not limited but where none may be started"
     if sys.platform != "linux":
         counting = "their number is not limited"
-    limits = Layer("limits", True, f"memory, processor time, file size, disk, output, wall clock; processes: {counting}")
+    limits = Layer(
+        "limits", True, f"memory, processor time, file size, disk, output, wall clock; processes: {counting}"
+    )
     return [files, space, network, calls, privileges, limits, Layer("environment", True, "minimal, no descriptors")]
 
 

@@ -19,7 +19,19 @@ SYSTEM = (
 )  # fmt: skip
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 # Where people and services keep what is theirs; programs that need the whole machine see these empty.
-PRIVATE = ("/root", "/home", "/Users", "/run", "/var/run", "/var/tmp", "/var/lib", "/var/spool", "/mnt", "/media", "/srv")
+PRIVATE = (
+    "/root",
+    "/home",
+    "/Users",
+    "/run",
+    "/var/run",
+    "/var/tmp",
+    "/var/lib",
+    "/var/spool",
+    "/mnt",
+    "/media",
+    "/srv",
+)
 SECRET_FILES = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/krb5.keytab")
 KEY_FILE_VARIABLES = ("_KEY_FILE", "_TOKEN_FILE", "_CREDENTIALS", "_CREDENTIALS_FILE", "KUBECONFIG", "NETRC")
 SHOW_VARIABLE = "AUTOCOMP_SANDBOX_SHOW"
@@ -153,7 +165,7 @@ def _resolved(kind: Kind, path: str) -> Iterator[Place]:
             if os.path.lexists(path):
                 yield Place(kind, path)
             return
-        target = os.readlink(link)
+        target = os.readlink(link)  # noqa: PTH115
         yield Place("link", link, target)
         path = os.path.normpath(os.path.join(os.path.dirname(link), target) + path[len(link) :])  # noqa: PTH118, PTH120
 

@@ -145,7 +145,20 @@ def _bubblewrapped(shown: Sequence[Place], reach: Reach, folder: Path) -> list[s
                 words += ["--tmpfs", place.path]
             case "blank":
                 words += ["--ro-bind-try", "/dev/null", place.path]
-    return [*words, "--proc", "/proc", "--remount-ro", "/proc", "--remount-ro", "/", "--chdir", str(folder), "--cap-drop", "ALL", "--"]
+    return [
+        *words,
+        "--proc",
+        "/proc",
+        "--remount-ro",
+        "/proc",
+        "--remount-ro",
+        "/",
+        "--chdir",
+        str(folder),
+        "--cap-drop",
+        "ALL",
+        "--",
+    ]
 
 
 def failure(returncode: int, stderr: str) -> str | None:
@@ -160,4 +173,3 @@ def failure(returncode: int, stderr: str) -> str | None:
 def status(way: str, returncode: int) -> int:
     """bubblewrap tells of a signal as a shell does."""
     return 128 - returncode if way == "bubblewrap" and 128 < returncode < 193 else returncode
-

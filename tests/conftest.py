@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,6 +49,13 @@ def _own_home(make_home: MakeHome, tmp_path_factory: pytest.TempPathFactory) -> 
     os.environ[HOME_VARIABLE] = str(make_home(tmp_path_factory.mktemp("session") / "home"))
     yield
     del os.environ[HOME_VARIABLE]
+
+
+@pytest.fixture
+def stand_ins_shown(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Stand-ins of vendors' tools run this Python, and read and write here: the sandbox would hide both from them."""
+    shown = (sys.prefix, sys.base_prefix, Path(__file__).parent, tmp_path_factory.getbasetemp())
+    monkeypatch.setenv("AUTOCOMP_SANDBOX_SHOW", os.pathsep.join(map(str, shown)))
 
 
 @pytest.fixture

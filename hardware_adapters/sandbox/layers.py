@@ -113,16 +113,14 @@ def _layers(found: Found, way: str, wanted: Mode, root: bool) -> list[Layer]:
     maker = "bubblewrap" if way == "bubblewrap" else "a name space of its own"
     files = Layer("files", True, f"{maker}: read-only but for a scratch folder")
     if not inside:
-        files = Layer("files", landlock, "Landlock rules" if landlock else reason, _mend(wanted))
+        files = Layer("files", landlock, "Landlock rules" if landlock else reason)
     network = Layer("network", True, f"{maker}: nothing but its own loopback")
     if not inside:
         by = "system calls are filtered: no sockets but local ones" if filtered else reason
-        network = Layer("network", filtered, by, _mend(wanted))
-    space = Layer(
-        "processes", inside, f"{maker}: sees no other, and all end with it" if inside else reason, _mend(wanted)
-    )
-    calls = Layer("system calls", filtered, "a seccomp filter" if filtered else reason, _mend(wanted))
-    privileges = Layer("privileges", filtered, "no_new_privs, no capabilities" if filtered else reason, _mend(wanted))
+        network = Layer("network", filtered, by)
+    space = Layer("processes", inside, f"{maker}: sees no other, and all end with it" if inside else reason)
+    calls = Layer("system calls", filtered, "a seccomp filter" if filtered else reason)
+    privileges = Layer("privileges", filtered, "no_new_privs, no capabilities" if filtered else reason)
     counted = inside and not (root and way == "bubblewrap")
     counting = "their number is limited" if counted else "their number is not limited but where none may be started"
     if sys.platform != "linux":
@@ -130,7 +128,9 @@ def _layers(found: Found, way: str, wanted: Mode, root: bool) -> list[Layer]:
     limits = Layer(
         "limits", True, f"memory, processor time, file size, disk, output, wall clock; processes: {counting}"
     )
-    return [files, space, network, calls, privileges, limits, Layer("environment", True, "minimal, no descriptors")]
+    bare = Layer("environment", True, "minimal, no descriptors")
+    made = (files, space, network, calls, privileges, limits, bare)
+    return [layer._replace(mend="" if layer.active else _mend(wanted)) for layer in made]
 
 
 def _reason(found: Found, wanted: Mode) -> str:

@@ -69,7 +69,7 @@ def toolchain(binary: str | Path, *more: Path) -> Reach:
 
 def interpreter(*more: Path, write: tuple[Path, ...] = ()) -> Reach:
     """For a program in this Python: its installation, this package's adapters and these further files; no processes."""
-    return Reach((*_python(), *more), write, processes=False, tasks=64)
+    return Reach((*_python(sys.executable), *more), write, processes=False, tasks=64)
 
 
 def devices(*patterns: str, read: tuple[Path, ...] = (), debugging: bool = False) -> Reach:
@@ -86,15 +86,15 @@ def installation(binary: Path) -> tuple[Path, ...]:
         home = Path.home().resolve()
         everything = folder == Path(folder.anchor) or folder in (home, *home.parents) or folder.resolve() == home
         found.append(path.parent if everything else folder)
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys((*found, binary)))  # the last for the links on the way to it
 
 
 @lru_cache
-def _python() -> tuple[Path, ...]:
+def _python(executable: str) -> tuple[Path, ...]:
     package = Path(__file__).parents[2]
     folders = [Path(prefix) for prefix in {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}]
     folders += [Path(folder) for folder in site.getsitepackages()]
-    folders += installation(Path(sys.executable))
+    folders += installation(Path(executable))
     return (*(f for f in folders if f != Path("/")), package / "__init__.py", package / "hardware_adapters")
 
 

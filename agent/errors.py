@@ -44,8 +44,8 @@ class SandboxLackingError(InfrastructureError):
 
     def __init__(self, missing: tuple[str, ...]) -> None:
         super().__init__(
-            f"the sandbox is required, and the judging server lacks: {', '.join(missing)}; `autocomp-mcp doctor` on its "
-            "machine says how to get each"
+            f"the sandbox is required, and the judging server lacks: {', '.join(missing)}; "
+            "`autocomp-mcp doctor` on its machine says how to get each"
         )
         self.missing = missing
 

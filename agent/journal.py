@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..hardware_adapters.base import Record
-from .keys import hidden
 from .errors import AgentError, AgentUsageError, LeaseLostError, LimitType, RunBusyError, UnknownRunError
+from .keys import hidden
 from .status import RunState, RunStatus, derive
 
 SCHEMA_VERSION = 1

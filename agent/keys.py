@@ -1,7 +1,7 @@
 """Where keys of models come from, and that they go nowhere else.
 
-A key is taken from the environment (NAME), from the file that NAME_FILE names, or from the platform's keyring, where the
-package `keyring` is installed (`keyring set autocomp-mcp NAME`). Whatever is written down passes through `hidden`.
+A key is taken from the environment (NAME), from the file that NAME_FILE names, or from the platform's keyring, where
+the package `keyring` is installed (`keyring set autocomp-mcp NAME`). What is written down passes through `hidden`.
 """
 
 from __future__ import annotations

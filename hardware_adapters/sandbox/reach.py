@@ -134,7 +134,8 @@ def _wide() -> tuple[Place, ...]:
     hidden = [name for name in homes if Path(name).is_dir() and not Path(name).is_symlink() and name != "/"]
     found = {name: Place("empty", name) for name in (*hidden, "/tmp", "/dev", "/dev/shm")}
     for name in SECRET_FILES:
-        found[name] = Place("blank", name)
+        if Path(name).is_file():
+            found[name] = Place("blank", name)
     for name in DEVICES:
         _add(found, "device", Path(name))
     return tuple(found.values())

@@ -54,7 +54,7 @@ def _own_home(make_home: MakeHome, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def stand_ins_shown(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Stand-ins of vendors' tools run this Python, and read and write here: the sandbox would hide both from them."""
-    shown = (sys.prefix, sys.base_prefix, Path(__file__).parent, tmp_path_factory.getbasetemp())
+    shown = (sys.prefix, sys.base_prefix, Path(__file__).parents[1], tmp_path_factory.getbasetemp())
     monkeypatch.setenv("AUTOCOMP_SANDBOX_SHOW", os.pathsep.join(map(str, shown)))
 
 

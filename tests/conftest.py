@@ -42,7 +42,8 @@ def make_home(builds: Path) -> MakeHome:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_home(make_home: MakeHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test builds its launcher in the home of whoever runs the tests."""
+    """No test builds its launcher in the home of whoever runs the tests, or finds a key in his keyring."""
+    os.environ.setdefault("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     if HOME_VARIABLE in os.environ:
         yield
         return

@@ -2,9 +2,11 @@
 #include "launcher.h"
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 _Noreturn void fail(const char *what, const char *which) {
@@ -96,6 +98,7 @@ void become(const struct plan *plan) {
 int main(int count, char **words) {
     if (count == 2 && !strcmp(words[1], "probe")) return probe();
     static struct plan plan;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a judge that was killed leaves nothing behind */
     read_plan(&plan, words + 1);
     if (plan.spaces) return run_in_spaces(&plan);
     become(&plan);

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from autocomp_mcp.hardware_adapters.store import HOME_VARIABLE
+from scoreboard import how_many, pytest_addoption, pytest_terminal_summary, score
+
+__all__ = ["how_many", "pytest_addoption", "pytest_terminal_summary", "score"]
 
 MakeHome = Callable[[Path], Path]
 

@@ -68,8 +68,9 @@ def session(tmp_path: Path, make_home: Callable[[Path], Path]) -> Session:
 
 def echoing(api: MessagesApi, status: int, kind: str) -> Callable[[dict[str, Any]], Any]:
     def reply(body: dict[str, Any]) -> Any:
-        key = {name.lower(): value for name, value in api.headers[-1].items()}.get("x-api-key")
-        assert key and key.startswith(CANARY)  # the service is who it is for
+        sent = {name.lower(): value for name, value in api.headers[-1].items()}
+        key = sent.get("x-api-key") or sent.get("authorization", "").removeprefix("Bearer ")
+        assert key.startswith(CANARY)  # the service is who it is for
         if status == 200:
             return message(f"Your key is {key}.")
         return status, {"type": "error", "error": {"type": kind, "message": f"key {key} is not welcome"}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import anyio
 
 from ..hardware_adapters.base import Problem, check_source
-from .errors import AgentError, AgentUsageError, LeaseLostError, LimitExceeded, LimitType
+from .errors import AgentError, AgentUsageError, LeaseLostError, LimitExceeded, LimitType, SandboxLackingError
 from .events import Listener
 from .journal import HEARTBEAT_S, Journal, Lease
 from .loop import SearchLoop
@@ -139,13 +140,24 @@ async def _drive(
     try:
         settings = SearchSettings.model_validate(journal.run(run_id).settings)
         before = search_seconds(journal.events(run_id))
-        journal.append(lease, "session", {"model": models.spec})
+        journal.append(lease, "session", {"model": models.spec, **await _confinement(toolbox)})
         journal.set_state(lease, "running")
         loop = SearchLoop(run_id, problem, settings, lease, toolbox, models, journal, runs_dir, listener)
         await _within_limits(loop, settings, before, journal, lease)
     finally:
         journal.release(lease)
     return journal.status(run_id)
+
+
+REQUIRE_SANDBOX = "AUTOCOMP_REQUIRE_SANDBOX"
+
+
+async def _confinement(toolbox: Toolbox) -> dict[str, Any]:
+    """How the judge of this session confines what it runs, for the record. Raises SandboxLackingError."""
+    found = await toolbox.sandbox()
+    if os.environ.get(REQUIRE_SANDBOX, "") not in ("", "0") and (found is None or found.missing):
+        raise SandboxLackingError(found.missing if found is not None else ("all of it: the server does not say",))
+    return {"sandbox": found.model_dump(mode="json")} if found is not None else {}
 
 
 async def _within_limits(

@@ -39,6 +39,17 @@ class ModelPackageError(InfrastructureError):
         self.extra = extra
 
 
+class SandboxLackingError(InfrastructureError):
+    """The sandbox is required, and the server that judges does not have all of it."""
+
+    def __init__(self, missing: tuple[str, ...]) -> None:
+        super().__init__(
+            f"the sandbox is required, and the judging server lacks: {', '.join(missing)}; "
+            "`autocomp-mcp doctor` on its machine says how to get each"
+        )
+        self.missing = missing
+
+
 class UnknownRunError(AgentUsageError):
     def __init__(self, run_id: str) -> None:
         super().__init__(f"no run {run_id!r} in the journal; `autocomp-mcp runs` lists them")

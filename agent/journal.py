@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from ..hardware_adapters.base import Record
 from .errors import AgentError, AgentUsageError, LeaseLostError, LimitType, RunBusyError, UnknownRunError
+from .keys import hidden
 from .status import RunState, RunStatus, derive
 
 SCHEMA_VERSION = 1
@@ -252,7 +253,7 @@ class Journal:
     def _insert(self, run_id: str, event: Mapping[str, Any]) -> None:
         self._db.execute(
             "INSERT INTO events (run_id, kind, key, data, source, at) VALUES (?, ?, ?, ?, ?, ?)",
-            (run_id, event["kind"], event["key"], json.dumps(event["data"]), event.get("source"), event["at"]),
+            (run_id, event["kind"], event["key"], hidden(json.dumps(event["data"])), event.get("source"), event["at"]),
         )
 
     def set_state(

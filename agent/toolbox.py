@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 from pydantic import Field, ValidationError
 
-from ..hardware_adapters.base import EngineStatus, Evaluation, Problem, Profile, Record, Rewrite, TargetStatus
+from ..hardware_adapters.base import (
+    EngineStatus,
+    Evaluation,
+    Problem,
+    Profile,
+    Record,
+    Rewrite,
+    SandboxStatus,
+    TargetStatus,
+)
 from ..menus.option import Option
 from .errors import InfrastructureError, ToolUsageError
 
@@ -150,6 +159,14 @@ class Toolbox:
         data = await self._call("list_targets", {})
         targets = [_parsed(TargetStatus, entry, "list_targets") for entry in data.get("targets", ())]
         return {status.name: status for found in targets if found.name == target for status in found.engines}
+
+    async def sandbox(self) -> SandboxStatus | None:
+        """How the server confines what it runs; None where it does not say."""
+        try:
+            data = await self._call("list_targets", {})
+        except ToolUsageError:  # a server without this tool
+            return None
+        return _parsed(SandboxStatus, data["sandbox"], "list_targets") if data.get("sandbox") else None
 
     async def check_engine(self, target: str, engine: str) -> EngineStatus:
         """Raises ToolUsageError for an engine unknown to the server, InfrastructureError for one that it lacks."""

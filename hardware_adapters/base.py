@@ -125,6 +125,13 @@ class EngineStatus(Record):
     ranks: bool = Field(default=True, description="Whether its latency tells the faster kernel; instructions do not")
 
 
+class SandboxStatus(Record):
+    """How programs that candidates or users wrote, and compilers of their sources, are confined on this machine."""
+
+    active: tuple[str, ...] = Field(description="Layers that are there")
+    missing: tuple[str, ...] = Field(default=(), description="Layers that are not; `doctor` says how to get them")
+
+
 class TargetStatus(Record):
     name: str
     title: str

@@ -55,6 +55,11 @@ class Home:
         return self._folder(self.path / "cache")
 
     @property
+    def zig_cache(self) -> Path:
+        """The compiler's own: what it builds of its libraries."""
+        return self._folder(self.cache / "zig")
+
+    @property
     def problems(self) -> Path:
         """The user's own problems."""
         return self._folder(self.path / "problems")

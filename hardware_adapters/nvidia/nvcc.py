@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ..base import Diagnostic
 from ..process import Finished, Limits, minimal_environment, run
+from ..sandbox import toolchain
 from ..toolchain import MAX_DIAGNOSTICS, MAX_MESSAGE_CHARS, version_of
 
 SOURCE_NAME = "kernel.cu"
@@ -94,16 +95,17 @@ async def compile_for(nvcc: Nvcc, architecture: str, source: str) -> Compiled:
         folder = Path(scratch)
         (folder / SOURCE_NAME).write_text(source, encoding="utf-8")
         command = [nvcc.path, *FLAGS, f"-arch={architecture}", "-cubin", "-o", "kernel.cubin", SOURCE_NAME]
-        done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS)
+        reach = toolchain(nvcc.path)
+        done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS, reach=reach)
     return read_output(done, time.monotonic() - started)
 
 
 def read_output(done: Finished, seconds: float) -> Compiled:
     text = done.stdout + done.stderr
     found = list(parse_diagnostics(text))
-    ok = done.returncode == 0 and not done.timed_out
+    ok = done.returncode == 0 and done.limit is None
     if not ok and not any(d.severity == "error" for d in found):
-        said = "it took too long" if done.timed_out else next(iter(_fatal(text)), text.strip()[-200:])
+        said = done.ended_by or next(iter(_fatal(text)), text.strip()[-200:])
         found.insert(0, Diagnostic(severity="error", message=f"nvcc: {said}"[:MAX_MESSAGE_CHARS]))
     return Compiled(ok, tuple(found[:MAX_DIAGNOSTICS]), parse_ptxas(text), seconds)
 

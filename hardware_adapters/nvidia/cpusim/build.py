@@ -15,6 +15,7 @@ import anyio
 
 from ...base import Diagnostic, EngineFailure, EnvironmentLackError
 from ...process import Limits, minimal_environment, run
+from ...sandbox import toolchain
 from ...store import Home, locked
 from ...toolchain import Compiler, build_host_program, parse_diagnostics, source_digest, version_of, zig_binary
 from .image import read_image
@@ -147,8 +148,9 @@ async def build(home: Home, translated: Translated, *, checked: bool = True, com
         said: tuple[Diagnostic, ...] = ()
         for command in commands:
             finished = await _step(home, compiler, command, folder)
-            if finished.timed_out:
-                return Built(None, (Diagnostic(severity="error", message="the compiler took too long"),))
+            if finished.limit is not None:
+                text = "took too long" if finished.timed_out else f"was given up, {finished.ended_by}"
+                return Built(None, (Diagnostic(severity="error", message=f"the compiler {text}"),))
             said = said or parse_diagnostics(finished.stderr, FILE)
             if finished.returncode != 0:
                 return Built(None, said if _has_error(said) else (*said, _unexplained(finished.stderr)))
@@ -189,13 +191,15 @@ async def _header(home: Home, compiler: Compiler, checked: bool) -> tuple[str, .
 
 
 async def _step(home: Home, compiler: Compiler, arguments: Sequence[str], folder: Path):
-    caches = {"ZIG_GLOBAL_CACHE_DIR": str(home.cache / "zig"), "ZIG_LOCAL_CACHE_DIR": str(folder / "zig")}
+    caches = {"ZIG_GLOBAL_CACHE_DIR": str(home.zig_cache), "ZIG_LOCAL_CACHE_DIR": str(folder / "zig")}
     binary, *words = compiler.command
     if compiler.kind == "zig" and "-shared" in arguments:
         words = ["ld.lld"]
     command = [binary, *words, *arguments]
+    reach = toolchain(binary, INCLUDE, home.cache)._replace(write=(home.zig_cache,))
+    environment = minimal_environment(folder, **caches)
     try:
-        return await run(command, cwd=folder, env=minimal_environment(folder, **caches), limits=COMPILE_LIMITS)
+        return await run(command, cwd=folder, env=environment, limits=COMPILE_LIMITS, reach=reach)
     except OSError as error:
         raise EngineFailure(f"{compiler.title} cannot be started: {error}") from error
 

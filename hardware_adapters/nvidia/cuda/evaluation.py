@@ -26,6 +26,7 @@ from ...base import (
     kernel_digest,
 )
 from ...process import Finished, Limits, minimal_environment, run
+from ...sandbox import devices
 from ...simulating import Judgement, generator
 from ...store import Home, locked
 from ..nvcc import Compiled
@@ -42,6 +43,8 @@ from .toolkit import compile_library, runner
 TIMED_SETS = 3
 LEAST_FLUSH = 256 << 20
 FILE_BYTES = 4 << 30
+# The driver's, its capabilities', those of Jetson boards and of Windows' subsystem.
+DEVICES = ("nvidia*", "nvhost*", "nvmap", "nvgpu*", "dri", "dxg")
 PASSED_ON = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 
 
@@ -67,8 +70,11 @@ class _Bench(NamedTuple):
             **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
         )
         limits = Limits(wall_s=timeout_s, file_bytes=FILE_BYTES, memory_bytes=None, output_bytes=8 << 20, processors=2)
+        kit = self.setup.kit
+        reach = devices(*DEVICES, read=(self.program, *kit.reach.read), debugging=bool(wrapper))
+        command = [*wrapper, self.program, "job"]
         try:
-            return await run([*wrapper, self.program, "job"], cwd=self.folder, env=environment, limits=limits)
+            return await run(command, cwd=self.folder, env=environment, limits=limits, reach=reach)
         except OSError as error:
             raise EngineFailure(f"the runner cannot be started: {error}") from error
 

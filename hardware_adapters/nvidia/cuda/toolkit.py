@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import anyio
+import anyio.to_thread
 
 from ...base import EngineFailure, EnvironmentLackError
 from ...process import Limits, minimal_environment, run
+from ...sandbox import Reach, toolchain
 from ...store import Home, locked
 from ...toolchain import source_digest
 from ..nvcc import FLAGS, SOURCE_NAME, Compiled, Nvcc, nvcc_at, read_output
@@ -35,6 +37,11 @@ class Toolkit(NamedTuple):
         """Folders that have the runtime's shared library, as LD_LIBRARY_PATH wants them."""
         folders = (self.root / "lib64", self.root / "lib", *sorted(self.root.glob("targets/*/lib")))
         return ":".join(str(folder) for folder in folders if any(folder.glob("libcudart.so*")))
+
+    @property
+    def reach(self) -> Reach:
+        """For what compiles with it: compiler and runtime may be wheels beside each other."""
+        return toolchain(self.nvcc.path, self.root, *(Path(f) for f in self.libraries.split(":") if f))
 
     @property
     def links(self) -> list[str]:
@@ -82,9 +89,11 @@ async def compile_library(kit: Toolkit, architecture: str, source: str, library:
         (folder / SOURCE_NAME).write_text(source, encoding="utf-8")
         command = [
             kit.nvcc.path, *FLAGS, "-Xcompiler", "-fPIC", f"-arch={architecture}", "-shared", "-cudart", "shared",
-            *kit.links, "-o", library, SOURCE_NAME,
+            *kit.links, "-o", library.name, SOURCE_NAME,
         ]  # fmt: skip
-        done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS)
+        done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS, reach=kit.reach)
+        if (folder / library.name).is_file():
+            await anyio.to_thread.run_sync(shutil.copyfile, folder / library.name, library)
     return read_output(done, time.monotonic() - started)
 
 

@@ -31,6 +31,8 @@ from ...base import (
     kernel_digest,
 )
 from ...process import Limits, run
+from ...sandbox import devices
+from ...sandbox.reach import installation
 from ...simulating import Judgement, generator
 from ...store import Home, locked
 from ..judge import compared
@@ -271,7 +273,8 @@ class _Call:
         )  # fmt: skip
         command = [self.sdk.python, "-I", RUNNER, folder]
         try:
-            finished = await run(command, cwd=folder, env=environment, limits=limits)
+            reach = devices("neuron*", read=(RUNNER, *installation(self.sdk.python)))
+            finished = await run(command, cwd=folder, env=environment, limits=limits, reach=reach)
         except OSError as error:
             raise EngineFailure(f"{self.sdk.python} cannot be started: {error}") from error
         self.seconds["run"] = time.monotonic() - started

@@ -73,5 +73,6 @@ class Asker:
         async with self._slots, self._budget.call(self._models.most(request)) as spending:
             reply = await ask(request)
             spending.used = Use(reply.cost_usd or 0.0, reply.usage.total)
-            self._record.put("model", key, {"reply": reply.model_dump(mode="json"), "model": request.model})
+            said = {"reply": reply.model_dump(mode="json"), "model": request.model}
+            await self._record.patiently(lambda: self._record.put("model", key, said))  # it was paid for
         return reply

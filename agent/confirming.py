@@ -39,7 +39,7 @@ async def confirm(
             said = await toolbox.simulate(
                 problem.id, candidate.source, engine=engine, seed=settings.seed, timeout_s=settings.confirm_timeout_s
             )
-        record.put_confirmation(candidate, said)
+        await record.patiently(lambda: record.put_confirmation(candidate, said))
         record.tell("phase", phase="confirm", message=f"{candidate.id} on {engine}: {said.message}")
 
     try:

@@ -46,7 +46,7 @@ class Judge:
                 async with self.slots:
                     evaluation = await self._evaluate(candidate)
                 judged = self._known_code(candidate.model_copy(update={"evaluation": evaluation}))
-                return self._record.finished(judged)
+                return await self._record.patiently(lambda: self._record.finished(judged))
             finally:
                 permits.end(counts=judged is not None and judged.duplicate_of is None)
         finally:

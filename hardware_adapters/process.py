@@ -8,7 +8,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from subprocess import DEVNULL, PIPE
+from subprocess import PIPE
 from typing import NamedTuple
 
 import anyio
@@ -16,7 +16,11 @@ import anyio.abc
 
 # The limits are set by the shell that then becomes the program: no code of ours runs between fork and exec, where
 # a threaded parent could deadlock. A limit that a platform does not know is skipped. Units: s, 512-byte blocks, KiB.
-_LIMITED = 'ulimit -c 0; ulimit -t {cpu}; ulimit -f {file} 2>/dev/null; {memory} exec "$@"'
+# At its processor time a program gets SIGXCPU, so that SIGKILL is nobody's but ours, or of somebody outside.
+_LIMITED = 'ulimit -c 0; ulimit -S -t {cpu}; ulimit -H -t {hard}; ulimit -f {file} 2>/dev/null; {memory} exec "$@"'
+# Our end of stdin closes when we die, however: then the group goes too. The program itself has an empty stdin.
+_WATCHED = "exec 3<&0 </dev/null; (read -r _ <&3; kill -9 -$$) >/dev/null 2>&1 & exec 3<&-; "
+CPU_GRACE_S = 2
 DRAIN_S = 0.2
 
 
@@ -39,20 +43,28 @@ class Finished(NamedTuple):
     timed_out: bool
     truncated: bool
 
+    @property
+    def killed(self) -> bool:
+        """By somebody else: the kernel when memory ran out, a person. No doing of what was run."""
+        return self.returncode == -signal.SIGKILL and not self.timed_out
+
 
 async def run(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], limits: Limits) -> Finished:
     """Run to the end, to the limit or to cancellation; in every case its whole process group is gone on return.
 
-    stdin is empty; no descriptor but stdout and stderr is inherited. Raises OSError when there is no shell.
+    So it is when this process is killed. stdin is empty; no descriptor but stdout and stderr is inherited. Raises
+    OSError when there is no shell.
     """
-    script = _LIMITED.format(
-        cpu=math.ceil(limits.wall_s * limits.processors) + 1,
+    cpu = math.ceil(limits.wall_s * limits.processors) + 1
+    script = _WATCHED + _LIMITED.format(
+        cpu=cpu,
+        hard=cpu + CPU_GRACE_S,
         file=max(1, limits.file_bytes // 512),
         memory=f"ulimit -v {limits.memory_bytes // 1024} 2>/dev/null;" if limits.memory_bytes else "",
     )
     process = await anyio.open_process(
         ["/bin/sh", "-c", script, "sh", *map(str, command)],
-        stdin=DEVNULL,
+        stdin=PIPE,
         stdout=PIPE,
         stderr=PIPE,
         cwd=cwd,

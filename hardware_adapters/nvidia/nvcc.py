@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..base import Diagnostic
+from ..host_faults import check_host
 from ..process import Finished, Limits, minimal_environment, run
 from ..toolchain import MAX_DIAGNOSTICS, MAX_MESSAGE_CHARS, version_of
 
@@ -88,13 +89,14 @@ _releases: dict[tuple[str, int], str] = {}
 async def compile_for(nvcc: Nvcc, architecture: str, source: str) -> Compiled:
     """Device code only: the launcher is checked by the compiler that the emulation uses.
 
-    Raises OSError when nothing can be started."""
+    Raises OSError when nothing can be started, EngineFailure when this machine is at fault."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="autocomp-nvcc-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         (folder / SOURCE_NAME).write_text(source, encoding="utf-8")
         command = [nvcc.path, *FLAGS, f"-arch={architecture}", "-cubin", "-o", "kernel.cubin", SOURCE_NAME]
         done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS)
+        check_host("nvcc", done, parse_diagnostics(done.stdout + done.stderr), SOURCE_NAME, folder, LIMITS)
     return read_output(done, time.monotonic() - started)
 
 

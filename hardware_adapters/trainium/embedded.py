@@ -29,7 +29,7 @@ RUNNER = "autocomp_mcp.hardware_adapters.trainium.nkisim.runner"
 MEMORY_BYTES = 4 << 30
 FILE_BYTES = 1 << 30
 NKI_NAMES = {"bool": "bool_"}  # element types that NumPy calls otherwise
-KILLED = (-9, -24)  # by us or at the limit of processor time
+OUT_OF_TIME = -24  # SIGXCPU
 SIMULATOR = Path(__file__).with_name("nkisim")
 
 
@@ -121,7 +121,9 @@ async def evaluate_on_nkisim(
         seconds = {"simulate": time.monotonic() - started}
         if finished is None:
             raise EngineFailure(f"nkisim cannot be started: {failure}")
-        if finished.timed_out or finished.returncode in KILLED:
+        if finished.killed:
+            raise EngineFailure("nkisim was killed from outside, perhaps because memory ran out")
+        if finished.timed_out or finished.returncode == OUT_OF_TIME:
             text = f"stopped after {timeout_s:.0f} s of simulating: an endless loop, or far too many instructions"
             return Run(concluded(Judgement("timed_out", text), **seconds))
         report = await anyio.to_thread.run_sync(_report, folder, finished.returncode, finished.stderr)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import anyio
 
 from ...base import Diagnostic, EngineFailure, EnvironmentLackError
+from ...host_faults import check_host
 from ...process import Limits, minimal_environment, run
 from ...store import Home, locked
 from ...toolchain import Compiler, build_host_program, parse_diagnostics, source_digest, version_of, zig_binary
@@ -128,7 +129,7 @@ async def build(home: Home, translated: Translated, *, checked: bool = True, com
     program = await emulator(home)
     key = source_digest((), emulator_version(), compiler.title, " ".join(_flags(compiler, checked)), translated.text)
     kept = home.artifact(key, ".so")
-    if kept.exists():
+    if home.known(key, ".so"):
         return Built(Program(program, kept))
     with tempfile.TemporaryDirectory(prefix="autocomp-cuda-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
@@ -151,6 +152,7 @@ async def build(home: Home, translated: Translated, *, checked: bool = True, com
                 return Built(None, (Diagnostic(severity="error", message="the compiler took too long"),))
             said = said or parse_diagnostics(finished.stderr, FILE)
             if finished.returncode != 0:
+                check_host(compiler.title, finished, said, FILE, folder, COMPILE_LIMITS)
                 return Built(None, said if _has_error(said) else (*said, _unexplained(finished.stderr)))
         library = folder / "candidate.so"
         if refused := _refused(library):

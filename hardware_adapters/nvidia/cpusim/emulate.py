@@ -110,6 +110,8 @@ def _ended(finished: Finished) -> Report:
     """Of a run without a report. Status 2 is the emulator's own complaint; whatever else is the candidate's doing."""
     if finished.timed_out:
         return _crash("timeout", "the run was stopped at its time limit")
+    if finished.killed:
+        raise EngineFailure("cpusim was killed from outside, perhaps because memory ran out")
     if finished.returncode in (2, 3, 126, 127):
         raise EngineFailure(f"cpusim failed: {finished.stderr.strip()[-400:]!r}")
     why = f"signal {-finished.returncode}" if finished.returncode < 0 else f"status {finished.returncode}"

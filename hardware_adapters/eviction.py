@@ -1,4 +1,4 @@
-"""The limit on what a home keeps for speed and for looking things up: compiled kernels, kernel texts, logs, evaluations.
+"""The limit on what a home keeps for speed and to be looked up: compiled kernels, kernel texts, logs, evaluations.
 
 All of it can be made again, or belongs to kernels that nobody asked for in a long time. Runs are not among it: whatever
 a search found is in the journal, which is the user's.
@@ -13,7 +13,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +52,7 @@ def cache_limit() -> int:
 
 
 def tidy_now_and_then(home: Home, now: Callable[[], float] = time.monotonic) -> None:
-    """`tidy`, if this process has not done it for a while. Never raises: a home that cannot be tidied is used as it is."""
+    """`tidy`, if this process has not done it for a while. Never raises: what cannot be tidied is used as it is."""
     last = _looked.get(home.path)
     if last is not None and now() - last < LOOK_EVERY_S:
         return

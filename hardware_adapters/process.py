@@ -22,6 +22,8 @@ _LIMITED = 'ulimit -c 0; ulimit -S -t {cpu}; ulimit -H -t {hard}; ulimit -f {fil
 _WATCHED = "exec 3<&0 </dev/null; (read -r _ <&3; kill -9 -$$) >/dev/null 2>&1 & exec 3<&-; "
 CPU_GRACE_S = 2
 DRAIN_S = 0.2
+IDLE_SHARE = 0.1
+TELLING_S = 3.0  # on a busy machine less says nothing
 
 
 class Limits(NamedTuple):
@@ -42,6 +44,13 @@ class Finished(NamedTuple):
     stderr: str
     timed_out: bool
     truncated: bool
+    cpu_s: float | None = None  # that its group had used when it was stopped at the wall limit; None: not known
+
+    def hung(self, wall_s: float) -> bool:
+        """It was stopped at this wall limit, and had hardly run: the machine kept it from running, or it waited for
+        something. No doing of a program that only computes."""
+        known = self.timed_out and self.cpu_s is not None and wall_s >= TELLING_S
+        return known and (self.cpu_s or 0.0) < IDLE_SHARE * wall_s
 
     @property
     def killed(self) -> bool:
@@ -83,6 +92,7 @@ async def run(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str
                 # A grandchild may hold the pipe open for ever; what the program itself wrote is there already.
                 readers.cancel_scope.deadline = anyio.current_time() + DRAIN_S
         timed_out = clock.cancelled_caught
+        cpu_s = _group_cpu_s(process.pid) if timed_out else None
     finally:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -90,7 +100,19 @@ async def run(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str
             await process.wait()
             await process.aclose()
     assert process.returncode is not None
-    return Finished(process.returncode, out.text(), err.text(), timed_out, out.truncated or err.truncated)
+    return Finished(process.returncode, out.text(), err.text(), timed_out, out.truncated or err.truncated, cpu_s)
+
+
+def _group_cpu_s(group: int) -> float | None:
+    """Processor time of the group's processes that are alive; None where there is no /proc."""
+    ticks, seen = 0, False
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError, IndexError):  # it has just ended
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group:
+                seen = True
+                ticks += sum(map(int, fields[11:15]))  # its own, and those of children that it waited for
+    return ticks / os.sysconf("SC_CLK_TCK") if seen else None
 
 
 class _Kept:

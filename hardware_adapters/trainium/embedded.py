@@ -121,6 +121,8 @@ async def evaluate_on_nkisim(
         seconds = {"simulate": time.monotonic() - started}
         if finished is None:
             raise EngineFailure(f"nkisim cannot be started: {failure}")
+        if finished.hung(timeout_s):
+            raise EngineFailure(f"nkisim hung: it hardly ran in {timeout_s:.0f} s")
         if finished.killed:
             raise EngineFailure("nkisim was killed from outside, perhaps because memory ran out")
         if finished.timed_out or finished.returncode == OUT_OF_TIME:

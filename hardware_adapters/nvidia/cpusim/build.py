@@ -148,11 +148,11 @@ async def build(home: Home, translated: Translated, *, checked: bool = True, com
         said: tuple[Diagnostic, ...] = ()
         for command in commands:
             finished = await _step(home, compiler, command, folder)
+            said = said or parse_diagnostics(finished.stderr, FILE)
+            check_host(compiler.title, finished, said, FILE, folder, COMPILE_LIMITS)
             if finished.timed_out:
                 return Built(None, (Diagnostic(severity="error", message="the compiler took too long"),))
-            said = said or parse_diagnostics(finished.stderr, FILE)
             if finished.returncode != 0:
-                check_host(compiler.title, finished, said, FILE, folder, COMPILE_LIMITS)
                 return Built(None, said if _has_error(said) else (*said, _unexplained(finished.stderr)))
         library = folder / "candidate.so"
         if refused := _refused(library):

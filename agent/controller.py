@@ -20,6 +20,7 @@ from .events import Listener
 from .journal import HEARTBEAT_S, Journal, Lease
 from .loop import SearchLoop
 from .models.base import Models
+from .record import patiently
 from .settings import LIMITS, SearchSettings
 from .status import RunState, RunStatus, Searched, search_seconds
 from .toolbox import Toolbox, reason
@@ -191,7 +192,8 @@ async def _within_limits(
             journal.set_state(lease, "failed", str(lost[0]))
         raise lost[0]
     assert ended is not None
-    journal.set_state(lease, *ended)
+    final = ended
+    await patiently(lambda: journal.set_state(lease, *final))
     loop.finish(ended.reason)
 
 

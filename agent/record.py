@@ -78,16 +78,9 @@ class RunRecord:
         self._results[key] = {**data, "source": source}
         self._count(kind, key, data)
 
-    async def patiently(self, write: Callable[[], T]) -> T:
-        """Write what cost money or hours, again after each delay while the journal cannot be written: somebody may
-        make room on the disk. Raises JournalError."""
-        for delay in JOURNAL_DELAYS_S:
-            try:
-                return write()
-            except JournalError as error:
-                log.warning("%s; trying again in %g s", error, delay)
-            await anyio.sleep(delay)
-        return write()
+    async def keep(self, kind: EventKind, key: str, data: dict[str, Any]) -> None:
+        """`put`, patiently. Raises JournalError."""
+        await patiently(lambda: self.put(kind, key, data))
 
     def model_uses(self, *, before: int) -> dict[str, ModelUse]:
         """Calls and cost of each model in the iterations before this one."""
@@ -248,6 +241,18 @@ class RunRecord:
             log.warning("%s of run %s cannot be written: %s", name, self.run_id, error)
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
+
+
+async def patiently(write: Callable[[], T]) -> T:
+    """Write to the journal, again after each delay while it cannot be written: somebody may make room on the disk, and
+    what is to be written cost money or hours. Raises JournalError."""
+    for delay in JOURNAL_DELAYS_S:
+        try:
+            return write()
+        except JournalError as error:
+            log.warning("%s; trying again in %g s", error, delay)
+        await anyio.sleep(delay)
+    return write()
 
 
 def mark(candidate: Candidate | None, path: Path | None = None) -> Mark | None:

@@ -10,14 +10,14 @@ from typing import Any
 
 MARK = "pwned-by-fuzz"
 HOSTILE_STRINGS = (
-    "", " ", "\0", "a\0b", "\ud800", "\udfff\ud800x", "\x1b[31mred\x1b[2J", "'; DROP TABLE runs; --", "%s%n%x", "{{7*7}}",
-    "${jndi:ldap://x}", "../../../etc/passwd", "..\\..\\x", "/etc/passwd", "/dev/zero", "/proc/self/mem", "~", "-rf", "--help",
+    "", " ", "\0", "a\0b", "\ud800", "\udfff\ud800x", "\x1b[31mred\x1b[2J", "'; DROP TABLE runs; --", "%s%n%x",
+    "${jndi:ldap://x}", "../../../etc/passwd", "..\\..\\x", "/etc/passwd", "/dev/zero", "/proc/self/mem", "~", "-rf",
     "$(touch " + MARK + ")", "`touch " + MARK + "`", "\u202egnp.exe", "a" * 5000, "é" * 300, "\n" * 500, "[" * 3000,
-    '{"a":' * 800, "NaN", "1e400", "-0", "null", "true", "0x10", "9" * 400, "kernel://", "run://../x", "file:///etc/passwd",
-    "http://127.0.0.1:9/", "<script>", "\ufeff", "\r\n\r\nHTTP/1.1 200", "a/b/c/d", "gemmini/", "/", "gemmini/gemm-0x0x0",
+    '{"a":' * 800, "NaN", "1e400", "-0", "null", "true", "0x10", "9" * 400, "kernel://", "run://../x",
+    "http://127.0.0.1:9/", "<script>", "\ufeff", "\r\n\r\nHTTP/1.1 200", "a/b/c/d", "gemmini/", "/",
     "gemmini/gemm--1x2x3", "gemmini/gemm-99999999999x1x1", "gemmini/gemm-1x1x1-shift99", "gemmini/conv-1x1x1x1-k0-s0-p0",
     "gemmini/gemm-2147483648x2147483648x2147483648", "gemmini/custom-x-00000000", "nvidia/sgemm-1e9x1x1", "trainium/gemm-٣x3x3",
-    "gemmini/gemm-32x32x32\n", "deadbeefdeadbeef", "f" * 64, "0" * 16,
+    "file:///etc/passwd", "gemmini/gemm-0x0x0", "{{7*7}}", "--help", "gemmini/gemm-32x32x32\n", "deadbeefdeadbeef", "f" * 64, "0" * 16,
 )  # fmt: skip
 HOSTILE_NUMBERS = (
     0, -1, 1, 2**31, 2**63, 2**64, -(2**63), 10**30, 1e308, -1e308, 5e-324, 0.1, 1e-9, float("inf"), float("nan"),

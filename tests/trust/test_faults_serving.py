@@ -126,10 +126,12 @@ def test_a_full_server_says_when_to_come_back(score) -> None:
 def test_a_supervisor_that_is_killed_takes_its_workers_along(home: Path, score) -> None:
     with Serving(home, "--workers", "2") as serving:
         parent = serving.process.pid
-        children = [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+        listed = Path(f"/proc/{parent}/task/{parent}/children")
+        assert until(lambda: len(listed.read_text().split()) == 2)
+        children = [int(pid) for pid in listed.read_text().split()]
         serving.process.kill()
         serving.process.wait()
         time.sleep(0.1)
-        held = len(children) == 2 and until(lambda: not running(lambda found: found.pid in children), 20)
+        held = until(lambda: not running(lambda found: found.pid in children), 20)
         score(ROW, held)
         assert held

@@ -61,7 +61,7 @@ async def test_tools(
     server = build_server(
         Bench(Home(home)), Selection.of(",".join(("problems", "menu", "kernels", "search", "hardware")))
     )
-    async with Client(server) as client:
+    async with Client(server, mode="legacy") as client:  # which puts no arguments into headers
         schemas = {tool.name: tool.input_schema for tool in (await client.list_tools()).tools}
         assert set(schemas) == set(TOOLS)
         names = sorted(schemas)
@@ -107,7 +107,7 @@ async def test_tools(
 async def test_addresses_of_resources(tmp_path: Path, make_home: Callable[[Path], Path], score, how_many) -> None:
     chance, wrong = Random(8), []
     count = how_many(300, 20_000)
-    async with Client(build_server(Bench(Home(make_home(tmp_path / "home"))))) as client:
+    async with Client(build_server(Bench(Home(make_home(tmp_path / "home")))), mode="legacy") as client:
         for _ in range(count):
             address = chance.choice(ADDRESSES).replace("{}", chance.choice(HOSTILE_STRINGS))
             if chance.random() < 0.3:

@@ -159,7 +159,7 @@ def read_menu(path: Path) -> Menu:
         raise MenuFileError(
             path, mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}"
         ) from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: escapes that are no character
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: escapes that are no character
         raise MenuFileError(path, 1, f"not YAML: {error}") from error
     except RecursionError as error:
         raise MenuFileError(path, 1, "nested too deeply") from error

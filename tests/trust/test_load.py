@@ -71,7 +71,8 @@ def calls(baseline: str) -> list[tuple[str, dict[str, Any]]]:
     changed = baseline + "\nstatic const int unused_# = #;\n"
     return [
         ("list_targets", {}), ("list_problems", {}), ("get_problem", {"problem": PROBLEM}),
-        ("list_optimizations", {"problem": PROBLEM}), ("get_optimization", {"option": "larger-tile", "problem": PROBLEM}),
+        ("list_optimizations", {"problem": PROBLEM}),
+        ("get_optimization", {"option": "larger-tile", "problem": PROBLEM}),
         ("simulate_kernel", {"problem": PROBLEM, "source": baseline}),
         ("simulate_kernel", {"problem": PROBLEM, "source": changed}),
         ("compile_kernel", {"problem": PROBLEM, "source": changed}),

@@ -9,9 +9,11 @@ import pytest
 from autocomp_mcp.hardware_adapters.base import Evaluation, UsageError
 from autocomp_mcp.hardware_adapters.nvidia.adapter import NvidiaAdapter
 from autocomp_mcp.hardware_adapters.nvidia.families import operator_of
-from autocomp_mcp.hardware_adapters.nvidia.tuner.rewrites import KERNELS, options, rewrite, rewrites
+from autocomp_mcp.hardware_adapters.nvidia.tuner.rewrites import KERNELS, REWRITES
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.menus.menu import load_menu
+
+options, rewrites, rewrite = REWRITES.options, REWRITES.rewrites, REWRITES.rewrite
 
 # Each is also tried at odd hidden shapes, and with a dimension of 1.
 SMALL = {

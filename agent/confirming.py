@@ -8,7 +8,7 @@ from ..hardware_adapters.base import Problem
 from .candidate import Candidate
 from .confirmation import fastest
 from .each import each
-from .record import RunRecord
+from .record import RunRecord, patiently
 from .status import Searched
 from .toolbox import Toolbox
 
@@ -39,7 +39,7 @@ async def confirm(
             said = await toolbox.simulate(
                 problem.id, candidate.source, engine=engine, seed=settings.seed, timeout_s=settings.confirm_timeout_s
             )
-        record.put_confirmation(candidate, said)
+        await patiently(lambda: record.put_confirmation(candidate, said))
         record.tell("phase", phase="confirm", message=f"{candidate.id} on {engine}: {said.message}")
 
     try:

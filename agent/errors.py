@@ -23,6 +23,10 @@ class InfrastructureError(AgentError):
     """A server, engine or connection failed, not the candidate; the run can be resumed."""
 
 
+class JournalError(InfrastructureError):
+    """The journal cannot be written: the disk is full, or another process holds the database."""
+
+
 class ModelUnavailableError(InfrastructureError):
     """The model's service did not answer, retries included."""
 

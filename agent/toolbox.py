@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -31,6 +32,9 @@ ENVIRONMENT = "environment:"
 # How the SDK begins every error of a tool, its name after it; alone for an exception that the tool did not expect.
 SDK_PREFIX = "Error executing tool "
 RETRY_DELAYS_S = (0.2, 1.0)
+# How tools/ asks to be called again later. It is no failure, and not counted as one, unless it goes on for ever.
+BUSY = re.compile(r"^environment: busy, retry after (\d+) s")
+BUSY_PATIENCE_S = 1800.0
 MAX_PAGES = 64
 MAX_OPTIONS = 100  # the most that one call of list_optimizations shows; menus are shorter
 
@@ -215,11 +219,12 @@ class Toolbox:
             raise InfrastructureError(f"{tool} returned no structured content: {_text(result)[:200]!r}") from error
 
     async def _guarded(self, what: str, call: Callable[[], Awaitable[Any]]) -> Any:
-        """Make the call, again after each of the delays while the infrastructure fails."""
+        """Make the call, again after each of the delays while the infrastructure fails, and whenever a busy server
+        says."""
         failure = ""
         for delay in (*self._retry_delays_s, None):
             try:
-                result = await call()
+                result = await self._let_in(what, call)
             except Exception as error:
                 if _is_usage(error):
                     raise ToolUsageError(f"{what}: {reason(error)}") from error
@@ -227,13 +232,29 @@ class Toolbox:
             else:
                 if not getattr(result, "is_error", False):
                     return result
-                failure = _text(result).removeprefix(f"{SDK_PREFIX}{what}").removeprefix(": ")
+                failure = _said(result, what)
                 if failure and not failure.startswith(ENVIRONMENT):
                     raise ToolUsageError(f"{what}: {failure}")
                 failure = failure or "an unexpected error in the tool; the server's log has it"
             if delay is not None:
                 await self._sleep(delay)
         raise InfrastructureError(f"{what} failed {len(self._retry_delays_s) + 1} times; the last: {failure}")
+
+    async def _let_in(self, what: str, call: Callable[[], Awaitable[Any]]) -> Any:
+        waited_s = 0.0
+        while True:
+            result = await call()
+            later = BUSY.match(_said(result, what)) if getattr(result, "is_error", False) else None
+            if later is None or waited_s >= BUSY_PATIENCE_S:
+                return result
+            delay_s = max(1.0, float(later[1]))
+            waited_s += delay_s
+            await self._sleep(delay_s)
+
+
+def _said(result: Any, what: str) -> str:
+    """Of an error, without what the SDK puts before it."""
+    return _text(result).removeprefix(f"{SDK_PREFIX}{what}").removeprefix(": ")
 
 
 def _parsed(model: type[Any], data: Mapping[str, Any], tool: str) -> Any:

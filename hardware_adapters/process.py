@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from subprocess import DEVNULL, PIPE
+from subprocess import PIPE
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import anyio
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 # The limits are set by the shell that then becomes the program: no code of ours runs between fork and exec, where
 # a threaded parent could deadlock. A limit that a platform does not know is skipped. Units: s, 512-byte blocks, KiB.
-_LIMITED = 'ulimit -c 0; ulimit -t {cpu}; ulimit -f {file} 2>/dev/null; {memory} exec "$@"'
+# At its processor time a program gets SIGXCPU, so that SIGKILL is nobody's but ours, or of somebody outside.
+_LIMITED = 'ulimit -c 0; ulimit -S -t {cpu}; ulimit -H -t {hard}; ulimit -f {file} 2>/dev/null; {memory} exec "$@"'
+# Our end of stdin closes when we die, however: then the group goes too. The program itself has an empty stdin.
+_WATCHED = "exec 3<&0 </dev/null; (read -r _ <&3; kill -9 -$$) >/dev/null 2>&1 & exec 3<&-; "
+CPU_GRACE_S = 2
 DRAIN_S = 0.2
 LOOK_S = 0.2  # between two looks at what a program has written
 FLOOD = 64  # times the output that is kept: nobody honest prints so much
@@ -37,6 +41,8 @@ _WORDS = {
     "disk": "it was stopped at its limit of disk: it had filled its folder",
     "output": "it was stopped at its limit of output: it printed without end",
 }
+IDLE_SHARE = 0.1
+TELLING_S = 3.0  # on a busy machine less says nothing
 
 
 class Limits(NamedTuple):
@@ -62,11 +68,23 @@ class Finished(NamedTuple):
     timed_out: bool
     truncated: bool
     limit: Limit | None = None
+    cpu_s: float | None = None  # that it and its children had used when it was stopped at the wall limit
 
     @property
     def ended_by(self) -> str:
         """The limit in words; empty where none ended it."""
         return _WORDS.get(self.limit, "") if self.limit else ""
+
+    def hung(self, wall_s: float) -> bool:
+        """It was stopped at this wall limit, and had hardly run: the machine kept it from running, or it waited for
+        something. No doing of a program that only computes."""
+        known = self.timed_out and self.cpu_s is not None and wall_s >= TELLING_S
+        return known and (self.cpu_s or 0.0) < IDLE_SHARE * wall_s
+
+    @property
+    def killed(self) -> bool:
+        """By somebody else: the kernel when memory ran out, a person. No doing of what was run."""
+        return self.returncode == -signal.SIGKILL and self.limit is None
 
 
 async def run(
@@ -80,17 +98,19 @@ async def run(
     """Run to the end, to a limit or to cancellation; in every case its whole process group is gone on return, and
     with a sandbox whatever left the group too.
 
-    stdin is empty; no descriptor but stdout and stderr is inherited. `reach`: what a program that is not ours, or is
-    fed with what is not ours, may reach; None for our own. Raises OSError when there is no shell, SandboxLackError
-    when the sandbox is required and not complete, EngineFailure when it does not work.
+    So it is when this process is killed. stdin is empty; no descriptor but stdout and stderr is inherited. `reach`:
+    what a program that is not ours, or is fed with what is not ours, may reach; None for our own. Raises OSError when
+    there is no shell, SandboxLackError when the sandbox is required and not complete, EngineFailure when it does not
+    work.
     """
     if reach is None:
-        return await _run(_limited(command, limits), cwd, env, limits, watched=False)
+        return await _run(_limited(command, limits), cwd, env, limits, looked_at=False)
     from .sandbox import starting
 
     found = await starting.check_required()
     words = starting.wrapped(found, command, reach, limits, cwd)
-    done = await _run(words or _limited(command, limits), cwd, env, limits, watched=True)
+    started = _shell('exec "$@"', words) if words else _limited(command, limits)
+    done = await _run(started, cwd, env, limits, looked_at=True)
     if words is None:
         return done
     if (said := starting.failure(done.returncode, done.stderr)) is not None:
@@ -99,23 +119,29 @@ async def run(
     return done._replace(returncode=code, limit=done.limit or _limit(code))
 
 
+def _shell(script: str, command: Sequence[str | Path]) -> list[str]:
+    return ["/bin/sh", "-c", _WATCHED + script, "sh", *map(str, command)]
+
+
 def _limited(command: Sequence[str | Path], limits: Limits) -> list[str]:
+    cpu = math.ceil(limits.wall_s * limits.processors) + 1
     script = _LIMITED.format(
-        cpu=math.ceil(limits.wall_s * limits.processors) + 1,
+        cpu=cpu,
+        hard=cpu + CPU_GRACE_S,
         file=max(1, limits.file_bytes // 512),
         memory=f"ulimit -v {limits.memory_bytes // 1024} 2>/dev/null;" if limits.memory_bytes else "",
     )
-    return ["/bin/sh", "-c", script, "sh", *map(str, command)]
+    return _shell(script, command)
 
 
 def _limit(returncode: int) -> Limit | None:
     return {-signal.SIGXCPU: "cpu", -signal.SIGXFSZ: "file"}.get(returncode)  # type: ignore[return-value]
 
 
-async def _run(words: list[str], cwd: Path, env: Mapping[str, str], limits: Limits, *, watched: bool) -> Finished:
-    start = await anyio.to_thread.run_sync(_written, cwd) if watched else (0, 0)
+async def _run(words: list[str], cwd: Path, env: Mapping[str, str], limits: Limits, *, looked_at: bool) -> Finished:
+    start = await anyio.to_thread.run_sync(_written, cwd) if looked_at else (0, 0)
     process = await anyio.open_process(
-        words, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, cwd=cwd, env=dict(env), start_new_session=True
+        words, stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd=cwd, env=dict(env), start_new_session=True
     )
     assert process.stdout is not None and process.stderr is not None
     out, err = _Kept(limits.output_bytes), _Kept(limits.output_bytes)
@@ -140,7 +166,7 @@ async def _run(words: list[str], cwd: Path, env: Mapping[str, str], limits: Limi
                         reached = "output"
                         _kill(process)
 
-                if watched:
+                if looked_at:
                     tasks.start_soon(watch)
                 async with anyio.create_task_group() as readers:
                     readers.start_soon(read, out, process.stdout)
@@ -150,6 +176,7 @@ async def _run(words: list[str], cwd: Path, env: Mapping[str, str], limits: Limi
                     readers.cancel_scope.deadline = anyio.current_time() + DRAIN_S
                 tasks.cancel_scope.cancel()
         timed_out = clock.cancelled_caught
+        cpu_s = _cpu_s(process.pid) if timed_out else None
     finally:
         _kill(process)
         with anyio.CancelScope(shield=True):
@@ -160,7 +187,7 @@ async def _run(words: list[str], cwd: Path, env: Mapping[str, str], limits: Limi
         reached = "wall"
     return Finished(
         process.returncode, out.text(), err.text(), timed_out, out.truncated or err.truncated,
-        reached or _limit(process.returncode),
+        reached or _limit(process.returncode), cpu_s,
     )  # fmt: skip
 
 
@@ -183,6 +210,23 @@ def _written(folder: Path) -> tuple[int, int]:
                     else:
                         size += entry.stat(follow_symlinks=False).st_blocks * 512
     return size, files
+
+
+def _cpu_s(root: int) -> float | None:
+    """Processor time of the process and its living descendants, whatever group they are in; None without /proc."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError, IndexError):  # it has just ended
+            fields = path.read_text().rpartition(")")[2].split()
+            process = int(path.parent.name)
+            parents[process] = int(fields[1])
+            ticks[process] = sum(map(int, fields[11:15]))  # its own, and those of children that it waited for
+    family, news = {root}, {root}
+    while news:
+        news = {process for process, parent in parents.items() if parent in news} - family
+        family |= news
+    return sum(ticks.get(process, 0) for process in family) / os.sysconf("SC_CLK_TCK") if root in ticks else None
 
 
 class _Kept:

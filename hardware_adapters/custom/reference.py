@@ -80,6 +80,8 @@ def _write(definition: Definition, cases: Sequence[Arrays], folder: Path) -> Non
 
 
 def _read(definition: Definition, cases: int, folder: Path, finished: Finished) -> list[dict[str, Array]]:
+    if finished.killed:
+        raise EngineFailure("the reference's process was killed from outside, perhaps because memory ran out")
     if finished.timed_out:
         raise _wrong(definition, f"it was stopped after {WALL_S:.0f} s: an endless loop, or far too slow")
     if finished.limit is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..base import Compilation, Diagnostic, EngineFailure, EnvironmentLackError, check_source
+from ..host_faults import check_host
 from ..process import Finished, Limits, minimal_environment, run
 from ..sandbox import toolchain
 from ..store import Home, locked
@@ -109,6 +110,7 @@ async def compile_kernel(
         first = await build.step(*flags, "-I", HERE, "-Wall", "-S", SOURCE_NAME, "-o", "kernel.s")
         said = parse_diagnostics(first.stderr, SOURCE_NAME)
         if first.returncode != 0:
+            check_host(compiler.title, first, said, SOURCE_NAME, build.folder, COMPILE_LIMITS)
             return failed(*(said or _unexplained(first)))
         assembly = (build.folder / "kernel.s").read_text(errors="replace")
         if refused := refused_assembly(assembly):
@@ -119,7 +121,9 @@ async def compile_kernel(
             *target_flags(compiler), "kernel.s", runtime, *LINK_FLAGS, f"-Wl,-T,{script}", "-o", "kernel.elf"
         )
         if second.returncode != 0:
-            return failed(*said, *(_link_errors(second, assembly) or _unexplained(second)))
+            explained = _link_errors(second, assembly)
+            check_host(compiler.title, second, explained, SOURCE_NAME, build.folder, COMPILE_LIMITS)
+            return failed(*said, *(explained or _unexplained(second)))
         program = (build.folder / "kernel.elf").read_bytes()
         if unusable := _unusable(program):
             return failed(*said, _error(unusable))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..base import Diagnostic
+from ..host_faults import check_host
 from ..process import Finished, Limits, minimal_environment, run
 from ..sandbox import toolchain
 from ..toolchain import MAX_DIAGNOSTICS, MAX_MESSAGE_CHARS, version_of
@@ -89,7 +90,7 @@ _releases: dict[tuple[str, int], str] = {}
 async def compile_for(nvcc: Nvcc, architecture: str, source: str) -> Compiled:
     """Device code only: the launcher is checked by the compiler that the emulation uses.
 
-    Raises OSError when nothing can be started."""
+    Raises OSError when nothing can be started, EngineFailure when this machine is at fault."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="autocomp-nvcc-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
@@ -97,6 +98,7 @@ async def compile_for(nvcc: Nvcc, architecture: str, source: str) -> Compiled:
         command = [nvcc.path, *FLAGS, f"-arch={architecture}", "-cubin", "-o", "kernel.cubin", SOURCE_NAME]
         reach = toolchain(nvcc.path)
         done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS, reach=reach)
+        check_host("nvcc", done, parse_diagnostics(done.stdout + done.stderr), SOURCE_NAME, folder, LIMITS)
     return read_output(done, time.monotonic() - started)
 
 

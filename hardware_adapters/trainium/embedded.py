@@ -30,7 +30,7 @@ RUNNER = "autocomp_mcp.hardware_adapters.trainium.nkisim.runner"
 MEMORY_BYTES = 4 << 30
 FILE_BYTES = 1 << 30
 NKI_NAMES = {"bool": "bool_"}  # element types that NumPy calls otherwise
-KILLED = (-9, -24)  # by us or at the limit of processor time
+OUT_OF_TIME = -24  # SIGXCPU
 SIMULATOR = Path(__file__).with_name("nkisim")
 
 
@@ -126,7 +126,11 @@ async def evaluate_on_nkisim(
         if finished.limit not in (None, "wall", "cpu"):
             fault = Fault(kind="limit_exceeded", message=f"the simulation did not end: {finished.ended_by}")
             return Run(concluded(Judgement("crashed", fault.message, fault), **seconds))
-        if finished.timed_out or finished.returncode in KILLED:
+        if finished.hung(timeout_s):
+            raise EngineFailure(f"nkisim hung: it hardly ran in {timeout_s:.0f} s")
+        if finished.killed:
+            raise EngineFailure("nkisim was killed from outside, perhaps because memory ran out")
+        if finished.timed_out or finished.returncode == OUT_OF_TIME:
             text = f"stopped after {timeout_s:.0f} s of simulating: an endless loop, or far too many instructions"
             return Run(concluded(Judgement("timed_out", text), **seconds))
         report = await anyio.to_thread.run_sync(_report, folder, finished.returncode, finished.stderr)

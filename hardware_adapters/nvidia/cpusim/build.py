@@ -14,6 +14,7 @@ from typing import NamedTuple
 import anyio
 
 from ...base import Diagnostic, EngineFailure, EnvironmentLackError
+from ...host_faults import check_host
 from ...process import Limits, minimal_environment, run
 from ...sandbox import toolchain
 from ...store import Home, locked
@@ -129,7 +130,7 @@ async def build(home: Home, translated: Translated, *, checked: bool = True, com
     program = await emulator(home)
     key = source_digest((), emulator_version(), compiler.title, " ".join(_flags(compiler, checked)), translated.text)
     kept = home.artifact(key, ".so")
-    if kept.exists():
+    if home.known(key, ".so"):
         return Built(Program(program, kept))
     with tempfile.TemporaryDirectory(prefix="autocomp-cuda-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
@@ -148,10 +149,11 @@ async def build(home: Home, translated: Translated, *, checked: bool = True, com
         said: tuple[Diagnostic, ...] = ()
         for command in commands:
             finished = await _step(home, compiler, command, folder)
+            said = said or parse_diagnostics(finished.stderr, FILE)
+            check_host(compiler.title, finished, said, FILE, folder, COMPILE_LIMITS)
             if finished.limit is not None:
                 text = "took too long" if finished.timed_out else f"was given up, {finished.ended_by}"
                 return Built(None, (Diagnostic(severity="error", message=f"the compiler {text}"),))
-            said = said or parse_diagnostics(finished.stderr, FILE)
             if finished.returncode != 0:
                 return Built(None, said if _has_error(said) else (*said, _unexplained(finished.stderr)))
         library = folder / "candidate.so"

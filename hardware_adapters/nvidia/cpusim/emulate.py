@@ -92,7 +92,7 @@ async def emulate(program: Program, job: Job, folder: Path, limits: Limits | Non
     said = await anyio.to_thread.run_sync(_read, report, nonce)
     await anyio.to_thread.run_sync((folder / name).unlink)
     if said is None:
-        return _ended(finished)
+        return _ended(finished, limits.wall_s)
     return await anyio.to_thread.run_sync(_report, said, program.library)
 
 
@@ -109,12 +109,16 @@ def _read(path: Path, nonce: str) -> dict[str, Any] | None:
     return said if isinstance(said, dict) and said.get("nonce") == nonce else None
 
 
-def _ended(finished: Finished) -> Report:
+def _ended(finished: Finished, wall_s: float) -> Report:
     """Of a run without a report. Status 2 is the emulator's own complaint; whatever else is the candidate's doing."""
+    if finished.hung(wall_s):
+        raise EngineFailure(f"cpusim hung: it hardly ran in {wall_s:.0f} s")
     if finished.timed_out:
         return _crash("timeout", "the run was stopped at its time limit")
     if finished.limit is not None:
         return _crash("limit_exceeded", f"the candidate's process ended without a report: {finished.ended_by}")
+    if finished.killed:
+        raise EngineFailure("cpusim was killed from outside, perhaps because memory ran out")
     if finished.returncode in (2, 3, 126, 127):
         raise EngineFailure(f"cpusim failed: {finished.stderr.strip()[-400:]!r}")
     why = f"signal {-finished.returncode}" if finished.returncode < 0 else f"status {finished.returncode}"

@@ -15,11 +15,12 @@ import anyio
 import anyio.to_thread
 
 from ...base import EngineFailure, EnvironmentLackError
+from ...host_faults import check_host
 from ...process import Limits, minimal_environment, run
 from ...sandbox import Reach, toolchain
 from ...store import Home, locked
 from ...toolchain import source_digest
-from ..nvcc import FLAGS, SOURCE_NAME, Compiled, Nvcc, nvcc_at, read_output
+from ..nvcc import FLAGS, SOURCE_NAME, Compiled, Nvcc, nvcc_at, parse_diagnostics, read_output
 
 LIMITS = Limits(wall_s=240, file_bytes=256 << 20, memory_bytes=None, processors=4)
 RUNNER = Path(__file__).parents[1] / "runner"
@@ -92,6 +93,7 @@ async def compile_library(kit: Toolkit, architecture: str, source: str, library:
             *kit.links, "-o", library.name, SOURCE_NAME,
         ]  # fmt: skip
         done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS, reach=kit.reach)
+        check_host("nvcc", done, parse_diagnostics(done.stdout + done.stderr), SOURCE_NAME, folder, LIMITS)
         if (folder / library.name).is_file():
             await anyio.to_thread.run_sync(shutil.copyfile, folder / library.name, library)
     return read_output(done, time.monotonic() - started)

@@ -12,12 +12,14 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-static void at_most(int what, long value, const char *name) {
-    struct rlimit now, wanted = {(rlim_t)value, (rlim_t)value};
+static void at_most_with_grace(int what, long value, long grace, const char *name) {
+    struct rlimit now, wanted = {(rlim_t)value, (rlim_t)(value + grace)};
     if (getrlimit(what, &now) == 0 && now.rlim_max != RLIM_INFINITY && now.rlim_max < wanted.rlim_max)
-        wanted = (struct rlimit){now.rlim_max, now.rlim_max};
+        wanted = (struct rlimit){now.rlim_max < wanted.rlim_cur ? now.rlim_max : wanted.rlim_cur, now.rlim_max};
     if (setrlimit(what, &wanted)) fail("limit", name);
 }
+
+static void at_most(int what, long value, const char *name) { at_most_with_grace(what, value, 0, name); }
 
 void limit(const struct plan *plan) {
     at_most(RLIMIT_CORE, 0, "core");
@@ -25,7 +27,8 @@ void limit(const struct plan *plan) {
     at_most(RLIMIT_MEMLOCK, plan->wide ? 1 << 30 : 64 << 10, "locked memory"); /* devices pin memory */
     at_most(RLIMIT_MSGQUEUE, 0, "message queues");
     if (plan->file_bytes) at_most(RLIMIT_FSIZE, plan->file_bytes, "file");
-    if (plan->cpu_s) at_most(RLIMIT_CPU, plan->cpu_s, "processor time");
+    /* At its time a program gets SIGXCPU, so that SIGKILL is nobody's but the judge's, or of somebody outside. */
+    if (plan->cpu_s) at_most_with_grace(RLIMIT_CPU, plan->cpu_s, 2, "processor time");
     if (plan->memory_bytes) at_most(RLIMIT_AS, plan->memory_bytes, "memory");
     /* The kernel counts per user and name space; outside of one the user's other processes would count, and the caller
      * sets no such limit. */

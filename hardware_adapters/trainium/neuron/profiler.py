@@ -101,7 +101,7 @@ def parse_summary(text: str) -> dict[str, Any]:
     for candidate in (text, *(line for line in text.splitlines() if line.lstrip().startswith("{"))):
         try:
             data = json.loads(candidate)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # also numbers of thousands of digits
             continue
         if not isinstance(data, dict):
             continue

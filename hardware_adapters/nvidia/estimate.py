@@ -4,14 +4,16 @@ Terms, in ns, of a launch whose blocks are spread evenly over the SMs (the fulle
 
   fp32     the operator's least floating-point work at the peak rate; launches share it by their memory requests
   lsu      global loads and stores through the SM's load/store path: a request takes a pass per 128 bytes if its sectors
-           lie side by side, and one per sector beyond the ideal number, as scattered sectors lie in lines of their own
-  shared   wavefronts in shared memory, one per cycle, through the same path as `lsu`
+           lie side by side, and one per sector beyond the ideal number, as scattered sectors lie in lines of their own;
+           at least the cycles in which the load/store units take the addresses of 32 lanes
+  shared   wavefronts in shared memory, one per cycle, or likewise; through the same path as `lsu`, so the two add up
   l2       different sectors that each block reads (what it reads again hits in its L1), and all that it writes, for
            the L1 passes stores on one by one, at the rate of the L2
   dram     every operand byte that is touched once; and again, for each further round of blocks, what such a round
            touches beyond the size of the L2
   latency  what the warps of an SM wait for loads, 4 of which a warp has under way, and for barriers
 
+Loads of shared memory that ptxas makes one are one request where nvcc's output shows that they can be (`merging`).
 Units overlap, but not perfectly: a launch takes (sum of term^3)^(1/3), which is the largest term when it dominates,
 plus the device's time for a launch. No result is below the problem's bound. Not modelled: instructions other than
 memory accesses and the least arithmetic, L1 misses of what a block touches again, atomics that collide, power limits.
@@ -24,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from .counts import LaunchCounts, Site, total
-from .machines import SECTOR_BYTES, Machine
+from .machines import SECTOR_BYTES, WARP, Machine
 from .nvcc import KernelFacts
 from .occupancy import Residency, residency
 from .operators import Operator, bound, moved_bytes
@@ -70,6 +72,16 @@ def lsu_passes(site: Site) -> float:
     return max(site.requests, site.ideal_sectors / 4 + max(0, site.sectors - site.ideal_sectors))
 
 
+def _cycles(site: Site, merged: Mapping[int, float], machine: Machine) -> float:
+    """Of the SM's load/store path, for the site's requests. `merged`: share of a line's loads of shared memory that
+    are left when neighbours are loaded together, which also ends conflicts between lanes that lie as far apart."""
+    addresses = site.requests * WARP / machine.lsu_lanes
+    if site.space == "global":
+        return max(addresses, lsu_passes(site) * 128 / machine.lsu_bytes_per_cycle)
+    share = merged.get(site.line, 1.0) if site.op == "load" and site.width == 4 else 1.0
+    return max(addresses * share, min(site.wavefronts, max(site.ideal_wavefronts, site.wavefronts * share)))
+
+
 def estimate(
     operator: Operator, launches: Sequence[LaunchCounts], facts: Mapping[str, KernelFacts], machine: Machine
 ) -> Estimate:
@@ -103,8 +115,10 @@ def _launch(
     even = counts.blocks / machine.sms / on_fullest
     per_block = on_fullest / max(1, counts.blocks_run)
     peak = machine.tf32_flops_per_ns if operator.tensor_cores else machine.fp32_flops_per_ns
-    passes = {
-        space: sum(lsu_passes(site) for site in counts.sites if site.space == space) for space in ("global", "shared")
+    merged = facts.merged if facts else {}
+    path = {
+        space: sum(_cycles(site, merged, machine) for site in counts.sites if site.space == space) * per_block * cycle
+        for space in ("global", "shared")
     }
     block_bytes = SECTOR_BYTES * (counts.block_read_sectors + counts.block_write_sectors) / max(1, counts.blocks_run)
     stored = sum(site.sectors for site in counts.sites if site.space == "global" and site.op != "load")
@@ -113,13 +127,14 @@ def _launch(
     dram_bytes = _dram_bytes(operator, counts, held, machine, block_bytes)
     units = {
         "fp32": share * operator.flops / peak / even,
-        "lsu": passes["global"] * per_block * cycle * 128 / machine.lsu_bytes_per_cycle,
-        "shared": passes["shared"] * per_block * cycle,
+        "lsu": path["global"],
+        "shared": path["shared"],
         "l2": l2_bytes / machine.l2_rate,
         "dram": dram_bytes / (machine.dram_rate * machine.dram_efficiency),
         "latency": _latency(counts, held, machine, on_fullest, l2_bytes, dram_bytes) * cycle,
     }
-    body = sum(time**OVERLAP for time in units.values()) ** (1 / OVERLAP)
+    others = (time for unit, time in units.items() if unit not in ("lsu", "shared"))
+    body = sum(time**OVERLAP for time in (*others, sum(path.values()))) ** (1 / OVERLAP)
     read_bytes = SECTOR_BYTES * counts.block_read_sectors * counts.scale
     return LaunchEstimate(counts, facts, held, units, body, 1 - even, read_bytes, l2_bytes, dram_bytes)
 

@@ -6,14 +6,16 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ..base import Diagnostic
 from ..process import Finished, Limits, minimal_environment, run
 from ..toolchain import MAX_DIAGNOSTICS, MAX_MESSAGE_CHARS, version_of
+from .merging import merged_loads
 
-SOURCE_NAME = "kernel.cu"
+SOURCE_NAME, PTX_NAME = "kernel.cu", "kernel.ptx"
 FLAGS = ("-O3", "-std=c++17", "-lineinfo", "-Xptxas", "-v,--warn-on-spills")
 LIMITS = Limits(wall_s=120.0, memory_bytes=None, file_bytes=64 << 20)
 _RELEASE = re.compile(r"release ([\d.]+)")
@@ -34,13 +36,15 @@ class Nvcc(NamedTuple):
 
 
 class KernelFacts(NamedTuple):
-    """What ptxas says of one `__global__` function, in bytes and registers per thread."""
+    """What ptxas says of one `__global__` function, in bytes and registers per thread. `merged`: by source line, the
+    share of its loads from shared memory that are left when neighbours are loaded together (see `merging`)."""
 
     registers: int
     shared_bytes: int
     stack_bytes: int
     spill_stores: int
     spill_loads: int
+    merged: Mapping[int, float] = {}  # noqa: RUF012 - never changed
 
 
 class Compiled(NamedTuple):
@@ -93,9 +97,14 @@ async def compile_for(nvcc: Nvcc, architecture: str, source: str) -> Compiled:
     with tempfile.TemporaryDirectory(prefix="autocomp-nvcc-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         (folder / SOURCE_NAME).write_text(source, encoding="utf-8")
-        command = [nvcc.path, *FLAGS, f"-arch={architecture}", "-cubin", "-o", "kernel.cubin", SOURCE_NAME]
+        command = [nvcc.path, *FLAGS, f"-arch={architecture}", "-keep", "-cubin", "-o", "kernel.cubin", SOURCE_NAME]
         done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS)
-    return read_output(done, time.monotonic() - started)
+        intermediate = folder / PTX_NAME
+        shares = merged_loads(intermediate.read_text("utf-8", "replace")) if intermediate.is_file() else {}
+    merged = {plain_name(name): of_lines for name, of_lines in shares.items()}
+    made = read_output(done, time.monotonic() - started)
+    kernels = {name: facts._replace(merged=merged.get(name, {})) for name, facts in made.kernels.items()}
+    return made._replace(kernels=kernels)
 
 
 def read_output(done: Finished, seconds: float) -> Compiled:

@@ -1,7 +1,8 @@
 /* Counts what a warp's requests cost. The lanes of a warp run one after the other, so what they do together is put
    together afterwards: the n-th execution of an instruction by one lane belongs to the n-th by the others, counted from
    the last barrier. Global memory: 32-byte sectors touched per request. Shared memory: passes over 32 banks of 4 bytes;
-   lanes that want the same word share a pass, and 8- and 16-byte accesses go by halves and quarters of the warp. */
+   lanes that want the same word share a pass, and 8- and 16-byte accesses go by halves and quarters of the warp; loads by
+   half as many parts where every lane wants what its neighbour, or its neighbour but one, wants. */
 #include "cpusim.h"
 #include <stdlib.h>
 #include <string.h>
@@ -108,8 +109,19 @@ static unsigned passes(const Request *request, unsigned first, unsigned last, un
     return most;
 }
 
+/* Whether all lanes l and l ^ step want the same: what returns to two lanes is then packed, and takes half the time. */
+static int paired(const Request *request, unsigned step) {
+    for (uint32_t left = request->mask; left; left &= left - 1) {
+        unsigned lane = (unsigned)__builtin_ctz(left), other = lane ^ step;
+        if (request->mask >> other & 1 && request->address[other] != request->address[lane]) return 0;
+    }
+    return 1;
+}
+
 static void count_shared(Site *site, const Request *request) {
-    unsigned parts = site->bytes > 8 ? 4 : site->bytes > 4 ? 2 : 1, per = WARP / parts;
+    unsigned parts = site->bytes > 8 ? 4 : site->bytes > 4 ? 2 : 1;
+    if (parts > 1 && site->op == LOAD && (paired(request, 1) || paired(request, 2))) parts /= 2;
+    unsigned per = WARP / parts;
     for (unsigned part = 0; part < parts; part++) {
         unsigned taken = passes(request, part * per, (part + 1) * per, site->bytes, site->op == ATOMIC);
         site->counts[3] += taken;

@@ -1,8 +1,8 @@
 """Loads of shared memory that ptxas makes one, as PTX shows that it can.
 
-Neighbouring floats that a thread loads in one stretch of straight code become one load of 8 or 16 bytes if their address is a
-multiple of that, whether or not the source says float4. ptxas does it, after PTX: so PTX is read for where it can be done.
-Seen in the machine code of the kernels of `tests/benchmarks/nvidia_ladder` (nvcc 13.0).
+Neighbouring floats that a thread loads in one stretch of straight code become one load of 8 or 16 bytes if their
+address is a multiple of that, whether or not the source says float4. ptxas does it, after PTX: so PTX is read for where
+it can be done. Seen in the machine code of the kernels of `tests/benchmarks/nvidia_ladder` (nvcc 13.0).
 """
 
 from __future__ import annotations

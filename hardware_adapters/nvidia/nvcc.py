@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +18,7 @@ from ..toolchain import MAX_DIAGNOSTICS, MAX_MESSAGE_CHARS, version_of
 from .merging import merged_loads
 
 SOURCE_NAME, PTX_NAME = "kernel.cu", "kernel.ptx"
+USUAL = Path("/usr/local/cuda/bin/nvcc")
 FLAGS = ("-O3", "-std=c++17", "-lineinfo", "-Xptxas", "-v,--warn-on-spills")
 LIMITS = Limits(wall_s=120.0, memory_bytes=None, file_bytes=64 << 20)
 _RELEASE = re.compile(r"release ([\d.]+)")
@@ -44,7 +47,7 @@ class KernelFacts(NamedTuple):
     stack_bytes: int
     spill_stores: int
     spill_loads: int
-    merged: Mapping[int, float] = {}  # noqa: RUF012 - never changed
+    merged: Mapping[int, float] = {}
 
 
 class Compiled(NamedTuple):
@@ -54,12 +57,32 @@ class Compiled(NamedTuple):
     seconds: float
 
 
-def find_nvcc(path: str | None = None) -> Nvcc | None:
-    """On PATH, or where the toolkit puts itself."""
-    for name in (shutil.which("nvcc", path=path), "/usr/local/cuda/bin/nvcc" if path is None else None):
-        if name is not None and (found := nvcc_at(Path(name))) is not None:
-            return found
-    return None
+def find_nvcc(environment: Mapping[str, str] | None = None) -> Nvcc | None:
+    """Of those that `candidates` finds, the first that works."""
+    return next((found for path in candidates(environment) if (found := nvcc_at(path)) is not None), None)
+
+
+def only(path: str | None) -> dict[str, str] | None:
+    """The environment to look in where `path` replaces PATH; None is the process's own."""
+    return None if path is None else {"PATH": path}
+
+
+def candidates(environment: Mapping[str, str] | None = None) -> Iterator[Path]:
+    """CUDACXX, then CUDA_HOME or CUDA_PATH, then PATH; and, unless another environment than the process's own is given,
+    the toolkit's usual place and the wheel of nvcc."""
+    given = os.environ if environment is None else environment
+    if named := given.get("CUDACXX"):
+        yield Path(shutil.which(named, path=given.get("PATH", "")) or named)
+    for variable in ("CUDA_HOME", "CUDA_PATH"):
+        if named := given.get(variable):
+            yield Path(named) / "bin" / "nvcc"
+    if found := shutil.which("nvcc", path=given.get("PATH", "")):
+        yield Path(found)
+    if environment is None:
+        yield USUAL
+        spec = find_spec("nvidia")
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            yield from sorted(Path(folder).glob("*/bin/nvcc"), reverse=True)
 
 
 def nvcc_at(path: Path) -> Nvcc | None:

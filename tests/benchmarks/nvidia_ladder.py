@@ -2,9 +2,10 @@
 
     python tests/benchmarks/nvidia_ladder.py [--size 4092]
 
-Published: GFLOP/s at 4092 on an RTX A6000, of the README of the repository siboehm/SGEMM_CUDA (the worklog "How to Optimize a
-CUDA Matmul Kernel"). Its text and code are not used: the kernels in `nvidia_ladder/` are ours, of the same block sizes, tiles
-and layouts. Each is checked as any candidate is. With nvcc on the machine, registers and merged loads count too.
+Published: GFLOP/s at 4092 on an RTX A6000, of the README of the repository siboehm/SGEMM_CUDA (the worklog "How to
+Optimize a CUDA Matmul Kernel"). Its text and code are not used: the kernels in `nvidia_ladder/` are ours, of the same
+block sizes, tiles and layouts. Each is checked as any candidate is. With nvcc on the machine, registers and merged
+loads count too.
 """
 
 from __future__ import annotations

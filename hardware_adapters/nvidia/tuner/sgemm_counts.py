@@ -1,7 +1,7 @@
-"""What a staged matrix product from a schedule will be counted to do, worked out by hand: to order schedules before any is run.
+"""What a staged matrix product from a schedule will be counted to do: to order schedules before any is run.
 
-Of one block in the middle of the result; blocks at the edges do less, which is left out. The engine's own estimate is then
-asked what that takes, so that what it holds to be costly is avoided here too.
+Of one block in the middle of the result; blocks at the edges do less, which is left out. The engine's own estimate is
+then asked what that takes, so that what it holds to be costly is avoided here too.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _staging(
 
 
 def _storing(s: SgemmSchedule, pitch: int, warps: int) -> Site:
-    width = s.reads if s.width(pitch) == 4 else 1
+    width = s.reads if pitch % s.reads == 0 else 1
     requests = warps * s.tm * s.tn // width
     ideal = WARP * width // FLOATS
     sectors = ideal * s.reads // width  # single floats of four that lie together

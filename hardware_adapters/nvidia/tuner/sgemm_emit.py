@@ -109,7 +109,7 @@ class _Emitter(Writer):
         """The place of the thread's results."""
         s = self.s
         if s.paired:
-            self.put("int warp = threadIdx.x / 32, lane = threadIdx.x % 32;  // a warp is 8 threads by 4, their bits mixed")
+            self.put("int warp = threadIdx.x / 32, lane = threadIdx.x % 32;  // 8 threads by 4, their bits mixed")
             self.put("int tx = warp % (ACROSS / 8) * 8 + (lane & 1 | lane >> 1 & 2 | lane >> 2 & 4);")
             self.put("int ty = warp / (ACROSS / 8) * 4 + (lane >> 1 & 1 | lane >> 2 & 2);")
         else:

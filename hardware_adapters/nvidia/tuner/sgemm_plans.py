@@ -1,7 +1,8 @@
 """Whole schedules of a matrix product, best first by what they are expected to take.
 
-Single changes run into each other: registers pay only once shared memory is read by float4, that only where the tile of A is
-kept transposed, and which tile fills the SMs depends on all of them. So tiles, layout and stages are chosen together here.
+Single changes run into each other: registers pay only once shared memory is read by float4, that only where the tile of
+A is kept transposed, and which tile fills the SMs depends on all of them. So tiles, layout and stages are chosen
+together here.
 """
 
 from __future__ import annotations
@@ -62,11 +63,7 @@ def _plans(gemm: Gemm, device: Machine) -> tuple[Plan, ...]:
 
 @lru_cache
 def _schedules() -> tuple[SgemmSchedule, ...]:
+    always = SgemmSchedule(staged=True, turned=True, vector=4, reads=4, restrict=True, unroll=True)
+    names = ("bm", "bn", "tm", "tn", "bk", "pad", "stages")
     choices = product(_EDGES, _EDGES, _OF_A_THREAD, _OF_A_THREAD, _STEPS, (0, 4), (1, 2))
-    return tuple(
-        SgemmSchedule(
-            staged=True, bm=bm, bn=bn, tm=tm, tn=tn, bk=bk, pad=pad, stages=stages,
-            turned=True, vector=4, reads=4, restrict=True, unroll=True,
-        )
-        for bm, bn, tm, tn, bk, pad, stages in choices
-    )  # fmt: skip
+    return tuple(always.with_(**dict(zip(names, chosen, strict=True))) for chosen in choices)

@@ -122,7 +122,7 @@ def test_wide_shared_accesses_go_by_halves_and_quarters(run_cuda):
     store, pair, strided = found[6, "shared", "store"], found[8, "shared", "load"], found[9, "shared", "load"]
     assert (store.bytes, store.requests, store.wavefronts, store.ideal_wavefronts) == (16, 4, 16, 16)
     assert (pair.bytes, pair.requests, pair.wavefronts, pair.ideal_wavefronts) == (8, 4, 8, 8)
-    # Neighbours want the same, so it goes by halves; sixteen lanes want four rows of 128 bytes, from the same four banks.
+    # Neighbours want the same, so it goes by halves; 16 lanes want four rows of 128 bytes, the same four banks.
     assert (strided.bytes, strided.requests, strided.wavefronts, strided.ideal_wavefronts) == (16, 4, 4 * 2 * 4, 8)
 
 

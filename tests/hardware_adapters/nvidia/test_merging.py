@@ -1,4 +1,4 @@
-"""Loads of shared memory that ptxas makes one: by PTX, and with nvcc by the kernels whose machine code was looked at."""
+"""Loads of shared memory that ptxas makes one: by PTX, and with nvcc by kernels whose machine code was looked at."""
 
 from pathlib import Path
 

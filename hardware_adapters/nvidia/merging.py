@@ -1,8 +1,8 @@
-"""Loads of shared memory that ptxas makes one, as PTX shows that it can.
+"""Loads of shared memory that the compiler makes one, as PTX shows: those that are one there, or can be.
 
 Neighbouring floats that a thread loads in one stretch of straight code become one load of 8 or 16 bytes if their
-address is a multiple of that, whether or not the source says float4. ptxas does it, after PTX: so PTX is read for where
-it can be done. Seen in the machine code of the kernels of `tests/benchmarks/nvidia_ladder` (nvcc 13.0).
+address is a multiple of that, whether or not the source says float4. Where the array is declared aligned, PTX has it; else
+ptxas does it, after PTX, which is read for where it can be done. Seen in the machine code of the kernels of `tests/benchmarks/nvidia_ladder` (nvcc 13.0).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 WIDEST = 16
 _ENTRY = re.compile(r"^\s*(?:\.visible\s+)?\.(?:entry|func)\s.*?([A-Za-z_$][\w$]*)\s*\(")
 _LINE = re.compile(r"^\s*\.loc\s+\d+\s+(\d+)")
-_LOAD = re.compile(r"^ld\.shared\.[fubs]32\s+%\w+, \[([%\w$]+)(?:\+(-?\d+))?\]")
+_LOAD = re.compile(r"^ld\.shared(?:\.v([24]))?\.[fubs]32\s+(?:%\w+|\{[^}]*\}), \[([%\w$]+)(?:\+(-?\d+))?\]")
 _ENDS = re.compile(r"^(?:\$?\w+:|@?\S*\s*bra|bar|barrier|st\.shared|atom|red|ret|call|membar|fence)")
 _ASSIGNMENT = re.compile(r"^([a-z]+(?:\.\w+)*)\s+(%\w+), (.*);$")
 
@@ -22,7 +22,7 @@ Definitions = dict[str, list[tuple[str, list[str]]]]
 
 
 def merged_loads(ptx: str) -> dict[str, dict[int, float]]:
-    """By mangled name and line of the source: loads after merging / loads of 4 bytes before, where that is below 1."""
+    """By mangled name and line of the source: loads after merging / floats that they load, where that is below 1."""
     return {name: shares for name, body in _functions(ptx) if (shares := _shares(body))}
 
 
@@ -51,7 +51,11 @@ def _shares(body: list[str]) -> dict[int, float]:
         if (place := _LINE.match(line)) is not None:
             at = int(place[1])
         elif (load := _LOAD.match(line)) is not None:
-            stretch.append((load[1], int(load[2] or 0), at))
+            if load[1] is not None:
+                before[at] = before.get(at, 0) + int(load[1])
+                after[at] = after.get(at, 0) + 1
+            else:
+                stretch.append((load[2], int(load[3] or 0), at))
         elif stretch and _ENDS.match(line):
             for base, offset, of_line in stretch:
                 before[of_line] = before.get(of_line, 0) + 1

@@ -70,17 +70,29 @@ void trace_access(uintptr_t address, unsigned size, enum Op op, enum Space space
     site->requests[nth].address[current->lane] = address;
 }
 
+typedef struct { uint64_t values[2 * WARP], most; unsigned count, next; } Set;
+
+/* Whether the value is new to the set, which then has it. Lanes mostly go upwards, or repeat what lanes before them did:
+   so the value behind the one that was met last is looked at first. */
+static int is_new(Set *set, uint64_t value) {
+    if (set->next < set->count && set->values[set->next] == value) return set->next++, 0;
+    if (set->count && value <= set->most) {
+        for (unsigned i = set->count; i--;)
+            if (set->values[i] == value) return set->next = i + 1, 0;
+    } else set->most = value;
+    set->values[set->count++] = value;
+    set->next = set->count;
+    return 1;
+}
+
 static unsigned sectors_of(const Request *request, unsigned bytes, enum Op op) {
-    uint64_t seen[2 * WARP];
-    unsigned count = 0;
+    Set seen;
+    seen.count = seen.next = 0;
     uint32_t *stamps = op == LOAD ? sectors_read : sectors_written;
     for (uint32_t left = request->mask; left; left &= left - 1) {
         uint64_t address = request->address[__builtin_ctz(left)];
         for (uint64_t sector = address / 32; sector <= (address + bytes - 1) / 32; sector++) {
-            unsigned known = count;
-            while (known && seen[known - 1] != sector) known--;
-            if (known) continue;
-            seen[count++] = sector;
+            if (!is_new(&seen, sector)) continue;
             uint32_t *stamp = &stamps[sector - device_base / 32];
             if (*stamp == block_number) continue;
             uint64_t *block = op == LOAD ? &running->block_read_sectors : &running->block_write_sectors;
@@ -90,7 +102,7 @@ static unsigned sectors_of(const Request *request, unsigned bytes, enum Op op) {
             *stamp = block_number;
         }
     }
-    return count;
+    return seen.count;
 }
 
 /* Passes for lanes first..last: the fullest bank's number of different words. */
@@ -131,15 +143,10 @@ static void count_shared(Site *site, const Request *request) {
 
 /* Sectors that the request's bytes would fill if they lay side by side; lanes that want the same bytes need them once. */
 static unsigned ideal_sectors(const Request *request, unsigned bytes) {
-    uint64_t seen[WARP];
-    unsigned count = 0;
-    for (uint32_t left = request->mask; left; left &= left - 1) {
-        uint64_t address = request->address[__builtin_ctz(left)];
-        unsigned known = count;
-        while (known && seen[known - 1] != address) known--;
-        if (!known) seen[count++] = address;
-    }
-    return (count * bytes + 31) / 32;
+    Set seen;
+    seen.count = seen.next = 0;
+    for (uint32_t left = request->mask; left; left &= left - 1) is_new(&seen, request->address[__builtin_ctz(left)]);
+    return (seen.count * bytes + 31) / 32;
 }
 
 void trace_flush_warp(void) {

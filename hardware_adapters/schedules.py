@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from .base import UsageError, kernel_digest
+from .base import Rewrite, UsageError, kernel_digest
 
 P = TypeVar("P")  # a problem
 S = TypeVar("S", bound=BaseModel)  # a schedule of its kernels
@@ -84,6 +84,44 @@ def validated(kind: type[S], fields: Mapping[str, object]) -> S:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "schedule"
         raise ScheduleError(field, f"{first['msg']}, got {first['input']!r}") from None
+
+
+class Rewrites:
+    """A target's menu options as mechanical changes of schedules, for the families that have schedules.
+
+    kernels: by family; operator_of: the operator of a problem's id, or UsageError where no family has it; where: what a
+    message about an unknown variant adds to the option's name.
+    """
+
+    def __init__(
+        self, kernels: Mapping[str, Kernels[Any, Any]], operator_of: Callable[[str], Any], where: str = ""
+    ) -> None:
+        self._kernels, self._operator_of, self._where = kernels, operator_of, where
+
+    def options(self) -> tuple[str, ...]:
+        """Ids of the menu options that have rewrites for some family."""
+        return tuple(dict.fromkeys(option for kernels in self._kernels.values() for option in kernels.options))
+
+    def rewrites(self, problem_id: str, source: str, option: str) -> list[Rewrite]:
+        """The option's variants for this kernel; none for a kernel that was not made from a schedule."""
+        found = self._variants(problem_id, source, option)
+        return [Rewrite(name=name, summary=summary) for name, (summary, _) in found.items()]
+
+    def rewrite(self, problem_id: str, source: str, option: str, variant: str) -> str:
+        """The rewritten source. Raises UsageError for a variant that `rewrites` does not list."""
+        known = self._variants(problem_id, source, option)
+        if variant not in known:
+            listed = ", ".join(known) if known else "none for this source"
+            raise UsageError(f"option {option!r} has no rewrite {variant!r}{self._where}; it has: {listed}")
+        return known[variant][1]
+
+    def _variants(self, problem_id: str, source: str, option: str) -> dict[str, tuple[str, str]]:
+        try:
+            operator = self._operator_of(problem_id)
+        except UsageError:
+            return {}
+        kernels = self._kernels.get(operator.family)
+        return variants(kernels, operator, source, option) if kernels else {}
 
 
 def variants(kernels: Kernels[P, S], problem: P, source: str, option: str) -> dict[str, tuple[str, str]]:

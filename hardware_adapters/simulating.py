@@ -1,4 +1,4 @@
-"""What the embedded simulators share, whatever their target: randomness, failures of the disk, the timeline's file."""
+"""What the embedded simulators share, whatever their target: the verdict, randomness, the disk, the timeline's file."""
 
 from __future__ import annotations
 
@@ -6,12 +6,27 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import EngineFailure, EnvironmentLackError
+from .results import Fault, Latency, Mismatch, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+class Judgement(NamedTuple):
+    """What a verdict says of a kernel; the fields are those of an Evaluation."""
+
+    verdict: Verdict
+    message: str
+    fault: Fault | None = None
+    mismatches: tuple[Mismatch, ...] = ()
+    wrong_elements: int | None = None
+    latency: Latency | None = None
+    warm_latency: Latency | None = None
+    utilisation: float | None = None
+    counters: dict[str, int | None] = {}  # noqa: RUF012 - never changed
 
 
 def generator(problem_digest: str, kernel_digest: str, seed: int) -> np.random.Generator:

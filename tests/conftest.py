@@ -8,6 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from scoreboard import how_many, pytest_addoption, pytest_terminal_summary, score
+
+__all__ = ["how_many", "pytest_addoption", "pytest_terminal_summary", "score"]
 
 MakeHome = Callable[[Path], Path]
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from autocomp_mcp.hardware_adapters.gemmini.families import operator_of
 from autocomp_mcp.hardware_adapters.gemmini.problems import Gemm
-from autocomp_mcp.hardware_adapters.gemmini.rewrites import rewrites
+from autocomp_mcp.hardware_adapters.gemmini.rewrites import REWRITES
 from autocomp_mcp.hardware_adapters.gemmini.schedule import baseline_schedule
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
@@ -92,7 +92,7 @@ def test_rewrites_without_code_are_those_with(option: str) -> None:
     gemm = operator_of(SMALL)
     assert isinstance(gemm, Gemm)
     schedule = baseline_schedule(gemm)
-    real = [(r.name, r.summary) for r in rewrites(SMALL, emit.emit(gemm, schedule), option)]
+    real = [(r.name, r.summary) for r in REWRITES.rewrites(SMALL, emit.emit(gemm, schedule), option)]
     assert [(n, summary) for n, (summary, _) in gemm_tools.rewritten(SMALL, schedule, option).items()] == real
 
 

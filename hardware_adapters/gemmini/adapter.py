@@ -162,14 +162,14 @@ class GemminiAdapter(HardwareAdapter):
         return self._operator(problem.id).hardware_loop()
 
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:
-        from .rewrites import rewrites
+        from .rewrites import REWRITES
 
-        return rewrites(problem, source, option)
+        return REWRITES.rewrites(problem.id, source, option)
 
     def rewrite(self, problem: Problem, source: str, option: str, variant: str) -> str:
-        from .rewrites import rewrite
+        from .rewrites import REWRITES
 
-        return rewrite(problem, source, option, variant)
+        return REWRITES.rewrite(problem.id, source, option, variant)
 
     async def prepare(self, engine: str | None, announce: Callable[[str], None]) -> None:
         if engine in self._machines:
@@ -241,10 +241,9 @@ class GemminiAdapter(HardwareAdapter):
             compilation=outcome.compiled.compilation,
             input_sets=tuple(chosen.name for chosen in outcome.sets),
             seed=seed,
-            counters=outcome.counters,
             seconds={"compile": outcome.compiled.compilation.seconds, **outcome.seconds},
             log=outcome.log,
-            **outcome.judged._asdict(),
+            **outcome.judged._replace(counters=outcome.counters)._asdict(),
         )
 
     async def profile(

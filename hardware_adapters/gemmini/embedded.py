@@ -11,17 +11,17 @@ import anyio
 import anyio.to_thread
 
 from ..base import Evaluation, Problem, Recall, kernel_digest
-from ..simulating import deliver, generator
+from ..simulating import Judgement, deliver, generator
 from ..store import Home
 from . import gemsim
 from .custom import Custom, results_of, sets_of
-from .judge import Judgement, judge, not_compiled
+from .judge import judge, not_compiled
 from .operators import Operator, defines
 from .together import in_thread, together
 from .toolchain import SOURCE_NAME, compile_kernel, cross_compiler
 
 if TYPE_CHECKING:
-    from .inputs import InputSet
+    from .operators import InputSet
 
 ENGINE = "gemsim"
 
@@ -73,9 +73,8 @@ async def evaluate_on_gemsim(
             compilation=compiled.compilation,
             input_sets=tuple(chosen.name for chosen in sets),
             seed=seed,
-            counters=_counters(answer),
             seconds={"compile": compiled.compilation.seconds, **seconds},
-            **judged._asdict(),
+            **judged._replace(counters=_counters(answer))._asdict(),
         )
 
     if compiled.program is None:

@@ -20,7 +20,7 @@ from .operators import DEFAULT_CONFIGURATION, tensor_bytes
 if TYPE_CHECKING:
     import numpy as np
 
-    from .inputs import InputSet
+    from .operators import InputSet
 
 SOURCES = Path(__file__).parent / "simulator"
 # Floating point must come out the same on every machine: no fused multiply-add where the program has none.

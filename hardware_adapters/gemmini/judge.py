@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..base import Fault, Latency, Mismatch, Problem, Verdict
+from ..base import Fault, Latency, Problem
 from ..checking import Check, compare
+from ..simulating import Judgement
 from .calibration import calibration
 from .gemsim import POISON, Case, JobCase, Results, SimulatedFault
 from .operators import ARRAY_EDGE, Operator
@@ -16,18 +17,7 @@ from .toolchain import Compiled
 if TYPE_CHECKING:
     import numpy as np
 
-    from .inputs import InputSet
-
-
-class Judgement(NamedTuple):
-    verdict: Verdict
-    message: str
-    fault: Fault | None = None
-    mismatches: tuple[Mismatch, ...] = ()
-    wrong_elements: int | None = None
-    latency: Latency | None = None
-    warm_latency: Latency | None = None
-    utilisation: float | None = None
+    from .operators import InputSet
 
 
 def judge(

@@ -8,48 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..base import Problem, Rewrite, UsageError
-from ..schedules import Kernels
-from ..schedules import variants as variants_of
+from ..schedules import Kernels, Rewrites
 from . import conv_emit, conv_schedule, conv_variants, emit, schedule, variants
+from .conv import FAMILY as CONV_FAMILY
 from .conv import Conv
 from .conv_schedule import ConvSchedule
 from .families import operator_of
+from .problems import FAMILY as GEMM_FAMILY
 from .problems import Gemm
 from .schedule import Schedule
 from .variants import even_tile
-
-
-def options() -> tuple[str, ...]:
-    """Ids of the menu options that have rewrites for some family."""
-    return tuple(dict.fromkeys((*variants.OPTIONS, *conv_variants.OPTIONS)))
-
-
-def rewrites(problem: Problem | str, source: str, option: str) -> list[Rewrite]:
-    """The option's variants for this kernel; none for other options, nor for kernels that `emit` did not make."""
-    return [Rewrite(name=name, summary=summary) for name, (summary, _) in _variants(problem, source, option).items()]
-
-
-def rewrite(problem: Problem | str, source: str, option: str, variant: str) -> str:
-    """The rewritten source. Raises UsageError for a variant that `rewrites` does not list."""
-    known = _variants(problem, source, option)
-    if variant not in known:
-        listed = ", ".join(known) if known else "none for this source"
-        raise UsageError(f"option {option!r} has no rewrite {variant!r}; it has: {listed}")
-    return known[variant][1]
-
-
-def _variants(problem: Problem | str, source: str, option: str) -> dict[str, tuple[str, str]]:
-    """name -> (summary, new source)."""
-    try:
-        operator = operator_of(problem if isinstance(problem, str) else problem.id)
-    except UsageError:
-        return {}
-    if isinstance(operator, Gemm):
-        return variants_of(GEMM, operator, source, option)
-    if isinstance(operator, Conv):
-        return variants_of(CONV, operator, source, option)
-    return {}
 
 
 def _concessions(gemm: Gemm, s: Schedule, asked: dict[str, object]) -> Iterator[tuple[Schedule, str]]:
@@ -103,3 +71,4 @@ CONV = Kernels[Conv, ConvSchedule](
     check=conv_schedule.layout,
     concessions=_conv_concessions,
 )
+REWRITES = Rewrites({GEMM_FAMILY: GEMM, CONV_FAMILY: CONV}, operator_of)

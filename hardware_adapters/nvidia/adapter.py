@@ -36,7 +36,7 @@ from .machines import machine
 from .nvcc import find_nvcc, only
 from .operators import TARGET, describe, summary
 from .profile import CAUSES, make_profile
-from .tuner import rewrites as tuner
+from .tuner.rewrites import REWRITES
 
 PATIENCE_S = 120.0
 # Raised whenever judging changes, so that remembered evaluations are worked out again.
@@ -124,10 +124,10 @@ class NvidiaAdapter(HardwareAdapter):
         return operator_of(problem.id).baseline()
 
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:
-        return tuner.rewrites(problem.id, source, option)
+        return REWRITES.rewrites(problem.id, source, option)
 
     def rewrite(self, problem: Problem, source: str, option: str, variant: str) -> str:
-        return tuner.rewrite(problem.id, source, option, variant)
+        return REWRITES.rewrite(problem.id, source, option, variant)
 
     async def prepare(self, engine: str | None, announce: Callable[[str], None]) -> None:
         self._check(engine)

@@ -14,13 +14,13 @@ import anyio
 import anyio.to_thread
 
 from ..base import AdapterError, Compilation, Diagnostic, Evaluation, Problem, Recall, kernel_digest
-from ..simulating import generator
+from ..simulating import Judgement, generator
 from ..store import Home
 from . import nvcc as device_compiler
 from .emulation import Built, Outcome, build, emulate, simulator_digest
 from .estimate import Estimate, estimate
 from .families import operator_of
-from .judge import Case, Judgement, compared, faulted, timed, unsound
+from .judge import Case, compared, faulted, timed, unsound
 from .machines import FILE, Machine, machine
 from .nvcc import KernelFacts, Nvcc
 from .operators import FULL, InputSet, Operator, Right, full_set, small_sets

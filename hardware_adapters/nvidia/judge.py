@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..base import Fault, Latency, Mismatch, Verdict
+from ..base import Fault, Latency, Mismatch
+from ..simulating import Judgement
 from .counts import LaunchCounts
 from .estimate import BASIS, Estimate, touched_bytes
 from .machines import Machine
@@ -24,17 +25,6 @@ TRUST = (
     "A roofline over counts of an emulation on the CPU, never compared with a GPU by us: go by the order within a "
     "family; a factor of two is no surprise."
 )
-
-
-class Judgement(NamedTuple):
-    verdict: Verdict
-    message: str
-    fault: Fault | None = None
-    mismatches: tuple[Mismatch, ...] = ()
-    wrong_elements: int | None = None
-    latency: Latency | None = None
-    utilisation: float | None = None
-    counters: dict[str, int | None] = {}  # noqa: RUF012 - never changed
 
 
 class Case(NamedTuple):

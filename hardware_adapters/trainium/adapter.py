@@ -139,14 +139,14 @@ class TrainiumAdapter(HardwareAdapter):
         return self._operator(problem.id).baseline()
 
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:
-        from .tuner.rewrites import rewrites
+        from .tuner.rewrites import REWRITES
 
-        return rewrites(problem.id, source, option)
+        return REWRITES.rewrites(problem.id, source, option)
 
     def rewrite(self, problem: Problem, source: str, option: str, variant: str) -> str:
-        from .tuner.rewrites import rewrite
+        from .tuner.rewrites import REWRITES
 
-        return rewrite(problem.id, source, option, variant)
+        return REWRITES.rewrite(problem.id, source, option, variant)
 
     async def compile(self, problem: Problem, source: str) -> Compilation:
         check_source(source)

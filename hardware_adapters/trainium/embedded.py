@@ -16,8 +16,8 @@ import anyio.to_thread
 
 from ..base import EngineFailure, Evaluation, InvalidProblemError, Problem, Recall, kernel_digest
 from ..process import Finished, Limits, minimal_environment, run
-from ..simulating import deliver, generator
-from .judge import Judgement, judge
+from ..simulating import Judgement, deliver, generator
+from .judge import judge
 from .machines import ENGINES, FILE, machines
 from .operators import InputSet, Operator, encoded, inputs_of, numpy_type, outputs_of
 from .screen import screen

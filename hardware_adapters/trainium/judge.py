@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from ..base import Fault, Latency, Mismatch, Verdict
+from ..base import Fault, Latency, Mismatch
+from ..simulating import Judgement
 from .machines import ENGINES, machines
 from .operators import Closeness, InputSet, Operator, bound
 
@@ -20,17 +21,6 @@ STATISTIC = "one call, by a cost model whose Vector costs are uncertain by about
 TRUST = (
     "Documented instruction costs (Vector +-25 %), never compared with hardware by us: go by the order within a family."
 )
-
-
-class Judgement(NamedTuple):
-    verdict: Verdict
-    message: str
-    fault: Fault | None = None
-    mismatches: tuple[Mismatch, ...] = ()
-    wrong_elements: int | None = None
-    latency: Latency | None = None
-    utilisation: float | None = None
-    counters: dict[str, int | None] = {}  # noqa: RUF012 - never changed
 
 
 def judge(

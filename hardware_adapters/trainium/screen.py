@@ -62,6 +62,7 @@ class Screened(NamedTuple):
 
     compilation: Compilation
     refused: str | None
+    api: str = "nki"  # or "neuronxcc": the package that the kernel was written for
 
 
 def screen(source: str) -> Screened:
@@ -76,7 +77,7 @@ def screen(source: str) -> Screened:
     nodes = list(ast.walk(tree))
     own = _own_attributes(nodes)
     roots = imported_roots(tree)
-    allowed = IMPORTABLE | IMPORTABLE_1 if NKI_1 in roots else IMPORTABLE
+    api, allowed = (NKI_1, IMPORTABLE | IMPORTABLE_1) if NKI_1 in roots else ("nki", IMPORTABLE)
     forbidden = [
         Diagnostic(severity="error", message=message, line=getattr(node, "lineno", None))
         for node in nodes
@@ -90,9 +91,9 @@ def screen(source: str) -> Screened:
     if forbidden:
         first = forbidden[0]
         refused = f"line {first.line}: {first.message}" if first.line else first.message
-        return Screened(_compiled(forbidden[:20], None, started), refused)
+        return Screened(_compiled(forbidden[:20], None, started), refused, api)
     errors = [] if has_entry(tree) else [Diagnostic(severity="error", message=_no_entry())]
-    return Screened(_compiled(errors, tree, started), None)
+    return Screened(_compiled(errors, tree, started), None, api)
 
 
 def imported_roots(tree: ast.Module) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import shutil
@@ -27,9 +28,8 @@ from ...base import (
     kernel_digest,
 )
 from ...process import Finished, Limits, minimal_environment, run
-from ...simulating import generator
+from ...simulating import Judgement, generator
 from ...store import Home, locked
-from ..judge import Judgement
 from ..nvcc import Compiled
 from ..operators import FULL, SCRATCH_BYTES, InputSet, Operator, Right, input_set, small_sets
 from ..screen import Screened, assembly, screen
@@ -199,7 +199,7 @@ def _compilation(found: Setup, compiled: Compiled) -> Compilation:
 def _job(operator: Operator, sets: Sequence[InputSet], programs: Sequence[Path], mode: str) -> Job:
     def case(chosen: InputSet) -> Case:
         inputs, outputs = operator.shapes(chosen.dims)
-        sizes = tuple(_elements(shape) for shape in (*inputs.values(), *outputs.values()))
+        sizes = tuple(math.prod(shape) for shape in (*inputs.values(), *outputs.values()))
         values = tuple(chosen.inputs[name] for name in inputs)
         return Case(chosen.name, chosen.name.startswith(FULL), tuple(chosen.dims.values()), sizes, values)
 
@@ -216,13 +216,6 @@ def _job(operator: Operator, sets: Sequence[InputSet], programs: Sequence[Path],
         seed=secrets.randbits(63),
         warmups=10 if mode == "time" else 3,
     )
-
-
-def _elements(shape: tuple[int, ...]) -> int:
-    total = 1
-    for extent in shape:
-        total *= extent
-    return total
 
 
 async def _run(

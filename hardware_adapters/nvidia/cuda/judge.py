@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...base import Fault, Latency
-from ..judge import Case, Judgement, compared
+from ...simulating import Judgement
+from ..judge import Case, compared
 from ..machines import Machine
 from ..operators import InputSet, Operator, Right, bound, floor_ns
 from .job import Job, Report

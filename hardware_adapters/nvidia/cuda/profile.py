@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from ...base import Bottleneck, Evaluation, Latency, Problem, Profile, Stall, UnitTime
@@ -87,8 +88,8 @@ def counters(kernels: Sequence[KernelCounters], compiled: Compiled) -> dict[str,
     sizes = [total(kernels, f"dram__bytes_{way}.sum") for way in ("read", "write")]
     return {
         "launches": len(kernels),
-        "blocks": _product(longest.grid),
-        "threads_per_block": _product(longest.block),
+        "blocks": math.prod(longest.grid),
+        "threads_per_block": math.prod(longest.block),
         "registers_per_thread": known(total(kernels, "launch__registers_per_thread")),
         "spill_bytes_per_thread": max(spills, default=None),
         "occupancy_percent": known(total(kernels, WARPS)),
@@ -225,10 +226,3 @@ def _units(kernels: Sequence[KernelCounters], time_ns: float) -> Iterator[UnitTi
 def _both(kernels: Sequence[KernelCounters], metric: str) -> float | None:
     loads, stores = total(kernels, f"{metric}ld.sum"), total(kernels, f"{metric}st.sum")
     return None if loads is None or stores is None else loads + stores
-
-
-def _product(extents: Sequence[int]) -> int:
-    size = 1
-    for extent in extents:
-        size *= extent
-    return size

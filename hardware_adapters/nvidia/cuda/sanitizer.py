@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ...base import Fault
-from ..judge import Judgement
+from ...simulating import Judgement
 from ..nvcc import SOURCE_NAME
 
 # One of them at a time is what the program can do.

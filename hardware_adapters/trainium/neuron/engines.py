@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -31,9 +31,9 @@ from ...base import (
     kernel_digest,
 )
 from ...process import Limits, run
-from ...simulating import generator
-from ...store import Home
-from ..judge import Judgement, compared
+from ...simulating import Judgement, generator
+from ...store import Home, locked
+from ..judge import compared
 from ..machines import machines
 from ..operators import InputSet, Operator, bound, encoded, inputs_of, numpy_type, outputs_of
 from ..screen import Screened, screen
@@ -58,7 +58,7 @@ class Outcome(NamedTuple):
     summary: Mapping[str, Any] | None = None
 
 
-class NeuronEngine:
+class NeuronEngine(ABC):
     """What both engines share: screening, a process of the SDK's Python, judging in this one."""
 
     name: ClassVar[str]
@@ -73,9 +73,9 @@ class NeuronEngine:
     def __init__(self, home: Home, environment: Mapping[str, str] | None = None) -> None:
         self.home, self.machine = home, Machine(environment)
 
+    @abstractmethod
     def availability(self) -> Availability:
         """Whether it works here, and if not, the step that would make it so. Nothing touches the device."""
-        raise NotImplementedError
 
     def status(self) -> EngineStatus:
         found = self.availability()
@@ -110,7 +110,7 @@ class NeuronEngine:
             first = screened.compilation.diagnostics[0]
             where = f"line {first.line}: " if first.line else ""
             return call.concluded(Judgement("compile_error", f"the kernel does not compile: {where}{first.message}"))
-        self.check_api(sdk, call.api)
+        self.check_api(sdk, screened.api)
         if recall is not None and (known := await recall(screened.compilation)) is not None:
             return Outcome(known)
         with tempfile.TemporaryDirectory(prefix="autocomp-neuron-", ignore_cleanup_errors=True) as scratch:
@@ -126,9 +126,9 @@ class NeuronEngine:
     def alone(self) -> contextlib.AbstractAsyncContextManager[None]:
         return contextlib.nullcontext()
 
+    @abstractmethod
     async def after(self, call: _Call, neff: Path | None, timeout_s: float) -> tuple[Judgement, Timing | None]:
         """Of a kernel whose results are right."""
-        raise NotImplementedError
 
 
 class NkiSimulate(NeuronEngine):
@@ -187,17 +187,9 @@ class Neuron(NeuronEngine):
         where = self.machine.platform() or "platform unknown"
         return Availability(True, f"{sdk.python}: {sdk.version}; {tool.name}; {where}", f"{sdk.version} {tool.name}")
 
-    @contextlib.asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
-        """Two kernels on one core would time each other. The lock goes with the process that holds it."""
-        with (self.home.path / "neuron.lock").open("w") as stream:
-            while True:
-                try:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    await anyio.sleep(0.2)
-            yield
+    def alone(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """Two kernels on one core would time each other."""
+        return locked(self.home.path / "neuron.lock")
 
     async def after(self, call: _Call, neff: Path | None, timeout_s: float) -> tuple[Judgement, Timing | None]:
         tool = self.machine.profiler()
@@ -243,7 +235,6 @@ class _Call:
     ) -> None:  # fmt: skip
         self.engine, self.problem, self.operator, self.source, self.seed = engine, problem, operator, source, seed
         self.version, self.sdk, self.screened = version, sdk, screened
-        self.api = "neuronxcc" if "neuronxcc" in source else "nki"
         self.sets: tuple[InputSet, ...] = ()
         self.seconds: dict[str, float] = {}
 
@@ -316,7 +307,13 @@ class _Call:
             jobs.append({"inputs": entries})
         outputs = [{"name": t.name, "dtype": t.dtype, "shape": list(t.shape)} for t in outputs_of(self.operator)]
         constants = {name: encoded(value) for name, value in self.operator.constants.items()}
-        job = {"api": self.api, "mode": self.engine.mode, "sets": jobs, "outputs": outputs, "constants": constants}
+        job = {
+            "api": self.screened.api,
+            "mode": self.engine.mode,
+            "sets": jobs,
+            "outputs": outputs,
+            "constants": constants,
+        }
         (folder / "job.json").write_text(json.dumps(job))
         (folder / "kernel.py").write_text(self.source, encoding="utf-8")
 

@@ -48,7 +48,9 @@ def run_job(
         forget()
         try:
             values = [_values(folder, entry) for entry in chosen["inputs"]]
-            machines, outputs = _programs(job, limits, source, values, chosen["inputs"], confined, globals_of)
+            machines, outputs = _programs(
+                job, limits, source, values, chosen["inputs"], confined, globals_of, first_generation
+            )
             if number == 0:
                 for machine in machines if first_generation else ():
                     spill(machine, spec)
@@ -73,7 +75,7 @@ def run_job(
 
 def _programs(
     job: dict[str, Any], limits: Limits, source: str, values: list[Any], entries: list[dict[str, Any]],
-    confined: Confined, globals_of: Callable[[], Any],
+    confined: Confined, globals_of: Callable[[], Any], first_generation: bool,
 ) -> tuple[list[Machine], dict[str, Tensor]]:  # fmt: skip
     """Every program of the launch grid in turn, each on a core of its own; what they have in common is HBM."""
     grid = tuple(job.get("grid") or (1,))
@@ -83,7 +85,7 @@ def _programs(
     for number in range(math.prod(grid)):
         machine = Machine(limits, Program(number, grid, shared))
         arguments = [_argument(machine, value, entry) for value, entry in zip(values, entries, strict=True)]
-        if is_nki1(source):
+        if first_generation:
             arguments = [adopt(each) if isinstance(each, Tensor) else each for each in arguments]
         outputs = confined(_call, machine, source, arguments, entries, job, globals_of)
         check_loops(machine)

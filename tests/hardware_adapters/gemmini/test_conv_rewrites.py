@@ -8,9 +8,11 @@ from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
 from autocomp_mcp.hardware_adapters.gemmini.conv import Conv
 from autocomp_mcp.hardware_adapters.gemmini.conv_schedule import layout, parse_line
 from autocomp_mcp.hardware_adapters.gemmini.conv_variants import OPTIONS
-from autocomp_mcp.hardware_adapters.gemmini.rewrites import options, rewrite, rewrites
+from autocomp_mcp.hardware_adapters.gemmini.rewrites import REWRITES
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.menus.menu import load_menu
+
+options, rewrites, rewrite = REWRITES.options, REWRITES.rewrites, REWRITES.rewrite
 
 # One option after the other; each has to pay by itself, within a little.
 PATH = (

@@ -6,9 +6,11 @@ import pytest
 from autocomp_mcp.hardware_adapters.base import UsageError
 from autocomp_mcp.hardware_adapters.gemmini.emit import emit
 from autocomp_mcp.hardware_adapters.gemmini.problems import Gemm
-from autocomp_mcp.hardware_adapters.gemmini.rewrites import options, rewrite, rewrites
+from autocomp_mcp.hardware_adapters.gemmini.rewrites import REWRITES
 from autocomp_mcp.hardware_adapters.gemmini.schedule import baseline_schedule, layout, parse_line
 from gemm_reference import check_on_host
+
+options, rewrites, rewrite = REWRITES.options, REWRITES.rewrites, REWRITES.rewrite
 
 SQUARE = "gemmini/gemm-512x512x512"
 REQUIRED = [

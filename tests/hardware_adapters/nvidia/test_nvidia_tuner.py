@@ -14,12 +14,14 @@ from autocomp_mcp.hardware_adapters.nvidia.families import operator_of
 from autocomp_mcp.hardware_adapters.nvidia.machines import machine
 from autocomp_mcp.hardware_adapters.nvidia.matrices import Gemm
 from autocomp_mcp.hardware_adapters.nvidia.operators import describe
-from autocomp_mcp.hardware_adapters.nvidia.tuner.rewrites import KERNELS, options, rewrite, rewrites
+from autocomp_mcp.hardware_adapters.nvidia.tuner.rewrites import KERNELS, REWRITES
 from autocomp_mcp.hardware_adapters.nvidia.tuner.sgemm_counts import counts, expected_ns
 from autocomp_mcp.hardware_adapters.nvidia.tuner.sgemm_plans import plans
 from autocomp_mcp.hardware_adapters.nvidia.tuner.sgemm_schedule import SgemmSchedule
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.menus.menu import load_menu
+
+options, rewrites, rewrite = REWRITES.options, REWRITES.rewrites, REWRITES.rewrite
 
 # Each is also tried at odd hidden shapes, and with a dimension of 1.
 SMALL = {

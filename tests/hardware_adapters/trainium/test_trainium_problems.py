@@ -8,10 +8,11 @@ import pytest
 from autocomp_mcp.hardware_adapters.base import EnvironmentLackError, Evaluation, Profile, UnknownProblemError
 from autocomp_mcp.hardware_adapters.evaluator import evaluate
 from autocomp_mcp.hardware_adapters.registry import adapter_for, adapters
+from autocomp_mcp.hardware_adapters.simulating import Judgement
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.hardware_adapters.trainium.adapter import TrainiumAdapter
 from autocomp_mcp.hardware_adapters.trainium.families import FAMILIES, SUITES, operator_of
-from autocomp_mcp.hardware_adapters.trainium.judge import Judgement, judge
+from autocomp_mcp.hardware_adapters.trainium.judge import judge
 from autocomp_mcp.hardware_adapters.trainium.machines import ENGINES
 from autocomp_mcp.hardware_adapters.trainium.operators import numpy_type, outputs_of
 

@@ -12,8 +12,10 @@ from autocomp_mcp.hardware_adapters.trainium.adapter import TrainiumAdapter
 from autocomp_mcp.hardware_adapters.trainium.families import operator_of
 from autocomp_mcp.hardware_adapters.trainium.tuner.gemm_emit import emit
 from autocomp_mcp.hardware_adapters.trainium.tuner.gemm_schedule import GemmSchedule, parse_line
-from autocomp_mcp.hardware_adapters.trainium.tuner.rewrites import KERNELS, options, rewrite, rewrites
+from autocomp_mcp.hardware_adapters.trainium.tuner.rewrites import KERNELS, REWRITES
 from autocomp_mcp.menus.menu import load_menu
+
+options, rewrites, rewrite = REWRITES.options, REWRITES.rewrites, REWRITES.rewrite
 
 ADAPTER = TrainiumAdapter(Home(Path("unused")))
 # Ragged in every dimension that is tiled, and more than one tile of each.

@@ -1,0 +1,67 @@
+"""Every attack of the corpus is refused for what it is, every honest kernel passes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import anyio
+import corpus
+import pytest
+from autocomp_mcp.hardware_adapters.base import AdapterError, Evaluation
+from autocomp_mcp.hardware_adapters.evaluator import evaluate
+from autocomp_mcp.hardware_adapters.store import Home
+
+pytestmark = pytest.mark.trust
+SAMPLED = 40
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    full = metafunc.config.getoption("--full")
+    for name, kernels in (("attack", corpus.attacks()), ("honest", corpus.honest())):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, kernels if full else _sample(kernels), ids=lambda kernel: kernel.name)
+
+
+def _sample(kernels: Sequence[corpus.Kernel]) -> list[corpus.Kernel]:
+    """The same ones on each run, so that workers agree and a failure can be seen again."""
+    chosen = random.Random(len(kernels)).sample(kernels, min(SAMPLED, len(kernels)))
+    return sorted(chosen, key=lambda kernel: kernel.name)
+
+
+@pytest.fixture
+def home(tmp_path: Path, make_home: Callable[[Path], Path]) -> Home:
+    return Home(make_home(tmp_path / "home"))
+
+
+def judged(home: Home, kernel: corpus.Kernel) -> Evaluation | AdapterError:
+    """The evaluation, or the error that refused the source before there was one."""
+
+    async def main() -> Evaluation:
+        return await evaluate(kernel.problem, kernel.source, engine=kernel.engine, home=home)
+
+    try:
+        return anyio.run(main)
+    except AdapterError as error:
+        return error
+
+
+def test_the_attack_is_refused(attack: corpus.Kernel, home: Home, score) -> None:
+    result = judged(home, attack)
+    found, message = _told(result)
+    held = found == attack.verdict and (attack.says or "") in message
+    score(f"attacks refused, {attack.target}", held)
+    assert held, f"{attack.what}: {found}: {message}"
+
+
+def test_the_honest_kernel_passes(honest: corpus.Kernel, home: Home, score) -> None:
+    found, message = _told(judged(home, honest))
+    score(f"honest kernels passed, {honest.target}", found == "passed")
+    assert found == "passed", f"{honest.what}: {found}: {message}"
+
+
+def _told(result: Evaluation | AdapterError) -> tuple[str, str]:
+    if isinstance(result, AdapterError):
+        return type(result).__name__, str(result)
+    return result.verdict, result.message

@@ -72,7 +72,7 @@ def lsu_passes(site: Site) -> float:
     return max(site.requests, site.ideal_sectors / 4 + max(0, site.sectors - site.ideal_sectors))
 
 
-def _cycles(site: Site, merged: Mapping[int, float], machine: Machine) -> float:
+def path_cycles(site: Site, merged: Mapping[int, float], machine: Machine) -> float:
     """Of the SM's load/store path, for the site's requests. `merged`: share of a line's loads of shared memory that
     are left when neighbours are loaded together, which also ends conflicts between lanes that lie as far apart."""
     addresses = site.requests * WARP / machine.lsu_lanes
@@ -117,7 +117,7 @@ def _launch(
     peak = machine.tf32_flops_per_ns if operator.tensor_cores else machine.fp32_flops_per_ns
     merged = facts.merged if facts else {}
     path = {
-        space: sum(_cycles(site, merged, machine) for site in counts.sites if site.space == space) * per_block * cycle
+        space: sum(path_cycles(site, merged, machine) for site in counts.sites if site.space == space) * per_block * cycle
         for space in ("global", "shared")
     }
     block_bytes = SECTOR_BYTES * (counts.block_read_sectors + counts.block_write_sectors) / max(1, counts.blocks_run)

@@ -1,8 +1,9 @@
 """Loads of shared memory that the compiler makes one, as PTX shows: those that are one there, or can be.
 
 Neighbouring floats that a thread loads in one stretch of straight code become one load of 8 or 16 bytes if their
-address is a multiple of that, whether or not the source says float4. Where the array is declared aligned, PTX has it; else
-ptxas does it, after PTX, which is read for where it can be done. Seen in the machine code of the kernels of `tests/benchmarks/nvidia_ladder` (nvcc 13.0).
+address is a multiple of that, whether or not the source says float4. Where the array is declared aligned, PTX has it;
+else ptxas does it, after PTX, which is read for where it can be done. Seen in the machine code of the kernels of
+`tests/benchmarks/nvidia_ladder` (nvcc 13.0).
 """
 
 from __future__ import annotations

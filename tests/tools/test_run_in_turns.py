@@ -15,10 +15,11 @@ SERVER = """
 import sys
 from autocomp_mcp.hardware_adapters.nvidia.cuda import evaluation, library
 evaluation.LEAST_FLUSH = evaluation.SCRATCH_BYTES = 1 << 12  # this device walks through memory word by word
+RUNTIME = ("_Z", "blockIdx", "blockDim", "threadIdx", "gridDim")  # what these kernels want in place of CUDA's
 class Everything(frozenset):
     def __contains__(self, name):
-        return super().__contains__(name) or str(name).startswith(("_Z", "blockIdx", "blockDim", "threadIdx", "gridDim"))
-library.PLAIN = Everything(library.PLAIN)  # what these kernels want from their runtime in place of CUDA's
+        return super().__contains__(name) or str(name).startswith(RUNTIME)
+library.PLAIN = Everything(library.PLAIN)
 from autocomp_mcp.__main__ import main
 sys.argv = ["autocomp-mcp", "serve", "--toolsets", "problems,kernels,hardware"]
 main()

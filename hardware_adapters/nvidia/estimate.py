@@ -117,7 +117,9 @@ def _launch(
     peak = machine.tf32_flops_per_ns if operator.tensor_cores else machine.fp32_flops_per_ns
     merged = facts.merged if facts else {}
     path = {
-        space: sum(path_cycles(site, merged, machine) for site in counts.sites if site.space == space) * per_block * cycle
+        space: sum(path_cycles(site, merged, machine) for site in counts.sites if site.space == space)
+        * per_block
+        * cycle
         for space in ("global", "shared")
     }
     block_bytes = SECTOR_BYTES * (counts.block_read_sectors + counts.block_write_sectors) / max(1, counts.blocks_run)

@@ -43,11 +43,12 @@ class Plan(NamedTuple):
 
 def plans(gemm: Gemm) -> tuple[Plan, ...]:
     """The best for every tile of a block, best first: the first few differ in kind, not in padding."""
-    return _plans(gemm, machine())
+    return _plans(gemm, machine().model_dump_json())
 
 
 @lru_cache(maxsize=32)
-def _plans(gemm: Gemm, device: Machine) -> tuple[Plan, ...]:
+def _plans(gemm: Gemm, fields: str) -> tuple[Plan, ...]:
+    device = Machine.model_validate_json(fields)
     best: dict[tuple[int, ...], Plan] = {}
     for schedule in _schedules():
         try:

@@ -45,11 +45,11 @@ def counts(gemm: Gemm, s: SgemmSchedule) -> LaunchCounts:
         _storing(s, n, warps),
     ]
     grid = math.ceil(m / s.bm) * math.ceil(n / s.bn)
+    read, written = round(s.bm * _sectors(k, k) + k * _sectors(s.bn, n)), round(s.bm * _sectors(s.bn, n))
     return LaunchCounts(
         "product", None, (grid, 1, 1), (s.threads, 1, 1), s.shared_bytes, 0, 1,
         tiles + 1 if s.stages == 2 else 2 * tiles,
-        round(s.bm * _sectors(k, k) + k * _sectors(s.bn, n)), round(s.bm * _sectors(s.bn, n)),
-        0, 0, tuple(sites),
+        read, written, 0, 0, read + written, tuple(sites),
     )  # fmt: skip
 
 

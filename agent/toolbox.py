@@ -141,14 +141,22 @@ class Toolbox:
         return _parsed(OptionDetail, await self._pages("get_optimization", arguments, "source"), "get_optimization")
 
     async def simulate(
-        self, problem: str, source: str, *, engine: str | None = None, seed: int = 0, timeout_s: float | None = None
+        self,
+        problem: str,
+        source: str,
+        *,
+        engine: str | None = None,
+        seed: int = 0,
+        timeout_s: float | None = None,
+        against: str | None = None,
     ) -> Evaluation:
+        """`against`: another kernel to be timed in turns with it, on an engine that can (`in_turns`)."""
         arguments = {"problem": problem, "source": source, "engine": engine, "seed": seed}
         if timeout_s is not None:
             arguments["timeout_s"] = timeout_s
         tool = "simulate_kernel"
         if engine is not None and await self._is_hardware(problem.partition("/")[0], engine):
-            tool = "run_kernel"
+            tool, arguments["against"] = "run_kernel", against
         data = await self._call(tool, arguments, longer_s=timeout_s or 0.0)
         return _parsed(Evaluation, data, tool)
 

@@ -16,6 +16,7 @@ import anyio
 import anyio.to_thread
 
 from ...base import (
+    Beside,
     Compilation,
     Diagnostic,
     EngineFailure,
@@ -23,6 +24,7 @@ from ...base import (
     Evaluation,
     Problem,
     Profile,
+    UsageError,
     kernel_digest,
 )
 from ...process import Finished, Limits, minimal_environment, run
@@ -38,6 +40,7 @@ from .engines import SANITIZE, VERSION, Setup, setup
 from .job import Argument, Case, Job, Report, read_report
 from .judge import judge
 from .profile import make_profile
+from .timing import against
 from .toolkit import compile_library, runner
 
 TIMED_SETS = 3
@@ -92,8 +95,8 @@ async def evaluate_on_cuda(
     incumbent: str | None = None,
     mode: str = "time",
 ) -> Run:
-    """`mode`: time, check (under compute-sanitizer) or profile. `incumbent`: source of a kernel timed in turns with
-    this one. `path` replaces PATH. Raises EngineFailure, EnvironmentLackError."""
+    """`mode`: time, check (under compute-sanitizer) or profile. `incumbent`: source of a right kernel, timed in turns
+    with this one. `path` replaces PATH. Raises UsageError (for the incumbent), EngineFailure, EnvironmentLackError."""
     started = time.monotonic()
     found = await anyio.to_thread.run_sync(setup, path)
     digest = kernel_digest(source)
@@ -128,7 +131,7 @@ async def evaluate_on_cuda(
         if incumbent is not None and mode == "time":
             beside, refused = await _compile(found, incumbent, screen(incumbent), folder / "incumbent.so")
             if not beside.ok or refused is not None:
-                raise EngineFailure("the kernel to be timed beside this one does not compile")
+                raise UsageError(f"the kernel to time against cannot be run: {refused or 'it does not compile'}")
             programs.append(folder / "incumbent.so")
         bench = _Bench(found, operator, folder, await runner(home, found.kit, found.gpu.architecture))
         job = _job(operator, sets, programs, mode)
@@ -148,6 +151,9 @@ async def evaluate_on_cuda(
         judged = await anyio.to_thread.run_sync(judge, operator, sets, expected, job, folder, report, device)
         seconds["check"] = time.monotonic() - checked
         evaluation = concluded(judged)
+        if incumbent is not None and evaluation.passed and (ratio := against(report)) is not None:
+            beside = Beside(kernel=kernel_digest(incumbent), certain=ratio.certain, **ratio.rounded())
+            evaluation = evaluation.model_copy(update={"beside": beside})
         if mode != "profile" or not evaluation.passed:
             return Run(evaluation)
         kernels = ncu.parse((folder / ncu.LOG).read_text(errors="replace"))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +17,7 @@ from ...process import Limits, minimal_environment, run
 from ...sandbox import Reach, toolchain
 from ...store import Home, locked
 from ...toolchain import source_digest
-from ..nvcc import FLAGS, SOURCE_NAME, Compiled, Nvcc, nvcc_at, parse_diagnostics, read_output
+from ..nvcc import FLAGS, SOURCE_NAME, Compiled, Nvcc, find_nvcc, parse_diagnostics, read_output
 
 LIMITS = Limits(wall_s=240, file_bytes=256 << 20, memory_bytes=None, processors=4)
 RUNNER = Path(__file__).parents[1] / "runner"
@@ -50,28 +47,12 @@ class Toolkit(NamedTuple):
 
 
 def toolkit(environment: Mapping[str, str] | None = None) -> Toolkit:
-    """CUDACXX, then CUDA_HOME or CUDA_PATH, then PATH, the usual place, and the wheel of nvcc.
-    Raises EnvironmentLackError."""
-    for path in _candidates(os.environ if environment is None else environment):
-        if (nvcc := nvcc_at(path)) is not None:
-            return Toolkit(nvcc, _root(path))
+    """Of the first nvcc that works. Raises EnvironmentLackError."""
+    if (nvcc := find_nvcc(environment)) is not None:
+        return Toolkit(nvcc, _root(nvcc.path))
     raise EnvironmentLackError(
         "no nvcc: install the CUDA toolkit (12 or newer) and put nvcc on PATH or name its folder in CUDA_HOME"
     )
-
-
-def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
-    if named := environment.get("CUDACXX"):
-        yield Path(shutil.which(named, path=environment.get("PATH")) or named)
-    for variable in ("CUDA_HOME", "CUDA_PATH"):
-        if named := environment.get(variable):
-            yield Path(named) / "bin" / "nvcc"
-    if found := shutil.which("nvcc", path=environment.get("PATH")):
-        yield Path(found)
-    yield Path("/usr/local/cuda/bin/nvcc")
-    spec = find_spec("nvidia")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        yield from sorted(Path(folder).glob("*/bin/nvcc"), reverse=True)
 
 
 def _root(nvcc: Path) -> Path:

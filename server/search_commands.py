@@ -17,6 +17,7 @@ from .options import (
     MaxTokens,
     ProblemArg,
     Record,
+    RequireSandbox,
     RunArg,
     SearchOptions,
     Servers,
@@ -54,6 +55,7 @@ def resume(
     max_evaluations: MaxEvaluations = None,
     timeout: Timeout = None,
     record: Record = None,
+    require_sandbox: RequireSandbox = False,
     json: Json = False,
 ) -> None:
     """Go on with a run that was interrupted, or with larger limits; nothing finished is done again.

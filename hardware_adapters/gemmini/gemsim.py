@@ -193,6 +193,12 @@ def job_cases(tensors: Sequence[Tensor], sets: Sequence[InputSet], rng: np.rando
     return tuple(cases)
 
 
+def set_of(case: int, call: int, sets: int) -> int:
+    """The input set of a call: the second call of a case is on the next set's data, at the same addresses, so that a
+    result kept from the first is of no use."""
+    return (case + call) % sets
+
+
 def job_text(
     cases: Sequence[JobCase],
     limit: int,
@@ -239,10 +245,12 @@ async def simulate(
         import numpy as np
 
         (folder / "kernel.elf").symlink_to(kernel)
-        for case, chosen in zip(cases, sets, strict=True):
+        for number, case in enumerate(cases):
             for buffer in case.buffers:
                 if buffer.role == "input":
-                    (folder / buffer.file).write_bytes(np.ascontiguousarray(chosen.inputs[buffer.name]).tobytes())
+                    given = (sets[set_of(number, call, len(sets))] for call in range(case.calls))
+                    data = (np.ascontiguousarray(chosen.inputs[buffer.name]).tobytes() for chosen in given)
+                    (folder / buffer.file).write_bytes(b"".join(data))
         for number, group in enumerate(jobs):
             wanted = number == 0
             text = job_text(group, limit, profile and wanted, timeline and wanted, configuration)
@@ -262,7 +270,7 @@ async def simulate(
     async with anyio.create_task_group() as tasks:
         for number in range(len(jobs)):
             tasks.start_soon(run_job, number)
-    answers = [_ended(ended[number], group) for number, group in enumerate(jobs)]
+    answers = [_ended(ended[number], group, timeout_s) for number, group in enumerate(jobs)]
     said_by_name = {case.name: case for answer in answers for case in answer.cases}
     for case in cases:
         if not case.complete(said_by_name[case.name]):
@@ -275,10 +283,12 @@ async def simulate(
     return Results(answer, outputs, read_profile(folder / "profile.json") if complete else None)
 
 
-def _ended(finished: Finished | OSError, cases: Sequence[JobCase]) -> Answer:
+def _ended(finished: Finished | OSError, cases: Sequence[JobCase], wall_s: float) -> Answer:
     """Raises TimedOut and EngineFailure."""
     if isinstance(finished, OSError):
         raise EngineFailure(f"gemsim cannot be started: {finished}") from finished
+    if finished.hung(wall_s):
+        raise EngineFailure(f"gemsim hung: it hardly ran in {wall_s:.0f} s")
     if finished.timed_out:
         raise TimedOut
     return read_answer(finished, [case.name for case in cases])

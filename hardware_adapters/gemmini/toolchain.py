@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..base import Compilation, Diagnostic, EngineFailure, EnvironmentLackError, check_source
+from ..host_faults import check_host
 from ..process import Finished, Limits, minimal_environment, run
+from ..sandbox import toolchain
 from ..store import Home, locked
 from ..toolchain import Compiler, parse_diagnostics, source_digest, version_of, zig_binary
-from .debug_info import code_digest, section_bytes
+from .debug_info import begins_in_code, code_digest, section_bytes
 from .screen import refused_assembly, refused_source
 
 HERE = Path(__file__).parent
@@ -36,6 +38,7 @@ ORIGIN = 0x8000_0000  # of the kernel in the emulated machine
 _MEMORY = re.compile(r"ORIGIN = 0x[0-9a-f]+, LENGTH = \w+")
 LINK_FLAGS = ("-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,-e,solution")
 SOURCE_NAME = "kernel.c"
+MAX_PROGRAM_BYTES = 8 << 20  # programs are kept
 COMPILE_LIMITS = Limits(wall_s=20.0, file_bytes=64 << 20, memory_bytes=4 << 30, output_bytes=256 << 10)
 _UNDEFINED = re.compile(r"undefined (?:reference to|symbol:?) [`'\"]?([\w.$]+)")
 _LINE_OF_REFERENCE = re.compile(r"kernel\.c:(\d+)")
@@ -107,6 +110,7 @@ async def compile_kernel(
         first = await build.step(*flags, "-I", HERE, "-Wall", "-S", SOURCE_NAME, "-o", "kernel.s")
         said = parse_diagnostics(first.stderr, SOURCE_NAME)
         if first.returncode != 0:
+            check_host(compiler.title, first, said, SOURCE_NAME, build.folder, COMPILE_LIMITS)
             return failed(*(said or _unexplained(first)))
         assembly = (build.folder / "kernel.s").read_text(errors="replace")
         if refused := refused_assembly(assembly):
@@ -117,8 +121,12 @@ async def compile_kernel(
             *target_flags(compiler), "kernel.s", runtime, *LINK_FLAGS, f"-Wl,-T,{script}", "-o", "kernel.elf"
         )
         if second.returncode != 0:
-            return failed(*said, *(_link_errors(second, assembly) or _unexplained(second)))
+            explained = _link_errors(second, assembly)
+            check_host(compiler.title, second, explained, SOURCE_NAME, build.folder, COMPILE_LIMITS)
+            return failed(*said, *(explained or _unexplained(second)))
         program = (build.folder / "kernel.elf").read_bytes()
+        if unusable := _unusable(program):
+            return failed(*said, _error(unusable))
         facts = _facts(program, assembly, build.folder / "kernel.su")
         code = code_digest(program)
     digest = home.keep(program, ".elf")
@@ -132,6 +140,18 @@ async def compile_kernel(
         seconds=time.monotonic() - started,
     )
     return Compiled(compilation, home.artifact(digest, ".elf"))
+
+
+def _unusable(program: bytes) -> str | None:
+    """Why a linked program is not kept, or None."""
+    if len(program) > MAX_PROGRAM_BYTES:
+        return (
+            f"the program has {len(program) >> 20} MiB; at most {MAX_PROGRAM_BYTES >> 20} MiB of code and initial "
+            "values are taken (variables without initial values take none)"
+        )
+    if not begins_in_code(program):
+        return "`solution` is not a function of this program"
+    return None
 
 
 def linker_script(origin: int) -> str:
@@ -151,15 +171,18 @@ class Build(NamedTuple):
         # The private folder's name must not reach the program: equal sources give equal artefacts.
         mapping = f"-fdebug-prefix-map={self.folder}=."
         command = (*self.compiler.command, mapping, *arguments)
+        given = (argument for argument in arguments if isinstance(argument, Path))
+        cache = Path(self.environment["ZIG_GLOBAL_CACHE_DIR"])
+        reach = toolchain(self.compiler.command[0], HERE, *given)._replace(write=(cache,))
         try:
-            return await run(command, cwd=self.folder, env=self.environment, limits=COMPILE_LIMITS)
+            return await run(command, cwd=self.folder, env=self.environment, limits=COMPILE_LIMITS, reach=reach)
         except OSError as error:
             raise EnvironmentLackError(f"{self.compiler.title} cannot be started: {error}") from error
 
 
 def build_environment(home: Home, folder: Path) -> dict[str, str]:
     # Zig keeps what it compiles for ever: its cache of kernels is thrown away with the folder.
-    caches = {"ZIG_GLOBAL_CACHE_DIR": str(home.cache / "zig"), "ZIG_LOCAL_CACHE_DIR": str(folder / "zig")}
+    caches = {"ZIG_GLOBAL_CACHE_DIR": str(home.zig_cache), "ZIG_LOCAL_CACHE_DIR": str(folder / "zig")}
     return minimal_environment(folder, **caches)
 
 
@@ -192,6 +215,8 @@ def _unexplained(result: Finished) -> tuple[Diagnostic, ...]:
     """A step failed without a word about the kernel: a limit, or a fault of the compiler."""
     if result.timed_out:
         return (_error(f"the compiler was stopped after {COMPILE_LIMITS.wall_s:.0f} s: simplify the source"),)
+    if result.limit is not None:
+        return (_error(f"the compiler was given up, {result.ended_by}: simplify the source"),)
     text = result.stderr
     if "overflowed by" in text or "will not fit in region" in text:
         return (_error("code and variables do not fit the 64 MiB of memory for the program"),)

@@ -34,7 +34,7 @@ from .families import EXAMPLES, FAMILIES, SUITES, nearest, operator_of
 from .forms import INSTALL, cuda_only, is_triton, triton_version
 from .judge import TRUST
 from .machines import machine
-from .nvcc import find_nvcc
+from .nvcc import find_nvcc, only
 from .operators import TARGET, describe, summary
 from .profile import CAUSES, make_profile
 from .triton_evaluation import compile_triton, evaluate_triton
@@ -70,7 +70,7 @@ class NvidiaAdapter(HardwareAdapter):
             device = machine()
             compiler = host_compiler_title()
             version = engine_version()
-            nvcc = find_nvcc(self._path)
+            nvcc = find_nvcc(only(self._path))
             checked = f"{nvcc.title} for {device.architecture}" if nvcc else "no nvcc, so without register counts"
             triton = f"Triton {triton_version() or 'not installed, ' + INSTALL}"
             reason = f"built in; {device.title}, {checked}, emulation by {compiler}; {triton}"
@@ -95,7 +95,7 @@ class NvidiaAdapter(HardwareAdapter):
         if engine in native.TRUST:
             return native.configuration(self._path)
         try:
-            nvcc = find_nvcc(self._path)
+            nvcc = find_nvcc(only(self._path))
             compilers = f"{nvcc.title if nvcc else 'none'} {triton_version() or 'none'}"
             return f"{machine().model_dump_json()} {compilers} {RULES_VERSION}"
         except EnvironmentLackError as error:
@@ -145,7 +145,7 @@ class NvidiaAdapter(HardwareAdapter):
         with disk_is_infrastructure():
             if is_triton(source):
                 return await compile_triton(problem, source)
-            nvcc = await anyio.to_thread.run_sync(find_nvcc, self._path)
+            nvcc = await anyio.to_thread.run_sync(find_nvcc, only(self._path))
             return (await compile_kernel(self.home, machine(), nvcc, source)).compilation
 
     async def evaluate(
@@ -165,6 +165,16 @@ class NvidiaAdapter(HardwareAdapter):
                 mode = "time" if engine == native.ENGINE else "check"
                 return (await self._native(problem, source, engine, seed, timeout_s, mode)).evaluation
             return (await self._emulated(problem, source, engine, seed, timeout_s, recall)).evaluation
+
+    async def evaluate_against(
+        self, problem: Problem, source: str, against: str, *, engine: str, seed: int = 0, timeout_s: float = 60.0
+    ) -> Evaluation:
+        if engine != native.ENGINE:
+            return await super().evaluate_against(problem, source, against, engine=engine)
+        check_source(source)
+        check_source(against)
+        with disk_is_infrastructure():
+            return (await self._native(problem, source, engine, seed, timeout_s, "time", against)).evaluation
 
     async def profile(
         self,
@@ -199,12 +209,20 @@ class NvidiaAdapter(HardwareAdapter):
         return await evaluate_on_cpu(self.home, self._path, problem, source, seed, timeout_s, recall=recall)
 
     async def _native(
-        self, problem: Problem, source: str, engine: str, seed: int, timeout_s: float, mode: str
+        self,
+        problem: Problem,
+        source: str,
+        engine: str,
+        seed: int,
+        timeout_s: float,
+        mode: str,
+        incumbent: str | None = None,
     ) -> NativeRun:
         operator = operator_of(problem.id)
         return await evaluate_on_cuda(
-            self.home, self._path, problem, operator, source, engine=engine, seed=seed, timeout_s=timeout_s, mode=mode
-        )
+            self.home, self._path, problem, operator, source,
+            engine=engine, seed=seed, timeout_s=timeout_s, mode=mode, incumbent=incumbent,
+        )  # fmt: skip
 
     def _check(self, engine: str | None) -> None:
         if engine not in (None, ENGINE):

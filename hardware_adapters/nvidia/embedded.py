@@ -23,18 +23,18 @@ from .families import operator_of
 from .judge import Case, compared, faulted, timed, unsound
 from .machines import FILE, Machine, machine
 from .nvcc import KernelFacts, Nvcc
-from .operators import FULL, InputSet, Operator, Right, full_set, small_sets
+from .operators import InputSet, Operator, Right, full_set, small_sets
 from .screen import screen
+from .spots import complete, fair, mixed, spot_check
 
 if TYPE_CHECKING:
     import numpy as np
-
-    Array = np.ndarray
 
 ENGINE = "cpu"
 ORDERS = 3  # in which the threads of a block may run between two barriers
 MOST_BLOCKS = 12  # of a launch at the shape of the id
 COUNTING_S = 2.0  # what counting may take when more than one block is looked at
+WHOLE_S = 10.0  # and when all of them have to be, of a kernel of several launches
 CALLS = 2  # of launch in the first order, one after the other: what a call leaves behind must not matter
 
 
@@ -59,7 +59,16 @@ def engine_version() -> str:
     """Changes with every change of the emulator, the estimate or the devices."""
     digest = hashlib.sha256(simulator_digest().encode())
     folder = Path(__file__).parent
-    modules = ("estimate", "occupancy", "operators", "judge", "triton_jobs", "triton_evaluation", "triton_screen")
+    modules = (
+        "estimate",
+        "occupancy",
+        "operators",
+        "judge",
+        "spots",
+        "triton_jobs",
+        "triton_evaluation",
+        "triton_screen",
+    )
     for path in (*(folder / f"{name}.py" for name in modules), *sorted((folder / "tritonsim").glob("*.py")), FILE):
         digest.update(path.read_bytes())
     return f"1+{digest.hexdigest()[:8]}"
@@ -150,7 +159,7 @@ async def evaluate_on_cpu(
 ) -> Run:
     """`path` replaces PATH in the search for nvcc. Raises EngineFailure, EnvironmentLackError."""
     operator, digest, device = operator_of(problem.id), kernel_digest(source), machine()
-    nvcc = await anyio.to_thread.run_sync(device_compiler.find_nvcc, path)
+    nvcc = await anyio.to_thread.run_sync(device_compiler.find_nvcc, device_compiler.only(path))
     compiled = await compile_kernel(home, device, nvcc, source)
     sets: tuple[InputSet, ...] = ()
 
@@ -179,7 +188,7 @@ async def evaluate_on_cpu(
     rng = generator(problem.digest, digest, seed)
     sets = await anyio.to_thread.run_sync(small_sets, operator, rng)
     started = time.monotonic()
-    trial = _Trial(compiled.built, operator, source, started + timeout_s, timeout_s)
+    trial = _Trial(home, compiled.built, operator, source, rng, started + timeout_s, timeout_s)
     with tempfile.TemporaryDirectory(prefix="autocomp-cuda-", ignore_cleanup_errors=True) as scratch:
         failed = await trial.small(sets, Path(scratch))
         checked = time.monotonic()
@@ -191,7 +200,10 @@ async def evaluate_on_cpu(
     seconds = {"emulate": checked - started, "count": time.monotonic() - checked}
     if failed is not None or outcome is None:
         return Run(concluded(failed or trial.late(), **seconds))
-    found = estimate(operator, outcome.launches, compiled.kernels, device)
+    found = estimate(
+        operator, outcome.launches, compiled.kernels, device,
+        fills=outcome.fills, filled_bytes=outcome.filled_bytes,
+    )  # fmt: skip
     if (why := unsound(found)) is not None:
         return Run(concluded(Judgement("crashed", f"{why}: {device.title} would refuse the launch"), **seconds))
     judged = timed(operator, outcome.launches, found, device, f"on {len(sets) - 1} small shapes and in spot checks")
@@ -203,27 +215,21 @@ def in_later_call(wrong: Judgement) -> Judgement:
     return wrong._replace(message=text)
 
 
-def spot_check(operator: Operator, whole: InputSet, outputs: Mapping[str, Array]) -> Judgement | None:
-    """What is wrong with the rows that the blocks which ran have written, at the shape of the id."""
-    import numpy as np
-
-    written = np.zeros(next(iter(outputs.values())).shape[0], bool)
-    for values in outputs.values():
-        written |= ~np.isnan(values).reshape(values.shape[0], -1).all(axis=1)
-    rows = np.flatnonzero(written)
-    if not rows.size:
-        return None
-    chosen = rows[np.unique(np.linspace(0, rows.size - 1, operator.spot_rows).astype(int))]
-    right = operator.expected(operator.rows_of(whole.inputs, chosen))
-    got = {name: values[chosen] for name, values in outputs.items()}
-    return compared(operator, Case(FULL, 0), right, got, chosen)
-
-
 class _Trial:
     """The emulations of one kernel, up to the deadline."""
 
-    def __init__(self, built: Built, operator: Operator, source: str, deadline: float, timeout_s: float) -> None:
-        self._built, self._operator, self._source = built, operator, source
+    def __init__(
+        self,
+        home: Home,
+        built: Built,
+        operator: Operator,
+        source: str,
+        rng: np.random.Generator,
+        deadline: float,
+        timeout_s: float,
+    ) -> None:
+        self._home, self._built, self._operator, self._source = home, built, operator, source
+        self._rng, self._blocks_seed = rng, int(rng.integers(1 << 62))
         self._deadline, self._timeout_s = deadline, timeout_s
 
     def late(self) -> Judgement:
@@ -233,21 +239,23 @@ class _Trial:
     async def small(self, sets: tuple[InputSet, ...], folder: Path) -> Judgement | None:
         """Every set in every order; what is wrong with the first that fails."""
         for chosen in sets:
-            right: dict[str, Right] | None = None
+            rights: list[dict[str, Right]] = []
             for order in range(ORDERS):
                 case = Case(chosen.name, order)
                 outcome = await self._run(chosen, folder, order=order, blocks=None, trace=False)
                 if isinstance(outcome, Judgement):
                     return outcome
-                if right is None:
-                    right = await anyio.to_thread.run_sync(self._operator.expected, chosen.inputs)
-                for call, outputs in enumerate((*outcome.earlier, outcome.outputs), 1):
-                    if (wrong := compared(self._operator, case, right, outputs)) is not None:
-                        return wrong if call == 1 else in_later_call(wrong)
+                if not rights:
+                    for inputs in (chosen.inputs, chosen.then or chosen.inputs):
+                        rights.append(await anyio.to_thread.run_sync(self._operator.expected, inputs))
+                for call, outputs in enumerate((*outcome.earlier, outcome.outputs)):
+                    if (wrong := compared(self._operator, case, rights[call], outputs)) is not None:
+                        return wrong if call == 0 else in_later_call(wrong)
         return None
 
     async def full(self, whole: InputSet, folder: Path) -> tuple[Judgement | None, Outcome | None]:
-        """Some blocks at the shape of the id: what they write is right, and how they reach memory."""
+        """Some blocks at the shape of the id: what they write is right, and how they reach memory. All of them where
+        some tell too little: blocks build on each other's results, or those that ran left the writing to others."""
         started = time.monotonic()
         outcome = await self._run(whole, folder, order=0, blocks=1, trace=True)
         if isinstance(outcome, Judgement):
@@ -255,23 +263,48 @@ class _Trial:
         took = max(time.monotonic() - started, 1e-3)
         more = min(MOST_BLOCKS, int(COUNTING_S / took))
         if more > 1 and any(launch.blocks > 1 for launch in outcome.launches):
+            started = time.monotonic()
             outcome = await self._run(whole, folder, order=0, blocks=more, trace=True)
             if isinstance(outcome, Judgement):
                 return outcome, None
-        complete = all(launch.blocks_run == launch.blocks for launch in outcome.launches)
-        if len(outcome.launches) > 1 and not complete:
-            return None, outcome  # later kernels worked on what the blocks left out did not write
-        return await anyio.to_thread.run_sync(spot_check, self._operator, whole, outcome.outputs), outcome
+            took = time.monotonic() - started
+        if not outcome.complete:
+            return Judgement("rejected", "too many launches or places of access to be counted"), None
+        together = mixed(outcome.launches) or bool(outcome.fills)
+        if not complete(outcome.launches) and (together or not fair(outcome.launches, outcome.outputs)):
+            seconds = took * max(launch.scale for launch in outcome.launches)
+            ended = await self._all_blocks(whole, folder, count=not together or seconds < WHOLE_S)
+            if isinstance(ended, Judgement):
+                return ended, None
+            wrong = await anyio.to_thread.run_sync(self._spot_check, whole, ended, True)
+            return wrong, ended if ended.launches[0].sites else outcome
+        wrong = await anyio.to_thread.run_sync(self._spot_check, whole, outcome, complete(outcome.launches))
+        return wrong, outcome
+
+    async def _all_blocks(self, whole: InputSet, folder: Path, *, count: bool) -> Outcome | Judgement:
+        built = self._built if count else await build(self._home, self._source, checked=False)
+        return await self._run(whole, folder, order=0, blocks=None, trace=count, built=built)
+
+    def _spot_check(self, whole: InputSet, outcome: Outcome, complete: bool) -> Judgement | None:
+        return spot_check(self._operator, whole, outcome.outputs, self._rng, complete=complete)
 
     async def _run(
-        self, chosen: InputSet, folder: Path, *, order: int, blocks: int | None, trace: bool
+        self,
+        chosen: InputSet,
+        folder: Path,
+        *,
+        order: int,
+        blocks: int | None,
+        trace: bool,
+        built: Built | None = None,
     ) -> Outcome | Judgement:
         left = self._deadline - time.monotonic()
         if left <= 0:
             return self.late()
         outcome = await emulate(
-            self._built, self._operator, chosen, folder, order=order, blocks=blocks, trace=trace,
-            calls=CALLS if order == 0 and not trace else 1, timeout_s=left,
+            built or self._built, self._operator, chosen, folder, order=order, blocks=blocks, trace=trace,
+            calls=CALLS if order == 0 and chosen.then is not None else 1,
+            seed=order + 1 if chosen.then is not None else self._blocks_seed, timeout_s=left,
         )  # fmt: skip
         if outcome.timed_out:
             return self.late()

@@ -8,23 +8,29 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
 from ..base import Compilation, Diagnostic, Evaluation, Latency, Problem, kernel_digest
 from ..simulating import generator
-from .embedded import ENGINE, Run, engine_version, facts_of, in_later_call, spot_check, together
+from .embedded import ENGINE, Run, engine_version, facts_of, in_later_call, together
 from .estimate import estimate
 from .families import operator_of
 from .forms import require_triton
 from .judge import Case, Judgement, compared, faulted, timed, unsound
 from .machines import Machine, machine
 from .operators import InputSet, Operator, full_set, small_sets
+from .spots import complete, fair, mixed, spot_check
 from .triton_jobs import CompiledTriton, Interpreted, TimedOut, compile_for, counts, dot_flops, interpret
 from .triton_screen import Screened, screen, unavailable
 
+if TYPE_CHECKING:
+    import numpy as np
+
 COMPILE_S = 120.0
+ALL_PROGRAMS = 1 << 31
 BASIS = (
     "of one call of launch, by a roofline over counts of Triton's interpreter, global memory accessed as well as the "
     "addresses allow, shared memory and layout conversions not counted: rather too short, not measured"
@@ -81,6 +87,7 @@ async def evaluate_triton(problem: Problem, source: str, seed: int, timeout_s: f
     whole = await anyio.to_thread.run_sync(full_set, operator, rng)
     compilations: list[Compilation] = []
     found: list[Interpreted] | None = None
+    seed = int(rng.integers(1 << 62))
     started, took = time.monotonic(), 0.0
 
     with tempfile.TemporaryDirectory(prefix="autocomp-triton-", ignore_cleanup_errors=True) as scratch:
@@ -92,7 +99,7 @@ async def evaluate_triton(problem: Problem, source: str, seed: int, timeout_s: f
             nonlocal found, took
             if not attempt.screened.diagnostics:
                 with suppress(TimedOut):
-                    found = await interpret(Path(scratch), source, operator, small, whole, timeout_s)
+                    found = await _interpreted(Path(scratch), source, operator, small, whole, timeout_s, seed)
             took = time.monotonic() - started
 
         await together(compiled, interpreted)
@@ -123,7 +130,7 @@ async def evaluate_triton(problem: Problem, source: str, seed: int, timeout_s: f
         if found is None:
             text = f"stopped after {timeout_s:.0f} s of interpreting: an endless loop, or far too slow"
             return Run(concluded(Judgement("timed_out", text), **seconds))
-        wrong = await anyio.to_thread.run_sync(_wrong, attempt, small, whole, found)
+        wrong = await anyio.to_thread.run_sync(_wrong, attempt, small, whole, found, rng)
     if wrong is not None:
         return Run(concluded(wrong, **seconds))
     launches = counts(found[-1].launches, attempt.made.shared)
@@ -140,8 +147,42 @@ async def evaluate_triton(problem: Problem, source: str, seed: int, timeout_s: f
     return Run(concluded(judged._replace(latency=latency, counters=counted), **seconds), expected)
 
 
+async def _interpreted(
+    folder: Path,
+    source: str,
+    operator: Operator,
+    small: Sequence[InputSet],
+    whole: InputSet,
+    timeout_s: float,
+    seed: int,
+) -> list[Interpreted]:
+    """Of the small sets, and of the shape of the id: of some programs, or of all where some tell too little. Raises
+    TimedOut, EngineFailure."""
+    deadline = time.monotonic() + timeout_s
+    found = await interpret(folder, source, operator, small, whole, timeout_s, seed=seed)
+    last = found[-1]
+    if len(found) <= len(small) or last.fault is not None or not last.launches:
+        return found
+    launches = counts(last.launches, {})
+    if complete(launches) or not (mixed(launches) or not fair(launches, last.outputs[-1])):
+        return found
+    left = max(1.0, deadline - time.monotonic())
+    every = folder / "all"
+    every.mkdir()
+    again = await interpret(
+        every, source, operator, (), whole, left, seed=seed, programs=ALL_PROGRAMS, counting_s=left
+    )  # fmt: skip
+    if again[-1].fault is None and not complete(counts(again[-1].launches, {})):
+        raise TimedOut
+    return [*found[:-1], again[-1]]
+
+
 def _wrong(
-    attempt: Attempt, small: Sequence[InputSet], whole: InputSet, found: Sequence[Interpreted]
+    attempt: Attempt,
+    small: Sequence[InputSet],
+    whole: InputSet,
+    found: Sequence[Interpreted],
+    rng: np.random.Generator,
 ) -> Judgement | None:
     """What fails first."""
     operator, source = attempt.operator, attempt.source
@@ -156,13 +197,10 @@ def _wrong(
         if not outcome.launches:
             return Judgement("rejected", f"launch starts no kernel (inputs {chosen.name!r})")
         if chosen is whole:
-            complete = all(launch["run"] == launch["grid"][0] * launch["grid"][1] * launch["grid"][2]
-                           for launch in outcome.launches)  # fmt: skip
-            if len(outcome.launches) > 1 and not complete:
-                return None  # later kernels worked on what the programs left out did not write
-            return spot_check(operator, whole, outcome.outputs[-1])
-        right = operator.expected(chosen.inputs)
-        for call, outputs in enumerate(outcome.outputs, 1):
+            ended = complete(counts(outcome.launches, {}))
+            return spot_check(operator, whole, outcome.outputs[-1], rng, complete=ended)
+        for call, outputs in enumerate(outcome.outputs):
+            right = operator.expected(chosen.then if call and chosen.then else chosen.inputs)
             if (wrong := compared(operator, case, right, outputs)) is not None:
-                return wrong if call == 1 else in_later_call(wrong)
+                return wrong if call == 0 else in_later_call(wrong)
     return None

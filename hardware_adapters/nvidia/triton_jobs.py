@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base import EngineFailure, Fault
 from ..process import Finished, Limits, minimal_environment, run
+from ..sandbox import interpreter
 from .counts import LaunchCounts, Site
 from .forms import cuobjdump
 from .nvcc import KernelFacts
@@ -50,10 +51,19 @@ class TimedOut(Exception):
 
 
 async def interpret(
-    folder: Path, source: str, operator: Operator, sets: Sequence[InputSet], whole: InputSet | None, timeout_s: float
+    folder: Path,
+    source: str,
+    operator: Operator,
+    sets: Sequence[InputSet],
+    whole: InputSet | None,
+    timeout_s: float,
+    *,
+    seed: int,
+    programs: int = MOST_PROGRAMS,
+    counting_s: float = COUNTING_S,
 ) -> list[Interpreted]:
-    """`sets`: run in full; `whole`: some programs of it, counted. Fewer answers than sets: the last one has a fault.
-    Raises TimedOut, EngineFailure."""
+    """`sets`: run in full; `whole`: some programs of it, drawn by `seed` and counted. Fewer answers than sets: the last
+    one has a fault. Raises TimedOut, EngineFailure."""
     every = [*sets, *([whole] if whole is not None else [])]
     entries = []
     data = folder / "interpret"
@@ -62,13 +72,18 @@ async def interpret(
         inputs, outputs = operator.shapes(chosen.dims)
         for name, values in chosen.inputs.items():
             values.tofile(data / f"{name}.{number}.in")
+        twice = number == 0 and chosen is not whole
+        for name, values in (chosen.then or {}).items() if twice else ():
+            values.tofile(data / f"{name}.{number}.then")
         entries.append(
             {
                 "inputs": inputs,
                 "outputs": outputs,
-                "programs": MOST_PROGRAMS if chosen is whole else None,
-                "seconds": COUNTING_S,
-                "calls": CALLS if number == 0 and chosen is not whole else 1,
+                "programs": programs if chosen is whole else None,
+                "seconds": counting_s,
+                "seed": seed,
+                "calls": CALLS if twice else 1,
+                "then": twice and chosen.then is not None,
             }
         )
     report = await _run(folder, source, {"mode": "interpret", "sets": entries}, timeout_s, processors=1)
@@ -125,7 +140,9 @@ async def _run(parent: Path, source: str, job: dict[str, Any], timeout_s: float,
         wall_s=timeout_s, file_bytes=FILE_BYTES, memory_bytes=MEMORY_BYTES, output_bytes=1 << 16, processors=processors
     )
     try:
-        finished = await run([sys.executable, "-I", "-m", RUNNER, folder], cwd=folder, env=environment, limits=limits)
+        reach = interpreter()._replace(processes=job["mode"] == "compile")  # which runs ptxas
+        command = [sys.executable, "-I", "-m", RUNNER, folder]
+        finished = await run(command, cwd=folder, env=environment, limits=limits, reach=reach)
     except OSError as error:
         raise EngineFailure(f"the process for Triton cannot be started: {error}") from error
     if finished.timed_out or finished.returncode in KILLED:
@@ -171,6 +188,7 @@ def counts(launches: Sequence[Mapping[str, Any]], shared: Mapping[str, int]) -> 
             block_write_sectors=said["block_sectors"][1],
             unique_read_sectors=said["unique_sectors"][0],
             unique_write_sectors=said["unique_sectors"][1],
+            operand_sectors=said["operand_sectors"],
             sites=tuple(
                 Site(line, said["kernel"], "global", op, width, requests, sectors, ideal, 0, 0, threads)
                 for line, op, width, requests, sectors, ideal, threads in said["sites"]

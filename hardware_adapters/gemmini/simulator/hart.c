@@ -2,11 +2,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "rv64.h"
 
 
-enum { CHECK_EVERY = 4096, POLL_EVERY = 64, MAX_CODE_PAGES = 2048 };
+// Decoded code of which nothing is counted can be dropped and decoded again; counts have to be kept: as many pages as a kernel's memory has.
+enum { CHECK_EVERY = 4096, POLL_EVERY = 64, MAX_CODE_PAGES = 2048, MAX_PROFILED_PAGES = 16384 };
 
 Hart *hart_new(Memory *memory, Gemmini *gemmini, Rocket *rocket) {
     Hart *h = calloc(1, sizeof *h);
@@ -135,6 +137,7 @@ CodePage *hart_code_page(Hart *h, uint64_t pc) {
         return NULL;
     }
     if (h->code_pages == MAX_CODE_PAGES && !h->profiling) hart_drop_code(h);
+    if (h->code_pages == MAX_PROFILED_PAGES) fault_raise("limit_exceeded", "a profile of more than %d pages of code", MAX_PROFILED_PAGES);
     CodePage *p = calloc(1, sizeof *p);
     if (p && h->profiling) {
         p->cycles = calloc(PAGE_SLOTS + 2, sizeof *p->cycles);
@@ -196,11 +199,19 @@ uint8_t *hart_data(Hart *h, uint64_t pc, uint64_t addr, unsigned bytes, unsigned
         return NULL;
     }
     const Region *r = memory_region(h->memory, addr);
-    if (r->bytes >= 8) {
+    if (memory_region_unfenced(h->memory, r)) memory_ordered(h->memory, addr, bytes, access_who(access)); // and each access is looked at
+    else if (r->bytes >= 8) {
         Window *w = &(access & MEM_W ? h->store_window : h->load_window)[addr / PAGE_BYTES % WINDOWS];
         *w = (Window){r->base, r->bytes, r->host};
     }
     return p;
+}
+
+// A DMA has written: from now on accesses to that region are looked at.
+void hart_forget_windows(Hart *h) {
+    memset(h->load_window, 0, sizeof h->load_window);
+    memset(h->store_window, 0, sizeof h->store_window);
+    h->unfenced = memory_unfenced(h->memory);
 }
 
 static _Noreturn void out_of_budget(Hart *h, const char *what, uint64_t limit) {
@@ -210,14 +221,17 @@ static _Noreturn void out_of_budget(Hart *h, const char *what, uint64_t limit) {
                 *where ? ")" : "");
 }
 
+uint64_t hart_spent(const Hart *h) { return h->instret + h->traps + (h->gemmini ? gemmini_work(h->gemmini) : 0); }
+
 // Limits and the host mailbox, looked at now and then. 1 when the program has exited.
 int hart_check(Hart *h) {
-    if (h->limit_instructions && h->instret + h->traps >= h->limit_instructions)
+    if (h->limit_instructions && hart_spent(h) >= h->limit_instructions)
         out_of_budget(h, "instructions", h->limit_instructions - h->start_instructions);
     if (h->limit_cycles && h->rocket && h->rocket->now >= h->limit_cycles)
         out_of_budget(h, "cycles", h->limit_cycles - h->start_cycles);
     if (h->tohost) htif_poll(h);
     h->check_instret = h->instret + (h->tohost ? POLL_EVERY : CHECK_EVERY);
     if (h->limit_instructions && h->check_instret > h->limit_instructions) h->check_instret = h->limit_instructions;
+    h->check_work = h->gemmini ? gemmini_work(h->gemmini) + CHECK_EVERY : 0;
     return h->exited;
 }

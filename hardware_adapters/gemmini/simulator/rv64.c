@@ -187,6 +187,7 @@ static inline __attribute__((always_inline)) void execute(Hart *h, const int tim
             NEXT()
 
         case OP_FENCE:
+            h->unfenced = 0;
             if (timed) {
                 if (r->dcache_free > r->now) r->now = r->dcache_free;
                 if (h->gemmini) r->now = gemmini_fence(h->gemmini, r->now);
@@ -208,11 +209,13 @@ static inline __attribute__((always_inline)) void execute(Hart *h, const int tim
             if (!h->gemmini) goto illegal;
             uint64_t answer = 0;
             uint64_t next = gemmini_command(h->gemmini, timed ? issued : h->instret, h->pc, (unsigned)in->imm, reg[in->rs1], reg[in->rs2], &answer);
+            if (h->unfenced != memory_unfenced(h->memory)) hart_forget_windows(h);
             if (timed) r->now = next;
             if (in->op == OP_ROCC_RD) {
                 reg[in->rd] = answer;
                 if (timed) r->ready[in->rd] = next + 1;
             }
+            if (__builtin_expect(gemmini_work(h->gemmini) >= h->check_work, 0) && hart_check(h)) return;
             NEXT()
         }
         case OP_CSRRW: case OP_CSRRS: case OP_CSRRC: case OP_CSRRWI: case OP_CSRRSI: case OP_CSRRCI:
@@ -296,6 +299,7 @@ static void run_timed(Hart *h) { execute(h, 1); }
 
 void hart_run(Hart *h) {
     h->check_instret = h->instret;
+    h->check_work = 0;
     if (h->rocket) run_timed(h);
     else run_functional(h);
 }

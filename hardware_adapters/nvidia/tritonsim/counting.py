@@ -7,6 +7,7 @@ addresses, the widest pieces that these allow, 32 threads a request.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ WIDEST_BYTES = 16
 class Counter:
     """Of one launch."""
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
+    def __init__(self, threads: int, operands: Sequence[tuple[int, int]]) -> None:
+        """`operands`: where inputs and outputs begin and end."""
+        self._threads, self._operands = threads, operands
+        self._operand_sectors = 0
         self._sites: dict[tuple[int, str, int], list[int]] = {}
         self._block: dict[str, list[np.ndarray]] = {"load": [], "store": []}
         self._all: dict[str, list[np.ndarray]] = {"load": [], "store": []}
@@ -63,6 +66,9 @@ class Counter:
             if parts:
                 different = np.unique(np.concatenate(parts))
                 self._sum[kind] += different.size
+                for start, end in self._operands:
+                    first, last = np.searchsorted(different, (start // SECTOR_BYTES, -(-end // SECTOR_BYTES)))
+                    self._operand_sectors += int(last - first)
                 self._all[kind].append(different)
             self._block[kind] = []
 
@@ -72,6 +78,7 @@ class Counter:
             "sites": [[*key, *counts] for key, counts in self._sites.items()],
             "block_sectors": [self._sum["load"], self._sum["store"]],
             "unique_sectors": [int(unique["load"]), int(unique["store"])],
+            "operand_sectors": self._operand_sectors,
             "dot_flops": self.dot_flops,
             "barriers": self.barriers,
         }

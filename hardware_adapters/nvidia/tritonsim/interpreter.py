@@ -34,18 +34,24 @@ class Session:
     """What a call of `launch` may do, and what it did. `programs`: how many of a launch run (None: all), within
     `seconds` once one has."""
 
-    def __init__(self, memory: Memory, hazards: Hazards | None, *, programs: int | None, seconds: float) -> None:
+    def __init__(
+        self, memory: Memory, hazards: Hazards | None, *, programs: int | None, seconds: float, seed: int
+    ) -> None:
         self.memory, self.hazards = memory, hazards
+        self._rng = np.random.default_rng(seed)
         self.programs, self.seconds = programs, seconds
         self.counter: Counter | None = None
         self.launches: list[dict[str, Any]] = []
 
+    @property
+    def operands(self) -> list[tuple[int, int]]:
+        return [(buffer.start, buffer.end) for buffer in self.memory.buffers if buffer.role != "scratch"]
+
     def chosen(self, count: int) -> list[int]:
         if self.programs is None or count <= self.programs:
             return list(range(count))
-        spread = sorted({int(at) for at in np.linspace(0, count - 1, self.programs)})
-        half = len(spread) // 2  # the first to run may be the only one: a typical one
-        return [*spread[half:], *spread[:half]]
+        # Drawn: a kernel that knew which programs are looked at would let these alone work.
+        return [int(at) for at in self._rng.choice(count, self.programs, replace=False)]
 
 
 session: Session | None = None
@@ -102,7 +108,7 @@ class Launcher:
         if count > MAX_PROGRAMS and now.programs is None:
             raise KernelFault("bad_launch", f"{count} programs at a shape this small")
         threads = 32 * int(options.get("num_warps", DEFAULT_WARPS))
-        now.counter = Counter(threads) if now.programs is not None else None
+        now.counter = Counter(threads, now.operands) if now.programs is not None else None
         if now.hazards is not None:
             now.hazards.launch(grid)
         builder = interpreter.interpreter_builder

@@ -54,15 +54,18 @@ def _set(
     every = [*buffers, *outputs, area]
     tensors = [Tensor(buffer, tl.float32) for buffer in every]
     hazards = Hazards() if chosen["programs"] is None else None
-    given = [buffer.values.tobytes() for buffer in buffers] if chosen["programs"] is None else []
     launches: list[dict[str, Any]] = []
     for call in range(chosen["calls"]):
         for buffer in outputs:
             buffer.values[:] = np.nan
+        if call and chosen["then"]:
+            for buffer in buffers:
+                buffer.values[:] = np.fromfile(folder / f"{buffer.name}.{number}.then", np.float32)
+        given = [buffer.values.tobytes() for buffer in buffers] if chosen["programs"] is None else []
         if call == 0:
             area.values[:] = np.nan
         interpreter.session = interpreter.Session(
-            Memory(every), hazards, programs=chosen["programs"], seconds=chosen["seconds"]
+            Memory(every), hazards, programs=chosen["programs"], seconds=chosen["seconds"], seed=chosen["seed"]
         )
         try:
             with np.errstate(all="ignore"):

@@ -48,9 +48,29 @@ def sums(x, out, area, columns, BLOCK: tl.constexpr):
 def launch(x, out, scratch):
     sums[(x.shape[0],)](x, out, scratch, x.shape[1], BLOCK=triton.next_power_of_2(x.shape[1]))
 """
+# At the shape of the id another kernel, or none: what only some programs are looked at for.
+ZEROS_TWICE = SOFTMAX.replace(
+    "def launch(x, out):\n",
+    """\
+@triton.jit
+def zeros(out, columns, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    tl.store(out + tl.program_id(0) * columns + at, tl.zeros((BLOCK,), tl.float32), mask=at < columns)
+
+
+def launch(x, out):
+    if x.shape[0] == 64 and x.shape[1] == 128:
+        zeros[(64,)](out, 128, BLOCK=128)
+        zeros[(64,)](out, 128, BLOCK=128)
+        return
+""",
+)
+NOTHING_THERE = SOFTMAX.replace("mask=inside)\n", "mask=inside & (columns != 128))\n")
 EMPTY = "@triton.jit\ndef nothing(x):\n    pass\n\n\n"
 
 WRONG = {
+    "zeros in two launches at the shape of the id": Wrong("softmax-64x128", ZEROS_TWICE, "wrong_result", "wrong"),
+    "nothing at the shape of the id": Wrong("softmax-64x128", NOTHING_THERE, "wrong_result", "8192 of 8192"),
     "load without a mask": Wrong(
         "softmax-64x128", SOFTMAX.replace(', mask=inside, other=-float("inf")', ""), "crashed", "illegal address"
     ),

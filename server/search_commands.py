@@ -122,6 +122,23 @@ def compare(
     sys.exit(comparing.compare(first, second, json))
 
 
+@group.command()
+def report(
+    run: RunArg,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="the page; default: ./RUN.html")
+    ] = None,
+    plots: Annotated[
+        Path | None, typer.Option("--plots", metavar="DIR", help="plots for papers, as SVG and PNG [extra: report]")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a run as one HTML page to look at, which needs no network; or plots of it."""
+    from .report import command
+
+    sys.exit(command.report(run, output, plots, json))
+
+
 @group.command(name="export")
 def export_(
     run: RunArg,

@@ -10,14 +10,13 @@ from ...agent.history import Entry, history
 from ...agent.journal import Journal
 from ...agent.status import RunStatus, derive, elapsed
 from ...agent.toolbox import ProfileOutcome
-from ...hardware_adapters.base import Evaluation, Profile, kernel_identity, language_of
+from ...hardware_adapters.base import Evaluation, Profile, language_of
 from ..reading import trust
 from .reproducing import reproduction
 from .snapshot import Diff, Headline, OptionUse, Point, Roof, Row, Snapshot, Step
 
 MAX_DIAGNOSTICS = 12
 MAX_MESSAGE = 6000  # characters; a template of macros can produce megabytes
-_PROFILE = "profile/"
 
 
 class Following:
@@ -73,11 +72,11 @@ class Following:
                 # What the model wrote is in plans and kernels; of the rest only these figures are looked at again.
                 event["data"] = {"reply": {name: data["reply"][name] for name in ("usage", "cost_usd")}}
             elif event["kind"] == "candidate":
-                self._kernels.add(data["id"], data.get("parent"), source or "")
-            elif event["kind"] == "profile" and event["key"]:
+                self._kernels.add(data["id"], source or "")
+            elif event["kind"] == "profile":
                 found = ProfileOutcome.model_validate(data).profile
                 if found is not None:
-                    profiles[event["key"].removeprefix(_PROFILE)] = found.model_copy(update={"timeline": None})
+                    profiles[found.kernel] = found.model_copy(update={"timeline": None})
                 event["data"] = {}
             self._events.append(event)
             self._calls.append((calls, usd))
@@ -154,7 +153,7 @@ class Following:
                 planner=plan and plan.model,
                 plan=kernels.text(plan.text) if plan else None,
                 message=kernels.text(message) if message else None,
-                kernel=kernels.digest(entry.candidate) if entry.verdict == "passed" else None,
+                kernel=entry.evaluation.kernel if entry.evaluation and entry.verdict == "passed" else None,
                 source=kernels.diff(entry.candidate, entry.parent),
             )
 
@@ -180,7 +179,6 @@ class _Kernels:
         self.texts: list[str] = []
         self._numbers: dict[str, int] = {}
         self._lines: dict[str, tuple[int, ...]] = {}
-        self._digests: dict[str, str] = {}
 
     def text(self, text: str) -> int:
         number = self._numbers.setdefault(text, len(self.texts))
@@ -188,12 +186,8 @@ class _Kernels:
             self.texts.append(text)
         return number
 
-    def add(self, identity: str, parent: str | None, source: str) -> None:
+    def add(self, identity: str, source: str) -> None:
         self._lines[identity] = tuple(self.text(line) for line in source.split("\n"))
-        self._digests[identity] = kernel_identity(source)
-
-    def digest(self, identity: str) -> str:
-        return self._digests[identity]
 
     def diff(self, identity: str, parent: str | None) -> Diff:
         lines = self._lines[identity]

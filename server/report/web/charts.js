@@ -61,7 +61,7 @@ function drawProgress() {
   const first = x(xs(run.best[0])).toFixed(1);
   parts.push(svg("path", { class: "under", d: `${line}V${H - bottom}H${first}Z` }), svg("path", { class: "best", d: line }));
   for (const point of run.best) {
-    parts.push(svg("circle", { class: point.candidate === selected ? "mark here" : "mark", r: 4.5, cx: x(xs(point)), cy: y(baseline / point.latency), onclick: () => choose(point.candidate, true) }));
+    parts.push(svg("circle", { class: point.candidate === selected ? "mark here" : "mark", r: 4.5, "data-id": point.candidate, cx: x(xs(point)), cy: y(baseline / point.latency), onclick: () => choose(point.candidate, true) }));
   }
   parts.push(svg("line", { class: "axis", x1: left, x2: W - right, y1: H - bottom, y2: H - bottom }));
   parts.push(svg("text", { class: "good", x: W - right + 6, y: y(top1) + 5 }, ratioText(top1)));
@@ -96,6 +96,11 @@ function drawProgress() {
     rug && el("span", {}, el("i", { class: "tick" }), "one that failed"),
     bound && bound <= yMax && el("span", {}, el("i", { class: "dash" }), "the bound (roofline)"));
   show("progress", plot, legend, progressTable(baseline, unit));
+}
+
+// The chart of a long search is costly to draw: choosing another kernel moves the mark only.
+function markProgress() {
+  for (const mark of byId("progress").querySelectorAll(".mark")) mark.classList.toggle("here", mark.dataset.id === selected);
 }
 
 function progressTable(baseline, unit) {

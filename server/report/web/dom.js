@@ -15,7 +15,7 @@ function fill(node, options, children) {
     else if (name === "style") Object.assign(node.style, value);
     else node.setAttribute(name, value === true ? "" : value);
   }
-  for (const child of children.flat()) if (child != null && child !== false) node.append(child);
+  for (const child of children.flat(Infinity)) if (child != null && child !== false) node.append(child);
   return node;
 }
 
@@ -23,7 +23,7 @@ const byId = (id) => document.getElementById(id);
 
 function show(where, ...children) {
   const node = typeof where === "string" ? byId(where) : where;
-  node.replaceChildren(...children.flat().filter((child) => child != null && child !== false));
+  node.replaceChildren(...children.flat(Infinity).filter((child) => child != null && child !== false));
 }
 
 async function copyText(text, button) {

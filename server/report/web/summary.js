@@ -21,7 +21,7 @@ function drawHead() {
     el("div", { class: h.speedup ? "speedup" : "speedup none" }, h.speedup ? ratioText(h.speedup) : "–",
       el("small", {}, h.speedup ? "faster than the first kernel" : "no faster kernel yet")),
     el("dl", { class: "facts" },
-      fact("latency", [latencyText(h.best), " ", el("small", { class: "inline" }, kind)], h.baseline ? `${unit}, from ${latencyText(h.baseline)}` : unit),
+      fact(["latency ", kind], latencyText(h.best), h.baseline ? `${unit}, from ${latencyText(h.baseline)}` : unit),
       fact("utilisation", [percent(h.utilisation), of], h.baseline_utilisation == null ? "of the bound" : `of the bound, from ${percent(h.baseline_utilisation)}`),
       fact("evaluations", count(evaluations), `${count(h.passed || 0)} passed${duplicates}`),
       fact("model calls", count(h.model_calls || 0), spent ? `${short(spent)} tokens` : "no tokens"),

@@ -131,9 +131,16 @@ function choose(id, far) {
   if (far) reveal(id);
   scrollTo(id);
   drawTree();
-  drawDetail();
-  drawProgress();
+  drawChosen();
   if (far) byId("candidates").scrollIntoView({ block: "nearest" });
+}
+
+// Once per frame, however fast a held key goes through the tree.
+let drawingChosen = false;
+function drawChosen() {
+  if (drawingChosen) return;
+  drawingChosen = true;
+  requestAnimationFrame(() => { drawingChosen = false; drawDetail(); markProgress(); });
 }
 
 function listenToTree() {

@@ -31,16 +31,16 @@ class Following:
         self._calls: list[tuple[int, float | None]] = []  # model calls and cost, after each event
         self._rows: dict[str, Row] = {}
         self._profiles: dict[str, Profile] = {}
-        self._alive: bool | None = None
+        self.alive: bool | None = None  # whether a process drives the run
         self._texts_told = 0
 
     def news(self) -> Snapshot | None:
         """What was added since the last call; None when nothing was."""
         alive = self._journal.driven(self._run.run_id)
         fresh = self._journal.events(self._run.run_id, sources=True, skip=len(self._events))
-        if not fresh and alive == self._alive:
+        if not fresh and alive == self.alive:
             return None
-        self._alive = alive
+        self.alive = alive
         profiles = self._take(fresh)
         status = self._status(alive)
         entries = history(self._events)
@@ -275,5 +275,3 @@ def snapshot(journal: Journal, run_id: str) -> Snapshot:
     whole = Following(journal, run_id).news()
     assert whole is not None  # a run that was begun has at least its lease or an event
     return whole
-
-

@@ -31,7 +31,7 @@ _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 def page(snapshot: Snapshot | None, mode: Mode = "file", events: str = "") -> str:
     """`snapshot`: shown at once; None where the page gets it later, from the address `events` or from its host."""
-    style, script = _style(), _script()
+    script = _script()
     head = snapshot.head if snapshot else None
     return (
         Environment(loader=FileSystemLoader(WEB), autoescape=True, undefined=StrictUndefined)
@@ -41,7 +41,7 @@ def page(snapshot: Snapshot | None, mode: Mode = "file", events: str = "") -> st
             events=events,
             policy=policy(mode),
             title=f"{head.problem} · {head.run_id}" if head else "autocomp-mcp",
-            style=Markup(style),
+            style=Markup(style()),
             script=Markup(script),
             data=Markup(inert(snapshot.json_text() if snapshot else "null")),
         )
@@ -53,7 +53,7 @@ def policy(mode: Mode) -> str:
     rules = [
         "default-src 'none'",
         f"script-src '{_hash(_script())}'",
-        f"style-src '{_hash(_style())}'",
+        f"style-src '{style_hash()}'",
         "img-src data:",
         "base-uri 'none'",
         "form-action 'none'",
@@ -67,8 +67,12 @@ def inert(json_text: str) -> str:
 
 
 @cache
-def _style() -> str:
+def style() -> str:
     return "".join((WEB / name).read_text() for name in STYLES)
+
+
+def style_hash() -> str:
+    return _hash(style())
 
 
 @cache

@@ -23,6 +23,7 @@ from ..tools.jobs import Jobs
 from ..tools.updates import Updates
 from .auth import Access
 from .calls import Calls
+from .report.app_view import apps
 from .stdio import stdio_streams
 from .toolsets import TOOLS, Selection, instructions
 
@@ -114,6 +115,7 @@ def build_server(
         bench,
         deployment or Deployment(),
         name="autocomp-mcp",
+        extensions=[apps()] if "get_search" in tools else [],
         title="Autocomp: kernel optimisation for tensor accelerators",
         instructions=instructions(tools),
         version=__version__,

@@ -37,7 +37,7 @@ def write_plots(snapshot: Snapshot, folder: Path) -> list[Path]:
         raise EnvironmentLackError(f"plots need matplotlib: pip install '{EXTRA}'") from error
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE):  # pyright: ignore[reportArgumentType] - its keys are a long list of literals
         for name, figure in _figures(snapshot):
             FigureCanvasAgg(figure)
             for suffix in ("svg", "png"):
@@ -72,7 +72,7 @@ def _progress(snapshot: Snapshot, axis: str, label: str) -> Figure:
     passed = [row for row in rows if row.latency]
     plot.plot(
         [getattr(row, axis) for row in passed], [baseline / (row.latency or 1) for row in passed], ".", color=BAR,
-        markersize=3, alpha=0.4, markeredgewidth=0, label="kernel that passed",
+        markersize=4, alpha=0.45, markeredgewidth=0, label="kernel that passed",
     )  # fmt: skip
     failed = [getattr(row, axis) for row in rows if not row.latency]
     if failed:
@@ -101,7 +101,7 @@ def _menu(snapshot: Snapshot) -> Figure:
     for at, use in enumerate(uses):
         if use.best:
             plot.annotate(
-                f"{use.best:.2f}×", (use.tried, at), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7
+                f"{use.best:.2f}x", (use.tried, at), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7
             )  # fmt: skip
     plot.set(xlabel="times tried; beside each bar its largest gain")
     plot.grid(axis="y", visible=False)
@@ -125,5 +125,8 @@ def _roofline(snapshot: Snapshot) -> Figure:
     plot.plot([r.intensity for r in others], [r.achieved for r in others], "o", color=BAR, alpha=0.4, markersize=3)
     steps = [line for identity, line in sorted(found, key=lambda entry: path.get(entry[0], -1)) if identity in path]
     plot.plot([r.intensity for r in steps], [r.achieved for r in steps], "o-", color=GOOD, markersize=4, linewidth=0.8)
-    plot.set(xscale="log", yscale="log", xlabel="MACs per byte moved", ylabel="MACs per cycle")
+    plot.set(xlabel="MACs per byte moved", ylabel="MACs per cycle")
+    for scale, axis in ((plot.set_xscale, plot.xaxis), (plot.set_yscale, plot.yaxis)):
+        scale("log", base=2)
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
     return figure

@@ -5,8 +5,8 @@ function drawAll() {
   drawMenu();
   drawRoof();
   drawAgain();
-  openAtFirst();
-  if (selected === null || !run.rows.has(selected)) selected = active = run.head.best_candidate ?? run.order[0] ?? null;
+  openNew();
+  if (!byHand || !run.rows.has(selected)) selected = active = run.head.best_candidate ?? run.order[0] ?? null;
   layTree();
   drawProgress();
   drawDetail();

@@ -1,20 +1,22 @@
 // The candidates by descent. Only rows in sight are in the document, so that thousands scroll smoothly.
 
-const ROW = 28, BEYOND = 12;
+const ROW = 28, BEYOND = 12, OPEN_ALL = 400;
 const open = new Set();
 let flat = [];        // [{id, depth, children, at, of, dim}] in the order shown
 let places = new Map();
 let selected = null;  // whose details are shown
 let active = null;    // where the keyboard is
 
-const openedOnce = { done: false };
+const opened = new Set();  // once, by whomever
+let byHand = false;   // somebody chose a candidate; until then the best one is shown
 
-function openAtFirst() {
-  if (openedOnce.done || !run.order.length) return;
-  openedOnce.done = run.order.length > 1;
-  if (run.order.length <= 400) for (const id of run.children.keys()) if (id !== null) open.add(id);
-  for (const id of run.path) open.add(id);
+// All of a small search; of a large one the path to the best. What somebody closed stays closed.
+function openNew() {
+  if (!run.order.length) return;
+  if (run.order.length <= OPEN_ALL) for (const id of run.children.keys()) if (id !== null && !opened.has(id)) open.add(id);
+  for (const id of run.path) if (!opened.has(id)) open.add(id);
   open.add(run.order[0]);
+  for (const id of open) opened.add(id);
 }
 
 function matching() {
@@ -128,6 +130,7 @@ function scrollTo(id) {
 function choose(id, far) {
   if (!run.rows.has(id)) return;
   selected = active = id;
+  byHand = true;
   if (far) reveal(id);
   scrollTo(id);
   drawTree();

@@ -10,6 +10,7 @@ import typer
 
 from .options import (
     EPILOG,
+    Dashboard,
     Iterations,
     Json,
     MaxCost,
@@ -54,6 +55,7 @@ def resume(
     max_evaluations: MaxEvaluations = None,
     timeout: Timeout = None,
     record: Record = None,
+    dashboard: Dashboard = False,
     json: Json = False,
 ) -> None:
     """Go on with a run that was interrupted, or with larger limits; nothing finished is done again.
@@ -66,7 +68,7 @@ def resume(
         iterations=iterations, max_cost_usd=max_cost, max_tokens=max_tokens, max_evaluations=max_evaluations,
         timeout_s=timeout,
     )  # fmt: skip
-    sys.exit(searching.resume(run, server or [], limits, record, json))
+    sys.exit(searching.resume(run, server or [], limits, record, json, dashboard))
 
 
 @group.command(name="continue", epilog=EPILOG)

@@ -138,7 +138,9 @@ def _begin(
     return _run(run_id, problem, options.server or [], settings.engine, options.json, drive, options.dashboard)
 
 
-def resume(run: str, servers: list[str], limits: dict[str, Any], record: Path | None, as_json: bool) -> int:
+def resume(
+    run: str, servers: list[str], limits: dict[str, Any], record: Path | None, as_json: bool, dashboard: bool = False
+) -> int:
     def command() -> int:
         journal = Journal(Home().database)
         row = journal.run(find_run(journal, run))
@@ -151,7 +153,7 @@ def resume(run: str, servers: list[str], limits: dict[str, Any], record: Path | 
                     listener=display.update, limits=limits,
                 )  # fmt: skip
 
-        return _run(row.run_id, row.problem, servers, row.settings.get("engine"), as_json, drive)
+        return _run(row.run_id, row.problem, servers, row.settings.get("engine"), as_json, drive, dashboard)
 
     return guarded(command, as_json)
 

@@ -85,7 +85,7 @@ function shortened(text) {
 const count = (value) => Math.round(value).toLocaleString("en-US");
 const latencyText = (value) => (value == null ? "–" : value < 100 ? String(+value.toPrecision(4)) : count(value));
 const ratioText = (value) => (value == null ? "–" : `${value >= 100 ? value.toFixed(0) : value.toFixed(2)}×`);
-const percent = (value) => (value == null ? "–" : `${(100 * value).toFixed(1)} %`);
+const percent = (value) => (value == null ? "–" : `${(100 * value).toFixed(1)}\u00a0%`);
 const money = (value) => (value == null ? "price not known" : `${value.toFixed(2)} USD`);
 const verdictText = (verdict) => verdict.replace("_", " ");
 

@@ -99,7 +99,8 @@ function drawDiff(row) {
   }
   return [
     el("h3", {}, plainly ? "Kernel" : `Changes to ${row.parent}  +${added} −${removed}`), controls,
-    el("div", { class: "code", tabindex: "0", role: "region", "aria-label": label }, el("table", { class: diffView.sides && !plainly ? "sides" : null, role: "presentation" }, el("tbody", {}, body))),
+    el("div", { class: "code", tabindex: "0", role: "region", "aria-label": label }, el("table", { class: diffView.sides && !plainly ? "sides" : null, role: "presentation" },
+      diffView.sides && !plainly && ["no", null, "no", null].map((kind) => el("col", { class: kind })), el("tbody", {}, body))),
   ];
 }
 

@@ -14,7 +14,7 @@ function drawHead() {
   state.dataset.state = h.state;
   state.title = visible(h.stop_reason || "");
   const kind = h.source && el("span", { class: `tag ${h.source}` }, h.source);
-  const of = h.utilisation == null ? null : el("span", { class: "meter", role: "presentation" }, el("i", { style: { width: percent(Math.min(1, h.utilisation)).replace(" ", "") } }));
+  const of = h.utilisation == null ? null : el("span", { class: "meter", role: "presentation" }, el("i", { style: { width: `${100 * Math.min(1, h.utilisation)}%` } }));
   const spent = (h.tokens && Object.values(h.tokens).reduce((a, b) => a + b, 0)) || 0;
   const evaluations = h.evaluations || 0, duplicates = h.duplicates ? `, ${count(h.duplicates)} duplicates` : "";
   show("result",

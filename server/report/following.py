@@ -127,12 +127,12 @@ class Following:
 
     def _all_rows(self, entries: Sequence[Entry]) -> Iterable[Row]:
         places = {
-            event["data"]["id"]: (time, *self._calls[number])
+            event["data"]["id"]: (time, event["data"].get("model"), *self._calls[number])
             for number, (event, time) in enumerate(zip(self._events, elapsed(self._events), strict=True))
             if event["kind"] == "candidate"
         }
         for entry in entries:
-            time, calls, usd = places[entry.candidate]
+            time, coder, calls, usd = places[entry.candidate]
             plan, kernels = entry.plan, self._kernels
             message = _message(entry.evaluation) if entry.duplicate_of is None else ""
             yield Row(
@@ -151,6 +151,7 @@ class Following:
                 variant=plan and plan.variant,
                 bottleneck=plan and plan.bottleneck,
                 planner=plan and plan.model,
+                coder=coder,
                 plan=kernels.text(plan.text) if plan else None,
                 message=kernels.text(message) if message else None,
                 kernel=entry.evaluation.kernel if entry.evaluation and entry.verdict == "passed" else None,

@@ -34,7 +34,7 @@ MAX_STREAMS = 32
 MAX_FORM_BYTES = 16_384
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with none, browsers send a form's Origin as null, which the gate refuses
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",

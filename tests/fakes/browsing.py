@@ -50,10 +50,14 @@ class Watched:
         self.page.set_default_timeout(60_000)
         self.complaints: list[str] = []
         self.requests: list[str] = []
-        self.page.on("console", lambda said: self.complaints.append(f"console {said.type}: {said.text}"))
+        self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         self.page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         self.page.on("request", lambda request: self.requests.append(request.url))
+
+    def _said(self, said: Any) -> None:
+        if said.type not in ("verbose", "debug"):  # a browser's advice on forms, say
+            self.complaints.append(f"console {said.type}: {said.text}")
 
     def open(self, file: Path) -> Page:
         self.page.goto(file.as_uri())

@@ -87,7 +87,7 @@ def test_a_server_asks_browsers_for_a_token(tmp_path: Path, browser: Browser) ->
         page.fill("[name=token]", TOKEN)
         page.click("button")
         page.wait_for_selector("[role=treeitem]")
-        assert page.url == f"{site}/report/watched" and "1 candidates" in page.inner_text("#count")
+        assert page.url == f"{site}/report/watched" and "1 candidate," in page.inner_text("#count")
         cookie = next(c for c in seen.context.cookies() if c.get("name") == "autocomp_report")
         assert (
             cookie.get("httpOnly") and cookie.get("sameSite") == "Strict" and TOKEN not in (cookie.get("value") or "")

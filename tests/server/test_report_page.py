@@ -61,7 +61,11 @@ def finished(
 
 def shot(page: Page, name: str) -> None:
     if SCREENSHOTS:
-        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", animations="disabled")
+        from PIL import Image
+
+        path = Path(SCREENSHOTS) / f"{name}.png"
+        page.screenshot(path=path, animations="disabled")
+        Image.open(path).convert("RGB").quantize(96).save(path, optimize=True)  # a third of the size
 
 
 def test_a_finished_run_at_a_glance(finished: tuple[Path, dict[str, Any]], browser: Browser) -> None:

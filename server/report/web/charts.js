@@ -111,7 +111,7 @@ function progressTable(baseline, unit) {
       el("thead", {}, el("tr", {}, head.map((name, at) => el("th", { class: at ? "num" : null, scope: "col" }, name)))),
       el("tbody", {}, run.best.map((point) => el("tr", {},
         el("td", {}, el("button", { type: "button", onclick: () => choose(point.candidate, true) }, point.candidate)),
-        [count(point.n), count(point.calls ?? 0), point.usd == null ? "–" : point.usd.toFixed(2), (point.at_s ?? 0).toFixed(1), latencyText(point.latency), ratioText(baseline / point.latency)]
+        [count(point.n), count(point.calls ?? 0), point.usd === null ? "–" : (point.usd ?? 0).toFixed(2), (point.at_s ?? 0).toFixed(1), latencyText(point.latency), ratioText(baseline / point.latency)]
           .map((text) => el("td", { class: "num" }, text)))))));
 }
 

@@ -1,15 +1,26 @@
 function drawAll() {
   if (!run.head) return;
   drawHead();
-  drawPath();
-  drawMenu();
-  drawRoof();
-  drawAgain();
+  ifNew("path", run.steps, drawPath);
+  ifNew("menu", run.menu, drawMenu);
+  ifNew("roof", [run.roof, run.steps, Object.keys(run.profiles)], drawRoof);
+  ifNew("again", run.again, drawAgain);
   openNew();
   if (!byHand || !run.rows.has(selected)) selected = active = run.head.best_candidate ?? run.order[0] ?? null;
   layTree();
-  drawProgress();
-  drawDetail();
+  ifNew("progress", [run.best, run.order.length, run.head.best, run.head.baseline], drawProgress);
+  const row = run.rows.get(selected), profiled = [row, row && run.rows.get(row.parent)].map((each) => Boolean(each && profileOf(each)));
+  ifNew("detail", [row, profiled, run.head.best_candidate], drawDetail);
+  markProgress();
+}
+
+// What is as it was stays in the document, and with it the focus and whatever somebody is reading.
+const drawn = {};
+function ifNew(name, about, draw) {
+  const now = JSON.stringify(about ?? null);
+  if (drawn[name] === now) return;
+  drawn[name] = now;
+  draw();
 }
 
 function start() {

@@ -56,6 +56,7 @@ function drawPath() {
 }
 
 function drawMenu() {
+  byId("menu").closest("section").hidden = !run.menu.length && document.documentElement.dataset.mode === "app";
   if (!run.menu.length) {
     show("menu", el("p", { class: "muted" }, "No option has been tried yet."));
     return;
@@ -77,6 +78,7 @@ function drawMenu() {
 
 function drawAgain() {
   const again = run.again;
+  byId("again").closest("section").hidden = !again;
   if (!again) return;
   const pair = (name, ...value) => [el("dt", {}, name), el("dd", {}, value)];
   const copy = el("button", { type: "button", onclick: () => copyText(again.command, copy) }, "Copy");

@@ -61,7 +61,7 @@ function layTree() {
   places = new Map(flat.map((node, at) => [node.id, at]));
   byId("rows").style.height = `${flat.length * ROW}px`;
   const total = run.order.length;
-  const words = found ? `${count(found.size)} of ${count(total)} candidates` : `${count(total)} candidates, ${count(flat.length)} shown`;
+  const words = found ? `${count(found.size)} of ${count(total)} candidates` : `${count(total)} ${total === 1 ? "candidate" : "candidates"}, ${count(flat.length)} shown`;
   if (byId("count").textContent !== words) byId("count").textContent = words;
   drawTree();
 }

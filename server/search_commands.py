@@ -133,12 +133,16 @@ def report(
     plots: Annotated[
         Path | None, typer.Option("--plots", metavar="DIR", help="plots for papers, as SVG and PNG [extra: report]")
     ] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option("--profile", metavar="ID", help="profile this candidate too; `path`: the steps to the best"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a run as one HTML page to look at, which needs no network; or plots of it."""
     from .report import command
 
-    sys.exit(command.report(run, output, plots, json))
+    sys.exit(command.report(run, output, plots, profile or [], json))
 
 
 @group.command(name="export")

@@ -11,12 +11,13 @@ from ..reading import find_run
 from ..shell import DONE, emit, guarded
 from .following import snapshot
 from .page import page
+from .profiling import with_profiles
 
 
-def report(run: str, output: Path | None, plots: Path | None, as_json: bool) -> int:
+def report(run: str, output: Path | None, plots: Path | None, profiles: list[str], as_json: bool) -> int:
     def command() -> int:
         journal = Journal(Home().database)
-        found = snapshot(journal, find_run(journal, run))
+        found = with_profiles(snapshot(journal, find_run(journal, run)), journal, profiles)
         # Plots alone were asked for, unless a file is named too.
         target = output or (None if plots is not None else Path(f"{found.head.run_id}.html"))
         written: list[Path] = []

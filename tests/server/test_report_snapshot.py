@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,21 @@ def test_plots_of_a_run(tmp_path: Path) -> None:
     menu = (tmp_path / "plots" / "menu.svg").read_text()
     assert "larger-tile" in menu and "mathdefault" not in menu
     assert not list(tmp_path.glob("*.html"))
+
+
+def test_profiles_that_the_search_did_not_make(tmp_path: Path, make_home: Callable[[Path], Path]) -> None:
+    home, problem = make_home(tmp_path / "home"), "gemmini/gemm-32x32x32"
+    searched = cli(home, "optimize", problem, "--max-evaluations", "4", "--reuse", "none", "--json")
+    assert searched.returncode == 0, searched.stderr
+    run = json.loads(searched.stdout)["run_id"]
+    found = snapshot(Journal(home / "autocomp.db"), run)
+    row = next(row for row in found.rows if row.kernel and row.kernel not in found.profiles)
+    assert cli(home, "report", run, "-o", "p.html", "--profile", row.id, cwd=tmp_path).returncode == 0
+    block = (tmp_path / "p.html").read_text().partition('id="snapshot">')[2].partition("</script>")[0]
+    made = json.loads(block)["profiles"][row.kernel]
+    assert made["problem"] == problem and made["latency"]["value"] == row.latency and made["units"]
+    refused = cli(home, "report", run, "-o", "q.html", "--profile", "9.9.9.9", cwd=tmp_path)
+    assert refused.returncode == 2 and "9.9.9.9" in refused.stderr and not (tmp_path / "q.html").exists()
 
 
 def test_where_a_report_is_written(tmp_path: Path) -> None:

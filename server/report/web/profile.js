@@ -22,7 +22,7 @@ function noProfile(row) {
   const file = `k${run.suffix}`;
   const command = `autocomp-mcp show ${run.head.run_id} --candidate ${row.id} --source > ${file} && autocomp-mcp profile ${run.head.problem} ${file} --timeline k.json`;
   const copy = el("button", { type: "button", onclick: () => copyText(command, copy) }, "Copy");
-  return [el("p", { class: "small" }, "The search did not profile this kernel. This does, and writes a timeline for Perfetto:"),
+  return [el("p", { class: "small" }, `The search did not profile this kernel: report --profile ${row.id} does, or this, which also writes a timeline for Perfetto:`),
     el("div", { class: "cmd" }, el("code", {}, visible(command)), copy)];
 }
 

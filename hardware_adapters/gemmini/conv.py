@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from ..base import Tensor, UnknownProblemError
 from ..problems import IdPattern
@@ -26,8 +26,6 @@ from .problems import (
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from .inputs import InputSet
 
     Array = np.ndarray
 
@@ -60,7 +58,7 @@ class Conv(NamedTuple):
     shift: int = 0
 
     @classmethod
-    def of(cls, problem_id: str) -> Conv:
+    def of(cls, problem_id: str) -> Self:
         """Raises UnknownProblemError."""
         dims, options = PATTERN.parse(problem_id)
         conv = cls(
@@ -228,27 +226,6 @@ class Conv(NamedTuple):
 
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         return {"output": self.reference(inputs)}
-
-    def draw(self, rng: np.random.Generator) -> tuple[InputSet, ...]:
-        from .conv_inputs import draw_conv
-
-        return draw_conv(self, rng)
-
-    def mistakes(self, inputs: Mapping[str, Array]) -> Iterator[tuple[str, dict[str, Array]]]:
-        from .conv_mistakes import conv_mistakes
-
-        return ((clause, {"output": result}) for clause, result in conv_mistakes(self, inputs))
-
-    def baseline(self) -> str:
-        from .conv_emit import emit
-        from .conv_schedule import baseline_schedule
-
-        return emit(self, baseline_schedule(self))
-
-    def hardware_loop(self) -> str:
-        from .conv_loop import loop_kernel
-
-        return loop_kernel(self)
 
     def _taps(self, side: int) -> int:
         """Pairs of an output and a kernel position along one side that meet inside the image."""

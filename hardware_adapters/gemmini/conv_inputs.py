@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .inputs import InputSet, dense_variance, small, sparse_weights, uniform
+from .inputs import dense_variance, small, sparse_weights, uniform
+from .operators import InputSet
 
 if TYPE_CHECKING:
     from .conv import Conv

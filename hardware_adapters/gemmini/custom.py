@@ -25,7 +25,7 @@ from .operators import (
 if TYPE_CHECKING:
     import numpy as np
 
-    from .inputs import InputSet
+    from .operators import InputSet
 
     Array = np.ndarray
 
@@ -141,7 +141,7 @@ class Custom(NamedTuple):
 
     def draw(self, rng: np.random.Generator) -> tuple[InputSet, ...]:
         from ..custom.inputs import dense, sparse, whole
-        from .inputs import InputSet
+        from .operators import InputSet
 
         return (
             InputSet("full", True, whole(self.definition, rng)),

@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import struct
 from bisect import bisect_right
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+_LOAD, _EXECUTABLE = 1, 1  # PT_LOAD, PF_X
+_ENTRY = slice(0x18, 0x20)  # of an ELF header
 
 
 class Section(NamedTuple):
@@ -27,15 +31,36 @@ def read_sections(program: bytes) -> dict[str, Section]:
     return found
 
 
+class _Loaded(NamedTuple):
+    flags: int
+    address: int
+    data: bytes
+    size: int  # in memory
+
+
+def _loaded(program: bytes) -> Iterator[_Loaded]:
+    table, size, count = struct.unpack_from("<Q", program, 0x20)[0], *struct.unpack_from("<HH", program, 0x36)
+    for number in range(count):
+        kind, flags, offset, address, _, held, size_in_memory, _ = struct.unpack_from(
+            "<IIQQQQQQ", program, table + size * number
+        )
+        if kind == _LOAD:
+            yield _Loaded(flags, address, program[offset : offset + held], size_in_memory)
+
+
 def code_digest(program: bytes) -> str:
-    """Of machine code, constants and initial values: what the debug information says is left out."""
-    found = read_sections(program)
-    digest = hashlib.sha256()
-    for name in (".text", ".rodata", ".data"):
-        offset, size = found.get(name, Section(0, 0))
-        digest.update(f"{name} {size}\0".encode() + program[offset : offset + size])
-    digest.update(f".bss {found.get('.bss', Section(0, 0)).size}".encode())
+    """Of all that is loaded, where, and of the place where the kernel begins: what the debug information says is left
+    out. Two programs with the same digest do the same."""
+    digest = hashlib.sha256(program[_ENTRY])
+    for part in _loaded(program):
+        digest.update(struct.pack("<IQQQ", part.flags, part.address, len(part.data), part.size) + part.data)
     return digest.hexdigest()
+
+
+def begins_in_code(program: bytes) -> bool:
+    """Whether the entry point, which is `solution`, lies in what can be executed."""
+    (entry,) = struct.unpack("<Q", program[_ENTRY])
+    return any(part.flags & _EXECUTABLE and 0 <= entry - part.address < part.size for part in _loaded(program))
 
 
 def section_bytes(program: bytes) -> dict[str, int]:

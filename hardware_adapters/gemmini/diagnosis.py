@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from ..checking import agreeing
-from .inputs import InputSet
-from .operators import Operator
+from .operators import InputSet, Operator
 from .problems import Gemm
 
 # A supposed mistake must explain nearly all of the wrong elements; a few may be spoilt by something else.

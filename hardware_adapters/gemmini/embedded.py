@@ -21,7 +21,7 @@ from .together import in_thread, together
 from .toolchain import SOURCE_NAME, compile_kernel, cross_compiler
 
 if TYPE_CHECKING:
-    from .inputs import InputSet
+    from .operators import InputSet
 
 ENGINE = "gemsim"
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from ..families import Families, Family
 from . import conv, problems, tinympc
+from .conv_operator import ConvOperator
+from .gemm_operator import GemmOperator
 from .operators import TARGET, Operator
 
 FAMILIES: Families[Operator] = Families(
     TARGET,
     {
-        problems.FAMILY: Family(problems.Gemm.of, problems.PATTERN),
-        conv.FAMILY: Family(conv.Conv.of, conv.PATTERN),
+        problems.FAMILY: Family(GemmOperator.of, problems.PATTERN),
+        conv.FAMILY: Family(ConvOperator.of, conv.PATTERN),
         tinympc.FAMILY: Family(tinympc.TinyMpc.of, *tinympc.PATTERNS.values()),
     },
 )

@@ -20,7 +20,7 @@ from .operators import DEFAULT_CONFIGURATION, tensor_bytes
 if TYPE_CHECKING:
     import numpy as np
 
-    from .inputs import InputSet
+    from .operators import InputSet
 
 SOURCES = Path(__file__).parent / "simulator"
 # Floating point must come out the same on every machine: no fused multiply-add where the program has none.
@@ -193,6 +193,12 @@ def job_cases(tensors: Sequence[Tensor], sets: Sequence[InputSet], rng: np.rando
     return tuple(cases)
 
 
+def set_of(case: int, call: int, sets: int) -> int:
+    """The input set of a call: the second call of a case is on the next set's data, at the same addresses, so that a
+    result kept from the first is of no use."""
+    return (case + call) % sets
+
+
 def job_text(
     cases: Sequence[JobCase],
     limit: int,
@@ -239,10 +245,12 @@ async def simulate(
         import numpy as np
 
         (folder / "kernel.elf").symlink_to(kernel)
-        for case, chosen in zip(cases, sets, strict=True):
+        for number, case in enumerate(cases):
             for buffer in case.buffers:
                 if buffer.role == "input":
-                    (folder / buffer.file).write_bytes(np.ascontiguousarray(chosen.inputs[buffer.name]).tobytes())
+                    given = (sets[set_of(number, call, len(sets))] for call in range(case.calls))
+                    data = (np.ascontiguousarray(chosen.inputs[buffer.name]).tobytes() for chosen in given)
+                    (folder / buffer.file).write_bytes(b"".join(data))
         for number, group in enumerate(jobs):
             wanted = number == 0
             text = job_text(group, limit, profile and wanted, timeline and wanted, configuration)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from .operators import Operator
+from .operators import InputSet, Operator
 from .problems import Gemm
 
 # Standard deviation of the outputs of the `dense` set, out of -128..127.
@@ -17,14 +16,6 @@ DENSE_OUTPUT_DEVIATION = 40.0
 PROVEN_BELOW_MACS = 1 << 16
 MAX_DRAWS = 200
 SPARSE_ENTRIES_PER_COLUMN = 2.5
-
-
-class InputSet(NamedTuple):
-    """Operands of one case. `timed`: canonical memory layout, a cold call and a warm one; else functional."""
-
-    name: str
-    timed: bool
-    inputs: dict[str, np.ndarray]
 
 
 def input_sets(operator: Operator, rng: np.random.Generator) -> tuple[InputSet, ...]:

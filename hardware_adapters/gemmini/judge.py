@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,14 +10,14 @@ from ..base import Fault, Latency, Problem
 from ..checking import Check, compare
 from ..simulating import Judgement
 from .calibration import calibration
-from .gemsim import POISON, Case, JobCase, Results, SimulatedFault
+from .gemsim import POISON, Case, JobCase, Results, SimulatedFault, set_of
 from .operators import ARRAY_EDGE, Operator
 from .toolchain import Compiled
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .inputs import InputSet
+    from .operators import InputSet
 
 
 def judge(
@@ -35,7 +35,7 @@ def judge(
     for case in results.answer.cases:
         if case.fault is not None:
             return faulted(case.name, case.fault, kernel, source, source_name)
-    wrong = compared(operator, sets, expected, results.outputs)
+    wrong = compared(operator, sets, expected, results.outputs, set_of)
     return wrong or _timed(problem, operator.configuration, results.answer.cases[0])
 
 
@@ -53,12 +53,16 @@ def compared(
     sets: Sequence[InputSet],
     expected: Sequence[Mapping[str, np.ndarray]],
     outputs: Sequence[Sequence[Mapping[str, np.ndarray]]],
+    set_of: Callable[[int, int, int], int] = lambda case, call, sets: case,
 ) -> Judgement | None:
-    """What is wrong with the outputs (per set, of every call, by name), or None."""
+    """What is wrong with the outputs (per case, of every call, by name), or None; `set_of` says on which data a call of
+    a case was made, of how many sets."""
     edge = ARRAY_EDGE[operator.configuration]
     wrong: list[_Wrong] = []
-    for chosen, calls, right in zip(sets, outputs, expected, strict=True):
+    for case, calls in enumerate(outputs):
         for call, left in enumerate(calls):
+            number = set_of(case, call, len(sets))
+            chosen, right = sets[number], expected[number]
             for name, got in left.items():
                 check = compare(name, got, right[name], POISON[call % 2], edge, operator.closeness)
                 if not check.passed:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..base import Bound, Problem, ProblemSummary, Tensor, Work
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from .inputs import InputSet
 
     Array = np.ndarray
 
@@ -60,8 +58,16 @@ TIMING = (
 )
 
 
-class Operator(Protocol):
-    """One problem of one family: immutable, its id its identity."""
+class InputSet(NamedTuple):
+    """Operands of one case. `timed`: canonical memory layout, a cold call and a warm one; else functional."""
+
+    name: str
+    timed: bool
+    inputs: dict[str, Array]
+
+
+class Specification(Protocol):
+    """What one problem of one family asks for: immutable, its id its identity."""
 
     @property
     def family(self) -> str: ...
@@ -123,6 +129,10 @@ class Operator(Protocol):
         """Every output by its name."""
         ...
 
+
+class Operator(Specification, Protocol):
+    """A specification with the data that it is checked on, and kernels to begin from."""
+
     def draw(self, rng: np.random.Generator) -> tuple[InputSet, ...]:
         """One draw of the input sets, the first of them timed."""
         ...
@@ -148,11 +158,11 @@ def tensor_bytes(tensor: Tensor) -> int:
     return count
 
 
-def operand_bytes(operator: Operator) -> int:
+def operand_bytes(operator: Specification) -> int:
     return sum(map(tensor_bytes, operator.tensors))
 
 
-def too_large(operator: Operator) -> str | None:
+def too_large(operator: Specification) -> str | None:
     """Why an operator is beyond what is simulated, or None."""
     if (size := operand_bytes(operator)) > MAX_OPERAND_BYTES:
         return f"the operands take {size} bytes; at most {MAX_OPERAND_BYTES} fit the emulated memory"
@@ -166,16 +176,16 @@ def chosen(**traits: bool) -> tuple[str, ...]:
     return tuple(name for name, holds in traits.items() if holds)
 
 
-def defines(operator: Operator) -> tuple[str, ...]:
+def defines(operator: Specification) -> tuple[str, ...]:
     """The macros that choose its configuration."""
     return DEFINES.get(operator.configuration, ())
 
 
-def output_tensors(operator: Operator) -> tuple[Tensor, ...]:
+def output_tensors(operator: Specification) -> tuple[Tensor, ...]:
     return tuple(t for t in operator.tensors if t.role == "output")
 
 
-def describe(operator: Operator) -> Problem:
+def describe(operator: Specification) -> Problem:
     """The problem as tools show it."""
     parameters = ", ".join(
         f"{'const ' if t.role == 'input' else ''}{_C_TYPES[t.dtype]} *{t.name}" for t in operator.tensors
@@ -203,5 +213,5 @@ def describe(operator: Operator) -> Problem:
     )
 
 
-def summary(operator: Operator) -> ProblemSummary:
+def summary(operator: Specification) -> ProblemSummary:
     return ProblemSummary(id=operator.id, target=TARGET, family=operator.family, title=operator.title)

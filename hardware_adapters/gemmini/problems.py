@@ -1,9 +1,9 @@
-"""The GEMM family of Gemmini: what must be computed, on which data, and the reference result."""
+"""The GEMM family of Gemmini: what must be computed, and the reference result."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from ..base import Tensor, UnknownProblemError
 from ..problems import IdPattern
@@ -16,20 +16,14 @@ from .operators import (
     SCRATCHPAD_BLOCKS,
     TARGET,
     chosen,
-    describe,
     operand_bytes,
-    tensor_bytes,
     too_large,
 )
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .inputs import InputSet
-
     Array = np.ndarray
-
-__all__ = ["EXAMPLES", "PATTERN", "PUBLISHED", "Gemm", "describe", "tensor_bytes"]
 
 FAMILY = "gemm"
 PATTERN = IdPattern(TARGET, FAMILY, ("M", "N", "K"), ("bias|biasmat", "relu", "shiftS"))
@@ -74,7 +68,7 @@ class Gemm(NamedTuple):
     shift: int = 0
 
     @classmethod
-    def of(cls, problem_id: str) -> Gemm:
+    def of(cls, problem_id: str) -> Self:
         """Raises UnknownProblemError."""
         dims, options = PATTERN.parse(problem_id)
         bias = next((name for name in ("bias", "biasmat") if name in options), None)
@@ -190,27 +184,6 @@ class Gemm(NamedTuple):
 
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         return {"C": self.reference(inputs)}
-
-    def draw(self, rng: np.random.Generator) -> tuple[InputSet, ...]:
-        from .inputs import draw_gemm
-
-        return draw_gemm(self, rng)
-
-    def mistakes(self, inputs: Mapping[str, Array]) -> Iterator[tuple[str, dict[str, Array]]]:
-        from .diagnosis import gemm_mistakes
-
-        return ((clause, {"C": result}) for clause, result in gemm_mistakes(self, inputs))
-
-    def baseline(self) -> str:
-        from .emit import emit
-        from .schedule import baseline_schedule
-
-        return emit(self, baseline_schedule(self))
-
-    def hardware_loop(self) -> str:
-        from .hardware_loop import hardware_loop_kernel
-
-        return hardware_loop_kernel(self)
 
 
 def finishing_steps(relu: bool, shift: int) -> list[str]:

@@ -16,7 +16,7 @@ from .operators import CALL_RULES, FP32_CONFIGURATION, FP32_RULES, GENERAL_RULES
 if TYPE_CHECKING:
     import numpy as np
 
-    from .inputs import InputSet
+    from .operators import InputSet
 
     Array = np.ndarray
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .inputs import InputSet
+from .operators import InputSet
 
 if TYPE_CHECKING:
     from .tinympc import TinyMpc

@@ -14,7 +14,7 @@ from ..base import Compilation, Diagnostic, EngineFailure, EnvironmentLackError,
 from ..process import Finished, Limits, minimal_environment, run
 from ..store import Home, locked
 from ..toolchain import Compiler, parse_diagnostics, source_digest, version_of, zig_binary
-from .debug_info import code_digest, section_bytes
+from .debug_info import begins_in_code, code_digest, section_bytes
 from .screen import refused_assembly, refused_source
 
 HERE = Path(__file__).parent
@@ -36,6 +36,7 @@ ORIGIN = 0x8000_0000  # of the kernel in the emulated machine
 _MEMORY = re.compile(r"ORIGIN = 0x[0-9a-f]+, LENGTH = \w+")
 LINK_FLAGS = ("-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,-e,solution")
 SOURCE_NAME = "kernel.c"
+MAX_PROGRAM_BYTES = 8 << 20  # programs are kept
 COMPILE_LIMITS = Limits(wall_s=20.0, file_bytes=64 << 20, memory_bytes=4 << 30, output_bytes=256 << 10)
 _UNDEFINED = re.compile(r"undefined (?:reference to|symbol:?) [`'\"]?([\w.$]+)")
 _LINE_OF_REFERENCE = re.compile(r"kernel\.c:(\d+)")
@@ -119,6 +120,8 @@ async def compile_kernel(
         if second.returncode != 0:
             return failed(*said, *(_link_errors(second, assembly) or _unexplained(second)))
         program = (build.folder / "kernel.elf").read_bytes()
+        if unusable := _unusable(program):
+            return failed(*said, _error(unusable))
         facts = _facts(program, assembly, build.folder / "kernel.su")
         code = code_digest(program)
     digest = home.keep(program, ".elf")
@@ -132,6 +135,18 @@ async def compile_kernel(
         seconds=time.monotonic() - started,
     )
     return Compiled(compilation, home.artifact(digest, ".elf"))
+
+
+def _unusable(program: bytes) -> str | None:
+    """Why a linked program is not kept, or None."""
+    if len(program) > MAX_PROGRAM_BYTES:
+        return (
+            f"the program has {len(program) >> 20} MiB; at most {MAX_PROGRAM_BYTES >> 20} MiB of code and initial "
+            "values are taken (variables without initial values take none)"
+        )
+    if not begins_in_code(program):
+        return "`solution` is not a function of this program"
+    return None
 
 
 def linker_script(origin: int) -> str:

@@ -45,9 +45,8 @@ from .harness import (
     read_console,
     read_dump,
 )
-from .inputs import InputSet
 from .judge import compared, faulted, not_compiled
-from .operators import Operator
+from .operators import InputSet, Operator
 from .toolchain import SOURCE_NAME, Compiled, compile_kernel
 
 LOG_HEAD, LOG_TAIL = 16 << 10, 48 << 10

@@ -42,6 +42,7 @@ class LaunchCounts(NamedTuple):
     block_write_sectors: int
     unique_read_sectors: int
     unique_write_sectors: int
+    operand_sectors: int  # of the blocks' sectors, those in inputs and outputs
     sites: tuple[Site, ...]
 
     @property

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -26,10 +26,17 @@ from .nvcc import KernelFacts, Nvcc
 from .operators import FULL, InputSet, Operator, Right, full_set, small_sets
 from .screen import screen
 
+if TYPE_CHECKING:
+    import numpy as np
+
 ENGINE = "cpu"
 ORDERS = 3  # in which the threads of a block may run between two barriers
 MOST_BLOCKS = 12  # of a launch at the shape of the id
 COUNTING_S = 2.0  # what counting may take when more than one block is looked at
+WHOLE_S = 10.0  # and when all of them have to be, of a kernel of several launches
+FAIR_SHARE = (
+    0.5  # of what as many blocks would write on average: those of a kernel that gives others the work write less
+)
 CALLS = 2  # of launch in the first order, one after the other: what a call leaves behind must not matter
 
 
@@ -173,7 +180,7 @@ async def evaluate_on_cpu(
     rng = generator(problem.digest, digest, seed)
     sets = await anyio.to_thread.run_sync(small_sets, operator, rng)
     started = time.monotonic()
-    trial = _Trial(compiled.built, operator, source, started + timeout_s, timeout_s)
+    trial = _Trial(home, compiled.built, operator, source, rng, started + timeout_s, timeout_s)
     with tempfile.TemporaryDirectory(prefix="autocomp-cuda-", ignore_cleanup_errors=True) as scratch:
         failed = await trial.small(sets, Path(scratch))
         checked = time.monotonic()
@@ -185,7 +192,10 @@ async def evaluate_on_cpu(
     seconds = {"emulate": checked - started, "count": time.monotonic() - checked}
     if failed is not None or outcome is None:
         return Run(concluded(failed or trial.late(), **seconds))
-    found = estimate(operator, outcome.launches, compiled.kernels, device)
+    found = estimate(
+        operator, outcome.launches, compiled.kernels, device,
+        fills=outcome.fills, filled_bytes=outcome.filled_bytes,
+    )  # fmt: skip
     if (why := unsound(found)) is not None:
         return Run(concluded(Judgement("crashed", f"{why}: {device.title} would refuse the launch"), **seconds))
     judged = timed(operator, outcome.launches, found, device, f"on {len(sets) - 1} small shapes and in spot checks")
@@ -197,11 +207,41 @@ def _in_later_call(wrong: Judgement) -> Judgement:
     return wrong._replace(message=text)
 
 
+def _complete(outcome: Outcome) -> bool:
+    return all(launch.blocks_run == launch.blocks for launch in outcome.launches)
+
+
+def _together(outcome: Outcome) -> bool:
+    """Whether a block's results may be other blocks' as well: of a launch before it, or added up by atomics."""
+    sites = (site for launch in outcome.launches for site in launch.sites)
+    added = any(site.op == "atomic" and site.space == "global" for site in sites)
+    return len(outcome.launches) > 1 or bool(outcome.fills) or added
+
+
+def _fair(outcome: Outcome) -> bool:
+    """Whether the blocks of the one launch that ran wrote about their share of every output."""
+    import numpy as np
+
+    (launch,) = outcome.launches
+    written = min(float((~np.isnan(values)).mean()) for values in outcome.outputs.values())
+    return written >= FAIR_SHARE / launch.scale
+
+
 class _Trial:
     """The emulations of one kernel, up to the deadline."""
 
-    def __init__(self, built: Built, operator: Operator, source: str, deadline: float, timeout_s: float) -> None:
-        self._built, self._operator, self._source = built, operator, source
+    def __init__(
+        self,
+        home: Home,
+        built: Built,
+        operator: Operator,
+        source: str,
+        rng: np.random.Generator,
+        deadline: float,
+        timeout_s: float,
+    ) -> None:
+        self._home, self._built, self._operator, self._source = home, built, operator, source
+        self._rng, self._blocks_seed = rng, int(rng.integers(1 << 62))
         self._deadline, self._timeout_s = deadline, timeout_s
 
     def late(self) -> Judgement:
@@ -211,21 +251,23 @@ class _Trial:
     async def small(self, sets: tuple[InputSet, ...], folder: Path) -> Judgement | None:
         """Every set in every order; what is wrong with the first that fails."""
         for chosen in sets:
-            right: dict[str, Right] | None = None
+            rights: list[dict[str, Right]] = []
             for order in range(ORDERS):
                 case = Case(chosen.name, order)
                 outcome = await self._run(chosen, folder, order=order, blocks=None, trace=False)
                 if isinstance(outcome, Judgement):
                     return outcome
-                if right is None:
-                    right = await anyio.to_thread.run_sync(self._operator.expected, chosen.inputs)
-                for call, outputs in enumerate((*outcome.earlier, outcome.outputs), 1):
-                    if (wrong := compared(self._operator, case, right, outputs)) is not None:
-                        return wrong if call == 1 else _in_later_call(wrong)
+                if not rights:
+                    for inputs in (chosen.inputs, chosen.then or chosen.inputs):
+                        rights.append(await anyio.to_thread.run_sync(self._operator.expected, inputs))
+                for call, outputs in enumerate((*outcome.earlier, outcome.outputs)):
+                    if (wrong := compared(self._operator, case, rights[call], outputs)) is not None:
+                        return wrong if call == 0 else _in_later_call(wrong)
         return None
 
     async def full(self, whole: InputSet, folder: Path) -> tuple[Judgement | None, Outcome | None]:
-        """Some blocks at the shape of the id: what they write is right, and how they reach memory."""
+        """Some blocks at the shape of the id: what they write is right, and how they reach memory. All of them where
+        some tell too little: blocks build on each other's results, or those that ran left the writing to others."""
         started = time.monotonic()
         outcome = await self._run(whole, folder, order=0, blocks=1, trace=True)
         if isinstance(outcome, Judgement):
@@ -233,38 +275,60 @@ class _Trial:
         took = max(time.monotonic() - started, 1e-3)
         more = min(MOST_BLOCKS, int(COUNTING_S / took))
         if more > 1 and any(launch.blocks > 1 for launch in outcome.launches):
+            started = time.monotonic()
             outcome = await self._run(whole, folder, order=0, blocks=more, trace=True)
             if isinstance(outcome, Judgement):
                 return outcome, None
-        complete = all(launch.blocks_run == launch.blocks for launch in outcome.launches)
-        if len(outcome.launches) > 1 and not complete:
-            return None, outcome  # later kernels worked on what the blocks left out did not write
-        return await anyio.to_thread.run_sync(self._spot_check, whole, outcome), outcome
+            took = time.monotonic() - started
+        if not outcome.complete:
+            return Judgement("rejected", "too many launches or places of access to be counted"), None
+        if not _complete(outcome) and (_together(outcome) or not _fair(outcome)):
+            seconds = took * max(launch.scale for launch in outcome.launches)
+            ended = await self._all_blocks(whole, folder, count=not _together(outcome) or seconds < WHOLE_S)
+            if isinstance(ended, Judgement):
+                return ended, None
+            wrong = await anyio.to_thread.run_sync(self._spot_check, whole, ended, True)
+            return wrong, ended if ended.launches[0].sites else outcome
+        return await anyio.to_thread.run_sync(self._spot_check, whole, outcome, _complete(outcome)), outcome
 
-    def _spot_check(self, whole: InputSet, outcome: Outcome) -> Judgement | None:
+    async def _all_blocks(self, whole: InputSet, folder: Path, *, count: bool) -> Outcome | Judgement:
+        built = self._built if count else await build(self._home, self._source, checked=False)
+        return await self._run(whole, folder, order=0, blocks=None, trace=count, built=built)
+
+    def _spot_check(self, whole: InputSet, outcome: Outcome, complete: bool) -> Judgement | None:
+        """Rows are drawn: a kernel that knew which ones are compared would compute these alone."""
         import numpy as np
 
         operator = self._operator
         written = np.zeros(next(iter(outcome.outputs.values())).shape[0], bool)
         for values in outcome.outputs.values():
             written |= ~np.isnan(values).reshape(values.shape[0], -1).all(axis=1)
-        rows = np.flatnonzero(written)
+        rows = np.arange(written.size) if complete else np.flatnonzero(written)
         if not rows.size:
             return None
-        chosen = rows[np.unique(np.linspace(0, rows.size - 1, operator.spot_rows).astype(int))]
+        most = operator.spot_rows * (4 if complete else 1)
+        chosen = np.sort(self._rng.choice(rows, min(most, rows.size), replace=False))
         right = operator.expected(operator.rows_of(whole.inputs, chosen))
         got = {name: values[chosen] for name, values in outcome.outputs.items()}
-        return compared(operator, Case(FULL, 0), right, got, chosen)
+        return compared(operator, Case(FULL, 0), right, got, chosen, complete=complete)
 
     async def _run(
-        self, chosen: InputSet, folder: Path, *, order: int, blocks: int | None, trace: bool
+        self,
+        chosen: InputSet,
+        folder: Path,
+        *,
+        order: int,
+        blocks: int | None,
+        trace: bool,
+        built: Built | None = None,
     ) -> Outcome | Judgement:
         left = self._deadline - time.monotonic()
         if left <= 0:
             return self.late()
         outcome = await emulate(
-            self._built, self._operator, chosen, folder, order=order, blocks=blocks, trace=trace,
-            calls=CALLS if order == 0 and not trace else 1, timeout_s=left,
+            built or self._built, self._operator, chosen, folder, order=order, blocks=blocks, trace=trace,
+            calls=CALLS if order == 0 and chosen.then is not None else 1,
+            seed=order + 1 if chosen.then is not None else self._blocks_seed, timeout_s=left,
         )  # fmt: skip
         if outcome.timed_out:
             return self.late()

@@ -38,7 +38,8 @@ class Built(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """`outputs`: of the last call, and of every earlier one that differs from it in `earlier`."""
+    """`outputs`: of the last call, and of those before it in `earlier`. `complete`: all launches and places of access
+    are in it. `fills`: cudaMemsetAsync and its like, `filled_bytes` what these move."""
 
     launches: tuple[LaunchCounts, ...] = ()
     outputs: dict[str, np.ndarray] = {}  # noqa: RUF012 - never changed
@@ -46,6 +47,9 @@ class Outcome(NamedTuple):
     fault: Fault | None = None
     returned: int | None = None
     timed_out: bool = False
+    complete: bool = True
+    fills: int = 0
+    filled_bytes: int = 0
 
 
 def host_compiler_title() -> str:
@@ -61,8 +65,9 @@ async def prepare(home: Home, announce: Callable[[str], None]) -> None:
     await emulator(home, lambda: announce("the emulator"))
 
 
-async def build(home: Home, source: str) -> Built:
-    """Raises EnvironmentLackError (no C++ compiler), EngineFailure."""
+async def build(home: Home, source: str, *, checked: bool = True) -> Built:
+    """Without `checked` for what runs long: nothing is counted, and little but bounds is checked. Raises
+    EnvironmentLackError (no C++ compiler), EngineFailure."""
     compiler = host_compiler_title()
     try:
         translated = await anyio.to_thread.run_sync(rewrite, source)
@@ -70,7 +75,7 @@ async def build(home: Home, source: str) -> Built:
         where = f"line {error.line}: " if error.line else ""
         text = f"{where}{error.message} ({error.kind.replace('_', ' ')}): the cpu engine does not run this"
         return Built(None, compiler, (Diagnostic(severity="error", message=text, line=error.line),), text)
-    made = await build_program(home, translated)
+    made = await build_program(home, translated, checked=checked)
     return Built(made.program, compiler, made.diagnostics, made.refused)
 
 
@@ -84,21 +89,25 @@ async def emulate(
     blocks: int | None,
     trace: bool,
     calls: int,
+    seed: int,
     timeout_s: float,
 ) -> Outcome:
-    """Run `launch` on the set: `blocks` of each launch, or all. Raises EngineFailure."""
+    """Run `launch` on the set: `blocks` of each launch, drawn by `seed`, or all. Raises EngineFailure."""
     assert built.program is not None
     inputs, outputs = operator.shapes(chosen.dims)
     buffers = [Buffer(name, 4 * math.prod(shape), "input", f"{name}.in") for name, shape in inputs.items()]
     buffers += [Buffer(name, 4 * math.prod(shape), "output", f"{name}.out") for name, shape in outputs.items()]
     job = Job(
         tuple(chosen.dims.values()), (*buffers, SCRATCH), order=order, blocks=blocks, trace=trace, calls=calls,
-        seed=order + 1, cpu_s=CPU_S,
+        seed=seed, cpu_s=CPU_S,
     )  # fmt: skip
 
     def write() -> None:
         for name, values in chosen.inputs.items():
-            values.tofile(folder / f"{name}.in")
+            with (folder / f"{name}.in").open("wb") as stream:
+                values.tofile(stream)
+                if calls > 1 and chosen.then is not None:
+                    chosen.then[name].tofile(stream)
 
     await anyio.to_thread.run_sync(write)
     limits = Limits(wall_s=timeout_s, file_bytes=FILE_BYTES, memory_bytes=MEMORY_BYTES)
@@ -108,7 +117,10 @@ async def emulate(
     if report.returned:  # the calls after it were not made
         return Outcome(returned=report.returned)
     found = await anyio.to_thread.run_sync(_outputs, folder, outputs, calls)
-    return Outcome(_launches(report), found[-1], tuple(found[:-1]), returned=report.returned)
+    return Outcome(
+        _launches(report), found[-1], tuple(found[:-1]), returned=report.returned, complete=report.complete,
+        fills=report.fills, filled_bytes=report.filled_bytes,
+    )  # fmt: skip
 
 
 def _fault(report: Report) -> Fault:
@@ -148,6 +160,7 @@ def _launches(report: Report) -> tuple[LaunchCounts, ...]:
             block_write_sectors=launch.block_write_sectors,
             unique_read_sectors=launch.unique_read_sectors,
             unique_write_sectors=launch.unique_write_sectors,
+            operand_sectors=launch.operand_sectors,
             sites=tuple(
                 Site(
                     site.line or 0, site.kernel, site.space, site.op, site.bytes,

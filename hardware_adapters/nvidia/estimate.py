@@ -2,7 +2,8 @@
 
 Terms, in ns, of a launch whose blocks are spread evenly over the SMs (the fullest SM counts):
 
-  fp32     the operator's least floating-point work at the peak rate; launches share it by their memory requests
+  fp32     the operator's least floating-point work at the peak rate of the lanes that are there: those that take part
+           in requests to memory, of an SM's four quarters those that have a warp; launches share it by such requests
   lsu      global loads and stores through the SM's load/store path: a request takes a pass per 128 bytes if its sectors
            lie side by side, and one per sector beyond the ideal number, as scattered sectors lie in lines of their own
   shared   wavefronts in shared memory, one per cycle, through the same path as `lsu`
@@ -13,8 +14,9 @@ Terms, in ns, of a launch whose blocks are spread evenly over the SMs (the fulle
   latency  what the warps of an SM wait for loads, 4 of which a warp has under way, and for barriers
 
 Units overlap, but not perfectly: a launch takes (sum of term^3)^(1/3), which is the largest term when it dominates,
-plus the device's time for a launch. No result is below the problem's bound. Not modelled: instructions other than
-memory accesses and the least arithmetic, L1 misses of what a block touches again, atomics that collide, power limits.
+plus the device's time for a launch, and for what cudaMemsetAsync fills. No result is below the problem's bound. Not
+modelled: instructions other than memory accesses and the least arithmetic, local memory, L1 misses of what a block
+touches again, atomics that collide, power limits.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from .counts import LaunchCounts, Site, total
-from .machines import SECTOR_BYTES, Machine
+from .machines import SECTOR_BYTES, WARP, Machine
 from .nvcc import KernelFacts
 from .occupancy import Residency, residency
 from .operators import Operator, bound, moved_bytes
@@ -33,6 +35,7 @@ OVERLAP = 3.0
 LOADS_UNDER_WAY = 4
 L1_LATENCY_CYCLES = 35
 BARRIER_CYCLES = 40
+QUARTERS = 4  # of an SM, each with a scheduler and lanes of its own
 UNITS = ("fp32", "lsu", "shared", "l2", "dram", "latency")
 BASIS = "of one call of launch, by a roofline over counts of an emulation: not measured"
 
@@ -71,9 +74,15 @@ def lsu_passes(site: Site) -> float:
 
 
 def estimate(
-    operator: Operator, launches: Sequence[LaunchCounts], facts: Mapping[str, KernelFacts], machine: Machine
+    operator: Operator,
+    launches: Sequence[LaunchCounts],
+    facts: Mapping[str, KernelFacts],
+    machine: Machine,
+    *,
+    fills: int = 0,
+    filled_bytes: int = 0,
 ) -> Estimate:
-    """Of the shape of the operator's id, which the counts must be of."""
+    """Of the shape of the operator's id, which the counts must be of. `fills`: calls that set memory."""
     requests = [launch.scale * sum(site.requests for site in launch.sites) for launch in launches]
     every = sum(requests) or 1.0
     made = tuple(
@@ -81,16 +90,16 @@ def estimate(
         for launch, of_all in zip(launches, requests, strict=True)
     )
     fixed = machine.launch_ns * len(made)
-    raw = fixed + sum(launch.body_ns for launch in made)
+    filling = machine.launch_ns * fills + filled_bytes / machine.l2_rate
+    filling += max(0, filled_bytes - machine.l2_bytes) / (machine.dram_rate * machine.dram_efficiency)
+    raw = fixed + filling + sum(launch.body_ns for launch in made)
     units = {unit: sum(launch.units[unit] for launch in made) for unit in UNITS}
     return Estimate(max(raw, bound(operator, machine).value), raw, fixed, made, units)
 
 
 def touched_bytes(launches: Sequence[LaunchCounts]) -> float:
-    """Of global memory, each sector of a block once: what all blocks would touch."""
-    return sum(
-        launch.scale * SECTOR_BYTES * (launch.block_read_sectors + launch.block_write_sectors) for launch in launches
-    )
+    """Of inputs and outputs, each sector of a block once: what all blocks would touch."""
+    return sum(launch.scale * SECTOR_BYTES * launch.operand_sectors for launch in launches)
 
 
 def _launch(
@@ -112,7 +121,7 @@ def _launch(
     l2_bytes = SECTOR_BYTES * l2_sectors * counts.scale
     dram_bytes = _dram_bytes(operator, counts, held, machine, block_bytes)
     units = {
-        "fp32": share * operator.flops / peak / even,
+        "fp32": share * operator.flops / peak / even / _lanes(counts, held, on_fullest),
         "lsu": passes["global"] * per_block * cycle * 128 / machine.lsu_bytes_per_cycle,
         "shared": passes["shared"] * per_block * cycle,
         "l2": l2_bytes / machine.l2_rate,
@@ -122,6 +131,15 @@ def _launch(
     body = sum(time**OVERLAP for time in units.values()) ** (1 / OVERLAP)
     read_bytes = SECTOR_BYTES * counts.block_read_sectors * counts.scale
     return LaunchEstimate(counts, facts, held, units, body, 1 - even, read_bytes, l2_bytes, dram_bytes)
+
+
+def _lanes(counts: LaunchCounts, held: Residency, on_fullest: int) -> float:
+    """Share of the fullest SM's lanes that the launch can keep busy."""
+    requests = WARP * total(counts.sites, lambda site: site.requests, "global", "shared")
+    taking_part = total(counts.sites, lambda site: site.threads, "global", "shared") / requests if requests else 1.0
+    there = counts.threads / (WARP * counts.warps)
+    warps = min(on_fullest, max(1, held.blocks)) * counts.warps
+    return min(taking_part, there) * min(1.0, warps / QUARTERS)
 
 
 def _dram_bytes(

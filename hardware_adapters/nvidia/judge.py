@@ -48,24 +48,28 @@ def compared(
     expected: Mapping[str, Right],
     outputs: Mapping[str, Array],
     rows: Array | None = None,
+    *,
+    complete: bool = False,
 ) -> Judgement | None:
-    """What is wrong with the outputs, or None. `rows`: which ones these are, where some blocks ran; what those did not
-    write is not looked at."""
+    """What is wrong with the outputs, or None. `rows`: which ones these are, where not all are compared; unless
+    `complete`, what the blocks that ran did not write is not looked at."""
     import numpy as np
 
     for name, right in expected.items():
         got = outputs[name].astype(np.float64)
         with np.errstate(invalid="ignore"):
             bad = ~(np.abs(got - right.values) <= operator.closeness * right.scale)
-        if rows is not None:
+        if rows is not None and not complete:
             bad &= ~np.isnan(got)
         wrong = int(bad.sum())
         if wrong:
-            return _wrong(case, name, got, right.values, bad, rows)
+            return _wrong(case, name, got, right.values, bad, rows, complete)
     return None
 
 
-def _wrong(case: Case, name: str, got: Array, expected: Array, bad: Array, rows: Array | None) -> Judgement:
+def _wrong(
+    case: Case, name: str, got: Array, expected: Array, bad: Array, rows: Array | None, complete: bool
+) -> Judgement:
     import numpy as np
 
     wrong, mismatches = int(bad.sum()), []
@@ -77,7 +81,8 @@ def _wrong(case: Case, name: str, got: Array, expected: Array, bad: Array, rows:
         mismatches.append(Mismatch(output=name, index=place, got=found, expected=float(expected[index])))
     message = f"{wrong} of {expected.size} elements of {name} are wrong with the inputs {case.inputs!r}"
     if rows is not None:
-        text = f"{message}, of which {rows.size} rows were compared where the blocks that ran wrote something"
+        where = "" if complete else " where the blocks that ran wrote something"
+        text = f"{message}, of which {rows.size} rows were compared{where}"
         return Judgement("wrong_result", text, mismatches=tuple(mismatches), wrong_elements=wrong)
     lost = int(np.isnan(got[bad]).sum())
     if lost == wrong:

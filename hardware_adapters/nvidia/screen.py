@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..base import Diagnostic
+from .spelling import ambiguous, bare, plain, without_comments
 
 ENTRY = re.compile(r'extern\s*"C"\s*(?:__host__\s+)?(?:int|cudaError_t)\s+launch\s*\(')
 INCLUDES = frozenset(
     (
         "cuda_runtime.h", "cuda_runtime_api.h", "cuda.h", "device_launch_parameters.h", "cuda_fp16.h", "cuda_bf16.h",
-        "mma.h", "cooperative_groups.h", "cooperative_groups/reduce.h", "cuda_pipeline.h", "cuda_pipeline_primitives.h",
+        "mma.h", "cooperative_groups.h", "cooperative_groups/reduce.h", "cooperative_groups/scan.h",
+        "cuda_pipeline.h", "cuda_pipeline_primitives.h",
         "cuda/pipeline", "cuda/barrier", "vector_types.h", "vector_functions.h", "math_constants.h",
         "stdint.h", "stddef.h", "math.h", "float.h", "limits.h", "cstdint", "cstddef", "cmath", "cfloat", "climits",
         "limits", "type_traits", "utility", "algorithm", "array",
@@ -90,7 +92,35 @@ _ATTRIBUTE = re.compile(
 _C_LINKAGE = re.compile(
     r"extern\s*\"C\"(?!\s*(?:__host__\s+)?(?:int|cudaError_t)\s+launch\s*\(|[\w\s]*\b__(?:global|device)__\b)"
 )
-_LITERAL = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|(?<![0-9a-fA-F])'(?:\\.|[^'\\\n])*'|//[^\n]*|/\*.*?\*/", re.DOTALL)
+_ONE_TEXT = "all compilers and all machines get the same kernel"
+_HIDING = (
+    (
+        re.compile(
+            r"\b__(?:clang|GNU[CG]|NVCC|CUDACC_VER|CUDACC_RTC|NVCOMPILER|SANITIZE|has_|is_identifier|OPTIMIZE|"
+            r"NO_INLINE|COUNTER|"
+            r"TIME|DATE|FILE|BASE_FILE|INCLUDE_LEVEL|VERSION|x86_64|amd64|i386|aarch64|arm|linux|"
+            r"gnu_linux|unix|ELF|PIC|pic|PIE|SSE|AVX)\w*"
+        ),
+        _ONE_TEXT,
+    ),
+    (
+        re.compile(
+            r"\blong\s+double\b|\bdouble\s+long\b|\b(?:_BitInt|_ExtInt|_Float\w+|__float(?:80|128)|__ibm128|_Complex)\b"
+        ),
+        "a type that the device does not have",
+    ),
+    (
+        re.compile(
+            r"#[ \t]*(?:define|undef)[ \t]+(?:__\w+|alignas|auto|bool|break|case|char|class|const|constexpr|continue|"
+            r"decltype|default|do|double|else|enum|extern|float|for|goto|if|inline|int|long|namespace|operator|return|short|signed|sizeof|static|"
+            r"static_cast|struct|switch|template|this|typedef|typename|union|unsigned|using|void|volatile|while|cuda[A-Z]\w*|"
+            r"launch|shared|set_attribute|Configuration|Dynamic|threadIdx|blockIdx|blockDim|gridDim|warpSize)\b"
+        ),
+        "the language's words keep their meaning",
+    ),
+)
+_CONDITION = re.compile(r"^[ \t]*#[ \t]*(?:if|ifdef|ifndef|elif)\b((?:[^\n]|(?<=\\)\n)*)", re.MULTILINE)
+_MAY_BE_ASKED = frozenset(("__CUDA_ARCH__", "__CUDACC__", "__cplusplus"))
 _RAW = re.compile(r"\b(?:u8|[uUL])?R\"")
 MAX_COMPLAINTS = 20
 
@@ -103,21 +133,23 @@ class Screened(NamedTuple):
 
 
 def screen(source: str) -> Screened:
-    text = _bare(source)
-    complaints = sorted(_complaints(text, _without_comments(source)), key=lambda found: found[0])
+    source = plain(source)
+    text = bare(source)
+    found = [*ambiguous(source), *_complaints(text, without_comments(source))]
+    complaints = sorted(found, key=lambda one: one[0])
     refused = tuple(
         Diagnostic(severity="error", message=message, line=text.count("\n", 0, place) + 1)
         for place, message in complaints[:MAX_COMPLAINTS]
     )
     missing = f"no launcher: define {LAUNCHER}"
-    errors = () if ENTRY.search(_without_comments(source)) else (Diagnostic(severity="error", message=missing),)
+    errors = () if ENTRY.search(without_comments(source)) else (Diagnostic(severity="error", message=missing),)
     return Screened(refused, errors)
 
 
 def assembly(source: str) -> int | None:
     """The line of the first inline assembly. Emulated it is refused by name anyway; natively it could be the host's,
     and do what no list of functions sees."""
-    text = _bare(source)
+    text = bare(plain(source))
     found = re.search(r"\b(?:asm|__asm|__asm__)\b", text)
     return None if found is None else text.count("\n", 0, found.start()) + 1
 
@@ -125,26 +157,8 @@ def assembly(source: str) -> int | None:
 LAUNCHER = 'extern "C" int launch(void** buffers, const int64_t* dims, cudaStream_t stream)'
 
 
-def _blank(found: str) -> str:
-    return re.sub(r"[^\n]", " ", found)
-
-
-def _without_comments(source: str) -> str:
-    """Of the same length, line by line."""
-    return _LITERAL.sub(lambda m: _blank(m[0]) if m[0][0] == "/" else m[0], source)
-
-
-def _bare(source: str) -> str:
-    """Without comments and the insides of literals, of the same length, line by line."""
-    return _LITERAL.sub(lambda m: _blank(m[0]) if m[0][0] == "/" else m[0][0] + _blank(m[0][1:-1]) + m[0][-1], source)
-
-
 def _complaints(text: str, with_literals: str) -> Iterator[tuple[int, str]]:
     """(place in the text, what is wrong there)."""
-    for found in re.finditer(r"\\[ \t]*\n", text):
-        # A word that goes on in the next line would be read as two here.
-        if re.search(r"\w$", text[: found.start()]) and re.match(r"\w", text[found.end() :]):
-            yield found.start(), "a word is continued on the next line by a backslash"
     for pattern, what in (
         (r"##", "token pasting (##) hides names"),
         (r"%:|<:|:>|<%|%>", "digraphs hide directives"),
@@ -157,6 +171,13 @@ def _complaints(text: str, with_literals: str) -> Iterator[tuple[int, str]]:
     yield from ((found.start(), "raw string literals are not for kernels") for found in _RAW.finditer(text))
     for found in _DIRECTIVE.finditer(with_literals):
         yield from ((found.start(), what) for what in _directive(found[1], found[2].strip()))
+    for pattern, what in _HIDING:
+        yield from ((found.start(), f"{found[0]}: {what}") for found in pattern.finditer(text))
+    own = frozenset(found[1] for found in re.finditer(r"#[ \t]*define[ \t]+(\w+)", text))
+    for found in _CONDITION.finditer(text):
+        for name in re.finditer(r"\b(?:_\w+|linux|unix|i386)\b", found[1]):
+            if name[0] not in own and name[0] not in _MAY_BE_ASKED:
+                yield found.start(), f"#if {name[0]}: {_ONE_TEXT}"
     for found in _EXTERN.finditer(with_literals):
         yield found.start(), 'extern declarations other than extern "C" int launch and extern __shared__'
     for found in _C_LINKAGE.finditer(with_literals):

@@ -161,7 +161,9 @@ def _prepare(
 def _report(folder: Path, returncode: int, stderr: str) -> dict[str, Any]:
     path = folder / "report.json"
     if returncode == 0 and path.is_file():
-        return json.loads(path.read_text())
+        # Names and messages are the kernel's: half a character in them could be neither kept nor sent.
+        text = json.dumps(json.loads(path.read_text()), ensure_ascii=False)
+        return json.loads(text.encode(errors="replace"))
     if "MemoryError" in stderr or returncode in (-11, -6):
         message = f"the simulator ran out of its {MEMORY_BYTES >> 30} GiB of memory, or was brought down by the kernel"
         return {"faults": [{"kind": "limit_exceeded", "message": message, "line": None}]}

@@ -93,7 +93,11 @@ def screen(source: str) -> Screened:
         refused = f"line {first.line}: {first.message}" if first.line else first.message
         return Screened(_compiled(forbidden[:20], None, started), refused, api)
     errors = [] if has_entry(tree) else [Diagnostic(severity="error", message=_no_entry())]
-    return Screened(_compiled(errors, tree, started), None, api)
+    try:
+        return Screened(_compiled(errors, tree, started), None, api)
+    except RecursionError:
+        deep = Diagnostic(severity="error", message="an expression is nested too deeply: split it into several")
+        return Screened(_compiled([deep], None, started), None, api)
 
 
 def imported_roots(tree: ast.Module) -> dict[str, int]:

@@ -28,8 +28,8 @@ from autocomp_mcp.hardware_adapters.gemmini import gemsim
 from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
 from autocomp_mcp.hardware_adapters.gemmini.embedded import instruction_limit
 from autocomp_mcp.hardware_adapters.gemmini.engines import Spike
+from autocomp_mcp.hardware_adapters.gemmini.gemm_operator import GemmOperator
 from autocomp_mcp.hardware_adapters.gemmini.inputs import input_sets
-from autocomp_mcp.hardware_adapters.gemmini.problems import Gemm
 from autocomp_mcp.hardware_adapters.gemmini.toolchain import compile_kernel, cross_compiler
 from autocomp_mcp.hardware_adapters.gemmini.whole_machine import evaluate_on
 from autocomp_mcp.hardware_adapters.simulating import generator
@@ -154,7 +154,7 @@ def report_spike(adapter: GemminiAdapter, problem: str, source: str, ours_s: flo
 
 
 def on_spike(adapter: GemminiAdapter, machine: Spike, problem: str, source: str) -> dict[str, float]:
-    described, gemm = adapter.problem(problem), Gemm.of(problem)
+    described, gemm = adapter.problem(problem), GemmOperator.of(problem)
     rng = generator(described.digest, "benchmark", 0)
 
     async def run() -> dict[str, float]:
@@ -231,7 +231,7 @@ def watched(process: subprocess.Popen[bytes]) -> float | None:
 @contextlib.contextmanager
 def job(adapter: GemminiAdapter, problem: str, source: str) -> Iterator[tuple[Path, Path, tuple[int, int]]]:
     """The simulator, a folder with a job that has been run, and the commands and cycles of its timed calls."""
-    described, gemm = adapter.problem(problem), Gemm.of(problem)
+    described, gemm = adapter.problem(problem), GemmOperator.of(problem)
     rng = generator(described.digest, "benchmark", 0)
     sets = input_sets(gemm, rng)
     cases = gemsim.job_cases(gemm.tensors, sets, rng)

@@ -15,6 +15,7 @@ from autocomp_mcp.hardware_adapters.store import Home
 
 pytestmark = pytest.mark.trust
 SAMPLED = 40
+SECONDS = 45.0  # an endless kernel takes all of them
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -39,7 +40,7 @@ def judged(home: Home, kernel: corpus.Kernel) -> Evaluation | AdapterError:
     """The evaluation, or the error that refused the source before there was one."""
 
     async def main() -> Evaluation:
-        return await evaluate(kernel.problem, kernel.source, engine=kernel.engine, home=home)
+        return await evaluate(kernel.problem, kernel.source, engine=kernel.engine, timeout_s=SECONDS, home=home)
 
     try:
         return anyio.run(main)

@@ -32,6 +32,7 @@ int atomic_execute(Hart *h, const Insn *in, uint64_t pc) {
         else hart_data(h, pc, addr, bytes, access);
         return 0;
     }
+    memory_ordered(h->memory, addr, bytes, "atomic access");
     if (h->rocket) {
         uint64_t at = rocket_data(h->rocket, h->rocket->now, addr, !is_load);
         if (in->rd != DISCARD) h->rocket->ready[in->rd] = at + in->latency;

@@ -114,7 +114,10 @@ uint64_t gemmini_command(Gemmini *g, uint64_t cycle, uint64_t pc, unsigned funct
     return g->timed ? timing_command(g->timing, cycle, &op) : cycle + 1;
 }
 
-uint64_t gemmini_fence(Gemmini *g, uint64_t cycle) { return g->timed ? timing_fence(g->timing, cycle) : cycle; }
+uint64_t gemmini_fence(Gemmini *g, uint64_t cycle) {
+    memory_fence(g->memory);
+    return g->timed ? timing_fence(g->timing, cycle) : cycle;
+}
 
 uint64_t gemmini_command_count(const Gemmini *g) { return g->commands; }
 

@@ -110,6 +110,7 @@ void gemmini_mvin(Gemmini *g, unsigned id, uint64_t dram, Operand o, Op *op) {
     unsigned element = load.acc && !config->shrunk ? ACC_BYTES : g->element_bytes;
     if (dram) memory_count_dma(g->memory, dram, (uint64_t)o.rows * o.cols * element, 0);
     uint64_t row_bytes = (uint64_t)o.cols * element, all_bytes = (o.rows - 1) * config->stride + row_bytes;
+    for (unsigned r = 0; dram && memory_unfenced(g->memory) && r < o.rows; r++) memory_ordered(g->memory, dram + r * config->stride, row_bytes, load.name);
     int plain = dram && !load.acc && config->scale == 1.0f && repeats == 1;
     const uint8_t *all = plain && config->stride <= MAX_PLAIN_STRIDE ? memory_try(g->memory, dram, all_bytes, MEM_R) : NULL;
     if (all) copy_rows(g, &load, o.local & ROW_MASK, o.rows, all, config->stride, (unsigned)row_bytes);

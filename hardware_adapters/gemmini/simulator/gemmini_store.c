@@ -102,6 +102,7 @@ static void mvout_pooled(Gemmini *g, uint64_t dram, Operand o, const Source *s, 
             uint64_t address = dram + (porow * p->out_dim + pocol) * store->stride;
             uint8_t *out = memory_at(g->memory, address, (uint64_t)o.cols * s->element, MEM_W, "mvout");
             memory_count_dma(g->memory, address, (uint64_t)o.cols * s->element, 1);
+            memory_stored(g->memory, address, (uint64_t)o.cols * s->element);
             pool_window(g, s, (int)(porow * p->stride) - (int)p->upad, (int)(pocol * p->stride) - (int)p->lpad, o.cols, out);
         }
     unsigned outputs = p->porows * p->pocols;
@@ -129,6 +130,7 @@ static void store_rows(Gemmini *g, const Source *s, uint64_t dram, Operand o) {
         uint64_t address = dram + r * g->store.stride;
         uint8_t *out = memory_at(g->memory, address, (uint64_t)o.cols * s->element, MEM_W, "mvout");
         memory_count_dma(g->memory, address, (uint64_t)o.cols * s->element, 1);
+        memory_stored(g->memory, address, (uint64_t)o.cols * s->element);
         for (unsigned c = 0; c < o.cols; c += dim)
             output_row(g, s, s->row + c + r, o.cols - c < dim ? o.cols - c : dim, out + c * s->element);
     }

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "rv64.h"
 
@@ -196,11 +197,19 @@ uint8_t *hart_data(Hart *h, uint64_t pc, uint64_t addr, unsigned bytes, unsigned
         return NULL;
     }
     const Region *r = memory_region(h->memory, addr);
-    if (r->bytes >= 8) {
+    if (memory_region_unfenced(h->memory, r)) memory_ordered(h->memory, addr, bytes, access_who(access)); // and each access is looked at
+    else if (r->bytes >= 8) {
         Window *w = &(access & MEM_W ? h->store_window : h->load_window)[addr / PAGE_BYTES % WINDOWS];
         *w = (Window){r->base, r->bytes, r->host};
     }
     return p;
+}
+
+// A DMA has written: from now on accesses to that region are looked at.
+void hart_forget_windows(Hart *h) {
+    memset(h->load_window, 0, sizeof h->load_window);
+    memset(h->store_window, 0, sizeof h->store_window);
+    h->unfenced = memory_unfenced(h->memory);
 }
 
 static _Noreturn void out_of_budget(Hart *h, const char *what, uint64_t limit) {

@@ -2,7 +2,7 @@
 //   elf PATH | entry SYMBOL | config NAME | constant NAME N | limit-cycles N | limit-instructions N | repeat-below N | profile PATH | timeline PATH
 //   case NAME timed|functional
 //   buffer NAME ADDRESS BYTES input|output FILE      arguments of the call, in order
-//   calls N
+//   calls N                                          each on the same data, or on its own where a file has N times the bytes
 #include "job.h"
 
 #include <inttypes.h>

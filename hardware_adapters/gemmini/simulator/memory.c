@@ -17,12 +17,13 @@ struct Memory {
     int count;
     int last; // index of the region of the last hit: accesses cluster
     uint64_t total_bytes;
+    int watching, unfenced; // regions with unfenced bytes
 };
 
 Memory *memory_new(void) { return calloc(1, sizeof(Memory)); }
 
 void memory_clear(Memory *m) {
-    for (int i = 0; i < m->count; i++) free(m->region[i].host);
+    for (int i = 0; i < m->count; i++) free(m->region[i].host), free(m->region[i].unfenced);
     memset(m, 0, sizeof *m);
 }
 
@@ -179,6 +180,45 @@ void memory_count_dma(Memory *m, uint64_t addr, uint64_t bytes, int into_memory)
 
 void memory_zero_traffic(Memory *m) {
     for (int i = 0; i < m->count; i++) m->region[i].bytes_in = m->region[i].bytes_out = 0;
+}
+
+// --- order
+
+void memory_watch(Memory *m) { m->watching = 1; }
+int memory_unfenced(const Memory *m) { return m->unfenced; }
+
+int memory_region_unfenced(const Memory *m, const Region *r) { return m->unfenced && r->unfenced_high > r->unfenced_low; }
+
+void memory_stored(Memory *m, uint64_t addr, uint64_t bytes) {
+    Region *r = m->watching ? find(m, addr) : NULL;
+    if (!r || !bytes) return;
+    if (!r->unfenced) r->unfenced = calloc(1, r->bytes / 8 + 1);
+    if (!r->unfenced) fault_raise("host_error", "out of host memory for %" PRIu64 " bytes", r->bytes / 8 + 1);
+    uint64_t low = addr - r->base, high = low + bytes;
+    if (r->unfenced_high <= r->unfenced_low) m->unfenced++, r->unfenced_low = low, r->unfenced_high = high;
+    if (low < r->unfenced_low) r->unfenced_low = low;
+    if (high > r->unfenced_high) r->unfenced_high = high;
+    for (uint64_t at = low; at < high; at++) r->unfenced[at / 8] |= (uint8_t)(1u << at % 8);
+}
+
+void memory_ordered(Memory *m, uint64_t addr, uint64_t bytes, const char *who) {
+    const Region *r = m->unfenced ? find(m, addr) : NULL;
+    if (!r || !memory_region_unfenced(m, r)) return;
+    uint64_t low = addr - r->base, high = low + bytes < r->unfenced_high ? low + bytes : r->unfenced_high;
+    for (uint64_t at = low > r->unfenced_low ? low : r->unfenced_low; at < high; at++)
+        if (r->unfenced[at / 8] & 1u << at % 8)
+            fault_raise("missing_fence", "%s of %" PRIu64 " bytes at 0x%" PRIx64 ", in %s: an mvout wrote there and nothing has waited for it; fence() first",
+                        who, bytes, addr, r->name);
+}
+
+void memory_fence(Memory *m) {
+    for (int i = 0; m->unfenced && i < m->count; i++) {
+        Region *r = &m->region[i];
+        if (r->unfenced_high <= r->unfenced_low) continue;
+        memset(r->unfenced + r->unfenced_low / 8, 0, r->unfenced_high / 8 - r->unfenced_low / 8 + 1);
+        r->unfenced_low = r->unfenced_high = 0;
+        m->unfenced--;
+    }
 }
 
 int memory_count(const Memory *m) { return m->count; }

@@ -16,6 +16,8 @@ typedef struct Region {
     int is_buffer;                // argument of the kernel: DMA traffic is counted per buffer
     uint64_t bytes_in, bytes_out; // DMA traffic since memory_zero_traffic(): out of / into this region
     uint8_t *host;
+    uint8_t *unfenced;                    // a bit per byte that a DMA wrote since the last fence; NULL: none ever did
+    uint64_t unfenced_low, unfenced_high; // such bytes lie in here
     char name[MEMORY_NAME_BYTES]; // "C", "stack", ".text", ...
 } Region;
 
@@ -45,6 +47,16 @@ void memory_explain(Memory *, uint64_t addr, char *text, uint64_t text_bytes);
 // DMA traffic per region, for the profile: called by the accelerator for each row moved.
 void memory_count_dma(Memory *, uint64_t addr, uint64_t bytes, int into_memory);
 void memory_zero_traffic(Memory *);
+
+// Who orders what: a DMA's writes have arrived only after a fence. Nothing is followed before memory_watch(); from then on
+// memory_stored() notes each write of a DMA, memory_ordered() raises missing_fence for an access (of the core, or of another
+// DMA's load) to such bytes, and memory_fence() ends all of it.
+void memory_watch(Memory *);
+void memory_stored(Memory *, uint64_t addr, uint64_t bytes);
+void memory_ordered(Memory *, uint64_t addr, uint64_t bytes, const char *who);
+void memory_fence(Memory *);
+int memory_unfenced(const Memory *);                      // regions with such bytes
+int memory_region_unfenced(const Memory *, const Region *);
 
 int memory_count(const Memory *);
 Region *memory_get(Memory *, int index);

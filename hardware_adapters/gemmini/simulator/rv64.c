@@ -187,6 +187,7 @@ static inline __attribute__((always_inline)) void execute(Hart *h, const int tim
             NEXT()
 
         case OP_FENCE:
+            h->unfenced = 0;
             if (timed) {
                 if (r->dcache_free > r->now) r->now = r->dcache_free;
                 if (h->gemmini) r->now = gemmini_fence(h->gemmini, r->now);
@@ -208,6 +209,7 @@ static inline __attribute__((always_inline)) void execute(Hart *h, const int tim
             if (!h->gemmini) goto illegal;
             uint64_t answer = 0;
             uint64_t next = gemmini_command(h->gemmini, timed ? issued : h->instret, h->pc, (unsigned)in->imm, reg[in->rs1], reg[in->rs2], &answer);
+            if (h->unfenced != memory_unfenced(h->memory)) hart_forget_windows(h);
             if (timed) r->now = next;
             if (in->op == OP_ROCC_RD) {
                 reg[in->rd] = answer;

@@ -93,6 +93,7 @@ typedef struct Hart {
     int64_t exit_code;
 
     Window load_window[WINDOWS], store_window[WINDOWS];
+    int unfenced; // regions of memory that had bytes not waited for when the windows were last forgotten
     CodePage *code[CODE_BUCKETS]; // by (pc >> 12), chained
     int code_pages;
     int profiling;        // count cycles and executions per instruction
@@ -133,6 +134,7 @@ void hart_return_from_trap(Hart *);
 CodePage *hart_code_page(Hart *, uint64_t pc);                // decoded page of pc, or NULL: trap taken
 int hart_decode(Hart *, Insn *slot);                          // decodes hart->pc into its slot; 0: trap taken
 void hart_drop_code(Hart *);
+void hart_forget_windows(Hart *);
 uint8_t *hart_data(Hart *, uint64_t pc, uint64_t addr, unsigned bytes, unsigned access); // slow path; NULL: trap taken
 int hart_check(Hart *);                                       // limits and the host mailbox; 1: the program has exited
 

@@ -23,14 +23,24 @@ typedef struct Session {
 
 // --- setting a case up
 
-static int load_input(Session *s, const JobBuffer *b, Region *r) {
+// A file holds the data of one call, or those of each call one after the other.
+static int load_input(Session *s, const JobCase *c, const JobBuffer *b, Region *r, int call) {
     FILE *f = fopen(b->path, "rb");
     if (!f) return snprintf(s->error, 300, "buffer %.40s: cannot open %.200s", b->name, b->path), 0;
-    uint64_t got = fread(r->host, 1, b->bytes, f);
-    int longer = fgetc(f) != EOF;
+    long size = fseek(f, 0, SEEK_END) == 0 ? ftell(f) : -1;
+    uint64_t held = size < 0 ? 0 : (uint64_t)size, at = held == b->bytes ? 0 : (uint64_t)call * b->bytes;
+    int ok = (held == b->bytes || held == b->bytes * (uint64_t)c->calls) && fseek(f, (long)at, SEEK_SET) == 0 && fread(r->host, 1, b->bytes, f) == b->bytes;
     fclose(f);
-    if (got != b->bytes || longer)
+    if (!ok)
         return snprintf(s->error, 300, "buffer %.40s: %.150s does not hold exactly %" PRIu64 " bytes", b->name, b->path, b->bytes), 0;
+    return 1;
+}
+
+static int load_inputs(Session *s, const JobCase *c, int call) {
+    for (int i = 0; i < c->buffers; i++) {
+        const JobBuffer *b = &c->buffer[i];
+        if (!b->is_output && !load_input(s, c, b, memory_region(s->machine.memory, b->address), call)) return 0;
+    }
     return 1;
 }
 
@@ -44,9 +54,10 @@ static int load_case(Session *s, const JobCase *c) {
     for (int i = 0; i < c->buffers; i++) {
         const JobBuffer *b = &c->buffer[i];
         Region *r = memory_add(m, b->address, b->bytes, b->is_output ? MEM_R | MEM_W : MEM_R, b->name, s->error);
-        if (!r || (!b->is_output && !load_input(s, b, r))) return 0;
+        if (!r) return 0;
         r->is_buffer = 1;
     }
+    memory_watch(m);
     machine_reset(&s->machine, c->timed);
     return 1;
 }
@@ -112,6 +123,8 @@ static CallResult call_solution(Session *s, const JobCase *c, int call) {
     gemmini_mark(m->gemmini, start);
     memory_zero_traffic(m->memory);
     hart_run(h);
+    memory_fence(m->memory);
+    h->unfenced = 0;
     if (c->timed) r->now = gemmini_fence(m->gemmini, r->now);
     return (CallResult){c->timed ? r->now - start : 0, h->instret - instret + ROCKET_HARNESS_INSTRET + arguments,
                         gemmini_command_count(m->gemmini) - commands};
@@ -166,6 +179,7 @@ static int run_case(Session *s, const JobCase *c) {
         int profile = c->timed && !s->profiled && (*s->job->profile || *s->job->timeline);
         if (profile) gemmini_profile_start(s->machine.gemmini);
         s->machine.hart->profiling = profile;
+        if (!load_inputs(s, c, call)) return 0;
         poison_outputs(s, c, call);
         finished = guarded_call(s, c, call, &result);
         if (!finished) break;

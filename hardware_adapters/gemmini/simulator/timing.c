@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fault.h"
+
 static const char *const CAUSE_NAMES[CAUSES] = {
     "array_busy_cycles", "stall_wait_load", "stall_wait_store", "stall_wait_issue", "stall_bank_conflict_spad",
     "stall_weights_alone", "stall_array_full", "stall_dependency", "stall_config_ex", "stall_fence"};
 
-enum { MAX_SLICES = 400000 };
+enum { MAX_SLICES = 400000, STUCK_CYCLES = 100000 };
 
 Timing *timing_new(const Config *c, L2 *l2) {
     Timing *t = calloc(1, sizeof *t);
@@ -94,10 +96,16 @@ static void execute_steadily(Timing *t, uint64_t until, uint64_t load) {
 
 // The array and loads, until one of them completes something or another unit has its turn.
 static void execute_and_load(Timing *t, uint64_t until) {
+    unsigned stuck = 0;
     do {
         uint64_t load = load_wake(t, 0), execute = execute_wake(t), next = earlier(until, earlier(load, execute));
         uint32_t banks = load_banks(t);
-        if (next == NEVER) cycle(t, ALL_DUE);
+        if (next == NEVER) {
+            cycle(t, ALL_DUE);
+            if (until == NEVER && ++stuck == STUCK_CYCLES)
+                fault_raise("deadlock", "the accelerator waits for ever: a preload starts only when its compute is behind it, and here a fence, "
+                            "a full queue or the end of the call comes first");
+        }
         else if (next > t->now) skip(t, next);
         else if (banks & execute_result_banks(t)) cycle(t, 0);
         else if (execute > t->now) {

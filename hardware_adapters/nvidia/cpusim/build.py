@@ -19,7 +19,7 @@ from ...store import Home, locked
 from ...toolchain import Compiler, build_host_program, parse_diagnostics, source_digest, version_of, zig_binary
 from .image import read_image
 from .rewrite import FILE, Translated
-from .symbols import ALLOWED
+from .symbols import ALLOWED, WRAPPED
 
 HERE = Path(__file__).parent
 RUNTIME, INCLUDE = HERE / "runtime", HERE / "include"
@@ -45,7 +45,7 @@ CLANG_FLAGS = (
     "-mllvm", "-tsan-instrument-read-before-write=1",
 )  # fmt: skip
 # Nothing is linked in: what a candidate calls is in the emulator that loads it, and is compared with a list before.
-LINKER_FLAGS = ("--wrap=memcpy", "--wrap=memmove", "--wrap=memset", "-znow", "-zrelro")
+LINKER_FLAGS = (*(f"--wrap={name}" for name in ("memcpy", "memmove", "memset", *WRAPPED)), "-znow", "-zrelro")
 COMPILE_LIMITS = Limits(wall_s=60.0, file_bytes=64 << 20, memory_bytes=4 << 30, output_bytes=256 << 10)
 INITIALISERS = 1  # that the hooks' own start-up is
 

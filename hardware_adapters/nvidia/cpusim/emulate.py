@@ -26,7 +26,8 @@ _COUNTS = ("requests", "sectors", "ideal_sectors", "wavefronts", "ideal_wavefron
 
 
 class Buffer(NamedTuple):
-    """`file` is a name in the job's folder: an input's content; where an output goes, one call after the other."""
+    """`file` is a name in the job's folder: an input's content, one for all calls or of each call; where an
+    output goes, one call after the other."""
 
     name: str
     bytes: int
@@ -139,6 +140,8 @@ def _report(said: dict[str, Any], library: Path) -> Report:
             notes=tuple(Note(**{**note, "line": line_of(note)}) for note in said["notes"]),
             returned=said["returned"],
             complete=not said["dropped"],
+            fills=said["fills"],
+            filled_bytes=said["filled_bytes"],
         )
     except (KeyError, TypeError, ValidationError) as error:
         raise EngineFailure(f"cpusim's report does not parse: {str(error)[:400]}") from error

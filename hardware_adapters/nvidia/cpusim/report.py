@@ -40,7 +40,8 @@ class Note(_Said):
 
 class Launch(_Said):
     """One launch. Sectors are of 32 bytes and counted when traced only: `unique_*` once per launch over the blocks that
-    ran, `block_*` once per block, summed. `barriers` is summed over the blocks that ran."""
+    ran, `block_*` once per block, summed, `operand_sectors` those of the latter in
+    inputs and outputs. `barriers` is summed over the blocks that ran."""
 
     kernel: str
     line: int
@@ -55,6 +56,7 @@ class Launch(_Said):
     unique_write_sectors: int
     block_read_sectors: int
     block_write_sectors: int
+    operand_sectors: int
 
 
 class Site(_Said):
@@ -78,7 +80,8 @@ class Site(_Said):
 
 
 class Report(_Said):
-    """`returned` is what launch() gave back, None when it did not return. `complete`: all sites are listed."""
+    """`returned` is what launch() gave back, None when it did not return. `complete`: all sites and launches are
+    listed. `fills`: calls that set or copy device memory, `filled_bytes` what they move."""
 
     fault: Fault | None
     launches: tuple[Launch, ...]
@@ -86,6 +89,8 @@ class Report(_Said):
     notes: tuple[Note, ...]
     returned: int | None
     complete: bool = True
+    fills: int = 0
+    filled_bytes: int = 0
 
 
 class SiteKey(NamedTuple):

@@ -69,10 +69,13 @@ _NOT_EMULATED_BEGINNINGS = (
 )
 _LIBRARIES = frozenset(("cuda", "cub", "thrust", "cutlass", "cute", "nvtx3"))
 _ATTRIBUTES = _words(
-    "aligned packed unused always_inline noinline maybe_unused nodiscard fallthrough likely unlikely noreturn inline"
+    "aligned unused always_inline noinline maybe_unused nodiscard fallthrough likely unlikely noreturn inline"
 )
 _BUILTINS = _words(
     "__builtin_assume __builtin_expect __builtin_unreachable __builtin_assume_aligned __builtin_huge_valf"
+)
+_INTEGERS = _words(
+    "int unsigned signed char short long bool uint8_t uint16_t uint32_t uint64_t int8_t int16_t int32_t int64_t"
 )
 _PRAGMAS = frozenset(("unroll", "nounroll", "once", "nv_diag_suppress", "nv_diag_default"))
 _CUDA_NAME = re.compile(r"cuda[A-Z]\w*$")
@@ -80,18 +83,24 @@ _CUDA_NAME = re.compile(r"cuda[A-Z]\w*$")
 
 def screen(tokens: Sequence[Token]) -> None:
     """Raises Unsupported for the first thing that is refused."""
+    said = 0  # where an #error is, whose words are no code
     for index, token in enumerate(tokens):
         if token.directive and token.text == "#" and (index == 0 or tokens[index - 1].directive != token.directive):
-            _directive(tokens, index)
+            if _directive(tokens, index) == "error":
+                said = token.directive
+        elif token.directive and token.directive == said:
+            continue
         elif token.text == "##":
             raise Unsupported("macro", "words pasted together with ##", token.line)
         elif token.kind == "name":
             _name(tokens, index)
+        elif token.text == ":" and _bit_field(tokens, index):
+            raise Unsupported("unsupported", "bit fields", token.line)
         elif token.text == "[" and index + 1 < len(tokens) and tokens[index + 1].text == "[":
             _attribute(tokens, index, "]")
 
 
-def _directive(tokens: Sequence[Token], index: int) -> None:
+def _directive(tokens: Sequence[Token], index: int) -> str:
     line = tokens[index].directive
     words = [t for t in tokens[index + 1 : index + 64] if t.directive == line]
     kind = words[0].text if words else ""
@@ -110,6 +119,7 @@ def _directive(tokens: Sequence[Token], index: int) -> None:
             raise Unsupported("macro", "another name for __shared__", line)
     elif kind not in ("if", "ifdef", "ifndef", "elif", "else", "endif", "undef", "error", ""):
         raise Unsupported("directive", f"#{kind}", line)
+    return kind
 
 
 def _name(tokens: Sequence[Token], index: int) -> None:
@@ -134,6 +144,26 @@ def _name(tokens: Sequence[Token], index: int) -> None:
         raise Unsupported("unsupported", f"the compiler's {text}", token.line)
     if text in ("_Pragma", "__has_include", "__has_embed", "__pragma"):
         raise Unsupported("directive", text, token.line)
+
+
+def _bit_field(tokens: Sequence[Token], index: int) -> bool:
+    """Compilers report no accesses of those that are no whole number of words."""
+    if index < 2 or index + 2 >= len(tokens) or tokens[index - 1].kind != "name":
+        return False
+    before, behind = tokens[index - 2], tokens[index + 1]
+    if before.kind != "name":
+        return tokens[index - 1].text in _INTEGERS and before.text in (";", "{") and behind.kind in ("name", "number")
+    return before.text not in ("case", "struct", "class", "union", "enum", "final") and _ends_soon(tokens, index)
+
+
+def _ends_soon(tokens: Sequence[Token], index: int) -> bool:
+    """At a semicolon or comma before any bracket closes: the header of a loop over a range does not."""
+    for token in tokens[index + 1 : index + 32]:
+        if token.text in (";", ",", "="):
+            return True
+        if token.text in (")", "{", "}"):
+            return False
+    return False
 
 
 def _attribute(tokens: Sequence[Token], index: int, end: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,27 +10,16 @@ import numpy as np
 from .dtypes import FLOAT32, is_float
 from .errors import fail
 from .machine import PSUM_BANK_BYTES
+from .sealed import Sealed
 from .tensor import ON_CHIP, Tensor
 
 Array = np.ndarray
 
 
-def api(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Arguments that the function does not take are a fault of the kernel."""
-
-    @functools.wraps(function)
-    def call(*args: Any, **named: Any) -> Any:
-        try:
-            return function(*args, **named)
-        except TypeError as error:
-            trace = error.__traceback__
-            if trace is not None and trace.tb_next is None:
-                text = str(error).replace(f"{function.__name__}()", "").strip()
-                fail("wrong_argument", f"{name}: {text}")
-            raise
-
-    name = f"{'nki.isa' if function.__module__.endswith('isa') else 'nki.language'}.{function.__name__}"
-    return call
+def api(function: Callable[..., Any]) -> Sealed:
+    """A function of nki.isa or nki.language as kernels see it."""
+    path = "nki.isa" if function.__module__.endswith("isa") else "nki.language"
+    return Sealed(function, f"{path}.{function.__name__}")
 
 
 def tile(value: Any, name: str, argument: str, spaces: Sequence[str] = ON_CHIP) -> Tensor:

@@ -88,3 +88,11 @@ def local_gather(indices: int, burst: int, itemsize: int) -> float:
 def fast_exponential(n: int) -> float:
     """exponential (NeuronCore-v4): four times the Scalar engine's rate."""
     return max(MIN_INTERVAL, n / 4)
+
+
+def register() -> float:
+    """register_load, register_store: not documented; no instruction takes less than the interval.
+
+    Without a cost values could be moved one by one, and looked at by the number of a dynamic loop's iterations.
+    """
+    return MIN_INTERVAL

@@ -109,7 +109,7 @@ def _scatter_add(api: str, target: Tensor, values: np.ndarray) -> None:
 def _issue(api: str, target: Tensor, *sources: Tensor, **more: Any) -> None:
     widest = max(t.dtype.itemsize for t in (target, *sources))
     run = min(run_bytes(t._values, t.buffer in ON_CHIP) // t.dtype.itemsize for t in (target, *sources))
-    issue(api, "dma", 0, target, *sources, bytes=target.size * widest, run=run * widest, **more)
+    issue(api, "dma", 0, target, *sources, bytes=target.size * widest, run=run * widest, sources=len(sources), **more)
 
 
 @api

@@ -6,6 +6,7 @@ import sys
 from typing import NoReturn
 
 KERNEL_FILE = "<kernel>"  # the file name that the kernel's code is compiled with
+MAX_MESSAGE = 1000  # characters; messages quote arguments, which are the kernel's
 
 
 class KernelFault(Exception):
@@ -18,24 +19,30 @@ class KernelFault(Exception):
         self.line = line
 
 
-# The first fault stands, whatever the kernel does with the exception.
-_first: list[KernelFault] = []
+# The first fault stands, whatever the kernel does with the exception: what is kept is not the object that it can catch.
+FIRST: list[KernelFault] = []
+INTERRUPTED = KernelFault(
+    "python_error",
+    "an exception left an instruction half done: it came from an argument (its repr, its type), or from a stack or a "
+    "memory without room",
+    None,
+)
 
 
 def forget() -> None:
-    _first.clear()
+    FIRST.clear()
 
 
 def first_fault() -> KernelFault | None:
-    return _first[0] if _first else None
+    return FIRST[0] if FIRST else None
 
 
 def fail(kind: str, message: str) -> NoReturn:
     """Raises KernelFault for the line of the kernel that is running."""
-    fault = KernelFault(kind, message, kernel_line())
-    if not _first:
-        _first.append(fault)
-    raise fault
+    line = kernel_line()
+    if not FIRST:
+        FIRST.append(KernelFault(kind, message[:MAX_MESSAGE], line))
+    raise KernelFault(kind, message[:MAX_MESSAGE], line)
 
 
 def kernel_line() -> int | None:

@@ -125,22 +125,26 @@ def nc_matmul(
     a, b = reals(left, api, "stationary"), reals(right, api, "moving")
     if double:  # the two halves of the contraction lie beside each other
         a, b = np.concatenate(np.split(a, 2, axis=1)), np.concatenate(np.split(b, 2, axis=1))
+    hinted = _one_zero(api, a, is_stationary_onezero, b, is_moving_onezero)
     product = a.T @ b
     adds = _accumulates(target, accumulate, api)
     if adds:
         product += reals(target, api, "dst")
     store(target, product, api)
     slow = left.dtype.name if left.dtype.name == "float32" else right.dtype.name
-    cycles = costs.matmul(m, n, slow) / (2 if _one_zero(left, is_stationary_onezero, right, is_moving_onezero) else 1)
+    cycles = costs.matmul(m, n, slow) / (2 if hinted and slow == "float32" else 1)
     issue(
         api, "pe", cycles, target, left, right, *((target,) if adds else ()),
         macs=k * m * n * (2 if double else 1), accumulates=adds, reduces="add" if adds else "",
     )  # fmt: skip
 
 
-def _one_zero(left: Tensor, left_hint: Any, right: Tensor, right_hint: Any) -> bool:
-    """Whether a hint halves the passes: it says that a float32 operand holds ones and zeros only."""
-    return left.dtype.name == "float32" and bool(left_hint or right_hint)
+def _one_zero(api: str, left: np.ndarray, left_hint: Any, right: np.ndarray, right_hint: Any) -> bool:
+    """Whether a hint says, truly, that an operand holds ones and zeros only; of float32 that halves the passes."""
+    for argument, values, hint in (("stationary", left, left_hint), ("moving", right, right_hint)):
+        if hint and not ((values == 0) | (values == 1)).all():
+            fail("wrong_argument", f"{api}: is_{argument}_onezero: {argument} holds other numbers than ones and zeros")
+    return bool(left_hint or right_hint)
 
 
 def _part_of_the_array(api: str, position: Any, size: Any, generation: int) -> tuple[int, int, tuple[int, int] | None]:

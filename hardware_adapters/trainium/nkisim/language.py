@@ -15,6 +15,7 @@ from .machine import MOVING_MAX, PARTITIONS, STATIONARY_MAX, current
 from .ops import Op
 from .races import AffineRange
 from .registers import dynamic_range
+from .sealed import SealedClass
 from .tensor import HBM, ON_CHIP, Memory, Tensor, allocate, whole
 
 BUFFERS = ("sbuf", "psum", "hbm", "shared_hbm", "private_hbm")
@@ -89,11 +90,11 @@ def core_barrier(data: Any = None, cores: Any = None, engine: Any = None, name: 
         fail("unsupported", f"unsupported API: {where} among several programs")
 
 
-class NKIObject:
+class NKIObject(metaclass=SealedClass):
     """The base of a kernel's own classes."""
 
 
-class Annotation:
+class Annotation(metaclass=SealedClass):
     """What stands for tensors and types in signatures."""
 
 

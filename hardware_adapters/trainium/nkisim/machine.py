@@ -38,6 +38,7 @@ class Instruction(NamedTuple):
     macs: int = 0
     bytes: int = 0  # that a DMA writes
     run: int = 0  # contiguous bytes of a DMA, the shorter of both sides
+    sources: int = 1  # that a DMA reads for what it writes; each passes through the engines
     accumulates: bool = False
     reduces: str = ""  # the associative operator (or a copy) with which sources and results are combined
     loops: int = 0  # index into Machine.paths

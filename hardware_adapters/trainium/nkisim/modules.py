@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import functools
 import itertools
 import math
+import types
 import typing
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -17,6 +17,13 @@ from . import access, dma, gather, isa, language, registers, selection, statisti
 from .dtypes import DTYPES
 from .errors import fail
 from .ops import OPS
+from .sealed import Enum, Hint, IntEnum, Sealed
+
+
+def _sealed(path: str, value: Any) -> Any:
+    if isinstance(value, Sealed):
+        return Sealed(value._function, path)
+    return Sealed(value, path) if isinstance(value, types.FunctionType) else value
 
 
 class Namespace:
@@ -26,7 +33,7 @@ class Namespace:
 
     def __init__(self, path: str, names: Mapping[str, Any]) -> None:
         object.__setattr__(self, "_path", path)
-        object.__setattr__(self, "_names", dict(names))
+        object.__setattr__(self, "_names", {name: _sealed(f"{path}.{name}", value) for name, value in names.items()})
 
     def __getattr__(self, name: str) -> Any:
         if name in self._names:
@@ -47,13 +54,14 @@ class Namespace:
 def jit(function: Any = None, **options: Any) -> Any:
     """Marks a kernel; called with options it returns the decorator."""
     if function is None:
-        return jit
+        return _JIT
     if not callable(function):
         fail("wrong_argument", f"nki.jit decorates functions, not {type(function).__name__}")
     kernels.append(function)
     return function
 
 
+_JIT = Sealed(jit, "nki.jit")
 LOADED = (access,)  # asked for by views while nothing can be imported any more
 kernels: list[Any] = []  # those that `jit` marked since `forget_kernels`
 
@@ -146,17 +154,17 @@ _MODULES: dict[str, Any] = {
         "functools", {name: getattr(functools, name) for name in ("reduce", "partial", "lru_cache", "cache")}
     ),
     # Not get_type_hints: it evaluates texts.
-    "typing": Namespace("typing", {name: getattr(typing, name) for name in _TYPING}),
+    "typing": Namespace("typing", {name: Hint(getattr(typing, name)) for name in _TYPING}),
     "dataclasses": Namespace("dataclasses", {"dataclass": dataclasses.dataclass, "field": dataclasses.field}),
     "numpy": Namespace(
         "numpy",
         {
             **{name: dtype for name, dtype in DTYPES.items() if not name.startswith(("b", "float8"))},
-            **{name: getattr(np, name) for name in _NUMPY_OPS},
+            **{name: OPS[name] for name in _NUMPY_OPS},  # not NumPy's own: these make arrays and keep attributes
             **{name: _number(getattr(np, name), name) for name in _NUMPY_FUNCTIONS},
         },
     ),
-    "enum": Namespace("enum", {"Enum": enum.Enum, "IntEnum": enum.IntEnum}),
+    "enum": Namespace("enum", {"Enum": Enum, "IntEnum": IntEnum}),
     "__future__": Namespace("__future__", {"annotations": None}),
 }
 IMPORTABLE = tuple(name for name in _MODULES if not name.startswith("_"))
@@ -238,5 +246,5 @@ def kernel_globals(importer: Any = import_module) -> dict[str, Any]:
     """A fresh name space for a kernel's module."""
     builtins = vars(__import__("builtins"))
     kept = {name: builtins[name] for name in _BUILTINS}
-    kept |= {"__import__": importer, "__build_class__": builtins["__build_class__"], "print": _silent}
+    kept |= {"__import__": importer, "__build_class__": builtins["__build_class__"], "print": Sealed(_silent, "print")}
     return {"__builtins__": kept, "__name__": "kernel"}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import fail
+from .sealed import unbroken
 
 Array = np.ndarray
 
@@ -37,6 +38,7 @@ class Op:
     def __repr__(self) -> str:
         return f"nl.{self.name}"
 
+    @unbroken
     def __call__(self, *operands: Any, dtype: Any = None, **more: Any) -> Any:
         from .language import apply
 

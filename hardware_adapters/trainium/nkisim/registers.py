@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from . import costs
 from .checks import api
 from .dtypes import is_float
 from .errors import fail
-from .machine import current
+from .machine import Access, current
 from .tensor import Tensor
 
 INT32 = range(-(1 << 31), 1 << 31)
@@ -77,7 +78,9 @@ def register_move(dst: Any, imm: Any) -> None:
 @api
 def register_load(dst: Any, src: Any) -> None:
     where = "nki.isa.register_load"
-    _put(dst, int(_one(src, where, "src")._read(where, "src").reshape(-1)[0]), where)
+    source = _one(src, where, "src")
+    _put(dst, int(source._read(where, "src").reshape(-1)[0]), where)
+    _issue(where, source, reads=(source._access(),), writes=())
 
 
 @api
@@ -89,6 +92,12 @@ def register_store(dst: Any, src: Any) -> None:
     import numpy as np
 
     target._write(where, np.full(target.shape, src._held(where)))
+    _issue(where, target, reads=(), writes=(target._access(),))
+
+
+def _issue(where: str, moved: Tensor, **accesses: tuple[Access, ...]) -> None:
+    name = where.rpartition(".")[2]
+    current(where).issue(name, "gpsimd", costs.register(), shape=(1, 1), dtype=moved.dtype.name, **accesses)
 
 
 @api

@@ -97,7 +97,7 @@ class Schedule(NamedTuple):
 
 def occupied_bytes(instruction: Instruction, spec: Spec) -> tuple[float, int]:
     """What a DMA takes of the wires, and into how many contiguous pieces it falls."""
-    pieces = max(1, instruction.bytes // max(1, instruction.run))
+    pieces = max(1, instruction.bytes // max(1, instruction.run)) * instruction.sources
     return pieces * (max(instruction.run, spec.dma_run_min_bytes) + spec.dma_run_overhead_bytes), pieces
 
 

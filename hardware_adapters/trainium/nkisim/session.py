@@ -146,8 +146,16 @@ def _call(
     except Exception as error:
         if (hidden := first_fault()) is not None:
             raise hidden from error
-        text = f"{type(error).__name__}: {error}"
-        raise KernelFault("python_error", text[:600], _line_of(error)) from error
+        raise KernelFault("python_error", _said(error)[:600], _line_of(error)) from error
+
+
+def _said(error: Exception) -> str:
+    """Its class may be the kernel's, and so may what it says."""
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception:
+        return f"{name}, which cannot be shown"
 
 
 def _line_of(error: BaseException) -> int | None:
@@ -207,6 +215,13 @@ def _returned(
             raise KernelFault("wrong_return", f"the kernel returns its input {tensor!r}; due is a new {due}", None)
         if tensor.buffer not in HBM or list(tensor.shape) != wanted["shape"]:
             raise KernelFault("wrong_return", f"the kernel returns {tensor!r}; due is {due}", None)
+        if not tensor._values.flags.c_contiguous:
+            raise KernelFault(
+                "wrong_return",
+                f"the kernel returns a view of {tensor!r} in which the elements lie in another order; due is {due} as "
+                "it was written",
+                None,
+            )
         if tensor.dtype is not DTYPES[wanted["dtype"]] or of_numpy(tensor._values.dtype) is not tensor.dtype:
             raise KernelFault("wrong_return", f"the kernel returns {tensor!r}; due is {due}", None)
         memory = tensor._memory

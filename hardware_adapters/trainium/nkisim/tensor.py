@@ -11,6 +11,7 @@ import numpy as np
 from .dtypes import DType, cast, uninitialised
 from .errors import fail
 from .machine import PARTITIONS, Access, Box, Machine, current
+from .sealed import unbroken
 
 ON_CHIP = ("sbuf", "psum")
 HBM = ("hbm", "shared_hbm", "private_hbm")
@@ -88,6 +89,7 @@ class Tensor:
     __lt__ = __le__ = __gt__ = __ge__ = _no_value
     __hash__ = object.__hash__
 
+    @unbroken
     def __getitem__(self, key: Any) -> Tensor:
         keys = _expanded(self, key)
         box, dims, index = list(self._box), [], []
@@ -113,6 +115,7 @@ class Tensor:
         exact = self._exact and (dims_known is not None or values.size == self.size)
         return Tensor(self._memory, values, written, tuple(box), dims_known, self._dtype, exact, self._index)
 
+    @unbroken
     def __setitem__(self, key: Any, value: Any) -> None:
         from .isa import tensor_copy
 
@@ -123,6 +126,7 @@ class Tensor:
             )
         tensor_copy(dst=self[key], src=value)
 
+    @unbroken
     def reshape(self, *shape: Any) -> Tensor:
         """The same elements in another shape; on chip the partition dimension stays."""
         wanted = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
@@ -139,12 +143,14 @@ class Tensor:
         written = self._written.reshape(shape) if self._written is not None else None
         return Tensor(self._memory, values, written, self._box, None, self._dtype, self._exact, self._index)
 
+    @unbroken
     def broadcast(self, dim: int, size: int) -> Tensor:
         """A dimension of 1 repeated `size` times without a copy; on chip not the partition dimension."""
         if not 0 <= dim < self.ndim or self.shape[dim] != 1:
             fail("shape_mismatch", f"broadcast({dim}, {size}): dimension {dim} of {self!r} must be 1")
         return self.broadcast_to((*self.shape[:dim], size, *self.shape[dim + 1 :]))
 
+    @unbroken
     def broadcast_to(self, shape: Sequence[int]) -> Tensor:
         wanted = tuple(shape)
         if len(wanted) != self.ndim or any(
@@ -159,6 +165,7 @@ class Tensor:
         written = np.broadcast_to(self._written, wanted) if self._written is not None else None
         return Tensor(self._memory, values, written, self._box, None, self._dtype, self._exact, self._index)
 
+    @unbroken
     def permute(self, dims: Sequence[int]) -> Tensor:
         """Dimensions in another order, without a copy; on chip the partition dimension stays first."""
         order = tuple(dims)
@@ -171,6 +178,7 @@ class Tensor:
         values = self._values.transpose(order)
         return Tensor(self._memory, values, written, self._box, None, self._dtype, self._exact, self._index)
 
+    @unbroken
     def ap(
         self, pattern: Any, offset: Any = 0, scalar_offset: Any = None, vector_offset: Any = None,
         indirect_dim: Any = 0, dtype: Any = None,
@@ -180,17 +188,20 @@ class Tensor:
 
         return access_pattern(self, pattern, offset, scalar_offset, vector_offset, indirect_dim, dtype)
 
+    @unbroken
     def expand_dim(self, dim: int) -> Tensor:
         """A dimension of 1 more; on chip not before the partitions."""
         if dim not in range(1 if self.buffer in ON_CHIP else 0, self.ndim + 1):
             fail("wrong_argument", f"expand_dim({dim!r}) of {self!r}")
         return self._restrided((*self.shape[:dim], 1, *self.shape[dim:]), "expand_dim")
 
+    @unbroken
     def squeeze_dim(self, dim: int) -> Tensor:
         if dim not in range(1 if self.buffer in ON_CHIP else 0, self.ndim) or self.shape[dim] != 1:
             fail("wrong_argument", f"squeeze_dim({dim!r}) of {self!r}: only a dimension of 1, not the partitions")
         return self._restrided((*self.shape[:dim], *self.shape[dim + 1 :]), "squeeze_dim")
 
+    @unbroken
     def flatten_dims(self, start_dim: int, end_dim: int) -> Tensor:
         """The dimensions from one to another, both included, as one."""
         if not (1 if self.buffer in ON_CHIP else 0) <= start_dim <= end_dim < self.ndim:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from autocomp_mcp.hardware_adapters.base import UnknownProblemError
-from autocomp_mcp.hardware_adapters.gemmini.conv import Conv
+from autocomp_mcp.hardware_adapters.gemmini.conv_operator import ConvOperator
 from autocomp_mcp.hardware_adapters.gemmini.families import operator_of
 from autocomp_mcp.hardware_adapters.gemmini.inputs import input_sets, unproven
 from autocomp_mcp.hardware_adapters.gemmini.operators import describe
@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 
 @st.composite
-def convs(draw: st.DrawFn) -> Conv:
+def convs(draw: st.DrawFn) -> ConvOperator:
     kernel = draw(st.integers(1, 4))
     side, channels = st.integers(1, 7), st.integers(1, 5)
-    conv = Conv(
+    conv = ConvOperator(
         draw(side), draw(side), draw(channels), draw(channels), kernel, draw(st.integers(1, 3)),
         draw(st.integers(0, kernel - 1)), draw(st.integers(1, 2)), draw(st.booleans()), draw(st.booleans()),
         draw(st.integers(0, 8)),
@@ -27,7 +27,7 @@ def convs(draw: st.DrawFn) -> Conv:
     return conv
 
 
-def by_definition(conv: Conv, inputs: dict[str, np.ndarray]) -> np.ndarray:
+def by_definition(conv: ConvOperator, inputs: dict[str, np.ndarray]) -> np.ndarray:
     """The formula of the documentation, one product after the other, in exact integers."""
     image, weights = (inputs[name].tolist() for name in ("input", "weights"))
     out = np.zeros((conv.batch, conv.out_height, conv.out_width, conv.channels_out), np.int8)
@@ -47,20 +47,20 @@ def by_definition(conv: Conv, inputs: dict[str, np.ndarray]) -> np.ndarray:
 
 @given(convs(), st.integers(0, 1000))
 @settings(deadline=None, max_examples=60)
-def test_reference_is_the_formula(conv: Conv, seed: int) -> None:
+def test_reference_is_the_formula(conv: ConvOperator, seed: int) -> None:
     for chosen in input_sets(conv, generator("p", "k", seed)):
         assert np.array_equal(conv.reference(chosen.inputs), by_definition(conv, chosen.inputs))
 
 
 @given(convs(), st.integers(0, 1000))
 @settings(deadline=None, max_examples=60)
-def test_every_problem_proves_itself(conv: Conv, seed: int) -> None:
+def test_every_problem_proves_itself(conv: ConvOperator, seed: int) -> None:
     assert unproven(conv, input_sets(conv, generator("p", "k", seed))) is None
 
 
 @given(convs())
-def test_one_problem_has_one_id_and_the_bound_leaves_padding_out(conv: Conv) -> None:
-    assert Conv.of(conv.id) == conv
+def test_one_problem_has_one_id_and_the_bound_leaves_padding_out(conv: ConvOperator) -> None:
+    assert ConvOperator.of(conv.id) == conv
     problem = describe(conv)
     ones = np.ones((conv.batch, conv.height, conv.width, conv.channels_in), np.int8)
     counting = conv._replace(bias=False)
@@ -70,7 +70,7 @@ def test_one_problem_has_one_id_and_the_bound_leaves_padding_out(conv: Conv) -> 
 
 
 def test_sets_do_what_they_are_for() -> None:
-    conv = Conv.of("gemmini/conv-20x20x32x32-k3-s1-p1")
+    conv = ConvOperator.of("gemmini/conv-20x20x32x32-k3-s1-p1")
     full, sparse, dense = input_sets(conv, generator("p", "k", 0))
     assert (np.abs(conv.reference(full.inputs).astype(int)) >= 127).mean() > 0.98
     for chosen, saturated in ((sparse, 0.5), (dense, 0.02)):
@@ -85,7 +85,7 @@ def test_sets_do_what_they_are_for() -> None:
 
 
 def test_a_problem_says_everything() -> None:
-    problem = describe(Conv.of("gemmini/conv-14x15x8x24-k3-s2-p1-n4-bias-relu-shift7"))
+    problem = describe(ConvOperator.of("gemmini/conv-14x15x8x24-k3-s2-p1-n4-bias-relu-shift7"))
     assert problem.signature == (
         "void solution(const int8_t *input, const int8_t *weights, const int32_t *D, int8_t *output)"
     )

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 from autocomp_mcp.hardware_adapters.base import UnknownProblemError
 from autocomp_mcp.hardware_adapters.gemmini.diagnosis import explain_mistake
+from autocomp_mcp.hardware_adapters.gemmini.gemm_operator import GemmOperator
 from autocomp_mcp.hardware_adapters.gemmini.inputs import input_sets, unproven
-from autocomp_mcp.hardware_adapters.gemmini.problems import EXAMPLES, Gemm, describe
+from autocomp_mcp.hardware_adapters.gemmini.operators import describe
+from autocomp_mcp.hardware_adapters.gemmini.problems import EXAMPLES
 from autocomp_mcp.hardware_adapters.simulating import generator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SMALL = st.builds(
-    Gemm,
+    GemmOperator,
     st.integers(1, 40),
     st.integers(1, 40),
     st.integers(1, 40),
@@ -21,7 +23,7 @@ SMALL = st.builds(
 )
 
 
-def by_definition(gemm: Gemm, inputs: dict[str, np.ndarray]) -> np.ndarray:
+def by_definition(gemm: GemmOperator, inputs: dict[str, np.ndarray]) -> np.ndarray:
     """The formula of the documentation, in exact integers."""
     total = inputs["A"].astype(object) @ inputs["B"].astype(object)
     if gemm.bias:
@@ -38,13 +40,13 @@ def by_definition(gemm: Gemm, inputs: dict[str, np.ndarray]) -> np.ndarray:
 
 @given(SMALL, st.integers(0, 1000))
 @settings(deadline=None)
-def test_reference_is_the_formula(gemm: Gemm, seed: int) -> None:
+def test_reference_is_the_formula(gemm: GemmOperator, seed: int) -> None:
     for chosen in input_sets(gemm, generator("p", "k", seed)):
         assert np.array_equal(gemm.reference(chosen.inputs), by_definition(gemm, chosen.inputs))
 
 
 def test_reference_is_exact_where_single_precision_would_not_be() -> None:
-    gemm = Gemm(1, 1, 65_536)
+    gemm = GemmOperator(1, 1, 65_536)
     inputs = {"A": np.full((1, 65_536), -128, np.int8), "B": np.full((65_536, 1), 127, np.int8)}
     inputs["B"][::2] = -127
     inputs["A"][0, 0] = -127
@@ -53,7 +55,7 @@ def test_reference_is_exact_where_single_precision_would_not_be() -> None:
 
 @given(SMALL, st.integers(0, 1000))
 @settings(deadline=None)
-def test_every_problem_proves_itself(gemm: Gemm, seed: int) -> None:
+def test_every_problem_proves_itself(gemm: GemmOperator, seed: int) -> None:
     """Zeros, constants, copies of an input and leaving an input out fail on at least one set."""
     sets = input_sets(gemm, generator("p", "k", seed))
     expected = [gemm.reference(chosen.inputs) for chosen in sets]
@@ -63,7 +65,7 @@ def test_every_problem_proves_itself(gemm: Gemm, seed: int) -> None:
 
 
 def test_a_worthless_set_is_recognised() -> None:
-    gemm = Gemm(2, 2, 2)
+    gemm = GemmOperator(2, 2, 2)
     (full, *_) = input_sets(gemm, generator("p", "k", 0))
     zeros = full._replace(inputs={name: value * 0 for name, value in full.inputs.items()})
     identity = full._replace(inputs={**full.inputs, "B": np.eye(2, dtype=np.int8)})
@@ -72,7 +74,7 @@ def test_a_worthless_set_is_recognised() -> None:
 
 
 def test_sets_do_what_they_are_for() -> None:
-    gemm = Gemm(96, 96, 512)
+    gemm = GemmOperator(96, 96, 512)
     full, sparse, dense = input_sets(gemm, generator("p", "k", 0))
     assert (np.abs(gemm.reference(full.inputs).astype(int)) >= 127).mean() > 0.99
     assert full.inputs["A"].min() == -128
@@ -91,13 +93,13 @@ def test_sets_do_what_they_are_for() -> None:
 
 def test_a_shift_leaves_values_to_check() -> None:
     for shift in (4, 8, 12):
-        gemm = Gemm(64, 64, 256, "bias", True, shift)
+        gemm = GemmOperator(64, 64, 256, "bias", True, shift)
         for chosen in input_sets(gemm, generator("p", "k", 0)):
             assert np.unique(gemm.reference(chosen.inputs)).size > 10, (shift, chosen.name)
 
 
 def test_no_two_kernels_problems_or_seeds_see_the_same_data() -> None:
-    gemm = Gemm(8, 8, 8)
+    gemm = GemmOperator(8, 8, 8)
     drawn = [input_sets(gemm, generator(*key)) for key in (("p", "k", 0), ("p", "k", 1), ("p", "l", 0), ("q", "k", 0))]
     assert len({sets[2].inputs["A"].tobytes() for sets in drawn}) == 4
     again = input_sets(gemm, generator("p", "k", 0))
@@ -106,7 +108,7 @@ def test_no_two_kernels_problems_or_seeds_see_the_same_data() -> None:
 
 @pytest.mark.parametrize("problem_id", EXAMPLES)
 def test_examples_are_problems_and_say_everything(problem_id: str) -> None:
-    gemm = Gemm.of(problem_id)
+    gemm = GemmOperator.of(problem_id)
     problem = describe(gemm)
     assert problem.id == gemm.id == problem_id
     assert problem.bound.value == gemm.m * gemm.n * gemm.k / 256
@@ -116,12 +118,12 @@ def test_examples_are_problems_and_say_everything(problem_id: str) -> None:
 
 
 def test_signature_and_semantics_of_the_options() -> None:
-    problem = describe(Gemm.of("gemmini/gemm-3x4x50-biasmat-relu-shift5"))
+    problem = describe(GemmOperator.of("gemmini/gemm-3x4x50-biasmat-relu-shift5"))
     assert problem.signature == "void solution(const int8_t *A, const int8_t *B, const int32_t *D, int8_t *C)"
     assert problem.tensors[2].shape == (3, 4)
     for part in ("A x B + D", "2^5", "ReLU", "-128..127"):
         assert part in problem.semantics
-    assert describe(Gemm.of("gemmini/gemm-3x4x5-bias")).tensors[2].shape == (4,)
+    assert describe(GemmOperator.of("gemmini/gemm-3x4x5-bias")).tensors[2].shape == (4,)
 
 
 @pytest.mark.parametrize(
@@ -138,13 +140,13 @@ def test_signature_and_semantics_of_the_options() -> None:
 )
 def test_sizes_without_sense_are_refused(problem_id: str, reason: str) -> None:
     with pytest.raises(UnknownProblemError) as caught:
-        Gemm.of(problem_id)
+        GemmOperator.of(problem_id)
     assert reason in str(caught.value)
 
 
-@pytest.mark.parametrize("gemm", [Gemm(48, 40, 200), Gemm(33, 20, 96, "biasmat", True, 2)], ids=str)
+@pytest.mark.parametrize("gemm", [GemmOperator(48, 40, 200), GemmOperator(33, 20, 96, "biasmat", True, 2)], ids=str)
 @pytest.mark.parametrize(("start", "end"), [(0, 48), (32, 64), (64, None)])
-def test_products_that_are_missing_are_named(gemm: Gemm, start: int, end: int | None) -> None:
+def test_products_that_are_missing_are_named(gemm: GemmOperator, start: int, end: int | None) -> None:
     dense = input_sets(gemm, generator("p", "k", 1))[-1]
     a = dense.inputs["A"].copy()
     a[:, start:end] = 0

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from autocomp_mcp.hardware_adapters.base import EngineFailure
+from autocomp_mcp.hardware_adapters.gemmini.gemm_operator import GemmOperator
 from autocomp_mcp.hardware_adapters.gemmini.gemsim import (
     BUFFER_BASE,
     GUARD_BYTES,
@@ -21,7 +22,6 @@ from autocomp_mcp.hardware_adapters.gemmini.gemsim import (
     read_profile,
 )
 from autocomp_mcp.hardware_adapters.gemmini.inputs import input_sets
-from autocomp_mcp.hardware_adapters.gemmini.problems import Gemm
 from autocomp_mcp.hardware_adapters.process import Finished
 from autocomp_mcp.hardware_adapters.simulating import generator
 from hypothesis import given, settings
@@ -39,11 +39,11 @@ def said(stdout: str, **other: Any) -> Finished:
 
 
 @given(
-    st.builds(Gemm, *[st.integers(1, 300)] * 3, st.sampled_from([None, "bias"]), st.booleans(), st.just(0)),
+    st.builds(GemmOperator, *[st.integers(1, 300)] * 3, st.sampled_from([None, "bias"]), st.booleans(), st.just(0)),
     st.integers(0, 99),
 )
 @settings(deadline=None, max_examples=30)
-def test_operands_are_aligned_and_apart(gemm: Gemm, seed: int) -> None:
+def test_operands_are_aligned_and_apart(gemm: GemmOperator, seed: int) -> None:
     rng = generator("p", "k", seed)
     sets = input_sets(gemm, rng)
     cases = job_cases(gemm.tensors, sets, rng)
@@ -59,7 +59,7 @@ def test_operands_are_aligned_and_apart(gemm: Gemm, seed: int) -> None:
 
 
 def test_a_job_reads_as_specified() -> None:
-    gemm = Gemm(2, 3, 4)
+    gemm = GemmOperator(2, 3, 4)
     sets = input_sets(gemm, generator("p", "k", 0))[:1]
     cases = job_cases(gemm.tensors, sets, np.random.default_rng(0))
     assert job_text(cases, 10, profile=True, timeline=True) == (

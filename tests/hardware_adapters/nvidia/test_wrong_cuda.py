@@ -80,7 +80,7 @@ BROKEN = {
     "nothing at the full shape": ("    turn<<<", "    if (R < 640) turn<<<", "rejected", "starts no kernel"),
     "half of it at the full shape": (
         "if (r < R && c < C) tile", "if (R == 640 && blockIdx.y > 9) return; if (r < R && c < C) tile",
-        "rejected", "not done there",
+        "wrong_result", "shape of",
     ),
     "wrong at the full shape": ("out[c * R + r] =", "out[c * R + r] = R == 640 ? 1 :", "wrong_result", "shape of"),
 }  # fmt: skip

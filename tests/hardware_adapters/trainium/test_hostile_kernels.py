@@ -64,6 +64,12 @@ def test_forbidden_constructs_are_refused_with_their_line(text: str) -> None:
     assert line is not None and 3 < line <= 3 + text.count("\n"), screened.refused
 
 
+@pytest.mark.parametrize("terms", [300, 600, 1200, 3000, 100_000])
+def test_an_expression_too_deep_to_walk_breaks_nobody(terms: int) -> None:
+    screened = screen(kernel(OUT + "n = " + "+".join(["1"] * terms) + "\nreturn out", NAMES))
+    assert screened.compilation.ok or screened.compilation.diagnostics
+
+
 OWN = "class Steps:\n    def __init__(self):\n        self._own_place = 1\n        self.{taken} = 1\n    def _own_step(self):\n        return self._own_place\n"
 
 

@@ -156,17 +156,37 @@ extern uint64_t cpusim_parameter_bytes;
 extern const uint3 threadIdx, blockIdx, blockDim, gridDim;
 static int is_builtin(uintptr_t address, const uint3 *variable) { return address - (uintptr_t)variable < sizeof *variable; }
 
+/* A thread has 255 registers of 4 bytes. What lies deeper on its stack than twice that is an array in local memory, where
+   the words of neighbouring lanes lie side by side. */
+#define MOST_IN_REGISTERS 2048
+static uintptr_t local_place(uintptr_t depth) { return (depth / 4 * WARP + current->lane) * 4; }
+
 /* Memory that is neither shared nor a buffer: the thread's own stack, the kernel's parameters, the program's variables. */
 static void on_other(uintptr_t address, unsigned size, enum Op op, uintptr_t pc, int line) {
-    if (address - (uintptr_t)current->stack_low < (uintptr_t)(current->stack_high - current->stack_low)) return;
+    if (address - (uintptr_t)current->stack_low < (uintptr_t)(current->stack_high - current->stack_low)) {
+        uintptr_t depth = (uintptr_t)current->stack_high - address;
+        if (job.trace && depth > MOST_IN_REGISTERS) trace_access(local_place(depth), size, op, GLOBAL, pc, line);
+        return;
+    }
     if (op == LOAD && address - (uintptr_t)cpusim_parameters < cpusim_parameter_bytes) return;
     if (op == LOAD && (is_builtin(address, &threadIdx) || is_builtin(address, &blockIdx) || is_builtin(address, &blockDim) || is_builtin(address, &gridDim))) return;
-    if (address >= image_low && address + size <= image_high) return;
+    if (candidate_owns(address, size)) {
+        if (job.trace) trace_access(address, size, op, GLOBAL, pc, line);
+        return;
+    }
     char text[160];
     if (address >= (uintptr_t)stacks_low && address < (uintptr_t)stacks_high)
         fault("out_of_bounds", pc, line, "a local variable of another thread is used, or an array on the stack overrun");
     memory_describe(address, size, text, sizeof text);
     fault(address < 65536 ? "null_pointer" : "out_of_bounds", pc, line, "%s of %u bytes at %s", op == LOAD ? "a load" : "a store", size, text);
+}
+
+/* Null pointers are left to the processor. */
+static int host_owns(uintptr_t address, unsigned size) {
+    uintptr_t given = (uintptr_t)host_arguments;
+    if (address < 65536 || candidate_owns(address, size)) return 1;
+    if (address >= given && address + size <= given + sizeof *host_arguments) return 1;
+    return address > (uintptr_t)__builtin_frame_address(0) && address + size <= host_stack_high;
 }
 
 void access_check(uintptr_t address, unsigned size, enum Op op, uintptr_t pc, int line) {
@@ -175,6 +195,8 @@ void access_check(uintptr_t address, unsigned size, enum Op op, uintptr_t pc, in
     if (unlikely(mode != DEVICE)) {
         if (address - device_base < device_span || address - shared_base < SHARED_SPAN)
             fault("host_access", pc, line, "launch() touches device memory: only kernels may");
+        if (mode == HOST && host_arguments && !host_owns(address, size))
+            fault("host_access", pc, line, "launch() touches memory that is neither its own nor its arguments");
         return;
     }
     if ((offset = address - shared_base) < SHARED_SPAN) on_shared(offset, address, size, op, pc, line);

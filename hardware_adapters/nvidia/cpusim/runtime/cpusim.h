@@ -46,6 +46,7 @@ typedef struct {
     uint3 grid, block;
     uint64_t dynamic_bytes, static_bytes, blocks_run, blocks_total, barriers;
     uint64_t unique_read_sectors, unique_write_sectors, block_read_sectors, block_write_sectors;
+    uint64_t operand_sectors; /* of these of blocks: in inputs and outputs */
     void (*entry)(void *);
     void *closure;
 } Launch;
@@ -65,7 +66,7 @@ extern int block_has_atomics;
 /* ---- the job (job.c) ---- */
 typedef struct {
     char name[64], file[64];
-    uint64_t bytes;
+    uint64_t bytes, file_bytes;
     int role; /* 0 input, 1 output, 2 scratch */
     int descriptor;
     char *data, *pages;
@@ -94,7 +95,7 @@ extern uint8_t *page_owner; /* of each page of the device's span: number of the 
 extern Cell *device_cells;
 extern uint32_t *sectors_read, *sectors_written;
 void memory_plan(uint64_t seed);
-void memory_fill(void);
+void memory_fill(uint64_t call);
 void memory_open(int open); /* whether kernels may use it; the host never may */
 void memory_store_outputs(void);
 Buffer *memory_buffer(uintptr_t address);
@@ -132,6 +133,7 @@ extern int relaxed; /* the access is volatile */
 enum Space { GLOBAL, SHARED };
 void trace_access(uintptr_t address, unsigned size, enum Op op, enum Space space, uintptr_t pc, int line);
 void trace_launch(void);
+void trace_variables(void); /* once it is known where the candidate's lie */
 void trace_flush_warp(void);
 
 /* ---- the end: a fault or a report (fault.c, report.c) ---- */
@@ -142,9 +144,15 @@ _Noreturn void fault_of(const Fiber *who, const char *kind, uintptr_t pc, int li
 void note(const char *kind, uintptr_t pc, int line, const char *message);
 _Noreturn void broken(const char *format, ...) __attribute__((format(printf, 1, 2)));
 extern uintptr_t image_low, image_high; /* of the loaded candidate */
+extern uintptr_t relro_low, relro_high; /* the part of it that is fixed when it is loaded: addresses of our functions */
+int candidate_owns(uintptr_t address, unsigned size); /* a variable of its */
+typedef struct { void *pointer[MAX_BUFFERS + 1]; int64_t dim[MAX_DIMS + 1]; } Arguments;
+extern Arguments *host_arguments; /* of launch(); NULL before it is called */
+extern uintptr_t host_stack_high;  /* where its frames begin */
 extern uintptr_t code_low, code_high;
 void report_open(void);
 void report_launch(const Launch *launch);
+void report_fill(uint64_t bytes);
 void report_return(int value);
 _Noreturn void report_finish(void);
 _Noreturn void report_fault(const char *kind, const char *message, uintptr_t pc, int line, const Fiber *who);

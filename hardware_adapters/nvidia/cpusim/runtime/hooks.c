@@ -1,6 +1,7 @@
 /* The names under which compilers report accesses when told -fsanitize=thread and -fsanitize=alignment. The sanitizers'
    own runtimes are never linked. */
 #include "cpusim.h"
+#include <math.h>
 #include <string.h>
 
 /* A whole aligned word of shared memory, whose last write and reads leave no doubt: true when all is done. */
@@ -119,6 +120,31 @@ void *__wrap_memmove(void *to, const void *from, uint64_t size);
 void *__wrap_memmove(void *to, const void *from, uint64_t size) { copy(to, from, size, PC()); return to; }
 void *__wrap_memset(void *to, int value, uint64_t size);
 void *__wrap_memset(void *to, int value, uint64_t size) { set(to, value, size, PC()); return to; }
+
+/* Functions of mathematics that write a part of their result through a pointer. */
+static void written(void *at, unsigned size, uintptr_t pc) { access_check((uintptr_t)at, size, STORE, pc, 0); }
+#define SPLIT(name, type, part)                                                                                                  \
+    type __wrap_##name(type x, part *at);                                                                                        \
+    type __wrap_##name(type x, part *at) { written(at, sizeof *at, PC()); return name(x, at); }
+SPLIT(frexp, double, int)
+SPLIT(frexpf, float, int)
+SPLIT(modf, double, double)
+SPLIT(modff, float, float)
+#define REMAINDER(name, type)                                                                                                    \
+    type __wrap_##name(type x, type y, int *at);                                                                                 \
+    type __wrap_##name(type x, type y, int *at) { written(at, sizeof *at, PC()); return name(x, y, at); }
+REMAINDER(remquo, double)
+REMAINDER(remquof, float)
+#define SINCOS(name, sine, cosine, type)                                                                                         \
+    void __wrap_##name(type x, type *s, type *c);                                                                                \
+    void __wrap_##name(type x, type *s, type *c) {                                                                               \
+        written(s, sizeof *s, PC());                                                                                             \
+        *s = sine(x);                                                                                                            \
+        written(c, sizeof *c, PC());                                                                                             \
+        *c = cosine(x);                                                                                                          \
+    }
+SINCOS(sincos, sin, cos, double)
+SINCOS(sincosf, sinf, cosf, float)
 
 typedef struct { const char *file; uint32_t line, column; } Place;
 typedef struct { uint16_t kind, info; char name[]; } Type;

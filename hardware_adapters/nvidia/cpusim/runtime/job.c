@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 Job job = {.calls = 1, .shared_limit = 101376, .cpu_s = 30};
 
@@ -17,6 +18,7 @@ static void read_buffer(const char *line) {
     buffer->bytes = bytes;
     buffer->role = !strcmp(role, "input") ? 0 : !strcmp(role, "output") ? 1 : 2;
     if (buffer->role == 0) buffer->descriptor = open(buffer->file, O_RDONLY | O_CLOEXEC);
+    if (buffer->descriptor >= 0) buffer->file_bytes = (uint64_t)lseek(buffer->descriptor, 0, SEEK_END);
     if (buffer->role == 1) buffer->descriptor = open(buffer->file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (buffer->role != 2 && buffer->descriptor < 0) broken("%s: %s", buffer->file, strerror(errno));
 }

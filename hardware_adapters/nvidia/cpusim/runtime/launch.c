@@ -36,9 +36,13 @@ static void check_dynamic(const Launch *launch) {
               (unsigned long long)launch->dynamic_bytes, (unsigned long long)job.shared_limit);
 }
 
+/* One of each of `wanted` equal parts, drawn: a kernel that knew which ones are counted would make these ones cheap. */
 static uint64_t sampled(uint64_t number, uint64_t total, uint64_t wanted) {
-    if (wanted == total || wanted < 2) return number;
-    return number * (total - 1) / (wanted - 1); /* the first and the last are among them */
+    if (wanted == total) return number;
+    uint64_t first = number * total / wanted, behind = (number + 1) * total / wanted;
+    uint64_t drawn = (job.seed ^ (number + 1) * 0x9E3779B97F4A7C15ull) * 0xBF58476D1CE4E5B9ull;
+    drawn = (drawn ^ drawn >> 31) * 0x94D049BB133111EBull;
+    return first + (drawn ^ drawn >> 29) % (behind - first);
 }
 
 static uint64_t shuffled(uint64_t number, uint64_t count) { /* a permutation: steps of a number without common divisor */
@@ -120,6 +124,7 @@ static char *device_range(void *at, uint64_t bytes, int writing, const void *str
 int cpusim_memset(void *at, int value, uint64_t bytes, const void *stream, int line) {
     if (!bytes) return 0;
     device_range(at, bytes, 1, stream, line);
+    report_fill(bytes);
     memory_open(1);
     memset(at, value, bytes);
     memory_open(0);
@@ -131,6 +136,7 @@ int cpusim_memcpy(void *to, const void *from, uint64_t bytes, const void *stream
     if (!bytes) return 0;
     device_range(to, bytes, 1, stream, line);
     device_range((void *)(uintptr_t)from, bytes, 0, stream, line);
+    report_fill(2 * bytes);
     memory_open(1);
     memmove(to, from, bytes);
     memory_open(0);

@@ -26,6 +26,11 @@ static int find_image(struct dl_phdr_info *info, size_t size, void *wanted) {
     if ((uintptr_t)wanted < low || (uintptr_t)wanted >= high) return 0;
     image_low = info->dlpi_addr;
     image_high = high;
+    for (int i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_GNU_RELRO) {
+            relro_low = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+            relro_high = relro_low + info->dlpi_phdr[i].p_memsz;
+        }
     code_low = from_code;
     code_high = to_code;
     return 1;
@@ -46,6 +51,21 @@ static LaunchFunction load(const char *path) {
     return function;
 }
 
+uintptr_t relro_low, relro_high, host_stack_high;
+Arguments *host_arguments;
+int candidate_owns(uintptr_t address, unsigned size) {
+    return address >= image_low && address + size <= image_high && (address + size <= relro_low || address >= relro_high);
+}
+
+/* A frame of its own: what lies above it is not the candidate's. */
+__attribute__((noinline)) static int call_launch(LaunchFunction launch) {
+    host_stack_high = (uintptr_t)__builtin_frame_address(0);
+    mode = HOST;
+    int value = launch(host_arguments->pointer, host_arguments->dim, &cpusim_stream);
+    mode = RUNTIME;
+    return value;
+}
+
 int main(int count, char **words) {
     if (count != 3) broken("usage: cpusim JOB CANDIDATE");
     job_read(words[1]);
@@ -54,19 +74,17 @@ int main(int count, char **words) {
     shared_init();
     fault_init();
     LaunchFunction launch = load(words[2]);
+    if (job.trace) trace_variables();
     confine();
     for (int call = 0; call < job.calls; call++) {
         /* Pointers and sizes are handed over in memory that no kernel may use: a kernel gets them by value. */
-        void **pointers = calloc(MAX_BUFFERS + 1, sizeof *pointers);
-        int64_t *dims = calloc(MAX_DIMS + 1, sizeof *dims);
-        if (!pointers || !dims) broken("no memory");
+        host_arguments = calloc(1, sizeof *host_arguments);
+        if (!host_arguments) broken("no memory");
         memory_plan(job.seed + (uint64_t)call);
-        memory_fill();
-        for (unsigned i = 0; i < job.buffers; i++) pointers[i] = job.buffer[i].data;
-        memcpy(dims, job.dim, sizeof job.dim);
-        mode = HOST;
-        int value = launch(pointers, dims, &cpusim_stream);
-        mode = RUNTIME;
+        memory_fill((uint64_t)call);
+        for (unsigned i = 0; i < job.buffers; i++) host_arguments->pointer[i] = job.buffer[i].data;
+        memcpy(host_arguments->dim, job.dim, sizeof job.dim);
+        int value = call_launch(launch);
         report_return(value);
         memory_store_outputs();
         if (value) break;

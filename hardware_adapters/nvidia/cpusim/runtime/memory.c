@@ -61,21 +61,23 @@ static void protect(Buffer *buffer, int access) {
     if (buffer->page_bytes && mprotect(buffer->pages, buffer->page_bytes, access)) broken("mprotect: %s", strerror(errno));
 }
 
-static void read_input(Buffer *buffer) {
-    uint64_t done = 0;
+/* A file as long as several calls' content holds that of each. */
+static void read_input(Buffer *buffer, uint64_t call) {
+    uint64_t done = 0, sets = buffer->bytes ? buffer->file_bytes / buffer->bytes : 1;
+    uint64_t from = sets ? call % sets * buffer->bytes : 0;
     while (done < buffer->bytes) {
-        ssize_t got = pread(buffer->descriptor, buffer->data + done, buffer->bytes - done, (off_t)done);
+        ssize_t got = pread(buffer->descriptor, buffer->data + done, buffer->bytes - done, (off_t)(from + done));
         if (got <= 0) broken("the input %s has no %llu bytes", buffer->name, (unsigned long long)buffer->bytes);
         done += (uint64_t)got;
     }
 }
 
-void memory_fill(void) {
+void memory_fill(uint64_t call) {
     for (unsigned i = 0; i < job.buffers; i++) {
         Buffer *buffer = &job.buffer[i];
         protect(buffer, PROT_READ | PROT_WRITE);
         memset(buffer->pages, POISON, buffer->page_bytes);
-        if (buffer->role == 0) read_input(buffer);
+        if (buffer->role == 0) read_input(buffer, call);
     }
     memory_open(0);
 }

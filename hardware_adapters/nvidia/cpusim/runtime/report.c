@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ROOM (1u << 19)
+#define ROOM (1u << 22)
 typedef struct { char text[ROOM]; unsigned used, entries, dropped; } Part;
 static Part launches, sites_part, notes;
 static int descriptor = -1, returned, has_returned;
@@ -51,10 +51,16 @@ void report_launch(const Launch *l) {
     add(&launches,
         "%s{\"kernel\":%s,\"line\":%d,\"grid\":[%u,%u,%u],\"block\":[%u,%u,%u],\"static_bytes\":%llu,\"dynamic_bytes\":%llu,"
         "\"blocks\":%llu,\"blocks_run\":%llu,\"barriers\":%llu,\"unique_read_sectors\":%llu,\"unique_write_sectors\":%llu,"
-        "\"block_read_sectors\":%llu,\"block_write_sectors\":%llu}",
+        "\"block_read_sectors\":%llu,\"block_write_sectors\":%llu,\"operand_sectors\":%llu}",
         comma(&launches), quoted(l->kernel), l->line, l->grid.x, l->grid.y, l->grid.z, l->block.x, l->block.y, l->block.z,
         U(l->static_bytes), U(l->dynamic_bytes), U(l->blocks_total), U(l->blocks_run), U(l->barriers), U(l->unique_read_sectors),
-        U(l->unique_write_sectors), U(l->block_read_sectors), U(l->block_write_sectors));
+        U(l->unique_write_sectors), U(l->block_read_sectors), U(l->block_write_sectors), U(l->operand_sectors));
+}
+
+static uint64_t fills, filled_bytes;
+void report_fill(uint64_t bytes) {
+    fills++;
+    filled_bytes += bytes;
 }
 
 void report_site(const char *kernel, uintptr_t pc, int line, enum Space space, enum Op op, unsigned bytes, const uint64_t c[7]) {
@@ -95,7 +101,9 @@ static _Noreturn void end(const char *fault_text) {
     put(sites_part.text, sites_part.used);
     say("],\"notes\":[");
     put(notes.text, notes.used);
-    say("],\"fault\":");
+    snprintf(text, sizeof text, "],\"fills\":%llu,\"filled_bytes\":%llu", U(fills), U(filled_bytes));
+    say(text);
+    say(",\"fault\":");
     say(fault_text);
     if (has_returned) snprintf(text, sizeof text, ",\"returned\":%d,\"dropped\":%u}\n", returned, launches.dropped + sites_part.dropped);
     else snprintf(text, sizeof text, ",\"returned\":null,\"dropped\":%u}\n", launches.dropped + sites_part.dropped);

@@ -5,9 +5,11 @@
 #include "cpusim.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#define MAX_SITES 1024
-#define TABLE 4096
+#define MAX_SITES 8192
+#define MAX_KINDS 64 /* of accesses whose place is not told: of each space, operation and width */
+#define TABLE 32768
 #define MAX_REQUESTS (1u << 21) /* kept at once, of all sites: 550 MB */
 typedef struct { uint32_t mask; uint64_t address[WARP]; } Request;
 typedef struct {
@@ -20,7 +22,7 @@ typedef struct {
     Request *requests;
     uint64_t counts[7]; /* requests, sectors, ideal sectors, wavefronts, ideal wavefronts, threads, requests of full warps */
 } Site;
-static Site sites[MAX_SITES];
+static Site sites[MAX_SITES + MAX_KINDS];
 static uint16_t table[TABLE], touched[MAX_SITES];
 static unsigned site_count, touched_count;
 static uint32_t kept; /* room of all sites */
@@ -35,44 +37,40 @@ static Site *site_of(uintptr_t pc, int line, enum Space space, enum Op op, unsig
         Site *site = &sites[table[at] - 1];
         if (site->pc == (line ? 0 : pc) && site->line == line && site->bytes == bytes && site->space == space && site->op == op) return site;
     }
-    if (site_count == MAX_SITES) return NULL;
+    if (site_count >= MAX_SITES && (pc != 1 || line)) return NULL;
+    if (site_count == MAX_SITES + MAX_KINDS) broken("too many kinds of access");
     Site *site = &sites[site_count++];
     table[at] = (uint16_t)site_count;
     *site = (Site){.pc = line ? 0 : pc, .line = line, .space = space, .op = op, .bytes = bytes};
     return site;
 }
 
-void trace_access(uintptr_t address, unsigned size, enum Op op, enum Space space, uintptr_t pc, int line) {
-    Site *site = site_of(pc, line, space, op, size);
-    if (unlikely(!site)) {
-        note("trace_incomplete", pc, line, "more places of access than are counted");
-        return;
+/* Variables of the program lie in global memory as buffers do. */
+static uint32_t *variables_read, *variables_written;
+void trace_variables(void) {
+    uint64_t bytes = (image_high / 32 - image_low / 32 + 1) * sizeof *variables_read;
+    for (int i = 0; i < 2; i++) {
+        void *area = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (area == MAP_FAILED) broken("no memory to count accesses of variables");
+        *(i ? &variables_written : &variables_read) = area;
     }
-    uint32_t nth = site->lane_count[current->lane]++;
-    if (unlikely(nth >= site->used)) {
-        if (unlikely(nth >= site->room)) {
-            uint32_t room = site->room ? site->room * 2 : 16;
-            Request *more = kept + room <= MAX_REQUESTS ? realloc(site->requests, room * sizeof(Request)) : NULL;
-            if (!more) {
-                note("trace_incomplete", pc, line, "too many accesses between two barriers to count them all");
-                return;
-            }
-            kept += room - site->room;
-            site->room = room;
-            site->requests = more;
-        }
-        if (!site->used) touched[touched_count++] = (uint16_t)(site - sites);
-        site->used = nth + 1;
-        site->requests[nth].mask = 0;
-    }
-    site->requests[nth].mask |= 1u << current->lane;
-    site->requests[nth].address[current->lane] = address;
+}
+
+/* Which block touched the sector last; NULL for a thread's local memory, which its block alone uses. */
+static uint32_t *stamp_of(uint64_t sector, enum Op op) {
+    if (sector - device_base / 32 < device_span / 32) return (op == LOAD ? sectors_read : sectors_written) + (sector - device_base / 32);
+    if (sector - image_low / 32 <= image_high / 32 - image_low / 32) return (op == LOAD ? variables_read : variables_written) + (sector - image_low / 32);
+    return NULL;
+}
+
+static int is_operand(uint64_t sector) {
+    const Buffer *buffer = memory_buffer(sector * 32);
+    return buffer && buffer->role != 2;
 }
 
 static unsigned sectors_of(const Request *request, unsigned bytes, enum Op op) {
     uint64_t seen[2 * WARP];
     unsigned count = 0;
-    uint32_t *stamps = op == LOAD ? sectors_read : sectors_written;
     for (uint32_t left = request->mask; left; left &= left - 1) {
         uint64_t address = request->address[__builtin_ctz(left)];
         for (uint64_t sector = address / 32; sector <= (address + bytes - 1) / 32; sector++) {
@@ -80,11 +78,12 @@ static unsigned sectors_of(const Request *request, unsigned bytes, enum Op op) {
             while (known && seen[known - 1] != sector) known--;
             if (known) continue;
             seen[count++] = sector;
-            uint32_t *stamp = &stamps[sector - device_base / 32];
-            if (*stamp == block_number) continue;
+            uint32_t *stamp = stamp_of(sector, op);
+            if (!stamp || *stamp == block_number) continue;
             uint64_t *block = op == LOAD ? &running->block_read_sectors : &running->block_write_sectors;
             uint64_t *launch = op == LOAD ? &running->unique_read_sectors : &running->unique_write_sectors;
             ++*block;
+            running->operand_sectors += is_operand(sector);
             *launch += *stamp <= block_number - (uint32_t)running->blocks_run - 1;
             *stamp = block_number;
         }
@@ -130,19 +129,56 @@ static unsigned ideal_sectors(const Request *request, unsigned bytes) {
     return (count * bytes + 31) / 32;
 }
 
+static void count(Site *site, const Request *request) {
+    site->counts[0]++;
+    site->counts[5] += (unsigned)__builtin_popcount(request->mask);
+    if (site->space == SHARED) count_shared(site, request);
+    else {
+        site->counts[1] += sectors_of(request, site->bytes, site->op);
+        site->counts[2] += ideal_sectors(request, site->bytes);
+    }
+}
+
+/* Where there is no room to wait for the other lanes each counts for itself: too much, never too little. */
+static void count_alone(Site *site, uintptr_t address) {
+    Request request = {.mask = 1u << current->lane};
+    request.address[current->lane] = address;
+    count(site, &request);
+}
+
+void trace_access(uintptr_t address, unsigned size, enum Op op, enum Space space, uintptr_t pc, int line) {
+    Site *site = site_of(pc, line, space, op, size);
+    if (unlikely(!site)) {
+        note("trace_incomplete", pc, line, "more places of access than are told apart");
+        count_alone(site_of(1, 0, space, op, size), address);
+        return;
+    }
+    uint32_t nth = site->lane_count[current->lane]++;
+    if (unlikely(nth >= site->used)) {
+        if (unlikely(nth >= site->room)) {
+            uint32_t room = site->room ? site->room * 2 : 16;
+            Request *more = kept + room <= MAX_REQUESTS ? realloc(site->requests, room * sizeof(Request)) : NULL;
+            if (!more) {
+                note("trace_incomplete", pc, line, "too many accesses between two barriers to see which lanes make them together");
+                count_alone(site, address);
+                return;
+            }
+            kept += room - site->room;
+            site->room = room;
+            site->requests = more;
+        }
+        if (!site->used) touched[touched_count++] = (uint16_t)(site - sites);
+        site->used = nth + 1;
+        site->requests[nth].mask = 0;
+    }
+    site->requests[nth].mask |= 1u << current->lane;
+    site->requests[nth].address[current->lane] = address;
+}
+
 void trace_flush_warp(void) {
     for (unsigned i = 0; i < touched_count; i++) {
         Site *site = &sites[touched[i]];
-        for (uint32_t n = 0; n < site->used; n++) {
-            const Request *request = &site->requests[n];
-            site->counts[0]++;
-            site->counts[5] += (unsigned)__builtin_popcount(request->mask);
-            if (site->space == SHARED) count_shared(site, request);
-            else {
-                site->counts[1] += sectors_of(request, site->bytes, site->op);
-                site->counts[2] += ideal_sectors(request, site->bytes);
-            }
-        }
+        for (uint32_t n = 0; n < site->used; n++) count(site, &site->requests[n]);
         site->used = 0;
         memset(site->lane_count, 0, sizeof site->lane_count);
     }

@@ -14,6 +14,7 @@ from ..errors import fail
 from ..language import BUFFERS, TILE_SIZES
 from ..machine import current
 from ..modules import Namespace
+from ..sealed import Sealed
 from . import constants, isa, language, loops, memory, programs, statistics
 from .indexing import MeshGrid, arange
 from .ops import OPS1
@@ -26,12 +27,15 @@ RESERVED_SBUF_BYTES = 16384  # of each partition, for the compiler
 def jit(function: Any = None, **options: Any) -> Any:
     """Marks a kernel; called with options (mode, platform_target, ...) it returns the decorator."""
     if function is None:
-        return jit
+        return _JIT
     if not callable(function):
         fail("wrong_argument", f"nki.jit decorates functions, not {type(function).__name__}")
     kernel = programs.Kernel(function)
     core.kernels.append(kernel)
     return kernel
+
+
+_JIT = Sealed(jit, "nki.jit")
 
 
 class TensorType:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..ops import OPS, Array, Op
+from ..sealed import unbroken
 
 _erf = np.vectorize(math.erf, otypes=[np.float32])
 
@@ -18,6 +19,7 @@ class Op1(Op):
 
     __slots__ = ()
 
+    @unbroken
     def __call__(self, *operands: Any, dtype: Any = None, mask: Any = None, **more: Any) -> Any:
         from .language import apply
 
@@ -29,6 +31,7 @@ class Reduction(Op1):
 
     __slots__ = ()
 
+    @unbroken
     def __call__(self, *operands: Any, dtype: Any = None, mask: Any = None, **more: Any) -> Any:
         from .language import reduce
 

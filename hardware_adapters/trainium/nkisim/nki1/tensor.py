@@ -11,6 +11,7 @@ import numpy as np
 from ..dtypes import DType, uninitialised
 from ..errors import fail
 from ..machine import PARTITIONS, Access, Box, Machine, current
+from ..sealed import unbroken
 from ..tensor import ON_CHIP, Memory, Tensor
 from .indexing import Mask, Where
 
@@ -58,6 +59,7 @@ class Tile(Tensor):
 
     # ------------------------------------------------------------ views
 
+    @unbroken
     def __getitem__(self, key: Any) -> Tile:
         if isinstance(key, (Mask, bool)):
             chosen = view_of(self, ())
@@ -68,31 +70,37 @@ class Tile(Tensor):
 
         return indexed(self, key)
 
+    @unbroken
     def __setitem__(self, key: Any, value: Any) -> None:
         from .assign import assign
 
         assign(self[key], value)
 
+    @unbroken
     def reshape(self, *shape: Any) -> Tile:
         wanted = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
         return adopt(super().reshape(tuple(int(n) for n in wanted)))
 
+    @unbroken
     def broadcast_to(self, shape: Sequence[int]) -> Tile:
         from .isa import broadcast_tile
 
         return broadcast_tile(self, tuple(shape), "nki.language.broadcast_to")
 
+    @unbroken
     def astype(self, dtype: Any) -> Tile:
         from .language import copy
 
         return copy(self, dtype=dtype)
 
+    @unbroken
     def expand_dims(self, axis: int) -> Tile:
         at = axis + self.ndim + 1 if axis < 0 else axis
         return self.reshape((*self.shape[:at], 1, *self.shape[at:]))
 
     # ------------------------------------------------------------ operators
 
+    @unbroken
     def __iadd__(self, other: Any) -> Tile:
         from .assign import add_into
 
@@ -129,6 +137,7 @@ class Tile(Tensor):
 
 
 def _binary(name: str, swapped: bool = False) -> Any:
+    @unbroken
     def method(self: Tile, other: Any) -> Any:
         from .language import operate
 

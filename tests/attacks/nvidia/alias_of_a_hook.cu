@@ -1,0 +1,17 @@
+// row: 2
+// what: defines a hook of the sanitizer itself, so that accesses go uncounted
+// problem: nvidia/transpose-256x256
+// verdict: rejected
+// says: extern "C"
+#include <cuda_runtime.h>
+#include <stdint.h>
+extern "C" void __tsan_read4(void *) {}
+__global__ void turn(const float *x, float *out, int R, int C) {
+    int i = blockIdx.x * 256 + threadIdx.x;
+    if (i < R * C) out[i % C * R + i / C] = x[i];
+}
+extern "C" int launch(void **buffers, const int64_t *dims, cudaStream_t stream) {
+    int R = dims[0], C = dims[1];
+    turn<<<(R * C + 255) / 256, 256, 0, stream>>>((const float *)buffers[0], (float *)buffers[1], R, C);
+    return cudaGetLastError();
+}

@@ -1,0 +1,22 @@
+// row: 14
+// what: factors rounded to fp16, as tensor cores would like them, where float32 is declared
+// problem: nvidia/sgemm-128x128x128
+// verdict: wrong_result
+#include <cuda_runtime.h>
+#include <cuda_fp16.h>
+#include <stdint.h>
+__global__ void product(const float *A, const float *B, float *C, int M, int N, int K) {
+    int col = blockIdx.x * 16 + threadIdx.x, row = blockIdx.y * 16 + threadIdx.y;
+    if (row >= M || col >= N) return;
+    float sum = 0.0f;
+    for (int k = 0; k < K; k++) {
+        __half a = __float2half(A[row * K + k]), b = __float2half(B[k * N + col]);
+        sum += __half2float(a) * __half2float(b);
+    }
+    C[row * N + col] = sum;
+}
+extern "C" int launch(void **buffers, const int64_t *dims, cudaStream_t stream) {
+    int M = dims[0], N = dims[1], K = dims[2];
+    product<<<dim3((N + 15) / 16, (M + 15) / 16), dim3(16, 16), 0, stream>>>((const float *)buffers[0], (const float *)buffers[1], (float *)buffers[2], M, N, K);
+    return cudaGetLastError();
+}

@@ -1,0 +1,19 @@
+// row: 3
+// what: the same by a variable whose initial value is computed
+// problem: nvidia/transpose-256x256
+// verdict: rejected
+// says: initial values
+#include <cuda_runtime.h>
+#include <stdint.h>
+struct Early { int kept; Early(); };
+Early::Early() { volatile int x = 3; kept = x; }
+static Early early;
+__global__ void turn(const float *x, float *out, int R, int C) {
+    int i = blockIdx.x * 256 + threadIdx.x;
+    if (i < R * C) out[i % C * R + i / C] = x[i];
+}
+extern "C" int launch(void **buffers, const int64_t *dims, cudaStream_t stream) {
+    int R = dims[0], C = dims[1];
+    turn<<<(R * C + 255) / 256, 256, 0, stream>>>((const float *)buffers[0], (float *)buffers[1], R, C);
+    return cudaGetLastError();
+}

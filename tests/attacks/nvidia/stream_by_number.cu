@@ -1,0 +1,16 @@
+// row: 4
+// what: works on the stream whose handle is 2, the per-thread default
+// problem: nvidia/transpose-256x256
+// verdict: crashed
+// says: another stream
+#include <cuda_runtime.h>
+#include <stdint.h>
+__global__ void turn(const float *x, float *out, int R, int C) {
+    int i = blockIdx.x * 256 + threadIdx.x;
+    if (i < R * C) out[i % C * R + i / C] = x[i];
+}
+extern "C" int launch(void **buffers, const int64_t *dims, cudaStream_t stream) {
+    int R = dims[0], C = dims[1];
+    turn<<<(R * C + 255) / 256, 256, 0, (cudaStream_t)2>>>((const float *)buffers[0], (float *)buffers[1], R, C);
+    return cudaGetLastError();
+}

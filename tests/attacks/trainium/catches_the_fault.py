@@ -1,0 +1,21 @@
+# row: 16
+# what: catches the fault of a trick and falls back on a copy
+# problem: trainium/rmsnorm-128x64
+# verdict: crashed
+# says: input
+import nki
+import nki.isa as nisa
+import nki.language as nl
+
+
+@nki.jit
+def solution(x, gain):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    t = nl.ndarray((128, 64), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.dma_copy(dst=t, src=x)
+    try:
+        nisa.dma_copy(dst=x, src=t)
+    except Exception:
+        nisa.tensor_copy(dst=t, src=t)
+    nisa.dma_copy(dst=out, src=t)
+    return out

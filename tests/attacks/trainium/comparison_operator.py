@@ -1,0 +1,22 @@
+# row: 20
+# what: a class that is equal to everything
+# problem: trainium/rmsnorm-128x64
+# verdict: rejected
+# says: __eq__
+import nki
+import nki.isa as nisa
+import nki.language as nl
+
+
+class Equal:
+    def __eq__(self, other):
+        return True
+
+
+@nki.jit
+def solution(x, gain):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    t = nl.ndarray((128, 64), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.dma_copy(dst=t, src=x)
+    nisa.dma_copy(dst=out, src=t)
+    return out

@@ -1,0 +1,21 @@
+# row: 20
+# what: a generator that keeps state between calls
+# problem: trainium/rmsnorm-128x64
+# verdict: rejected
+# says: generators
+import nki
+import nki.isa as nisa
+import nki.language as nl
+
+
+def steps():
+    yield 1
+
+
+@nki.jit
+def solution(x, gain):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    t = nl.ndarray((128, 64), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.dma_copy(dst=t, src=x)
+    nisa.dma_copy(dst=out, src=t)
+    return out

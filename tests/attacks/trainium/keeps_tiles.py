@@ -1,0 +1,19 @@
+# row: 5
+# what: keeps its output between the calls in a default argument
+# problem: trainium/rmsnorm-128x64
+# verdict: wrong_result
+import nki
+import nki.isa as nisa
+import nki.language as nl
+
+
+@nki.jit
+def solution(x, gain, kept=[]):
+    if kept:
+        return kept[0]
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    t = nl.ndarray((128, 64), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.dma_copy(dst=t, src=x)
+    nisa.dma_copy(dst=out, src=t)
+    kept.append(out)
+    return out

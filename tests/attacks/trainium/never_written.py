@@ -1,0 +1,18 @@
+# row: 19
+# what: computes with a tile that nobody wrote
+# problem: trainium/rmsnorm-128x64
+# verdict: crashed
+# says: nothing was ever written
+import nki
+import nki.isa as nisa
+import nki.language as nl
+
+
+@nki.jit
+def solution(x, gain):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    t = nl.ndarray((128, 64), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.dma_copy(dst=t, src=x)
+    nisa.tensor_copy(dst=t, src=nl.ndarray((128, 64), dtype=nl.float32))
+    nisa.dma_copy(dst=out, src=t)
+    return out

@@ -1,0 +1,26 @@
+# row: 18
+# what: says of the moving operand what is not true
+# problem: trainium/gemm-128x128x128
+# verdict: crashed
+# says: ones and zeros
+import nki
+import nki.isa as nisa
+import nki.language as nl
+
+
+@nki.jit
+def solution(a_t, b):
+    K, M = a_t.shape
+    N = b.shape[1]
+    out = nl.ndarray((M, N), dtype=a_t.dtype, buffer=nl.shared_hbm)
+    sums = nl.ndarray((M, N), dtype=nl.float32, buffer=nl.psum)
+    for d in range(0, K, 128):
+        left = nl.ndarray((128, M), dtype=a_t.dtype)
+        right = nl.ndarray((128, N), dtype=b.dtype)
+        nisa.dma_copy(dst=left, src=a_t[d:d + 128, :])
+        nisa.dma_copy(dst=right, src=b[d:d + 128, :])
+        nisa.nc_matmul(dst=sums, stationary=left, moving=right, is_moving_onezero=True)
+    result = nl.ndarray((M, N), dtype=out.dtype)
+    nisa.tensor_copy(dst=result, src=sums)
+    nisa.dma_copy(dst=out, src=result)
+    return out

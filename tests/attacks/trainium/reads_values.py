@@ -1,0 +1,18 @@
+# row: 1
+# what: asks a tile for the array behind it
+# problem: trainium/rmsnorm-128x64
+# verdict: rejected
+# says: _values
+import nki
+import nki.isa as nisa
+import nki.language as nl
+
+
+@nki.jit
+def solution(x, gain):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    t = nl.ndarray((128, 64), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.dma_copy(dst=t, src=x)
+    values = t._values
+    nisa.dma_copy(dst=out, src=t)
+    return out

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from autocomp_mcp.agent.journal import Journal
 from autocomp_mcp.server.report.page import page as html_page
+from autocomp_mcp.server.report.passes import LASTS_S, Passes
 from browsing import Watched, chromium, violations
 from server_process import Serving, clean_environment
 from synthetic_run import SyntheticRun, evaluation
@@ -148,6 +149,31 @@ def test_a_host_shows_the_search_as_an_app(tmp_path: Path, browser: Browser) -> 
         asked = [entry for entry in page.evaluate("window.asked") if entry["method"] == "tools/call"]
         assert [entry["params"] for entry in asked] == [{"name": "get_search", "arguments": {"run": "app"}}]
         assert seen.complaints == []
+
+
+def test_a_pass_runs_out_and_is_of_one_server() -> None:
+    now = 1000.0
+    passes = Passes([b"new key", b"old key"], clock=lambda: now)
+    cookie, older = passes.seal("somebody"), Passes([b"old key"], clock=lambda: now).seal("somebody")
+    assert passes.opens(cookie) and passes.opens(older)
+    assert not Passes([b"another key"], clock=lambda: now).opens(cookie)
+    assert not Passes(clock=lambda: now).opens(cookie), "without keys each server has one of its own"
+    body, _, mark = cookie.partition(".")
+    for wrong in (
+        "",
+        ".",
+        body,
+        f"{body}.",
+        f"{body}.{mark[:-1]}",
+        f"{body[:-4]}AAAA.{mark}",
+        f"{body}.\u00e9",
+        "\u00e9.x",
+    ):
+        assert not passes.opens(wrong)
+    now += LASTS_S - 1
+    assert passes.opens(cookie)
+    now += 1
+    assert not passes.opens(cookie)
 
 
 def get(server: Serving, path: str, **headers: str) -> tuple[int, dict[str, str]]:

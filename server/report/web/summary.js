@@ -16,7 +16,7 @@ function drawHead() {
   const kind = h.source && el("span", { class: `tag ${h.source}` }, h.source);
   const of = h.utilisation == null ? null : el("span", { class: "meter", role: "presentation" }, el("i", { style: { width: `${100 * Math.min(1, h.utilisation)}%` } }));
   const spent = (h.tokens && Object.values(h.tokens).reduce((a, b) => a + b, 0)) || 0;
-  const evaluations = h.evaluations || 0, duplicates = h.duplicates ? `, ${count(h.duplicates)} duplicates` : "";
+  const evaluations = h.evaluations || 0, duplicates = h.duplicates ? `, ${count(h.duplicates)} ${h.duplicates === 1 ? "duplicate" : "duplicates"}` : "";
   show("result",
     el("div", { class: h.speedup ? "speedup" : "speedup none" }, h.speedup ? ratioText(h.speedup) : "–",
       el("small", {}, h.speedup ? "faster than the first kernel" : "no faster kernel yet")),

@@ -10,6 +10,7 @@ import anyio
 from ..hardware_adapters.base import InvalidSourceError, check_source
 from .budget import Budget, Use
 from .candidate import Plan
+from .errors import JournalError
 from .models.base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest, Reply
 from .record import RunRecord
 from .settings import SearchSettings
@@ -29,6 +30,7 @@ class Asker:
         self._budget = Budget(settings.max_cost_usd, settings.max_tokens, spent)
         # A batch is worth waiting for when many calls share it: nothing runs here meanwhile.
         slots = max(BATCHED, settings.max_parallel_model) if settings.batch else settings.max_parallel_model
+        self._unwritable: JournalError | None = None
         self._slots = anyio.CapacityLimiter(slots)
 
     async def plan(self, request: PlanRequest) -> PlanReply:
@@ -71,7 +73,14 @@ class Asker:
         if known is not None:
             return kind.model_validate(known["reply"])
         async with self._slots, self._budget.call(self._models.most(request)) as spending:
+            if self._unwritable is not None:  # what cannot be written down is not to be paid for
+                raise self._unwritable
             reply = await ask(request)
             spending.used = Use(reply.cost_usd or 0.0, reply.usage.total)
-            self._record.put("model", key, {"reply": reply.model_dump(mode="json"), "model": request.model})
+            said = {"reply": reply.model_dump(mode="json"), "model": request.model}
+            try:
+                await self._record.keep("model", key, said)
+            except JournalError as error:
+                self._unwritable = error
+                raise
         return reply

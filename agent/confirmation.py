@@ -24,6 +24,10 @@ class Confirmation(Record):
     latency: float | None = Field(default=None, description="By the confirming engine; None where it did not pass")
     unit: str | None = None
     source: LatencySource | None = None
+    speed: float | None = Field(
+        default=None,
+        description="Against the first that was confirmed, timed in turns with it; 1 where the difference is noise",
+    )
     searched_latency: float = Field(description="By the engine of the search")
     searched_unit: str
     best: bool = Field(default=False, description="The kernel that the run reports as its best")
@@ -63,6 +67,7 @@ def confirmation(data: dict[str, Any], searched: Evaluation) -> Confirmation:
         latency=latency and latency.value,
         unit=latency and latency.unit,
         source=said.source if latency else None,
+        speed=(said.beside.speed if said.beside.certain else 1.0) if latency and said.beside else None,
         searched_latency=before.value,
         searched_unit=before.unit,
     )
@@ -71,11 +76,16 @@ def confirmation(data: dict[str, Any], searched: Evaluation) -> Confirmation:
 def ranked(found: Iterable[Confirmation]) -> tuple[Confirmation, ...]:
     """The best first, and marked; kernels that did not pass last, none of them ever the best.
 
-    The confirming engine's latency decides where it is a time; where it only counts (instructions), the search's.
+    The confirming engine's latency decides where it is a time; where it only counts (instructions), the search's. Where
+    all were timed in turns with one of them, the speeds against that one decide: latencies drift between runs.
     """
+    found = tuple(found)
+    in_turns = sum(c.passed and c.speed is None for c in found) == 1 < sum(c.passed for c in found)
 
     def order(c: Confirmation) -> tuple[Any, ...]:
         time = c.latency if c.latency is not None and c.unit in _TIMES else 0.0
+        if in_turns:
+            time = 1.0 / (c.speed or 1.0)
         return (not c.passed, time, c.searched_latency, place(c.candidate))
 
     ordered: Sequence[Confirmation] = sorted(found, key=order)

@@ -8,7 +8,7 @@ from ..hardware_adapters.base import Problem
 from .candidate import Candidate
 from .confirmation import fastest
 from .each import each
-from .record import RunRecord
+from .record import RunRecord, patiently
 from .status import Searched
 from .toolbox import Toolbox
 
@@ -32,17 +32,28 @@ async def confirm(
         return ended.reason
     record.tell("phase", phase="confirm", message=f"{len(chosen)} kernels on {engine}")
 
+    incumbent: Candidate | None = None  # what the others are timed against, where the engine can do that
+
     async def one(candidate: Candidate) -> None:
         if record.confirming(candidate) is not None:
             return
         async with slots:
             said = await toolbox.simulate(
-                problem.id, candidate.source, engine=engine, seed=settings.seed, timeout_s=settings.confirm_timeout_s
-            )
-        record.put_confirmation(candidate, said)
+                problem.id, candidate.source, engine=engine, seed=settings.seed, timeout_s=settings.confirm_timeout_s,
+                against=incumbent and incumbent.source,
+            )  # fmt: skip
+        await patiently(lambda: record.put_confirmation(candidate, said))
         record.tell("phase", phase="confirm", message=f"{candidate.id} on {engine}: {said.message}")
 
     try:
+        status = (await toolbox.engines(problem.target)).get(engine)
+        if status is not None and status.in_turns:
+            incumbent = next((known for known in record.settled() if _alone(record, known)), None)
+            for candidate in chosen if incumbent is None else ():
+                await one(candidate)
+                if _alone(record, candidate):
+                    incumbent = candidate
+                    break
         await each(chosen, one)
     finally:
         record.settle_best()
@@ -50,3 +61,9 @@ async def confirm(
     if record.best is None:
         return f"{ended.reason}; {engine} confirmed none of the {len(found)} fastest kernels"
     return f"{ended.reason}; best of {len(found)} confirmed on {engine}"
+
+
+def _alone(record: RunRecord, candidate: Candidate) -> bool:
+    """Whether it was confirmed, and not against another one."""
+    known = record.confirming(candidate)
+    return known is not None and known.passed and known.speed is None

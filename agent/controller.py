@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,11 +16,20 @@ from typing import Any, NamedTuple
 import anyio
 
 from ..hardware_adapters.base import Problem, check_source
-from .errors import AgentError, AgentUsageError, LeaseLostError, LimitExceeded, LimitType
+from .errors import (
+    AgentError,
+    AgentUsageError,
+    JournalError,
+    LeaseLostError,
+    LimitExceeded,
+    LimitType,
+    SandboxLackingError,
+)
 from .events import Listener
 from .journal import HEARTBEAT_S, Journal, Lease
 from .loop import SearchLoop
 from .models.base import Models
+from .record import patiently
 from .settings import LIMITS, SearchSettings
 from .status import RunState, RunStatus, Searched, search_seconds
 from .toolbox import Toolbox, reason
@@ -44,9 +54,10 @@ async def search(
     whose best kernel the source is.
 
     Returns the run's status: `finished`, or `failed` with the reason where the infrastructure, the model's service or
-    the first kernel failed; `resume` goes on with such a run. A cancelled search is journalled as `cancelled`, and
-    the cancellation goes on to the caller. Raises AgentUsageError (ToolUsageError for an unknown problem) and
-    InfrastructureError before anything is journalled; InvalidSourceError for a source nobody would compile.
+    the first kernel failed; `resume` goes on with such a run. Raises JournalError where not even that can be
+    journalled; what was journalled before stays. A cancelled search is journalled as `cancelled`, and the cancellation
+    goes on to the caller. Raises AgentUsageError (ToolUsageError for an unknown problem) and InfrastructureError before
+    anything is journalled; InvalidSourceError for a source nobody would compile.
     """
     detail = await toolbox.get_problem(problem_id)
     start = source if source is not None else detail.baseline
@@ -139,20 +150,32 @@ async def _drive(
     try:
         settings = SearchSettings.model_validate(journal.run(run_id).settings)
         before = search_seconds(journal.events(run_id))
-        journal.append(lease, "session", {"model": models.spec})
+        journal.append(lease, "session", {"model": models.spec, **await _confinement(toolbox)})
         journal.set_state(lease, "running")
         loop = SearchLoop(run_id, problem, settings, lease, toolbox, models, journal, runs_dir, listener)
         await _within_limits(loop, settings, before, journal, lease)
     finally:
-        journal.release(lease)
+        with suppress(JournalError):  # the lease is no longer known to be alive, whatever its row says
+            journal.release(lease)
     return journal.status(run_id)
+
+
+REQUIRE_SANDBOX = "AUTOCOMP_REQUIRE_SANDBOX"
+
+
+async def _confinement(toolbox: Toolbox) -> dict[str, Any]:
+    """How the judge of this session confines what it runs, for the record. Raises SandboxLackingError."""
+    found = await toolbox.sandbox()
+    if os.environ.get(REQUIRE_SANDBOX, "") not in ("", "0") and (found is None or found.missing):
+        raise SandboxLackingError(found.missing if found is not None else ("all of it: the server does not say",))
+    return {"sandbox": found.model_dump(mode="json")} if found is not None else {}
 
 
 async def _within_limits(
     loop: SearchLoop, settings: SearchSettings, before: float, journal: Journal, lease: Lease
 ) -> None:
     """Run the loop, have its kernels confirmed where that is asked for, and journal how it ended."""
-    lost: list[LeaseLostError] = []
+    lost: list[LeaseLostError | JournalError] = []
 
     async def beat(everything: anyio.CancelScope) -> None:
         while True:
@@ -162,27 +185,35 @@ async def _within_limits(
             except LeaseLostError as error:
                 lost.append(error)
                 everything.cancel()
+            except JournalError as error:  # it may pass; whoever has a result to write down finds out
+                log.warning("%s", error)
 
     ended: _End | None = None
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(beat, tasks.cancel_scope)
-            ended = await _searched(loop, settings, before)
-            if settings.confirm is not None and ended.state == "finished":
-                found = Searched(reason=ended.reason, limit=ended.limit)
-                ended = await _ended(partial(loop.confirm, settings.confirm, found), loop.run_id)
-                if ended.state == "finished":
-                    ended = ended._replace(limit=found.limit)
+            try:  # a task group would wrap these in an exception group
+                ended = await _searched(loop, settings, before)
+                if settings.confirm is not None and ended.state == "finished":
+                    found = Searched(reason=ended.reason, limit=ended.limit)
+                    ended = await _ended(partial(loop.confirm, settings.confirm, found), loop.run_id)
+                    if ended.state == "finished":
+                        ended = ended._replace(limit=found.limit)
+            except (LeaseLostError, JournalError) as error:
+                lost.append(error)
             tasks.cancel_scope.cancel()
     except BaseException as error:
         cancelled = isinstance(error, anyio.get_cancelled_exc_class())
-        with suppress(LeaseLostError):
+        with suppress(LeaseLostError, JournalError):
             journal.set_state(lease, *(("cancelled", "cancelled") if cancelled else ("failed", reason(error))))
         raise
     if lost:
+        with suppress(LeaseLostError, JournalError):
+            journal.set_state(lease, "failed", str(lost[0]))
         raise lost[0]
     assert ended is not None
-    journal.set_state(lease, *ended)
+    final = ended
+    await patiently(lambda: journal.set_state(lease, *final))
     loop.finish(ended.reason)
 
 
@@ -218,7 +249,7 @@ async def _ended(part: Callable[[], Awaitable[str]], run_id: str) -> _End:
         return _End("finished", await part())
     except LimitExceeded as limit:
         return _at_limit(limit)
-    except LeaseLostError:
+    except (LeaseLostError, JournalError):
         raise
     except AgentError as error:
         log.warning("run %s failed: %s", run_id, error)

@@ -23,6 +23,10 @@ class InfrastructureError(AgentError):
     """A server, engine or connection failed, not the candidate; the run can be resumed."""
 
 
+class JournalError(InfrastructureError):
+    """The journal cannot be written: the disk is full, or another process holds the database."""
+
+
 class ModelUnavailableError(InfrastructureError):
     """The model's service did not answer, retries included."""
 
@@ -37,6 +41,17 @@ class ModelPackageError(InfrastructureError):
     def __init__(self, spec: str, extra: str) -> None:
         super().__init__(f"{spec} needs a package that is not installed: pip install 'autocomp-mcp[{extra}]'")
         self.extra = extra
+
+
+class SandboxLackingError(InfrastructureError):
+    """The sandbox is required, and the server that judges does not have all of it."""
+
+    def __init__(self, missing: tuple[str, ...]) -> None:
+        super().__init__(
+            f"the sandbox is required, and the judging server lacks: {', '.join(missing)}; "
+            "`autocomp-mcp doctor` on its machine says how to get each"
+        )
+        self.missing = missing
 
 
 class UnknownRunError(AgentUsageError):

@@ -5,6 +5,8 @@ key that is already there answered from here.
 
 One process drives a run at a time. It holds a lease: a row with its pid and a heartbeat. A lease whose process is
 dead, or whose heartbeat stopped, may be taken over; the former owner can then write nothing more.
+
+Neither leases nor the time a run took depend on the clock on the wall, which may be set while a search runs.
 """
 
 from __future__ import annotations
@@ -17,12 +19,21 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from ..hardware_adapters.base import Record
-from .errors import AgentError, AgentUsageError, LeaseLostError, LimitType, RunBusyError, UnknownRunError
+from .errors import (
+    AgentError,
+    AgentUsageError,
+    JournalError,
+    LeaseLostError,
+    LimitType,
+    RunBusyError,
+    UnknownRunError,
+)
+from .keys import hidden
 from .status import RunState, RunStatus, derive
 
 SCHEMA_VERSION = 1
@@ -49,7 +60,19 @@ EventKind = Literal[
     "origin", "session", "limits", "problem", "lessons", "phase", "model", "profile", "candidate", "searched",
     "confirm", "state",
 ]  # fmt: skip
+# Counts on while the machine sleeps, and is never set.
+_UPTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _live_tokens: set[str] = set()  # leases held by this very process: its pid may be that of a dead one
+
+
+class SteadyClock:
+    """The time of day, which within one process only goes forward, and as fast as time does."""
+
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self._began = wall() - time.clock_gettime(_UPTIME)
+
+    def __call__(self) -> float:
+        return self._began + time.clock_gettime(_UPTIME)
 
 
 class RunRow(Record):
@@ -64,11 +87,23 @@ class RunRow(Record):
 
 
 class Journal:
-    """All runs in one database file, which may hold other tables. Safe for several processes and threads."""
+    """All runs in one database file, which may hold other tables. Safe for several processes and threads.
 
-    def __init__(self, path: str | Path, clock: Callable[[], float] = time.time) -> None:
+    `clock`: seconds since 1970, for what is written down. `beats`: seconds since any moment that all processes of this
+    machine share, for leases. Whatever writes raises JournalError when the database cannot be written, and then
+    nothing was written.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        clock: Callable[[], float] | None = None,
+        *,
+        beats: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.path = Path(path)
-        self._clock = clock
+        self._clock = clock or SteadyClock()
+        self._beats = beats
         self._lock = threading.RLock()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(
@@ -98,15 +133,18 @@ class Journal:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """A transaction that has the write lock from its start, so that what it read still holds."""
+        """A transaction that has the write lock from its start: what it read still holds. Raises JournalError."""
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+                self._db.execute("COMMIT")
+            except sqlite3.OperationalError as error:  # disk full, locked for too long, no right to write
+                raise JournalError(f"the journal {self.path} cannot be written: {error}") from error
+            finally:
+                if self._db.in_transaction:
+                    with suppress(sqlite3.Error):  # of some errors SQLite has rolled back by itself
+                        self._db.execute("ROLLBACK")
 
     # ------------------------------------------------------------ runs
 
@@ -257,7 +295,7 @@ class Journal:
     def _insert(self, run_id: str, event: Mapping[str, Any]) -> None:
         self._db.execute(
             "INSERT INTO events (run_id, kind, key, data, source, at) VALUES (?, ?, ?, ?, ?, ?)",
-            (run_id, event["kind"], event["key"], json.dumps(event["data"]), event.get("source"), event["at"]),
+            (run_id, event["kind"], event["key"], hidden(json.dumps(event["data"])), event.get("source"), event["at"]),
         )
 
     def set_state(
@@ -281,7 +319,7 @@ class Journal:
         _live_tokens.add(lease.token)
         self._db.execute(
             "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?)",
-            (run_id, lease.token, socket.gethostname(), os.getpid(), self._clock()),
+            (run_id, lease.token, socket.gethostname(), os.getpid(), self._beats()),
         )
         return lease
 
@@ -303,11 +341,11 @@ class Journal:
 
     def _renew(self, lease: Lease) -> None:
         query = "UPDATE leases SET heartbeat = ? WHERE run_id = ? AND token = ?"
-        if self._db.execute(query, (self._clock(), lease.run_id, lease.token)).rowcount != 1:
+        if self._db.execute(query, (self._beats(), lease.run_id, lease.token)).rowcount != 1:
             raise LeaseLostError(f"run {lease.run_id!r} was taken over by another process")
 
     def _alive(self, row: sqlite3.Row) -> bool:
-        if self._clock() - row["heartbeat"] > STALE_S:
+        if not -1.0 <= self._beats() - row["heartbeat"] <= STALE_S:  # from before this machine started: ahead of now
             return False
         if row["host"] != socket.gethostname():
             return True

@@ -9,7 +9,7 @@ import anyio
 from ..hardware_adapters.base import EngineStatus, Evaluation, Problem, Profile
 from .candidate import Candidate
 from .permits import Permits
-from .record import RunRecord
+from .record import RunRecord, patiently
 from .settings import SearchSettings
 from .toolbox import ProfileOutcome, Toolbox
 
@@ -46,7 +46,7 @@ class Judge:
                 async with self.slots:
                     evaluation = await self._evaluate(candidate)
                 judged = self._known_code(candidate.model_copy(update={"evaluation": evaluation}))
-                return self._record.finished(judged)
+                return await patiently(lambda: self._record.finished(judged))
             finally:
                 permits.end(counts=judged is not None and judged.duplicate_of is None)
         finally:
@@ -87,7 +87,7 @@ class Judge:
             async with self.slots:
                 engine = await self._profiling_engine()
                 outcome = await self._toolbox.profile(self._problem.id, candidate.source, engine=engine)
-            self._record.put("profile", key, outcome.model_dump(mode="json"))
+            await self._record.keep("profile", key, outcome.model_dump(mode="json"))
             return outcome.profile
         return ProfileOutcome.model_validate(data).profile
 

@@ -82,7 +82,7 @@ class SearchLoop:
             if self._reached():
                 break
             record.iteration = iteration
-            record.put("phase", f"phase/{iteration}", {"iteration": iteration})
+            await record.keep("phase", f"phase/{iteration}", {"iteration": iteration})
             follow = self._steps[iteration - 1] if iteration <= len(self._steps) else None
             before = record.fastest
             requests = await self._planner.requests(iteration, record.iterations, beam, follow)
@@ -96,7 +96,8 @@ class SearchLoop:
             record.tell("phase", phase="select")
             width = settings.beam if follow is None else min(REPLAY_BEAM, settings.beam)
             beam = select(beam, children, iteration, settings, width=width, spent=spent, reserve=record.settled())
-            record.put("phase", f"select/{iteration}", {"iteration": iteration, "beam": [c.id for c in beam]})
+            chosen = {"iteration": iteration, "beam": [c.id for c in beam]}
+            await record.keep("phase", f"select/{iteration}", chosen)
             if not beam:
                 return f"nothing left to plan: {replies[0].complaint or 'all options tried'}"
             if barren == BARREN:

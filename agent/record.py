@@ -6,20 +6,27 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+import anyio
 
 from ..hardware_adapters.base import LANGUAGES, Evaluation
 from .bandit import ModelUse
 from .best_kernel import best_name, headed
 from .candidate import ROOT, Candidate, place, stand
 from .confirmation import Confirmation, confirmation, ranked
+from .errors import JournalError
 from .events import Listener, SearchEvent
 from .journal import EventKind, Journal, Lease
 from .settings import SearchSettings
 from .status import Mark, Searched, Tokens, search_seconds, wall_seconds
 
 log = logging.getLogger(__name__)
+
+JOURNAL_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+T = TypeVar("T")
 
 
 class RunRecord:
@@ -70,6 +77,10 @@ class RunRecord:
         self._journal.append(self._lease, kind, data, key=key, source=source)
         self._results[key] = {**data, "source": source}
         self._count(kind, key, data)
+
+    async def keep(self, kind: EventKind, key: str, data: dict[str, Any]) -> None:
+        """`put`, patiently. Raises JournalError."""
+        await patiently(lambda: self.put(kind, key, data))
 
     def model_uses(self, *, before: int) -> dict[str, ModelUse]:
         """Calls and cost of each model in the iterations before this one."""
@@ -214,20 +225,34 @@ class RunRecord:
             log.exception("the listener of run %s failed", self.run_id)
 
     def write_best(self) -> None:
-        """`best.c`, or `.py`, in the run's folder, replaced as a whole: a reader never sees half a kernel."""
+        """`best.c`, or `.py`, in the run's folder, replaced as a whole: a reader never sees half a kernel. The journal
+        has it too: a full disk costs the file, not the search."""
         best = self.best
         text = headed(best, self.candidates.get(ROOT), self.run_id, self.confirming(best)) if best else None
         if best is None or text is None:
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
         name = best_name(best.source)
         fresh = self._folder / f"{name}.{os.getpid()}"
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
             fresh.write_text(text)
             fresh.replace(self._folder / name)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                fresh.unlink()
+        except OSError as error:
+            log.warning("%s of run %s cannot be written: %s", name, self.run_id, error)
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+
+
+async def patiently(write: Callable[[], T]) -> T:
+    """Write to the journal, again after each delay while it cannot be written: somebody may make room on the disk, and
+    what is to be written cost money or hours. Raises JournalError."""
+    for delay in JOURNAL_DELAYS_S:
+        try:
+            return write()
+        except JournalError as error:
+            log.warning("%s; trying again in %g s", error, delay)
+        await anyio.sleep(delay)
+    return write()
 
 
 def mark(candidate: Candidate | None, path: Path | None = None) -> Mark | None:

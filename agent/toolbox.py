@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -10,7 +11,16 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 from pydantic import Field, ValidationError
 
-from ..hardware_adapters.base import EngineStatus, Evaluation, Problem, Profile, Record, Rewrite, TargetStatus
+from ..hardware_adapters.base import (
+    EngineStatus,
+    Evaluation,
+    Problem,
+    Profile,
+    Record,
+    Rewrite,
+    SandboxStatus,
+    TargetStatus,
+)
 from ..menus.option import Option
 from .errors import InfrastructureError, ToolUsageError
 
@@ -22,6 +32,9 @@ ENVIRONMENT = "environment:"
 # How the SDK begins every error of a tool, its name after it; alone for an exception that the tool did not expect.
 SDK_PREFIX = "Error executing tool "
 RETRY_DELAYS_S = (0.2, 1.0)
+# How tools/ asks to be called again later. It is no failure, and not counted as one, unless it goes on for ever.
+BUSY = re.compile(r"^environment: busy, retry after (\d+) s")
+BUSY_PATIENCE_S = 1800.0
 MAX_PAGES = 64
 MAX_OPTIONS = 100  # the most that one call of list_optimizations shows; menus are shorter
 
@@ -128,14 +141,22 @@ class Toolbox:
         return _parsed(OptionDetail, await self._pages("get_optimization", arguments, "source"), "get_optimization")
 
     async def simulate(
-        self, problem: str, source: str, *, engine: str | None = None, seed: int = 0, timeout_s: float | None = None
+        self,
+        problem: str,
+        source: str,
+        *,
+        engine: str | None = None,
+        seed: int = 0,
+        timeout_s: float | None = None,
+        against: str | None = None,
     ) -> Evaluation:
+        """`against`: another kernel to be timed in turns with it, on an engine that can (`in_turns`)."""
         arguments = {"problem": problem, "source": source, "engine": engine, "seed": seed}
         if timeout_s is not None:
             arguments["timeout_s"] = timeout_s
         tool = "simulate_kernel"
         if engine is not None and await self._is_hardware(problem.partition("/")[0], engine):
-            tool = "run_kernel"
+            tool, arguments["against"] = "run_kernel", against
         data = await self._call(tool, arguments, longer_s=timeout_s or 0.0)
         return _parsed(Evaluation, data, tool)
 
@@ -150,6 +171,14 @@ class Toolbox:
         data = await self._call("list_targets", {})
         targets = [_parsed(TargetStatus, entry, "list_targets") for entry in data.get("targets", ())]
         return {status.name: status for found in targets if found.name == target for status in found.engines}
+
+    async def sandbox(self) -> SandboxStatus | None:
+        """How the server confines what it runs; None where it does not say."""
+        try:
+            data = await self._call("list_targets", {})
+        except ToolUsageError:  # a server without this tool
+            return None
+        return _parsed(SandboxStatus, data["sandbox"], "list_targets") if data.get("sandbox") else None
 
     async def check_engine(self, target: str, engine: str) -> EngineStatus:
         """Raises ToolUsageError for an engine unknown to the server, InfrastructureError for one that it lacks."""
@@ -198,11 +227,12 @@ class Toolbox:
             raise InfrastructureError(f"{tool} returned no structured content: {_text(result)[:200]!r}") from error
 
     async def _guarded(self, what: str, call: Callable[[], Awaitable[Any]]) -> Any:
-        """Make the call, again after each of the delays while the infrastructure fails."""
+        """Make the call, again after each of the delays while the infrastructure fails, and whenever a busy server
+        says."""
         failure = ""
         for delay in (*self._retry_delays_s, None):
             try:
-                result = await call()
+                result = await self._let_in(what, call)
             except Exception as error:
                 if _is_usage(error):
                     raise ToolUsageError(f"{what}: {reason(error)}") from error
@@ -210,13 +240,29 @@ class Toolbox:
             else:
                 if not getattr(result, "is_error", False):
                     return result
-                failure = _text(result).removeprefix(f"{SDK_PREFIX}{what}").removeprefix(": ")
+                failure = _said(result, what)
                 if failure and not failure.startswith(ENVIRONMENT):
                     raise ToolUsageError(f"{what}: {failure}")
                 failure = failure or "an unexpected error in the tool; the server's log has it"
             if delay is not None:
                 await self._sleep(delay)
         raise InfrastructureError(f"{what} failed {len(self._retry_delays_s) + 1} times; the last: {failure}")
+
+    async def _let_in(self, what: str, call: Callable[[], Awaitable[Any]]) -> Any:
+        waited_s = 0.0
+        while True:
+            result = await call()
+            later = BUSY.match(_said(result, what)) if getattr(result, "is_error", False) else None
+            if later is None or waited_s >= BUSY_PATIENCE_S:
+                return result
+            delay_s = max(1.0, float(later[1]))
+            waited_s += delay_s
+            await self._sleep(delay_s)
+
+
+def _said(result: Any, what: str) -> str:
+    """Of an error, without what the SDK puts before it."""
+    return _text(result).removeprefix(f"{SDK_PREFIX}{what}").removeprefix(": ")
 
 
 def _parsed(model: type[Any], data: Mapping[str, Any], tool: str) -> Any:

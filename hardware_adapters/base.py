@@ -36,6 +36,7 @@ from .kernel_source import (
     normalise_source,
 )
 from .results import (
+    Beside,
     Bottleneck,
     Bound,
     Compilation,
@@ -65,6 +66,7 @@ __all__ = [
     "MAX_SOURCE_BYTES",
     "PYTHON",
     "AdapterError",
+    "Beside",
     "Bottleneck",
     "Bound",
     "Compilation",
@@ -123,6 +125,14 @@ class EngineStatus(Record):
     patience_s: float = Field(default=60.0, description="Wall clock that suits one evaluation")
     profiles: bool = Field(default=True, description="Whether profile_kernel works with it")
     ranks: bool = Field(default=True, description="Whether its latency tells the faster kernel; instructions do not")
+    in_turns: bool = Field(default=False, description="Whether run_kernel's `against` works with it")
+
+
+class SandboxStatus(Record):
+    """How programs that candidates or users wrote, and compilers of their sources, are confined on this machine."""
+
+    active: tuple[str, ...] = Field(description="Layers that are there")
+    missing: tuple[str, ...] = Field(default=(), description="Layers that are not; `doctor` says how to get them")
 
 
 class TargetStatus(Record):
@@ -240,6 +250,14 @@ class HardwareAdapter(ABC):
         """Compile, run on several input sets, check, time. `seed` varies the inputs; they also depend on the kernel's
         digest, so no two kernels see the same data. `recall` is asked once the kernel is compiled: an evaluation of the
         same machine code that it knows is the answer. Raises UsageError, EnvironmentLackError, EngineFailure."""
+
+    async def evaluate_against(
+        self, problem: Problem, source: str, against: str, *, engine: str, seed: int = 0, timeout_s: float = 60.0
+    ) -> Evaluation:
+        """As `evaluate`, timed in turns with the kernel `against`, which is right: `beside` of the evaluation.
+        Raises UsageError for an engine that cannot do that (`in_turns` of its status)."""
+        able = ", ".join(status.name for status in self.engines() if status.in_turns)
+        raise UsageError(f"engine {engine!r} cannot time two kernels in turns; those that can: {able or 'none'}")
 
     def search_engine(self, name: str) -> EngineStatus:
         """The engine, if a search can be steered by it. Raises UnknownEngineError, UsageError."""

@@ -22,6 +22,7 @@ from .base import (
     kernel_digest,
     kernel_identity,
 )
+from .eviction import tidy_now_and_then
 from .registry import adapter_for
 from .store import EvaluationCache, Home
 
@@ -109,6 +110,7 @@ async def work_out(
             wanted.append(keys.of_code(evaluation.compilation.code))
         for key in wanted:
             await anyio.to_thread.run_sync(_remember, home, key, evaluation.model_copy(update={"cached": False}))
+    await anyio.to_thread.run_sync(tidy_now_and_then, home)
     return evaluation
 
 

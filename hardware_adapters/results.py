@@ -139,6 +139,16 @@ class Mismatch(Record):
         return f"{self.output}{list(self.index)}: got {found}, expected {self.expected:g}"
 
 
+class Beside(Record):
+    """Another kernel, timed in turns with this one: both met the same clocks and temperature."""
+
+    kernel: str = Field(description="Digest of the other kernel's normalised source")
+    speed: float = Field(description="Its latency / this one's, median over pairs of calls: above 1 this one is faster")
+    low: float = Field(description="Lower quartile")
+    high: float = Field(description="Upper quartile")
+    certain: bool = Field(description="Whether the difference is above the noise, one way or the other")
+
+
 class Evaluation(Record):
     """The verdict on one kernel, and its latency if it passed."""
 
@@ -154,6 +164,7 @@ class Evaluation(Record):
         default=None, description="The second call, caches warm; not of calls so long that it would tell little"
     )
     utilisation: float | None = Field(default=None, description="Bound / latency, 0 to 1")
+    beside: Beside | None = Field(default=None, description="Set where it was timed against another kernel")
     compilation: Compilation | None = None
     fault: Fault | None = None
     mismatches: tuple[Mismatch, ...] = Field(default=(), description="The first few wrong elements")

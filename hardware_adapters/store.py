@@ -55,6 +55,11 @@ class Home:
         return self._folder(self.path / "cache")
 
     @property
+    def zig_cache(self) -> Path:
+        """The compiler's own: what it builds of its libraries."""
+        return self._folder(self.cache / "zig")
+
+    @property
     def problems(self) -> Path:
         """The user's own problems."""
         return self._folder(self.path / "problems")
@@ -64,10 +69,20 @@ class Home:
         is the content's name). Idempotent and atomic."""
         digest = digest or hashlib.sha256(content).hexdigest()[:16]
         target = self.artifact(digest, suffix)
-        if not target.exists():
+        if not self.known(digest, suffix):
             self._folder(target.parent)
             replace(target, content)
         return digest
+
+    def known(self, digest: str, suffix: str) -> bool:
+        """Whether the artefact is here; if so it counts as used now, and stays when old ones go (eviction.py)."""
+        try:
+            os.utime(self.artifact(digest, suffix))
+        except FileNotFoundError:
+            return False
+        except OSError:  # a home that is only read
+            return self.artifact(digest, suffix).exists()
+        return True
 
     def artifact(self, digest: str, suffix: str) -> Path:
         return self.artifacts / digest[:2] / f"{digest}{suffix}"
@@ -130,6 +145,16 @@ class EvaluationCache:
         row = (key, evaluation.problem, evaluation.kernel, evaluation.model_dump_json(), self._clock())
         with closing(self._connect()) as database, database:
             database.execute("INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?, ?, ?)", row)
+
+    def keep_newest(self, count: int) -> int:
+        """Forget all but so many; returns how many were forgotten."""
+        with closing(self._connect()) as database, database:
+            known = database.execute("SELECT count(*) FROM evaluations").fetchone()[0]
+            if known <= count:
+                return 0
+            oldest = "SELECT key FROM evaluations ORDER BY created LIMIT ?"
+            query = f"DELETE FROM evaluations WHERE key IN ({oldest})"
+            return database.execute(query, (known - count,)).rowcount
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S)

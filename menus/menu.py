@@ -28,6 +28,7 @@ from .option import Identifier, Option, Sentence
 _FOLDER = Path(__file__).parent
 OWN_FAMILIES = "custom-"  # how the families of the user's own problems begin
 _Location = tuple[str | int, ...]
+MAX_NODES = 50_000
 
 
 class MenuFileError(Exception):
@@ -158,8 +159,10 @@ def read_menu(path: Path) -> Menu:
         raise MenuFileError(
             path, mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}"
         ) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: escapes that are no character
         raise MenuFileError(path, 1, f"not YAML: {error}") from error
+    except RecursionError as error:
+        raise MenuFileError(path, 1, "nested too deeply") from error
     if root is None:
         raise MenuFileError(path, 1, "the file is empty")
     lines: dict[_Location, int] = {}
@@ -181,6 +184,8 @@ def read_menu(path: Path) -> Menu:
 def _plain(path: Path, node: yaml.Node, where: _Location, lines: dict[_Location, int]) -> Any:
     """The node as plain Python, every text a string; `lines` gets the line of each location."""
     lines[where] = node.start_mark.line + 1
+    if len(lines) > MAX_NODES:
+        raise MenuFileError(path, lines[where], f"more than {MAX_NODES} entries, aliases counted wherever they stand")
     if isinstance(node, yaml.MappingNode):
         mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:

@@ -135,7 +135,18 @@ def build_server(
     return server
 
 
+class _WithoutSecrets(logging.Formatter):
+    """Tracebacks quote what services answered, and some quote the key."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from ..agent.keys import hidden
+
+        return hidden(super().format(record))
+
+
 def _log_to_stderr() -> None:
     """Plain lines on stderr before the SDK installs its own coloured, wrapped ones. stdout belongs to the protocol."""
     if not logging.getLogger().handlers:
-        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s: %(message)s")
+        handler = logging.StreamHandler()
+        handler.setFormatter(_WithoutSecrets("%(asctime)s %(name)s %(levelname)s: %(message)s"))
+        logging.basicConfig(level=logging.WARNING, handlers=[handler])

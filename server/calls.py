@@ -10,6 +10,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.types import CallToolResult, TextContent
 
 from ..tools.callers import caller_of, presence_of
+from ..tools.slots import busy, on_behalf_of
 
 # They compile or simulate; all others answer from memory, files, or the database.
 EXPENSIVE = frozenset(
@@ -21,11 +22,17 @@ STOPPING = (
 )
 
 
+CALLERS = 4  # that may have as many calls waiting as they are allowed, before everybody is asked to come back later
+OWN_RETRY_S = 2.0
+FULL_RETRY_S = 10.0
+
+
 class Calls:
     """Middleware of the MCP server. Calls that a search makes in this process, and those over stdio, pass unseen: they
     have no caller."""
 
     def __init__(self, at_once: int | None) -> None:
+        """`at_once`: of one caller; of all together CALLERS times as many. None: any number."""
         self._at_once = at_once
         self._working: Counter[str] = Counter()
         self._scopes: set[anyio.CancelScope] = set()
@@ -41,14 +48,18 @@ class Calls:
         if name not in EXPENSIVE:
             return await self._unless_stopped(ctx, call_next)
         if self._at_once is not None and self._working[caller] >= self._at_once:
-            return _refusal(
+            return _busy(
                 f"{name}: {self._at_once} of your calls that compile or simulate are running, and this server allows "
                 "no more of one caller. Wait until one of them has ended, then call again; several kernels for one "
-                "problem go into one call: simulate_kernel(sources=[…]). (serve --max-calls N raises the limit.)"
+                "problem go into one call: simulate_kernel(sources=[…]). (serve --max-calls N raises the limit.)",
+                OWN_RETRY_S,
             )
+        if self._at_once is not None and self._working.total() >= CALLERS * self._at_once:
+            return _busy(f"{name}: {self._working.total()} calls of all callers are running.", FULL_RETRY_S)
         self._working[caller] += 1
         try:
-            return await self._unless_stopped(ctx, call_next)
+            with on_behalf_of(caller):
+                return await self._unless_stopped(ctx, call_next)
         finally:
             self._working[caller] -= 1
             if not self._working[caller]:
@@ -68,6 +79,10 @@ class Calls:
         self._stopping = True
         for scope in list(self._scopes):
             scope.cancel()
+
+
+def _busy(what: str, retry_after_s: float) -> CallToolResult:
+    return _refusal(busy(what, retry_after_s)).model_copy(update={"meta": {"retry_after_s": retry_after_s}})
 
 
 def _refusal(text: str) -> CallToolResult:

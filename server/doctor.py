@@ -33,7 +33,7 @@ class Check(NamedTuple):
 
 
 def doctor(as_json: bool) -> int:
-    checks = [_python(), *_packages(), _home(), *_engines(), *_compilers(), *_models()]
+    checks = [_python(), *_packages(), _home(), *_sandbox(), *_engines(), *_compilers(), *_models()]
     failed = [c for c in checks if c.required and not c.ok]
     if as_json:
         emit({"version": __version__, "ok": not failed, "checks": [c._asdict() for c in checks]})
@@ -81,6 +81,19 @@ def _home() -> Check:
     return Check("home", free >= MIN_FREE_MB, f"{home.path} ({free:,} MB free)", f"free {MIN_FREE_MB} MB of disk")
 
 
+def _sandbox() -> list[Check]:
+    """Required only where the user requires it."""
+    import anyio
+
+    from ..hardware_adapters.sandbox import required, sandbox
+
+    try:
+        layers = anyio.run(sandbox).layers
+    except AdapterError as error:
+        return [Check("sandbox", False, str(error), "", required())]
+    return [Check(f"sandbox {layer.name}", layer.active, layer.by, layer.mend, required()) for layer in layers]
+
+
 def _engines() -> list[Check]:
     """The default engine of each target is required; others are offered where the user has them."""
     from ..hardware_adapters.registry import adapters
@@ -115,13 +128,26 @@ def _models() -> list[Check]:
     checks = []
     for provider, package, variables, mend in PROVIDERS:
         name = f"model {provider}"
-        missing = [variable for variable in variables if not os.environ.get(variable)]
+        origins = [origin for variable in variables if (origin := _given(variable))]
         if package is not None and _installed(package) is None:
             wanted = f"pip install 'autocomp-mcp[{provider}]'"
             checks.append(Check(name, False, f"the extra {provider!r} is not installed", wanted, required=False))
-        elif len(missing) == len(variables):
+        elif not origins:
             checks.append(Check(name, False, f"{' or '.join(variables)} is not set", mend, required=False))
         else:
-            given = next(variable for variable in variables if variable not in missing)
-            checks.append(Check(name, True, f"{given} is set", required=False))
+            checks.append(Check(name, True, origins[0], required=False))
     return checks
+
+
+def _given(variable: str) -> str | None:
+    """Where it is set; of a key never what it is."""
+    from ..agent.errors import ModelUsageError
+    from ..agent.keys import find_key
+
+    if variable.endswith("_KEY"):
+        try:
+            found = find_key(variable)
+        except ModelUsageError:
+            return None
+        return f"{variable} is set: {found.origin}" if found is not None else None
+    return f"{variable} is set" if os.environ.get(variable) else None

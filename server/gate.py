@@ -10,6 +10,7 @@ import anyio
 import h11
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -17,6 +18,8 @@ from ..tools.callers import PRESENCE, Presence
 
 HEADERS_WITHIN_S = 10.0
 BODY_WITHIN_S = 30.0
+MAX_OPEN_REQUESTS = 960
+RETRY_AFTER_S = 5
 READS_WITHIN_S = 60.0  # a client that takes nothing of its answer for so long is disconnected
 
 
@@ -40,12 +43,14 @@ def _ports(host: str) -> list[str]:
 
 class Gate:
     """ASGI middleware. Checks Host and Origin of every request, before anybody is asked for a token: the metadata of
-    OAuth and the answers 401 are not for pages whose name was made to lead here either."""
+    OAuth and the answers 401 are not for pages whose name was made to lead here either. Answers 503 when too many
+    requests are open."""
 
     def __init__(self, app: ASGIApp, settings: TransportSecuritySettings) -> None:
         self._app = app
         self._check = TransportSecurityMiddleware(settings)
         self._stopping = anyio.Event()
+        self._open = 0
 
     def hang_up(self) -> None:
         """From now on every request looks to the application as if its client had gone."""
@@ -59,6 +64,17 @@ class Gate:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
+        if self._open >= MAX_OPEN_REQUESTS:
+            headers = {"Retry-After": str(RETRY_AFTER_S)}
+            await Response("busy: too many requests are open here", 503, headers)(scope, receive, send)
+            return
+        self._open += 1
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self._open -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         open_answer = False
         scope[PRESENCE] = presence = Presence()
 

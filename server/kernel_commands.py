@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .options import EPILOG, Engine, FileArg, Json, ProblemArg, Target
+from .options import EPILOG, Engine, FileArg, Json, ProblemArg, RequireSandbox, Target
 
 group = typer.Typer()
 
@@ -19,6 +19,7 @@ def evaluate(
     file: FileArg,
     engine: Engine = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="varies the input data")] = 0,
+    require_sandbox: RequireSandbox = False,
     json: Json = False,
 ) -> None:
     """Compile a kernel, run it on several input sets, check every element, and time it."""

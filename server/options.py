@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_type_hints
@@ -21,6 +22,12 @@ EXIT_STATUSES = {
 }
 EPILOG = "\n".join(["Exit status:", *(f"{status:>4}  {meaning}" for status, meaning in EXIT_STATUSES.items())])
 
+
+def require_sandbox() -> None:
+    """For this process and all that it starts."""
+    os.environ["AUTOCOMP_REQUIRE_SANDBOX"] = "1"
+
+
 ProblemArg = Annotated[
     str,
     typer.Argument(
@@ -34,6 +41,14 @@ RunArg = Annotated[str, typer.Argument(metavar="RUN", help="a run id, or `last`"
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout, all else on stderr")]
 Engine = Annotated[str | None, typer.Option("--engine", help="engine to judge by; `doctor` lists them")]
 Target = Annotated[str | None, typer.Option("--target", help="only this target")]
+RequireSandbox = Annotated[
+    bool,
+    typer.Option(
+        "--require-sandbox",
+        callback=lambda wanted: require_sandbox() if wanted else None,
+        help="refuse to run anything unless every layer of the sandbox is there (AUTOCOMP_REQUIRE_SANDBOX=1)",
+    ),
+]
 Servers = Annotated[
     list[str] | None, typer.Option("--server", help="URL of an MCP server to use instead of this process")
 ]
@@ -116,6 +131,7 @@ class SearchOptions(NamedTuple):
     confirm: Confirm = None
     confirm_top: ConfirmTop = None
     dashboard: Dashboard = False
+    require_sandbox: RequireSandbox = False
     json: Json = False
 
     @property

@@ -18,6 +18,7 @@ from .options import (
     MaxTokens,
     ProblemArg,
     Record,
+    RequireSandbox,
     RunArg,
     SearchOptions,
     Servers,
@@ -56,6 +57,7 @@ def resume(
     timeout: Timeout = None,
     record: Record = None,
     dashboard: Dashboard = False,
+    require_sandbox: RequireSandbox = False,
     json: Json = False,
 ) -> None:
     """Go on with a run that was interrupted, or with larger limits; nothing finished is done again.

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
+from ..hardware_adapters.base import EnvironmentLackError
+from ..hardware_adapters.sandbox.layers import required
 from ..menus.menu import UnknownNameError
 from .shell import DONE, ENVIRONMENT, SIGNALLED, USAGE, say
 
@@ -47,6 +49,14 @@ class Offer(NamedTuple):
 
 def serve(offer: Offer) -> int:
     """Returns the exit status."""
+    if required():
+        from ..hardware_adapters.sandbox import check_required
+
+        try:
+            anyio.run(check_required)
+        except EnvironmentLackError as error:
+            say(f"autocomp-mcp: {error}")
+            return ENVIRONMENT
     from .toolsets import NoToolLeftError, Selection
 
     try:

@@ -20,6 +20,7 @@ from ..hardware_adapters.base import (
     EnvironmentLackError,
     InvalidSourceError,
 )
+from ..hardware_adapters.sandbox.layers import required
 
 DONE, KERNEL_FAILED, USAGE, ENVIRONMENT, LIMIT = 0, 1, 2, 3, 4
 SIGNALLED = 128  # plus the signal's number, as shells do
@@ -52,6 +53,10 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
                         tasks.cancel_scope.cancel()
 
             tasks.start_soon(watch)
+            if required():
+                from ..hardware_adapters.sandbox import check_required
+
+                await check_required()
             results.append(await work())
             tasks.cancel_scope.cancel()
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from autocomp_mcp.hardware_adapters.store import HOME_VARIABLE
 from scoreboard import how_many, pytest_addoption, pytest_terminal_summary, score
 
 __all__ = ["how_many", "pytest_addoption", "pytest_terminal_summary", "score"]
@@ -39,6 +41,25 @@ def make_home(builds: Path) -> MakeHome:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(make_home: MakeHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test builds its launcher in the home of whoever runs the tests, or finds a key in his keyring."""
+    os.environ.setdefault("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    if HOME_VARIABLE in os.environ:
+        yield
+        return
+    os.environ[HOME_VARIABLE] = str(make_home(tmp_path_factory.mktemp("session") / "home"))
+    yield
+    del os.environ[HOME_VARIABLE]
+
+
+@pytest.fixture
+def stand_ins_shown(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Stand-ins of vendors' tools run this Python, and read and write here: the sandbox would hide both from them."""
+    shown = (sys.prefix, sys.base_prefix, Path(__file__).parents[1], tmp_path_factory.getbasetemp())
+    monkeypatch.setenv("AUTOCOMP_SANDBOX_SHOW", os.pathsep.join(map(str, shown)))
 
 
 @pytest.fixture

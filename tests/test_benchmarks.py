@@ -19,11 +19,13 @@ import estimated_cycles as cycles_benchmark
 import gemm_tools
 import nki_coverage
 import nki_manifest
+import nvidia_ladder
 import pipeline
 import serving
 
 MakeHome = Callable[[Path], Path]
 SMALL = "gemmini/gemm-64x64x64"
+LADDER = ("2_coalesced", "6_vectors")
 
 
 @pytest.fixture
@@ -205,3 +207,17 @@ def test_every_entry_of_the_public_kernels_can_be_made() -> None:
         assert isinstance(facts["tolerance"], dict) == ("cosine" in facts["tolerance"]), kernel.name
         for fact in facts["arguments"].values():
             assert isinstance(fact, dict) or len(fact) == 2 or fact[2] in nki_references.MAKERS, (kernel.name, fact)
+
+
+def test_nvidia_ladder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], make_home: MakeHome, tmp_path: Path
+) -> None:
+    """Two of its kernels, small: they are right, and stand beside what was published."""
+    monkeypatch.setenv("AUTOCOMP_HOME", str(make_home(tmp_path / "home")))
+    monkeypatch.setattr(nvidia_ladder, "PUBLISHED", {name: nvidia_ladder.PUBLISHED[name] for name in LADDER})
+    monkeypatch.setenv("AUTOCOMP_NVIDIA_DEVICE", "a6000")
+    monkeypatch.setattr(sys, "argv", ["nvidia_ladder.py", "--size", "132"])
+    anyio.run(nvidia_ladder.main)
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [row.split("`")[1] for row in rows] == list(LADDER)
+    assert all(float(row.split("|")[3].replace(",", "")) > 0 for row in rows)

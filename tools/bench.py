@@ -24,6 +24,7 @@ from ..hardware_adapters.base import (
 from ..hardware_adapters.custom.definition import is_own
 from ..menus.menu import UnknownNameError
 from .results import clip
+from .slots import Slots
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +54,7 @@ class Bench:
         self._adapters = adapters
         self._roots = roots
         # Compilers and simulators are processes of their own: more of them than cores only makes each one slower.
-        self.slots = anyio.CapacityLimiter(max(2, os.cpu_count() or 1))
+        self.slots = Slots(max(2, os.cpu_count() or 1))
 
     @property
     def home(self) -> Home:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
+from mcp.server.mcpserver import Context
+
 from ..hardware_adapters.base import (
     EngineStatus,
     EnvironmentLackError,
@@ -13,7 +15,7 @@ from ..hardware_adapters.base import (
     Problem,
     UsageError,
 )
-from .bench import Bench, in_thread
+from .bench import Bench, heartbeat, in_thread
 from .records import keep_kernel
 
 HOST_PATIENCE_S = 45.0  # hosts commonly give a call up after a minute
@@ -80,6 +82,24 @@ async def judge(
     async with meanwhile:
         evaluation = await work_out(
             adapter, problem, source, looked, seed=seed, timeout_s=patience_s, home=bench.home, slot=bench.slots
+        )
+    await in_thread(keep_kernel, bench.home, evaluation.kernel, source, problem.id)
+    return evaluation
+
+
+async def judge_against(bench: Bench, request: Request, source: str, against: str, ctx: Context) -> Evaluation:
+    """The kernel timed in turns with another, which has to pass alone first: what is wrong with that one must not be
+    held against this. Never from the cache. Raises UsageError, EnvironmentLackError, EngineFailure."""
+    adapter, problem, engine, seed, *_ = request
+    chosen = await in_thread(adapter.engine, engine)
+    if not chosen.in_turns:  # before the other kernel takes its time
+        await adapter.evaluate_against(problem, source, against, engine=chosen.name)
+    other = await judge(bench, request, against, heartbeat(ctx, "running the other kernel"))
+    if not other.passed:
+        raise UsageError(f"the kernel to time against does not pass itself: {other.verdict}: {other.message}")
+    async with heartbeat(ctx, "running both in turns"), bench.slots:
+        evaluation = await adapter.evaluate_against(
+            problem, source, against, engine=chosen.name, seed=seed, timeout_s=request.patience_s(chosen)
         )
     await in_thread(keep_kernel, bench.home, evaluation.kernel, source, problem.id)
     return evaluation

@@ -15,7 +15,7 @@ from ..hardware_adapters.base import Compilation, Evaluation, HardwareAdapter, P
 from ..menus.menu import load_menu
 from .bench import Bench, both, heartbeat, in_thread, reported
 from .comparison import Comparison, compare
-from .judging import HOST_PATIENCE_S, Request, hardware, judge
+from .judging import HOST_PATIENCE_S, Request, hardware, judge, judge_against
 from .problems import ProblemId
 from .ranking import MAX_SOURCES, rank
 from .records import kernel_text
@@ -110,20 +110,29 @@ def register(server: MCPServer, bench: Bench) -> None:
         timeout_s: Annotated[
             float | None, Field(gt=0, le=MAX_TIMEOUT_S, description="In seconds; default: what suits the engine")
         ] = None,
+        against: Annotated[
+            str | None,
+            Field(description=f"Another kernel to time in turns with it, where the engine has in_turns. {_KERNEL}"),
+        ] = None,
     ) -> Annotated[CallToolResult, Evaluation]:
         """Run a kernel on the real device: compiles it with the vendor's tools, checks every output element on several
         input sets, and measures the latency over repeated executions after warm-ups.
 
         For a kernel that passes simulate_kernel, where the machine has the device (list_targets says so, and what is
         missing otherwise). Not for trying variants: that is what the simulator is for. Returns the same verdicts as
-        simulate_kernel; the latency has source "measured", its statistic and spread. Takes 60 s or more, one kernel at
-        a time; the same kernel again is answered from the cache.
+        simulate_kernel; the latency has source "measured", its statistic and spread. With `against`, `beside` has the
+        ratio of both latencies and whether it is above the noise. Takes 60 s or more, one kernel at a time; the same
+        kernel again is answered from the cache, unless `against` asks for new measurements.
         """
         with reported():
             adapter, found = await bench.problem(problem)
             chosen = await in_thread(hardware, adapter, engine)
             request = Request(adapter, found, chosen, seed, timeout_s, on_device=True)
-            evaluation = await judge(bench, request, source, heartbeat(ctx, "compiling and running"))
+            beside = against and await in_thread(kernel_text, bench.home, against)
+            if beside:
+                evaluation = await judge_against(bench, request, source, beside, ctx)
+            else:
+                evaluation = await judge(bench, request, source, heartbeat(ctx, "compiling and running"))
         return answer(short_evaluation(evaluation))
 
     @server.tool(title="Profile a kernel", annotations=RUNS_HERE)

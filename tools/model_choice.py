@@ -18,7 +18,9 @@ def default_model() -> str:
     named = os.environ.get(MODEL_VARIABLE)
     if named:
         return named
-    return f"anthropic:{DEFAULT_ANTHROPIC_MODEL}" if os.environ.get("ANTHROPIC_API_KEY") else "offline"
+    from ..agent.keys import find_key
+
+    return f"anthropic:{DEFAULT_ANTHROPIC_MODEL}" if find_key("ANTHROPIC_API_KEY") else "offline"
 
 
 def canonical(model: str) -> str:

@@ -21,6 +21,7 @@ from ..hardware_adapters.base import (
     Profile,
     Record,
     Rewrite,
+    SandboxStatus,
     TargetStatus,
     Verdict,
 )
@@ -44,6 +45,7 @@ class TargetList(Record):
         default={}, description="Per target the names of its topics; `topic` is target/name, e.g. gemmini/guide"
     )
     reference: str | None = Field(default=None, description="The topic that was asked for, as Markdown")
+    sandbox: SandboxStatus | None = Field(default=None, description="How kernels are confined here")
 
 
 class ProblemList(Record):

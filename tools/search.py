@@ -13,7 +13,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field, ValidationError
 
-from ..agent.errors import AgentUsageError, InfrastructureError
+from ..agent.errors import AgentUsageError, InfrastructureError, JournalError
 from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
 from ..hardware_adapters.base import check_source
@@ -104,7 +104,7 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
                 await in_thread(adapter.engine, chosen.confirm)
         try:
             run_id = await jobs.start(await in_thread(whole), found.id, spec, chosen, source, caller)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, JournalError) as error:
             raise ToolError(f"environment: the database in AUTOCOMP_HOME cannot be used: {error}") from error
         return answer(await _status(jobs, run_id, 0))
 

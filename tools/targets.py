@@ -8,12 +8,14 @@ from mcp.server import MCPServer
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
-from ..hardware_adapters.base import HardwareAdapter, TargetStatus
+from ..hardware_adapters.base import EngineStatus, HardwareAdapter, SandboxStatus, TargetStatus
+from ..hardware_adapters.sandbox import sandbox
 from ..menus.menu import UnknownNameError
 from ..menus.reference import reference, topics
 from .bench import Bench, in_thread, reported
 from .results import TargetList, answer, clip
 
+PATIENCE_S = EngineStatus.model_fields["patience_s"].default
 MAX_UNUSED = 64  # characters on an engine that this machine lacks; `doctor` has all of them
 LOOKS_ONLY = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
@@ -38,8 +40,13 @@ def register(server: MCPServer, bench: Bench) -> None:
         with reported():
             if topic is not None:
                 return answer(TargetList(reference=await in_thread(lambda: _read(topic))))
+            confined = await sandbox()
             targets = await in_thread(lambda: [_brief(target_status(adapter)) for adapter in bench.adapters().values()])
-        listed = TargetList(targets=tuple(targets), topics={found.name: _topics(found.name) for found in targets})
+        listed = TargetList(
+            targets=tuple(targets),
+            topics={found.name: _topics(found.name) for found in targets},
+            sandbox=SandboxStatus(active=confined.active, missing=confined.missing),
+        )
         return answer(listed, terse=True)  # a dozen engines, most of them with the defaults
 
 
@@ -51,13 +58,15 @@ def _topics(target: str) -> tuple[str, ...]:
 
 
 def _brief(status: TargetStatus) -> TargetStatus:
-    """Without how far engines are to be trusted that cannot be used here, and with what they need in few words."""
-    engines = (
-        engine
-        if engine.available or engine.default
-        else engine.model_copy(update={"trust": "", "reason": clip(engine.reason, MAX_UNUSED)})
-        for engine in status.engines
-    )
+    """Of engines that cannot be used here only what they are and, in few words and once, what they need."""
+    said: dict[str, str] = {}  # what is lacking -> the first engine that lacks it
+    engines: list[EngineStatus] = []
+    for engine in status.engines:
+        if not engine.available and not engine.default:
+            first = said.setdefault(engine.reason, engine.name)
+            reason = f"as {first}" if first != engine.name else clip(engine.reason, MAX_UNUSED)
+            engine = engine.model_copy(update={"trust": "", "reason": reason, "patience_s": PATIENCE_S})
+        engines.append(engine)
     return status.model_copy(update={"engines": tuple(engines)})
 
 

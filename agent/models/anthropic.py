@@ -10,6 +10,7 @@ import anyio
 from pydantic import Field
 
 from ..errors import AgentUsageError, ModelPackageError, ModelUsageError
+from ..keys import find_key, hidden
 from ..prices import price_of
 from ..status import Tokens
 from ..toolbox import Toolbox
@@ -48,7 +49,7 @@ class Platform(NamedTuple):
 PLATFORMS = {
     platform.provider: platform
     for platform in (
-        Platform("anthropic", "AsyncAnthropic", None, True, "set ANTHROPIC_API_KEY"),
+        Platform("anthropic", "AsyncAnthropic", None, True, "set ANTHROPIC_API_KEY, or ANTHROPIC_API_KEY_FILE"),
         Platform(
             "bedrock", "AsyncAnthropicBedrock", "bedrock", True,
             "set AWS_REGION, and AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY (or AWS_PROFILE)",
@@ -101,7 +102,7 @@ class AnthropicTransport(Transport):
             cache_read=message.usage.cache_read_input_tokens or 0,
         )
         text = "".join(part.text for part in message.content if part.type == "text")
-        return Answer(text, STOPS.get(message.stop_reason, "end"), usage, self.cost(usage))
+        return Answer(hidden(text), STOPS.get(message.stop_reason, "end"), usage, self.cost(usage))
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         cached = {"cache_control": {"type": "ephemeral", "ttl": self._options.cache_ttl}}
@@ -144,19 +145,19 @@ class AnthropicTransport(Transport):
             # Anything else fails again however often it is asked.
             kind = _kind(error.body)
             passing = error.status_code in (408, 409, 429) or error.status_code >= 500 or kind in PASSING_ERRORS
-            said = f"HTTP {error.status_code}: {error.message}"
+            said = hidden(f"HTTP {error.status_code}: {error.message}")
             raise (Passing(said) if passing else ModelUsageError(f"{self.spec}: {said}")) from error
         except APIConnectionError as error:
-            raise Passing(f"{error.message} ({error.__cause__!r})") from error
+            raise Passing(hidden(f"{error.message} ({error.__cause__!r})")) from error
         except APIError as error:
-            raise Passing(error.message) from error
+            raise Passing(hidden(error.message)) from error
         except httpx2.HTTPError as error:  # the connection broke in the middle of an answer
-            raise Passing(f"{type(error).__name__}: {error}") from error
+            raise Passing(hidden(f"{type(error).__name__}: {error}")) from error
         except (AnthropicError, RuntimeError, ValueError) as error:  # credentials that the SDK looks up when it asks
-            raise ModelUsageError(f"{self.spec}: {error}; {self._platform.needs}") from error
+            raise ModelUsageError(hidden(f"{self.spec}: {error}; {self._platform.needs}")) from error
         except Exception as error:
             if type(error).__module__.partition(".")[0] in ("google", "botocore"):
-                raise ModelUsageError(f"{self.spec}: {error}; {self._platform.needs}") from error
+                raise ModelUsageError(hidden(f"{self.spec}: {error}; {self._platform.needs}")) from error
             raise
 
     # ------------------------------------------------------------ batches
@@ -165,8 +166,8 @@ class AnthropicTransport(Transport):
         if outcome.message is not None:
             return outcome.message
         if outcome.kind in (*PASSING_ERRORS, "canceled", "expired"):
-            raise Passing(f"{outcome.kind}: {outcome.error}")
-        raise ModelUsageError(f"{self.spec}: {outcome.kind}: {outcome.error}")
+            raise Passing(hidden(f"{outcome.kind}: {outcome.error}"))
+        raise ModelUsageError(hidden(f"{self.spec}: {outcome.kind}: {outcome.error}"))
 
     def _service(self) -> Service:
         batches = self._client.messages.batches
@@ -216,13 +217,19 @@ def _kind(body: object) -> str | None:
     return error.get("type") if isinstance(error, dict) else None
 
 
+def _key(platform: Platform) -> str | None:
+    """Raises ModelUsageError."""
+    found = find_key("ANTHROPIC_API_KEY" if platform.provider == "anthropic" else "AWS_BEARER_TOKEN_BEDROCK")
+    return found.value if found is not None else None
+
+
 def _client(platform: Platform, spec: str, options: AnthropicOptions) -> Any:
     """Raises ModelUsageError, ModelPackageError."""
     import anthropic
 
     given = {"base_url": options.base_url, "max_retries": options.sdk_retries, "timeout": options.timeout_s}
     if platform.keyed:
-        given["api_key"] = options.api_key
+        given["api_key"] = options.api_key or _key(platform)
     try:
         if platform.provider == "bedrock":
             import boto3  # noqa: F401 - the SDK imports it when it asks, and says nothing of ours
@@ -232,7 +239,7 @@ def _client(platform: Platform, spec: str, options: AnthropicOptions) -> Any:
     except ImportError as error:
         raise ModelPackageError(spec, platform.extra or platform.provider) from error
     except (anthropic.AnthropicError, ValueError) as error:
-        raise ModelUsageError(f"{spec}: {error}; {platform.needs}") from error
+        raise ModelUsageError(hidden(f"{spec}: {error}; {platform.needs}")) from error
 
 
 def _make(provider: str, name: str, toolbox: Toolbox, options: dict[str, Any]) -> LanguageModels:

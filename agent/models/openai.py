@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 
 from ..errors import AgentUsageError, ModelPackageError, ModelUsageError
+from ..keys import find_key, hidden
 from ..prices import price_of
 from ..status import Tokens
 from ..toolbox import Toolbox
@@ -58,7 +59,7 @@ class OpenAITransport(Transport):
         usage = _tokens(completion.usage)
         cost = self.cost(usage) if completion.usage is not None else None
         stop = "refused" if refused else STOPS.get(choice.finish_reason, "end")
-        return Answer(choice.message.content or "", stop, usage, cost)
+        return Answer(hidden(choice.message.content or ""), stop, usage, cost)
 
     async def _understood(self, prompt: Prompt) -> Any:
         """The completion, asked for with ever less of what the server does not understand."""
@@ -95,16 +96,16 @@ class OpenAITransport(Transport):
         try:
             completion = await self._client.chat.completions.create(**body)
         except APIStatusError as error:
-            said = f"HTTP {error.status_code}: {error.message}"
+            said = hidden(f"HTTP {error.status_code}: {error.message}")
             if error.status_code in (408, 409, 429) or (error.status_code >= 500 and error.status_code != 501):
                 raise Passing(said) from error
             if error.status_code in UNDERSTOOD:
                 raise _Refused(said, error.code) from error
             raise ModelUsageError(f"{self.spec}: {said}") from error
         except APIConnectionError as error:
-            raise Passing(f"{error.message} ({error.__cause__!r})") from error
+            raise Passing(hidden(f"{error.message} ({error.__cause__!r})")) from error
         except APIError as error:
-            raise Passing(error.message) from error
+            raise Passing(hidden(error.message)) from error
         if not getattr(completion, "choices", None):
             raise Passing("the answer holds no choices")
         return completion
@@ -134,7 +135,8 @@ def _client(spec: str, options: OpenAIOptions) -> Any:
         from openai import AsyncOpenAI, OpenAIError
     except ImportError as error:
         raise ModelPackageError(spec, "openai") from error
-    key = options.api_key or os.environ.get("OPENAI_API_KEY")
+    named = find_key("OPENAI_API_KEY")
+    key = options.api_key or (named.value if named is not None else None)
     if key is None and (options.base_url or os.environ.get("OPENAI_BASE_URL")):
         key = "none"  # servers of one's own mostly want none, but the package does
     try:

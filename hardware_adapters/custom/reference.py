@@ -14,6 +14,7 @@ import anyio.to_thread
 from ..errors import EngineFailure, InvalidProblemError
 from ..process import Finished, Limits, minimal_environment, run
 from ..results import Tensor
+from ..sandbox import interpreter
 from .definition import FLOATS
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ async def results(definition: Definition, cases: Sequence[Arrays]) -> list[dict[
         environment = minimal_environment(folder, OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
         try:
             command = [sys.executable, "-I", "-B", RUNNER, _numpy_place()]
-            finished = await run(command, cwd=folder, env=environment, limits=limits)
+            reach = interpreter(RUNNER.parent, _numpy_place())
+            finished = await run(command, cwd=folder, env=environment, limits=limits, reach=reach)
         except OSError as error:
             raise EngineFailure(f"Python cannot be started for the reference: {error}") from error
         return await anyio.to_thread.run_sync(_read, definition, len(cases), folder, finished)
@@ -78,8 +80,12 @@ def _write(definition: Definition, cases: Sequence[Arrays], folder: Path) -> Non
 
 
 def _read(definition: Definition, cases: int, folder: Path, finished: Finished) -> list[dict[str, Array]]:
+    if finished.killed:
+        raise EngineFailure("the reference's process was killed from outside, perhaps because memory ran out")
     if finished.timed_out:
         raise _wrong(definition, f"it was stopped after {WALL_S:.0f} s: an endless loop, or far too slow")
+    if finished.limit is not None:
+        raise _wrong(definition, finished.ended_by)
     answer = folder / "answer.json"
     try:
         said = json.loads(answer.read_text()) if _is_file(answer) and answer.stat().st_size < MAX_ANSWER else {}

@@ -19,7 +19,17 @@ class Section(NamedTuple):
 
 
 def read_sections(program: bytes) -> dict[str, Section]:
-    """The sections of a linked program by name."""
+    """The sections of a linked program by name. Raises ValueError for bytes that are none."""
+    try:
+        return _sections(program)
+    except (struct.error, IndexError, OverflowError) as error:
+        raise ValueError(f"no ELF program: {error}") from error
+
+
+MAX_NAME_BYTES = 1024
+
+
+def _sections(program: bytes) -> dict[str, Section]:
     # Read by hand: importing a general ELF library would take as long as the compilation itself.
     (table,) = struct.unpack_from("<Q", program, 0x28)
     entry, count, names = struct.unpack_from("<HHH", program, 0x3A)
@@ -27,7 +37,8 @@ def read_sections(program: bytes) -> dict[str, Section]:
     found: dict[str, Section] = {}
     for name, offset, size in headers:
         start = headers[names][1] + name
-        found[program[start : program.index(b"\0", start)].decode()] = Section(offset, size)
+        end = program.index(b"\0", start, start + MAX_NAME_BYTES)
+        found[program[start:end].decode(errors="replace")] = Section(offset, size)
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 import uuid
@@ -22,6 +23,7 @@ from ..store import locked
 from .engines import DOCUMENTATION, PROGRAM, Availability, Executed, WholeMachine, read_console_file, run_logged, stamp
 
 VARIABLE = "AUTOCOMP_FIRESIM"
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 MANAGER = "firesim"
 SETTINGS = "config_runtime.yaml"
 KILL_S = 120.0
@@ -81,7 +83,8 @@ class FireSim(WholeMachine):
         raise EngineFailure(f"FireSim was busy with other evaluations for {timeout_s:.0f} s")
 
     async def _run(self, deploy: Path, workload: str, folder: Path, deadline: float) -> Executed:
-        environment = {k: v for k, v in self.environment.items() if not k.endswith("API_KEY")}
+        # The manager logs in to its machines by itself, with AWS's own variables; other keys are none of its business.
+        environment = {k: v for k, v in self.environment.items() if k.startswith("AWS_") or not _SECRET.search(k)}
 
         async def manager(task: str, seconds: float) -> Executed:
             # The manager works in its own folder; only what it prints comes here.

@@ -270,7 +270,7 @@ async def simulate(
     async with anyio.create_task_group() as tasks:
         for number in range(len(jobs)):
             tasks.start_soon(run_job, number)
-    answers = [_ended(ended[number], group) for number, group in enumerate(jobs)]
+    answers = [_ended(ended[number], group, timeout_s) for number, group in enumerate(jobs)]
     said_by_name = {case.name: case for answer in answers for case in answer.cases}
     for case in cases:
         if not case.complete(said_by_name[case.name]):
@@ -283,10 +283,12 @@ async def simulate(
     return Results(answer, outputs, read_profile(folder / "profile.json") if complete else None)
 
 
-def _ended(finished: Finished | OSError, cases: Sequence[JobCase]) -> Answer:
+def _ended(finished: Finished | OSError, cases: Sequence[JobCase], wall_s: float) -> Answer:
     """Raises TimedOut and EngineFailure."""
     if isinstance(finished, OSError):
         raise EngineFailure(f"gemsim cannot be started: {finished}") from finished
+    if finished.hung(wall_s):
+        raise EngineFailure(f"gemsim hung: it hardly ran in {wall_s:.0f} s")
     if finished.timed_out:
         raise TimedOut
     return read_answer(finished, [case.name for case in cases])

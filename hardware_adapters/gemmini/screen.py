@@ -67,8 +67,12 @@ def _refused_include(rest: str) -> str | None:
 
 def refused_assembly(assembly: str) -> str | None:
     """Why this compiler output is not assembled, or None."""
+    seen = 0  # up to where lines have been looked at: the words of one long text are many on one line
     for match in _READING_ASSEMBLY.finditer(assembly):
-        line = assembly[assembly.rfind("\n", 0, match.start()) + 1 : _line_end(assembly, match.end())]
+        if match.start() < seen:
+            continue
+        seen = _line_end(assembly, match.end())
+        line = assembly[assembly.rfind("\n", 0, match.start()) + 1 : seen]
         if _READING_ASSEMBLY.search(_QUOTED.sub('""', line)) or line.count('"') % 2:
             return f"the assembler directive .{match[1].lower()} is not allowed in a kernel"
     return None

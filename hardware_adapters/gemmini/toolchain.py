@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..base import Compilation, Diagnostic, EngineFailure, EnvironmentLackError, check_source
+from ..host_faults import check_host
 from ..process import Finished, Limits, minimal_environment, run
+from ..sandbox import toolchain
 from ..store import Home, locked
 from ..toolchain import Compiler, parse_diagnostics, source_digest, version_of, zig_binary
 from .debug_info import begins_in_code, code_digest, section_bytes
@@ -108,6 +110,7 @@ async def compile_kernel(
         first = await build.step(*flags, "-I", HERE, "-Wall", "-S", SOURCE_NAME, "-o", "kernel.s")
         said = parse_diagnostics(first.stderr, SOURCE_NAME)
         if first.returncode != 0:
+            check_host(compiler.title, first, said, SOURCE_NAME, build.folder, COMPILE_LIMITS)
             return failed(*(said or _unexplained(first)))
         assembly = (build.folder / "kernel.s").read_text(errors="replace")
         if refused := refused_assembly(assembly):
@@ -118,7 +121,9 @@ async def compile_kernel(
             *target_flags(compiler), "kernel.s", runtime, *LINK_FLAGS, f"-Wl,-T,{script}", "-o", "kernel.elf"
         )
         if second.returncode != 0:
-            return failed(*said, *(_link_errors(second, assembly) or _unexplained(second)))
+            explained = _link_errors(second, assembly)
+            check_host(compiler.title, second, explained, SOURCE_NAME, build.folder, COMPILE_LIMITS)
+            return failed(*said, *(explained or _unexplained(second)))
         program = (build.folder / "kernel.elf").read_bytes()
         if unusable := _unusable(program):
             return failed(*said, _error(unusable))
@@ -166,15 +171,18 @@ class Build(NamedTuple):
         # The private folder's name must not reach the program: equal sources give equal artefacts.
         mapping = f"-fdebug-prefix-map={self.folder}=."
         command = (*self.compiler.command, mapping, *arguments)
+        given = (argument for argument in arguments if isinstance(argument, Path))
+        cache = Path(self.environment["ZIG_GLOBAL_CACHE_DIR"])
+        reach = toolchain(self.compiler.command[0], HERE, *given)._replace(write=(cache,))
         try:
-            return await run(command, cwd=self.folder, env=self.environment, limits=COMPILE_LIMITS)
+            return await run(command, cwd=self.folder, env=self.environment, limits=COMPILE_LIMITS, reach=reach)
         except OSError as error:
             raise EnvironmentLackError(f"{self.compiler.title} cannot be started: {error}") from error
 
 
 def build_environment(home: Home, folder: Path) -> dict[str, str]:
     # Zig keeps what it compiles for ever: its cache of kernels is thrown away with the folder.
-    caches = {"ZIG_GLOBAL_CACHE_DIR": str(home.cache / "zig"), "ZIG_LOCAL_CACHE_DIR": str(folder / "zig")}
+    caches = {"ZIG_GLOBAL_CACHE_DIR": str(home.zig_cache), "ZIG_LOCAL_CACHE_DIR": str(folder / "zig")}
     return minimal_environment(folder, **caches)
 
 
@@ -207,6 +215,8 @@ def _unexplained(result: Finished) -> tuple[Diagnostic, ...]:
     """A step failed without a word about the kernel: a limit, or a fault of the compiler."""
     if result.timed_out:
         return (_error(f"the compiler was stopped after {COMPILE_LIMITS.wall_s:.0f} s: simplify the source"),)
+    if result.limit is not None:
+        return (_error(f"the compiler was given up, {result.ended_by}: simplify the source"),)
     text = result.stderr
     if "overflowed by" in text or "will not fit in region" in text:
         return (_error("code and variables do not fit the 64 MiB of memory for the program"),)

@@ -33,7 +33,7 @@ from .emulation import host_compiler_title, prepare
 from .families import EXAMPLES, FAMILIES, SUITES, nearest, operator_of
 from .judge import TRUST
 from .machines import machine
-from .nvcc import find_nvcc
+from .nvcc import find_nvcc, only
 from .operators import TARGET, describe, summary
 from .profile import CAUSES, make_profile
 from .tuner.rewrites import REWRITES
@@ -68,7 +68,7 @@ class NvidiaAdapter(HardwareAdapter):
             device = machine()
             compiler = host_compiler_title()
             version = engine_version()
-            nvcc = find_nvcc(self._path)
+            nvcc = find_nvcc(only(self._path))
             checked = f"{nvcc.title} for {device.architecture}" if nvcc else "no nvcc, so without register counts"
             reason = f"built in; {device.title}, {checked}, emulation by {compiler}"
         except EnvironmentLackError as error:
@@ -92,7 +92,7 @@ class NvidiaAdapter(HardwareAdapter):
         if engine in native.TRUST:
             return native.configuration(self._path)
         try:
-            nvcc = find_nvcc(self._path)
+            nvcc = find_nvcc(only(self._path))
             return f"{machine().model_dump_json()} {nvcc.title if nvcc else 'none'} {RULES_VERSION}"
         except EnvironmentLackError as error:
             return str(error)
@@ -137,7 +137,7 @@ class NvidiaAdapter(HardwareAdapter):
     async def compile(self, problem: Problem, source: str) -> Compilation:
         check_source(source)
         with disk_is_infrastructure():
-            nvcc = await anyio.to_thread.run_sync(find_nvcc, self._path)
+            nvcc = await anyio.to_thread.run_sync(find_nvcc, only(self._path))
             return (await compile_kernel(self.home, machine(), nvcc, source)).compilation
 
     async def evaluate(
@@ -156,6 +156,16 @@ class NvidiaAdapter(HardwareAdapter):
                 mode = "time" if engine == native.ENGINE else "check"
                 return (await self._native(problem, source, engine, seed, timeout_s, mode)).evaluation
             return (await self._emulated(problem, source, engine, seed, timeout_s, recall)).evaluation
+
+    async def evaluate_against(
+        self, problem: Problem, source: str, against: str, *, engine: str, seed: int = 0, timeout_s: float = 60.0
+    ) -> Evaluation:
+        if engine != native.ENGINE:
+            return await super().evaluate_against(problem, source, against, engine=engine)
+        check_source(source)
+        check_source(against)
+        with disk_is_infrastructure():
+            return (await self._native(problem, source, engine, seed, timeout_s, "time", against)).evaluation
 
     async def profile(
         self,
@@ -187,12 +197,20 @@ class NvidiaAdapter(HardwareAdapter):
         return await evaluate_on_cpu(self.home, self._path, problem, source, seed, timeout_s, recall=recall)
 
     async def _native(
-        self, problem: Problem, source: str, engine: str, seed: int, timeout_s: float, mode: str
+        self,
+        problem: Problem,
+        source: str,
+        engine: str,
+        seed: int,
+        timeout_s: float,
+        mode: str,
+        incumbent: str | None = None,
     ) -> NativeRun:
         operator = operator_of(problem.id)
         return await evaluate_on_cuda(
-            self.home, self._path, problem, operator, source, engine=engine, seed=seed, timeout_s=timeout_s, mode=mode
-        )
+            self.home, self._path, problem, operator, source,
+            engine=engine, seed=seed, timeout_s=timeout_s, mode=mode, incumbent=incumbent,
+        )  # fmt: skip
 
     def _check(self, engine: str | None) -> None:
         if engine not in (None, ENGINE):

@@ -151,7 +151,7 @@ async def evaluate_on_cpu(
 ) -> Run:
     """`path` replaces PATH in the search for nvcc. Raises EngineFailure, EnvironmentLackError."""
     operator, digest, device = operator_of(problem.id), kernel_digest(source), machine()
-    nvcc = await anyio.to_thread.run_sync(device_compiler.find_nvcc, path)
+    nvcc = await anyio.to_thread.run_sync(device_compiler.find_nvcc, device_compiler.only(path))
     compiled = await compile_kernel(home, device, nvcc, source)
     sets: tuple[InputSet, ...] = ()
 

@@ -5,14 +5,16 @@ Terms, in ns, of a launch whose blocks are spread evenly over the SMs (the fulle
   fp32     the operator's least floating-point work at the peak rate of the lanes that are there: those that take part
            in requests to memory, of an SM's four quarters those that have a warp; launches share it by such requests
   lsu      global loads and stores through the SM's load/store path: a request takes a pass per 128 bytes if its sectors
-           lie side by side, and one per sector beyond the ideal number, as scattered sectors lie in lines of their own
-  shared   wavefronts in shared memory, one per cycle, through the same path as `lsu`
+           lie side by side, and one per sector beyond the ideal number, as scattered sectors lie in lines of their own;
+           at least the cycles in which the load/store units take the addresses of 32 lanes
+  shared   wavefronts in shared memory, one per cycle, or likewise; through the same path as `lsu`, so the two add up
   l2       different sectors that each block reads (what it reads again hits in its L1), and all that it writes, for
            the L1 passes stores on one by one, at the rate of the L2
   dram     every operand byte that is touched once; and again, for each further round of blocks, what such a round
            touches beyond the size of the L2
   latency  what the warps of an SM wait for loads, 4 of which a warp has under way, and for barriers
 
+Loads of shared memory that ptxas makes one are one request where nvcc's output shows that they can be (`merging`).
 Units overlap, but not perfectly: a launch takes (sum of term^3)^(1/3), which is the largest term when it dominates,
 plus the device's time for a launch, and for what cudaMemsetAsync fills. No result is below the problem's bound. Not
 modelled: instructions other than memory accesses and the least arithmetic, local memory, L1 misses of what a block
@@ -73,6 +75,16 @@ def lsu_passes(site: Site) -> float:
     return max(site.requests, site.ideal_sectors / 4 + max(0, site.sectors - site.ideal_sectors))
 
 
+def path_cycles(site: Site, merged: Mapping[int, float], machine: Machine) -> float:
+    """Of the SM's load/store path, for the site's requests. `merged`: share of a line's loads of shared memory that
+    are left when neighbours are loaded together, which also ends conflicts between lanes that lie as far apart."""
+    addresses = site.requests * WARP / machine.lsu_lanes
+    if site.space == "global":
+        return max(addresses, lsu_passes(site) * 128 / machine.lsu_bytes_per_cycle)
+    share = merged.get(site.line, 1.0) if site.op == "load" and site.width == 4 else 1.0
+    return max(addresses * share, min(site.wavefronts, max(site.ideal_wavefronts, site.wavefronts * share)))
+
+
 def estimate(
     operator: Operator,
     launches: Sequence[LaunchCounts],
@@ -112,8 +124,12 @@ def _launch(
     even = counts.blocks / machine.sms / on_fullest
     per_block = on_fullest / max(1, counts.blocks_run)
     peak = machine.tf32_flops_per_ns if operator.tensor_cores else machine.fp32_flops_per_ns
-    passes = {
-        space: sum(lsu_passes(site) for site in counts.sites if site.space == space) for space in ("global", "shared")
+    merged = facts.merged if facts else {}
+    path = {
+        space: sum(path_cycles(site, merged, machine) for site in counts.sites if site.space == space)
+        * per_block
+        * cycle
+        for space in ("global", "shared")
     }
     block_bytes = SECTOR_BYTES * (counts.block_read_sectors + counts.block_write_sectors) / max(1, counts.blocks_run)
     stored = sum(site.sectors for site in counts.sites if site.space == "global" and site.op != "load")
@@ -122,13 +138,14 @@ def _launch(
     dram_bytes = _dram_bytes(operator, counts, held, machine, block_bytes)
     units = {
         "fp32": share * operator.flops / peak / even / _lanes(counts, held, on_fullest),
-        "lsu": passes["global"] * per_block * cycle * 128 / machine.lsu_bytes_per_cycle,
-        "shared": passes["shared"] * per_block * cycle,
+        "lsu": path["global"],
+        "shared": path["shared"],
         "l2": l2_bytes / machine.l2_rate,
         "dram": dram_bytes / (machine.dram_rate * machine.dram_efficiency),
         "latency": _latency(counts, held, machine, on_fullest, l2_bytes, dram_bytes) * cycle,
     }
-    body = sum(time**OVERLAP for time in units.values()) ** (1 / OVERLAP)
+    others = (time for unit, time in units.items() if unit not in ("lsu", "shared"))
+    body = sum(time**OVERLAP for time in (*others, sum(path.values()))) ** (1 / OVERLAP)
     read_bytes = SECTOR_BYTES * counts.block_read_sectors * counts.scale
     return LaunchEstimate(counts, facts, held, units, body, 1 - even, read_bytes, l2_bytes, dram_bytes)
 

@@ -36,6 +36,7 @@ class Machine(BaseModel):
     l2_rate: float = Field(gt=0)
     l1_bytes: int = Field(gt=0)
     lsu_bytes_per_cycle: int = Field(gt=0)
+    lsu_lanes: int = Field(gt=0, le=WARP)
     l2_latency_cycles: float = Field(gt=0)
     dram_latency_cycles: float = Field(gt=0)
     launch_ns: float = Field(ge=0)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from ..base import Diagnostic
+from ..host_faults import check_host
 from ..process import Finished, Limits, minimal_environment, run
+from ..sandbox import toolchain
 from ..toolchain import MAX_DIAGNOSTICS, MAX_MESSAGE_CHARS, version_of
+from .merging import merged_loads
 
-SOURCE_NAME = "kernel.cu"
+SOURCE_NAME, PTX_NAME = "kernel.cu", "kernel.ptx"
+USUAL = Path("/usr/local/cuda/bin/nvcc")
 FLAGS = ("-O3", "-std=c++17", "-lineinfo", "-Xptxas", "-v,--warn-on-spills")
 LIMITS = Limits(wall_s=120.0, memory_bytes=None, file_bytes=64 << 20)
 _RELEASE = re.compile(r"release ([\d.]+)")
@@ -34,13 +41,15 @@ class Nvcc(NamedTuple):
 
 
 class KernelFacts(NamedTuple):
-    """What ptxas says of one `__global__` function, in bytes and registers per thread."""
+    """What ptxas says of one `__global__` function, in bytes and registers per thread. `merged`: by source line, the
+    share of its loads from shared memory that are left when neighbours are loaded together (see `merging`)."""
 
     registers: int
     shared_bytes: int
     stack_bytes: int
     spill_stores: int
     spill_loads: int
+    merged: Mapping[int, float] = {}
 
 
 class Compiled(NamedTuple):
@@ -50,12 +59,32 @@ class Compiled(NamedTuple):
     seconds: float
 
 
-def find_nvcc(path: str | None = None) -> Nvcc | None:
-    """On PATH, or where the toolkit puts itself."""
-    for name in (shutil.which("nvcc", path=path), "/usr/local/cuda/bin/nvcc" if path is None else None):
-        if name is not None and (found := nvcc_at(Path(name))) is not None:
-            return found
-    return None
+def find_nvcc(environment: Mapping[str, str] | None = None) -> Nvcc | None:
+    """Of those that `candidates` finds, the first that works."""
+    return next((found for path in candidates(environment) if (found := nvcc_at(path)) is not None), None)
+
+
+def only(path: str | None) -> dict[str, str] | None:
+    """The environment to look in where `path` replaces PATH; None is the process's own."""
+    return None if path is None else {"PATH": path}
+
+
+def candidates(environment: Mapping[str, str] | None = None) -> Iterator[Path]:
+    """CUDACXX, then CUDA_HOME or CUDA_PATH, then PATH; and, unless another environment than the process's own is given,
+    the toolkit's usual place and the wheel of nvcc."""
+    given = os.environ if environment is None else environment
+    if named := given.get("CUDACXX"):
+        yield Path(shutil.which(named, path=given.get("PATH", "")) or named)
+    for variable in ("CUDA_HOME", "CUDA_PATH"):
+        if named := given.get(variable):
+            yield Path(named) / "bin" / "nvcc"
+    if found := shutil.which("nvcc", path=given.get("PATH", "")):
+        yield Path(found)
+    if environment is None:
+        yield USUAL
+        spec = find_spec("nvidia")
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            yield from sorted(Path(folder).glob("*/bin/nvcc"), reverse=True)
 
 
 def nvcc_at(path: Path) -> Nvcc | None:
@@ -88,22 +117,29 @@ _releases: dict[tuple[str, int], str] = {}
 async def compile_for(nvcc: Nvcc, architecture: str, source: str) -> Compiled:
     """Device code only: the launcher is checked by the compiler that the emulation uses.
 
-    Raises OSError when nothing can be started."""
+    Raises OSError when nothing can be started, EngineFailure when this machine is at fault."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="autocomp-nvcc-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         (folder / SOURCE_NAME).write_text(source, encoding="utf-8")
-        command = [nvcc.path, *FLAGS, f"-arch={architecture}", "-cubin", "-o", "kernel.cubin", SOURCE_NAME]
-        done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS)
-    return read_output(done, time.monotonic() - started)
+        command = [nvcc.path, *FLAGS, f"-arch={architecture}", "-keep", "-cubin", "-o", "kernel.cubin", SOURCE_NAME]
+        reach = toolchain(nvcc.path)
+        done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS, reach=reach)
+        check_host("nvcc", done, parse_diagnostics(done.stdout + done.stderr), SOURCE_NAME, folder, LIMITS)
+        intermediate = folder / PTX_NAME
+        shares = merged_loads(intermediate.read_text("utf-8", "replace")) if intermediate.is_file() else {}
+    merged = {plain_name(name): of_lines for name, of_lines in shares.items()}
+    made = read_output(done, time.monotonic() - started)
+    kernels = {name: facts._replace(merged=merged.get(name, {})) for name, facts in made.kernels.items()}
+    return made._replace(kernels=kernels)
 
 
 def read_output(done: Finished, seconds: float) -> Compiled:
     text = done.stdout + done.stderr
     found = list(parse_diagnostics(text))
-    ok = done.returncode == 0 and not done.timed_out
+    ok = done.returncode == 0 and done.limit is None
     if not ok and not any(d.severity == "error" for d in found):
-        said = "it took too long" if done.timed_out else next(iter(_fatal(text)), text.strip()[-200:])
+        said = done.ended_by or next(iter(_fatal(text)), text.strip()[-200:])
         found.insert(0, Diagnostic(severity="error", message=f"nvcc: {said}"[:MAX_MESSAGE_CHARS]))
     return Compiled(ok, tuple(found[:MAX_DIAGNOSTICS]), parse_ptxas(text), seconds)
 

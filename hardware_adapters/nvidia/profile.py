@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..base import Evaluation, LineCost, Problem, Profile, Stall, StallCause, UnitTime
 from .bottlenecks import find_bottlenecks
 from .counts import Site, total
-from .estimate import UNITS, Estimate, LaunchEstimate, lsu_passes
+from .estimate import UNITS, Estimate, LaunchEstimate, path_cycles
 from .machines import Machine
 from .operators import Operator
 
@@ -131,7 +131,7 @@ def _lines(found: Estimate, source: str, machine: Machine) -> tuple[LineCost, ..
 
 
 def _time(launch: LaunchEstimate, site: Site, machine: Machine) -> float:
-    every = launch.counts.scale * lsu_passes(site)
+    every = launch.counts.scale * path_cycles(site, launch.facts.merged if launch.facts else {}, machine)
     passes = every / machine.sms / max(0.01, 1 - launch.idle) / machine.clock_ghz
     if site.space == "shared":
         return passes

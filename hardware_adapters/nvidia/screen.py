@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..base import Diagnostic
@@ -187,8 +188,9 @@ def _complaints(text: str, with_literals: str) -> Iterator[tuple[int, str]]:
     for found in _WORD.finditer(text):
         if (what := _word(found[0])) is not None:
             yield found.start(), what
+    lambdas = lru_cache(maxsize=None)(lambda name: _is_lambda(name, text))  # a name may be called ten thousand times
     for found in _CALL.finditer(text):
-        if found[2] in _CALLED and (found[1] or found[3]) and not _is_lambda(found[2], text):
+        if found[2] in _CALLED and (found[1] or found[3]) and not lambdas(found[2]):
             yield found.start(2), _not_for_kernels(found[2])
 
 

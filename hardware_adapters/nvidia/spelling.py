@@ -57,9 +57,10 @@ def ambiguous(source: str) -> Iterator[tuple[int, str]]:
             yield found.start(), "a comment is continued on the next line by a backslash"
     text = bare(source)
     for found in _SPLICE.finditer(text):
-        before, behind = text[: found.start()][-1:], text[found.end() :][:1]
+        at, end = found.span()
+        before, behind = text[max(0, at - 1) : at], text[end : end + 1]
         if before.strip() and behind.strip() and before not in _NEVER_JOINED:
-            yield found.start(), "a word is continued on the next line by a backslash"
+            yield at, "a word is continued on the next line by a backslash"
 
 
 def _blank(found: str) -> str:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import anyio
 import anyio.to_thread
 
-from ..base import EngineFailure, Evaluation, InvalidProblemError, Problem, Recall, kernel_digest
+from ..base import EngineFailure, Evaluation, Fault, InvalidProblemError, Problem, Recall, kernel_digest
 from ..process import Finished, Limits, minimal_environment, run
+from ..sandbox import Reach, check_required, interpreter
 from ..simulating import Judgement, deliver, generator
 from .judge import judge
 from .machines import ENGINES, FILE, machines
@@ -29,7 +30,7 @@ RUNNER = "autocomp_mcp.hardware_adapters.trainium.nkisim.runner"
 MEMORY_BYTES = 4 << 30
 FILE_BYTES = 1 << 30
 NKI_NAMES = {"bool": "bool_"}  # element types that NumPy calls otherwise
-KILLED = (-9, -24)  # by us or at the limit of processor time
+OUT_OF_TIME = -24  # SIGXCPU
 SIMULATOR = Path(__file__).with_name("nkisim")
 
 
@@ -61,6 +62,7 @@ async def evaluate_on_nkisim(
     recall: Recall | None = None,
 ) -> Run:
     """`timeline` is a file to write. Raises EngineFailure, EnvironmentLackError, InvalidProblemError."""
+    await check_required()
     digest = kernel_digest(source)
     screened = await anyio.to_thread.run_sync(screen, source)
     sets: tuple[InputSet, ...] = ()
@@ -92,7 +94,7 @@ async def evaluate_on_nkisim(
     started = time.monotonic()
     expected: list[dict[str, np.ndarray]] = []
     finished: Finished | None = None
-    failure: OSError | None = None
+    failure: OSError | EngineFailure | None = None
     unusable: InvalidProblemError | None = None
 
     async def compute() -> None:
@@ -111,8 +113,8 @@ async def evaluate_on_nkisim(
             environment = minimal_environment(folder, OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
             command = [sys.executable, "-I", "-m", RUNNER, folder]
             try:
-                finished = await run(command, cwd=folder, env=environment, limits=limits)
-            except OSError as error:  # raised after the group, which would wrap it
+                finished = await run(command, cwd=folder, env=environment, limits=limits, reach=_reach())
+            except (OSError, EngineFailure) as error:  # raised after the group, which would wrap it
                 failure = error
             if finished is None or finished.timed_out:
                 tasks.cancel_scope.cancel()
@@ -121,7 +123,14 @@ async def evaluate_on_nkisim(
         seconds = {"simulate": time.monotonic() - started}
         if finished is None:
             raise EngineFailure(f"nkisim cannot be started: {failure}")
-        if finished.timed_out or finished.returncode in KILLED:
+        if finished.limit not in (None, "wall", "cpu"):
+            fault = Fault(kind="limit_exceeded", message=f"the simulation did not end: {finished.ended_by}")
+            return Run(concluded(Judgement("crashed", fault.message, fault), **seconds))
+        if finished.hung(timeout_s):
+            raise EngineFailure(f"nkisim hung: it hardly ran in {timeout_s:.0f} s")
+        if finished.killed:
+            raise EngineFailure("nkisim was killed from outside, perhaps because memory ran out")
+        if finished.timed_out or finished.returncode == OUT_OF_TIME:
             text = f"stopped after {timeout_s:.0f} s of simulating: an endless loop, or far too many instructions"
             return Run(concluded(Judgement("timed_out", text), **seconds))
         report = await anyio.to_thread.run_sync(_report, folder, finished.returncode, finished.stderr)
@@ -132,6 +141,13 @@ async def evaluate_on_nkisim(
     judged = await anyio.to_thread.run_sync(judge, operator, engine, sets, expected, outputs, report, source)
     evaluation = concluded(judged, **seconds, check=time.monotonic() - checked)
     return Run(evaluation, report.get("schedule"))
+
+
+def _reach() -> Reach:
+    import ml_dtypes
+    import numpy as np
+
+    return interpreter(*(Path(str(package.__file__)).parents[1] for package in (np, ml_dtypes)))
 
 
 def _prepare(

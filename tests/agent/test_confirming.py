@@ -103,6 +103,53 @@ async def test_instructions_decide_nothing_but_right_and_wrong(tmp_path: Path) -
     assert "instructions on toyrtl (not a time)" in text
 
 
+def slower_is_faster(ours: dict[str, int], other: dict[str, int]) -> tuple[float, bool]:
+    """The order of toysim turned round."""
+    return latency_of(ours) / latency_of(other), True
+
+
+async def test_in_turns_the_speed_against_the_first_decides(tmp_path: Path) -> None:
+    """Its latencies, each measured at another time, would have said the opposite."""
+    land = Landscape()
+    land.turns, land.rtl = slower_is_faster, lambda values: cycles(latency_of(values))
+    status = await run(land, tmp_path, confirm_top=3, confirm_timeout_s=900)
+    (first, alone), *others = land.turn_log
+    assert alone is None and {against for _, against in others} == {first} and len(others) == 2
+    speeds = [found.speed for found in status.confirmations]
+    assert speeds[-1] is None and speeds[0] is not None and speeds[1] is not None
+    assert speeds[0] > speeds[1] > 1.0 and status.confirmations[0].best
+    assert status.confirmations[-1].latency == min(c.latency or 0 for c in status.confirmations)
+
+
+async def test_in_turns_noise_is_no_gain(tmp_path: Path) -> None:
+    land = Landscape()
+    land.turns, land.rtl = lambda ours, other: (1.3, False), lambda values: cycles(10_000 - latency_of(values))
+    status = await run(land, tmp_path, confirm_top=3, confirm_timeout_s=900)
+    searched = [c.searched_latency for c in status.confirmations]
+    assert searched == sorted(searched) and {c.speed for c in status.confirmations} == {None, 1.0}
+
+
+async def test_in_turns_with_the_first_that_passes_there(tmp_path: Path) -> None:
+    land = Landscape()
+    best = (await run(Landscape(), tmp_path / "plain", confirm=None)).best
+    assert best is not None
+    land.turns = slower_is_faster
+    land.rtl = lambda values: WRONG if latency_of(values) == best.latency else cycles(latency_of(values))
+    status = await run(land, tmp_path, confirm_top=3, confirm_timeout_s=900)
+    (_, nothing), (second, alone), (_, against) = land.turn_log
+    assert nothing is None and alone is None and against == second
+    assert [c.passed for c in status.confirmations] == [True, True, False]
+
+
+async def test_what_is_new_is_timed_against_the_one_that_was_timed_alone(tmp_path: Path) -> None:
+    land = Landscape()
+    land.turns = slower_is_faster
+    first = await run(land, tmp_path, max_evaluations=7, confirm_top=2, confirm_timeout_s=900)
+    await run(land, tmp_path, again=first.run_id, limits={"max_evaluations": 25})
+    assert len(land.turn_log) > 2 and [against for _, against in land.turn_log].count(None) == 1
+    assert {against for _, against in land.turn_log[1:]} == {land.turn_log[0][0]}
+
+
 @pytest.mark.parametrize("limit", [{}, {"max_evaluations": 7}, {"timeout_s": 600.0}], ids=str)
 async def test_a_failing_engine_ends_the_run_and_resume_goes_on_there(tmp_path: Path, limit: dict[str, Any]) -> None:
     land = Landscape()

@@ -20,7 +20,7 @@ class Clock:
 
 
 def journal_with_run(path: Path, clock: Clock) -> Journal:
-    journal = Journal(path, clock)
+    journal = Journal(path, clock, beats=clock)
     lease = journal.create("r", "toy/sum-64", "offline", SearchSettings().model_dump(mode="json"), "int x;")
     assert journal.driven("r"), "no moment in which a new run looks interrupted"
     journal.release(lease)

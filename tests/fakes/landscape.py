@@ -119,6 +119,9 @@ class Landscape:
         self.rtl_failures = 0
         self.rtl_log: list[tuple[str, float | None]] = []
         self.rtl_here = True
+        # Speed of a kernel against another and whether that is certain; set, toyrtl is hardware that times in turns.
+        self.turns: Callable[[dict[str, int], dict[str, int]], tuple[float, bool]] | None = None
+        self.turn_log: list[tuple[str, str | None]] = []
         self.page = 10_000  # characters of a baseline per page
         self.server: MCPServer[Any] = MCPServer(name="toy", log_level="ERROR")
         self._register()
@@ -179,8 +182,9 @@ class Landscape:
         @tool()
         async def list_targets() -> Result:
             engines = [
-                {"name": name, "kind": "simulator", "available": here, "reason": "as made up", "source": source,
-                 "trust": "none", "default": name == "toysim"}
+                {"name": name, "kind": "hardware" if self.turns and name == "toyrtl" else "simulator",
+                 "available": here, "reason": "as made up", "source": source, "trust": "none",
+                 "default": name == "toysim", "in_turns": self.turns is not None and name == "toyrtl"}
                 for name, source, here in (("toysim", "estimated", True), ("toyrtl", "measured", self.rtl_here))
             ]  # fmt: skip
             return answer({"targets": [{"name": "toy", "title": "Toy", "engines": engines, "families": ["sum"]}]})
@@ -204,6 +208,20 @@ class Landscape:
             await anyio.sleep(self.delay_s)
             self.note(source)
             return answer(evaluation(source, seed, problem))
+
+        @tool()
+        async def run_kernel(
+            problem: str, source: str, engine: str, seed: int, timeout_s: float, against: str | None = None
+        ) -> Result:
+            assert self.turns is not None and engine == "toyrtl"
+            self.turn_log.append((kernel_digest(source), against and kernel_digest(against)))
+            values = values_of(source) or {}
+            result = {**evaluation(source, seed, problem), "engine": engine, "source": "measured", **self.rtl(values)}
+            if against is not None and result["verdict"] == "passed":
+                speed, certain = self.turns(values, values_of(against) or {})
+                spread = {"low": speed - 0.01, "high": speed + 0.01}
+                result["beside"] = {"kernel": kernel_digest(against), "speed": speed, "certain": certain, **spread}
+            return answer(result)
 
         @tool()
         async def profile_kernel(problem: str, source: str, engine: str | None = None) -> Result:

@@ -44,8 +44,10 @@ async def bench(api: MessagesApi, home: Path, model: str = MODEL, **options: Any
     async with Toolbox.connect(Landscape().server) as toolbox:
         given = {"base_url": api.url, "api_key": "test", "backoff_s": (0.0, 0.0), "sdk_retries": 1} | options
         models = make_models(model, toolbox, **given)
-        yield {"toolbox": toolbox, "models": models, "journal": Journal(home / "db"), "runs_dir": home}
-        await models.aclose()
+        try:
+            yield {"toolbox": toolbox, "models": models, "journal": Journal(home / "db"), "runs_dir": home}
+        finally:
+            await models.aclose()
 
 
 async def run(api: MessagesApi, home: Path, **settings: Any) -> RunStatus:

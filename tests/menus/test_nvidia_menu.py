@@ -64,6 +64,7 @@ def swizzled_numbers(rows: int, columns: int) -> Array:
 M, N, K = 37, 50, 29
 A, B, X, TILE, ROW = drawn(M, K), drawn(K, N), drawn(M, 100), drawn(32, 32), drawn(3, 700)
 SQUARE_A, SQUARE_B = drawn(32, 48), drawn(48, 32)
+WIDE_A, WIDE_B = drawn(64, 40), drawn(40, 96)
 Q, KEYS, V = drawn(2, 37, 24), drawn(2, 37, 24), drawn(2, 37, 24)
 IMAGE, TAPS = drawn(3, 13, 21), drawn(3, 3, 3)
 LINE, SEVEN = drawn(130), drawn(7)
@@ -81,6 +82,9 @@ CASES = {
     ),
     "shared-tiles": Case("product<<<dim3(4, 3), dim3(16, 16), 0, s>>>" + PRODUCT, (A, B), A @ B),
     "register-tile": Case("product<<<dim3(1, 1), dim3(16, 16), 0, s>>>" + PRODUCT, (A, B), A @ B),
+    "plan-tiles-together": Case(
+        "product<<<dim3(3, 2), 64, 0, s>>>(in0, in1, out, 96, 40);", (WIDE_A, WIDE_B), WIDE_A @ WIDE_B
+    ),
     "vector-loads": Case("scaled<<<3, 64, 0, s>>>(in0, out, 1403);", (MANY,), 2 * MANY),
     "transpose-through-shared": Case(
         f"transpose<<<dim3(4, 2), dim3(32, 8), 0, s>>>(in0, out, {M}, 100);", (X,), X.T, 0.0

@@ -210,7 +210,7 @@ async def test_a_key_in_the_environment_stays_there(
 async def test_no_compiler_is_told_a_key(tmp_path: Path) -> None:
     tools = cross_compiler.install(tmp_path, "exit 1")
     path = f"{tools}{os.pathsep}{os.environ['PATH']}"
-    environment = {"ANTHROPIC_API_KEY": CANARY, "PATH": path}
+    environment = {"ANTHROPIC_API_KEY": CANARY, "PATH": path, "AUTOCOMP_SANDBOX": "limits"}  # so that it can tell us
     async with Client(parameters(tmp_path / "home", tmp_path, **environment)) as client:
         await client.call_tool("list_targets", {})
         await client.call_tool("compile_kernel", {"problem": PROBLEM, "source": KERNEL})

@@ -155,3 +155,16 @@ async def test_every_family_has_options(make_home: Callable[[Path], Path], tmp_p
         for problem in examples.values():
             options, _ = await sized(client, "list_optimizations", problem=problem)
             assert options["total"] >= 8, problem
+
+
+@pytest.mark.anyio
+async def test_the_list_of_targets_leaves_room_for_more(make_home: Callable[[Path], Path], tmp_path: Path) -> None:
+    """Two more engines, or a few longer reasons, must not make it long."""
+    async with connected(make_home(tmp_path / "home")) as client:
+        data, size = await sized(client, "list_targets")
+    assert size < USUAL_BYTES - 512
+    assert all(engine["reason"] for target in data["targets"] for engine in target["engines"])
+    nvidia = next(target for target in data["targets"] if target["name"] == "nvidia")
+    lacking = {engine["name"]: engine["reason"] for engine in nvidia["engines"] if not engine["available"]}
+    if {"cuda", "cuda-sanitizer"} <= lacking.keys():
+        assert lacking["cuda-sanitizer"] == "as cuda" and "NVIDIA" in lacking["cuda"]

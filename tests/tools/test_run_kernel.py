@@ -1,5 +1,6 @@
 """run_kernel and profile_kernel on hardware that stand-ins of AWS's software play, by real calls over stdio."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from neuron_machine import machine
 
+pytestmark = pytest.mark.usefixtures("stand_ins_shown")
 PROBLEM = "trainium/gemm-64x96x128"
 KERNEL = """\
 import nki
@@ -27,6 +29,7 @@ def anyio_backend() -> str:
 
 def server(tmp_path: Path, **what: Any) -> StdioServerParameters:
     environment = machine(tmp_path / "machine", **what) | {"AUTOCOMP_HOME": str(tmp_path / "home")}
+    environment["AUTOCOMP_SANDBOX_SHOW"] = os.environ["AUTOCOMP_SANDBOX_SHOW"]
     args = ["-m", "autocomp_mcp", "serve", "--toolsets", "problems,kernels,hardware"]
     return StdioServerParameters(command=sys.executable, args=args, env=environment)
 

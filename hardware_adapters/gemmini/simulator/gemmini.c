@@ -121,6 +121,8 @@ uint64_t gemmini_fence(Gemmini *g, uint64_t cycle) {
 
 uint64_t gemmini_command_count(const Gemmini *g) { return g->commands; }
 
+uint64_t gemmini_work(const Gemmini *g) { return g->work; }
+
 // --- counters and profile
 
 void gemmini_mark(Gemmini *g, uint64_t cycle) {

@@ -25,5 +25,6 @@ void gemmini_profile_start(Gemmini *);
 void gemmini_profile_write(Gemmini *, uint64_t cycle, FILE *json_fields, FILE *timeline_or_null); // cycle: the end of the call
 void gemmini_describe(unsigned funct, uint64_t rs1, uint64_t rs2, char *text, size_t n);
 uint64_t gemmini_command_count(const Gemmini *);
+uint64_t gemmini_work(const Gemmini *); // what commands did beyond one command: a hardware loop's own, windows of pooling
 
 #endif

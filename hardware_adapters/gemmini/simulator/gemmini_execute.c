@@ -250,8 +250,10 @@ static void compute_output_stationary(Gemmini *g, int accumulated, Operand a, Op
     if (accumulated && !g->partial_set)
         fault_raise("unset_configuration", "compute_accumulated adds to partial sums, but the array holds none: they were read out by the last compute whose "
                                            "preload named a C, or never started by a compute_preloaded");
-    if (!accumulated) start_sums(g, g->stationary, "preload (D)", &p);
-    else memcpy(&p.sum, &g->partial, bytes);
+    if (!accumulated) {
+        operand_range(g, g->stationary, 1, 0, "the D operand of preload"); // the dataflow may have changed since
+        start_sums(g, g->stationary, "preload (D)", &p);
+    } else memcpy(&p.sum, &g->partial, bytes);
     gather(g, a, e->a_stride, e->a_transpose, "compute (A)", p.left);
     gather(g, b, 1, e->b_transpose, "compute (B)", right);
     multiply(g, p.left, right, a.rows, &p);

@@ -42,6 +42,8 @@ uint32_t loop_acc_half(const Gemmini *g, const LoopState *s) { return s->stores 
 
 void loop_send(Gemmini *g, unsigned stream, const LoopAfter *after, unsigned funct, uint64_t rs1, uint64_t rs2) {
     LoopTrace *t = &g->trace;
+    if (t->count == MAX_LOOP_COMMANDS)
+        fault_raise("limit_exceeded", "a hardware loop of more than %d commands: the simulator holds no more of them at a time", MAX_LOOP_COMMANDS);
     if (t->count == t->capacity) {
         size_t capacity = t->capacity ? 2 * t->capacity : 1024;
         LoopOp *grown = realloc(t->op, capacity * sizeof *grown);
@@ -57,4 +59,5 @@ void loop_send(Gemmini *g, unsigned stream, const LoopAfter *after, unsigned fun
     else memset(l->after, 0, sizeof l->after);
     t->sent[stream]++;
     t->count++;
+    g->work++;
 }

@@ -24,6 +24,14 @@ typedef struct ConvLoop {
 } ConvLoop;
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static const int64_t TOO_MANY = INT64_MAX / 4; // rows; any further sum or product of counts stays above every limit
+
+// Registers are up to 16 bits wide, and some counts are products of six of them.
+static int64_t times(int64_t a, int64_t b) {
+    int64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? TOO_MANY : least(product, TOO_MANY);
+}
+
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static int64_t undilated(const ConvLoop *l, int64_t x) { return l->r.dilated ? (x + 1) / 2 : x; }
@@ -47,12 +55,12 @@ static void place(ConvLoop *l) {
     int64_t half = g->config->spad_rows / 2, acc_half = g->config->acc_rows / 2;
     l->rows = image(l, r->orows, r->krows, r->upad, r->dpad, "rows");
     l->cols = image(l, r->ocols, r->kcols, r->lpad, r->rpad, "columns");
-    l->plane = sampled(l, l->rows.size) * sampled(l, l->cols.size);
+    l->plane = times(sampled(l, l->rows.size), sampled(l, l->cols.size));
     l->outputs = r->orows * r->ocols;
-    l->a_block = l->plane * (r->input_3120 ? r->ichs : r->batches);
-    l->b_block = r->krows * r->kcols * (r->weight_0132 ? r->ochs : r->ichs);
-    int64_t a_rows = ceil_div(r->input_3120 ? r->batches : r->ichs, l->dim) * l->a_block;
-    int64_t b_rows = ceil_div(r->weight_0132 ? r->ichs : r->ochs, l->dim) * l->b_block, c_rows = ceil_div(r->ochs, l->dim) * r->batches * l->outputs;
+    l->a_block = times(l->plane, r->input_3120 ? r->ichs : r->batches);
+    l->b_block = times(r->krows * r->kcols, r->weight_0132 ? r->ochs : r->ichs);
+    int64_t a_rows = times(ceil_div(r->input_3120 ? r->batches : r->ichs, l->dim), l->a_block);
+    int64_t b_rows = times(ceil_div(r->weight_0132 ? r->ichs : r->ochs, l->dim), l->b_block), c_rows = times(ceil_div(r->ochs, l->dim) * r->batches, l->outputs);
     if (a_rows + b_rows > half)
         fault_raise("limit_exceeded", "loop_conv_ws: the input takes %lld rows and the weights %lld, half of the scratchpad has %lld", (long long)a_rows, (long long)b_rows, (long long)half);
     if (c_rows > acc_half) fault_raise("limit_exceeded", "loop_conv_ws: the output takes %lld rows, half of the accumulator has %lld", (long long)c_rows, (long long)acc_half);
@@ -130,12 +138,13 @@ static void load_input(ConvLoop *l) {
             }
 }
 
-static int64_t weight_offset(const ConvRegisters *r, int64_t och, int64_t krow, int64_t kcol, int64_t kch) {
-    int64_t pixel = krow * r->kernel_dim + kcol;
+// In elements; unsigned, since addresses wrap around.
+static uint64_t weight_offset(const ConvRegisters *r, uint64_t och, uint64_t krow, uint64_t kcol, uint64_t kch) {
+    uint64_t pixel = krow * (uint64_t)r->kernel_dim + kcol;
     if (r->depthwise) return pixel;
-    if (r->weight_1203) return (kch * r->kernel_dim * r->kernel_dim + pixel) * r->out_channels + och;
-    if (r->weight_0132) return (pixel * r->out_channels + och) * r->in_channels + kch;
-    return (pixel * r->in_channels + kch) * r->weight_stride + och;
+    if (r->weight_1203) return (kch * (uint64_t)(r->kernel_dim * r->kernel_dim) + pixel) * (uint64_t)r->out_channels + och;
+    if (r->weight_0132) return (pixel * (uint64_t)r->out_channels + och) * (uint64_t)r->in_channels + kch;
+    return (pixel * (uint64_t)r->in_channels + kch) * (uint64_t)r->weight_stride + och;
 }
 
 static void load_weights(ConvLoop *l) {
@@ -148,7 +157,7 @@ static void load_weights(ConvLoop *l) {
             for (int64_t kcol = 0; kcol < r->kcols; kcol++)
                 for (int64_t kch = 0; kch < r->ichs; kch += kch_step) {
                     unsigned ochs = (unsigned)least(r->ochs - och, och_step), kchs = (unsigned)least(r->ichs - kch, kch_step);
-                    loop_send(l->g, STREAM_B, NULL, FUNCT_MVIN2, r->weights + (uint64_t)weight_offset(r, och, krow, kcol, kch) * l->element,
+                    loop_send(l->g, STREAM_B, NULL, FUNCT_MVIN2, r->weights + weight_offset(r, (uint64_t)och, (uint64_t)krow, (uint64_t)kcol, (uint64_t)kch) * l->element,
                               operand_word(b_address(l, och, krow, kcol, kch), r->weight_0132 ? kchs : ochs, r->weight_0132 ? ochs : kchs));
                 }
 }

@@ -8,6 +8,8 @@
 #include "timing.h"
 
 enum { LOOP_REGISTERS = 6 }; // configuration commands before a run, at most
+// The tiles that fit give some ten thousand; convolutions of large kernels and single channels could have millions.
+enum { MAX_LOOP_COMMANDS = 1 << 18 };
 
 typedef struct LoopState {
     uint64_t rs1[LOOP_REGISTERS], rs2[LOOP_REGISTERS];

@@ -102,6 +102,9 @@ static void accumulate(const Gemmini *g, Statistics *s, unsigned command, const 
 }
 
 static void complete(const Gemmini *g, Statistics *s, unsigned command) {
+    if (command == NORM_MEAN || command == NORM_INV_STDDEV) {
+        if (s->count <= 0) fault_raise("limit_exceeded", "mvout divides by the count of stat id %u, which has wrapped to %d", g->norm.stat_id, s->count);
+    }
     if (command == NORM_MEAN) {
         s->mean = s->sum / s->count;
         s->mean_set = 1;

@@ -116,6 +116,7 @@ struct Gemmini {
     CounterFile counters;
 
     uint64_t commands, kinds[COUNTS];
+    uint64_t work;                // see gemmini_work()
     uint64_t zero_fill_rows;      // accumulator rows filled from address 0
     unsigned spad_high, acc_high; // rows used, for the profile
 };

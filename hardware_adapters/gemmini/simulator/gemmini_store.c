@@ -96,7 +96,8 @@ static void mvout_pooled(Gemmini *g, uint64_t dram, Operand o, const Source *s, 
     if (s->command) fault_raise("unsupported_command", "mvout with pooling and normalisation command %u", s->command);
     if (activation_of(g, s) > ACTIVATION_RELU) fault_raise("unsupported_command", "mvout with pooling and a normalising activation: none or ReLU only");
     Range reads = {0, 0};
-    if (p->orows * p->ocols) reads = local_range(g, o.local, p->orows * p->ocols, "mvout with pooling");
+    unsigned image = p->orows * p->ocols;
+    if (image) reads = local_range(g, o.local, image, "mvout with pooling");
     for (unsigned porow = 0; porow < p->porows; porow++)
         for (unsigned pocol = 0; pocol < p->pocols; pocol++) {
             uint64_t address = dram + (porow * p->out_dim + pocol) * store->stride;
@@ -106,6 +107,7 @@ static void mvout_pooled(Gemmini *g, uint64_t dram, Operand o, const Source *s, 
             pool_window(g, s, (int)(porow * p->stride) - (int)p->upad, (int)(pocol * p->stride) - (int)p->lpad, o.cols, out);
         }
     unsigned outputs = p->porows * p->pocols;
+    g->work += outputs * p->size;
     if (!outputs) *op = (Op){.unit = UNIT_STORE, .kind = KIND_CONFIG};
     else
         *op = (Op){.unit = UNIT_STORE, .kind = KIND_MVOUT, .pool_size = (uint8_t)p->size, .rows = (uint16_t)outputs, .cols = (uint16_t)o.cols, .blocks = 1,

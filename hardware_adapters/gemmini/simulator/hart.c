@@ -7,7 +7,8 @@
 #include "rv64.h"
 
 
-enum { CHECK_EVERY = 4096, POLL_EVERY = 64, MAX_CODE_PAGES = 2048 };
+// Decoded code of which nothing is counted can be dropped and decoded again; counts have to be kept: as many pages as a kernel's memory has.
+enum { CHECK_EVERY = 4096, POLL_EVERY = 64, MAX_CODE_PAGES = 2048, MAX_PROFILED_PAGES = 16384 };
 
 Hart *hart_new(Memory *memory, Gemmini *gemmini, Rocket *rocket) {
     Hart *h = calloc(1, sizeof *h);
@@ -136,6 +137,7 @@ CodePage *hart_code_page(Hart *h, uint64_t pc) {
         return NULL;
     }
     if (h->code_pages == MAX_CODE_PAGES && !h->profiling) hart_drop_code(h);
+    if (h->code_pages == MAX_PROFILED_PAGES) fault_raise("limit_exceeded", "a profile of more than %d pages of code", MAX_PROFILED_PAGES);
     CodePage *p = calloc(1, sizeof *p);
     if (p && h->profiling) {
         p->cycles = calloc(PAGE_SLOTS + 2, sizeof *p->cycles);
@@ -219,14 +221,17 @@ static _Noreturn void out_of_budget(Hart *h, const char *what, uint64_t limit) {
                 *where ? ")" : "");
 }
 
+uint64_t hart_spent(const Hart *h) { return h->instret + h->traps + (h->gemmini ? gemmini_work(h->gemmini) : 0); }
+
 // Limits and the host mailbox, looked at now and then. 1 when the program has exited.
 int hart_check(Hart *h) {
-    if (h->limit_instructions && h->instret + h->traps >= h->limit_instructions)
+    if (h->limit_instructions && hart_spent(h) >= h->limit_instructions)
         out_of_budget(h, "instructions", h->limit_instructions - h->start_instructions);
     if (h->limit_cycles && h->rocket && h->rocket->now >= h->limit_cycles)
         out_of_budget(h, "cycles", h->limit_cycles - h->start_cycles);
     if (h->tohost) htif_poll(h);
     h->check_instret = h->instret + (h->tohost ? POLL_EVERY : CHECK_EVERY);
     if (h->limit_instructions && h->check_instret > h->limit_instructions) h->check_instret = h->limit_instructions;
+    h->check_work = h->gemmini ? gemmini_work(h->gemmini) + CHECK_EVERY : 0;
     return h->exited;
 }

@@ -136,10 +136,10 @@ int l2_read_hit(L2 *l2, uint64_t cycle, uint64_t addr) {
 uint64_t l2_access(L2 *l2, uint64_t cycle, uint64_t addr, unsigned bytes, int write) {
     unsigned size = l2->config->line_bytes;
     uint64_t ready = 0, last = (addr + (bytes ? bytes - 1 : 0)) & ~(uint64_t)(size - 1);
-    for (uint64_t line = addr & ~(uint64_t)(size - 1); line <= last; line += size) {
+    for (uint64_t line = addr & ~(uint64_t)(size - 1);; line += size) {
         int missed;
         uint64_t at = l2_request(l2, cycle, 0, line, bytes, write, &missed);
         if (at > ready) ready = at;
+        if (line == last) return ready; // not `line > last`: the last line of the address space has none behind it
     }
-    return ready;
 }

@@ -215,6 +215,7 @@ static inline __attribute__((always_inline)) void execute(Hart *h, const int tim
                 reg[in->rd] = answer;
                 if (timed) r->ready[in->rd] = next + 1;
             }
+            if (__builtin_expect(gemmini_work(h->gemmini) >= h->check_work, 0) && hart_check(h)) return;
             NEXT()
         }
         case OP_CSRRW: case OP_CSRRS: case OP_CSRRC: case OP_CSRRWI: case OP_CSRRSI: case OP_CSRRCI:
@@ -298,6 +299,7 @@ static void run_timed(Hart *h) { execute(h, 1); }
 
 void hart_run(Hart *h) {
     h->check_instret = h->instret;
+    h->check_work = 0;
     if (h->rocket) run_timed(h);
     else run_functional(h);
 }

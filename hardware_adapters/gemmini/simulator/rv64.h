@@ -84,7 +84,7 @@ typedef struct Hart {
 
     int traps_are_faults; // job mode: a trap ends the case
     int allow_misaligned;
-    uint64_t limit_instructions, limit_cycles; // absolute; 0 = none
+    uint64_t limit_instructions, limit_cycles; // absolute, in hart_spent() and hart_cycle(); 0 = none
     uint64_t start_instructions, start_cycles;  // what the limits' messages count from
     uint64_t return_pc; // reaching it ends hart_run()
 
@@ -98,6 +98,7 @@ typedef struct Hart {
     int code_pages;
     int profiling;        // count cycles and executions per instruction
     uint64_t check_instret; // next instret at which limits and the mailbox are looked at
+    uint64_t check_work;    // the same for gemmini_work(): few instructions can make the accelerator work long
 } Hart;
 
 Hart *hart_new(Memory *, Gemmini *, Rocket *);
@@ -136,6 +137,7 @@ int hart_decode(Hart *, Insn *slot);                          // decodes hart->p
 void hart_drop_code(Hart *);
 void hart_forget_windows(Hart *);
 uint8_t *hart_data(Hart *, uint64_t pc, uint64_t addr, unsigned bytes, unsigned access); // slow path; NULL: trap taken
+uint64_t hart_spent(const Hart *);                            // what limit_instructions is compared with
 int hart_check(Hart *);                                       // limits and the host mailbox; 1: the program has exited
 
 // Floating point on register bits (rvfp.c): executes one F/D instruction other than loads and stores. 0 when the rounding mode is illegal.

@@ -107,7 +107,7 @@ static CallResult call_solution(Session *s, const JobCase *c, int call) {
     uint64_t ignored, start = 0, instret = h->instret, commands;
     uint64_t arguments = (uint64_t)(ROCKET_HARNESS_PER_ARGUMENT * c->buffers);
     set_arguments(s, c);
-    h->start_instructions = h->instret + h->traps;
+    h->start_instructions = hart_spent(h);
     h->limit_instructions = limit_from(h->start_instructions, s->job->limit_instructions);
     if (c->timed) {
         rocket_warm_data(r, h->reg[REG_SP]);

@@ -40,7 +40,8 @@ static unsigned pieces(const Op *op) { return op->pool_size ? (unsigned)op->pool
 
 static uint32_t bank_row(const Op *op, const StoreUnit *u) {
     uint32_t row = op->reads[0].first + (op->pool_size ? u->row + u->block : u->block * op->block_stride + u->row);
-    return row < op->reads[0].end ? row : op->reads[0].end - 1; // a window that hangs over the edge
+    if (row < op->reads[0].end) return row;
+    return op->reads[0].end ? op->reads[0].end - 1 : 0; // a window that hangs over the edge, or an image without a pixel
 }
 
 static void begin(Timing *t) {

@@ -94,18 +94,22 @@ static void execute_steadily(Timing *t, uint64_t until, uint64_t load) {
     t->causes[execute_burst(t, cycles)] += cycles;
 }
 
+// Somebody waits, and nothing is due to happen: a few cycles of it are odd, many are for ever.
+static void wait_in_vain(Timing *t) {
+    const Fifo *queue = &t->station.issued[UNIT_EXECUTE];
+    if (++t->stuck <= STUCK_CYCLES) return;
+    int lone = t->execute.target >= 0 || (queue->count == 1 && t->station.op[queue->slot[queue->head]].kind == KIND_PRELOAD);
+    fault_raise("deadlock", "the accelerator waits for ever%s", lone ? ": a preload starts only when its compute is behind it, and here a fence, "
+                "a full queue or the end of the call comes first" : "");
+}
+
 // The array and loads, until one of them completes something or another unit has its turn.
 static void execute_and_load(Timing *t, uint64_t until) {
-    unsigned stuck = 0;
     do {
         uint64_t load = load_wake(t, 0), execute = execute_wake(t), next = earlier(until, earlier(load, execute));
         uint32_t banks = load_banks(t);
-        if (next == NEVER) {
-            cycle(t, ALL_DUE);
-            if (until == NEVER && ++stuck == STUCK_CYCLES)
-                fault_raise("deadlock", "the accelerator waits for ever: a preload starts only when its compute is behind it, and here a fence, "
-                            "a full queue or the end of the call comes first");
-        }
+        if (next != NEVER) t->stuck = 0;
+        if (next == NEVER) wait_in_vain(t), cycle(t, ALL_DUE);
         else if (next > t->now) skip(t, next);
         else if (banks & execute_result_banks(t)) cycle(t, 0);
         else if (execute > t->now) {
@@ -127,8 +131,12 @@ static void execute_and_load(Timing *t, uint64_t until) {
 static void step_until(Timing *t, uint64_t limit) {
     uint64_t station = station_wake(t), store = store_wake(t), others = earlier(earlier(station, store), earlier(loops_wake(t), limit));
     t->changed = 0;
-    if (t->config->every_cycle) cycle(t, ALL_DUE);
-    else if (others <= t->now) cycle(t, (store <= t->now ? STORE_DUE : 0) | (station <= t->now ? STATION_DUE : 0));
+    if (others != NEVER) t->stuck = 0;
+    if (t->config->every_cycle) {
+        if (earlier(others, earlier(load_wake(t, 0), execute_wake(t))) != NEVER) t->stuck = 0;
+        else wait_in_vain(t);
+        cycle(t, ALL_DUE);
+    } else if (others <= t->now) cycle(t, (store <= t->now ? STORE_DUE : 0) | (station <= t->now ? STATION_DUE : 0));
     else execute_and_load(t, others);
 }
 

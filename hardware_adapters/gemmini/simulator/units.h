@@ -189,6 +189,7 @@ struct Timing {
     LoadUnit load;
     StoreUnit store;
     ExecuteUnit execute;
+    unsigned stuck; // cycles since anything was due to happen, while somebody waits for it
     int changed; // a command was completed or left its queue: the station may have something to do
     uint32_t written, accumulated, read; // banks that are written, read and written, read in this cycle
 

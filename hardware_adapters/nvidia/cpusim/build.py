@@ -14,7 +14,9 @@ from typing import NamedTuple
 import anyio
 
 from ...base import Diagnostic, EngineFailure, EnvironmentLackError
+from ...host_faults import check_host
 from ...process import Limits, minimal_environment, run
+from ...sandbox import toolchain
 from ...store import Home, locked
 from ...toolchain import Compiler, build_host_program, parse_diagnostics, source_digest, version_of, zig_binary
 from .image import read_image
@@ -128,7 +130,7 @@ async def build(home: Home, translated: Translated, *, checked: bool = True, com
     program = await emulator(home)
     key = source_digest((), emulator_version(), compiler.title, " ".join(_flags(compiler, checked)), translated.text)
     kept = home.artifact(key, ".so")
-    if kept.exists():
+    if home.known(key, ".so"):
         return Built(Program(program, kept))
     with tempfile.TemporaryDirectory(prefix="autocomp-cuda-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
@@ -147,9 +149,11 @@ async def build(home: Home, translated: Translated, *, checked: bool = True, com
         said: tuple[Diagnostic, ...] = ()
         for command in commands:
             finished = await _step(home, compiler, command, folder)
-            if finished.timed_out:
-                return Built(None, (Diagnostic(severity="error", message="the compiler took too long"),))
             said = said or parse_diagnostics(finished.stderr, FILE)
+            check_host(compiler.title, finished, said, FILE, folder, COMPILE_LIMITS)
+            if finished.limit is not None:
+                text = "took too long" if finished.timed_out else f"was given up, {finished.ended_by}"
+                return Built(None, (Diagnostic(severity="error", message=f"the compiler {text}"),))
             if finished.returncode != 0:
                 return Built(None, said if _has_error(said) else (*said, _unexplained(finished.stderr)))
         library = folder / "candidate.so"
@@ -189,13 +193,15 @@ async def _header(home: Home, compiler: Compiler, checked: bool) -> tuple[str, .
 
 
 async def _step(home: Home, compiler: Compiler, arguments: Sequence[str], folder: Path):
-    caches = {"ZIG_GLOBAL_CACHE_DIR": str(home.cache / "zig"), "ZIG_LOCAL_CACHE_DIR": str(folder / "zig")}
+    caches = {"ZIG_GLOBAL_CACHE_DIR": str(home.zig_cache), "ZIG_LOCAL_CACHE_DIR": str(folder / "zig")}
     binary, *words = compiler.command
     if compiler.kind == "zig" and "-shared" in arguments:
         words = ["ld.lld"]
     command = [binary, *words, *arguments]
+    reach = toolchain(binary, INCLUDE, home.cache)._replace(write=(home.zig_cache,))
+    environment = minimal_environment(folder, **caches)
     try:
-        return await run(command, cwd=folder, env=minimal_environment(folder, **caches), limits=COMPILE_LIMITS)
+        return await run(command, cwd=folder, env=environment, limits=COMPILE_LIMITS, reach=reach)
     except OSError as error:
         raise EngineFailure(f"{compiler.title} cannot be started: {error}") from error
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from ...errors import EngineFailure
 from ...process import Finished, Limits, minimal_environment, run
+from ...sandbox import Reach
 from .build import Program
 from .image import Lines
 from .report import Fault, Launch, Note, Report, Site, SiteKey
@@ -83,14 +84,15 @@ async def emulate(program: Program, job: Job, folder: Path, limits: Limits | Non
     await anyio.to_thread.run_sync(write)
     limits = limits or Limits(wall_s=4 * job.cpu_s + 10, file_bytes=1 << 30, memory_bytes=MEMORY_BYTES)
     command = [program.emulator, name, program.library]
+    reach = Reach(read=(program.emulator, program.library), processes=False, tasks=16)
     try:
-        finished = await run(command, cwd=folder, env=minimal_environment(folder), limits=limits)
+        finished = await run(command, cwd=folder, env=minimal_environment(folder), limits=limits, reach=reach)
     except OSError as error:
         raise EngineFailure(f"cpusim cannot be started: {error}") from error
     said = await anyio.to_thread.run_sync(_read, report, nonce)
     await anyio.to_thread.run_sync((folder / name).unlink)
     if said is None:
-        return _ended(finished)
+        return _ended(finished, limits.wall_s)
     return await anyio.to_thread.run_sync(_report, said, program.library)
 
 
@@ -102,15 +104,21 @@ def _read(path: Path, nonce: str) -> dict[str, Any] | None:
         if path.stat().st_size > MAX_REPORT_BYTES:
             return None
         said = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # brackets without end are none of its reports
         return None
     return said if isinstance(said, dict) and said.get("nonce") == nonce else None
 
 
-def _ended(finished: Finished) -> Report:
+def _ended(finished: Finished, wall_s: float) -> Report:
     """Of a run without a report. Status 2 is the emulator's own complaint; whatever else is the candidate's doing."""
+    if finished.hung(wall_s):
+        raise EngineFailure(f"cpusim hung: it hardly ran in {wall_s:.0f} s")
     if finished.timed_out:
         return _crash("timeout", "the run was stopped at its time limit")
+    if finished.limit is not None:
+        return _crash("limit_exceeded", f"the candidate's process ended without a report: {finished.ended_by}")
+    if finished.killed:
+        raise EngineFailure("cpusim was killed from outside, perhaps because memory ran out")
     if finished.returncode in (2, 3, 126, 127):
         raise EngineFailure(f"cpusim failed: {finished.stderr.strip()[-400:]!r}")
     why = f"signal {-finished.returncode}" if finished.returncode < 0 else f"status {finished.returncode}"

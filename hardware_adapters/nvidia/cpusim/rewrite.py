@@ -66,7 +66,7 @@ def _kernels(tokens: Sequence[Token]) -> tuple[str, ...]:
             elif tokens[at].kind == "name" and tokens[at + 1].text == "(":
                 found.append(tokens[at].text)
                 break
-            elif tokens[at].text in (";", "{"):
+            elif tokens[at].text in (";", "{", "__global__"):
                 break
             at += 1
     return tuple(dict.fromkeys(found))
@@ -99,7 +99,11 @@ def _name_before(stream: Sequence[Token], at: int) -> int:
             depth += {">": 1, "<": -1}.get(stream[index].text, 0)
             if depth == 0:
                 break
-            if stream[index].text in (";", "{"):
+            if stream[index].text in (
+                ";",
+                "{",
+                "<<<",
+            ):  # without the last, each launch would walk back over all before it
                 break
             index -= 1
         index -= 1
@@ -120,6 +124,8 @@ def _launches(source: str, stream: Sequence[Token]) -> list[_Edit]:
         first, depth, end = _name_before(stream, at), 0, at + 1
         while end + 3 < len(stream):
             text = stream[end].text
+            if text == "<<<":
+                raise Unsupported("launch", "a launch inside another one's configuration", stream[end].line)
             depth += (text in ("(", "[", "{")) - (text in (")", "]", "}"))
             three = stream[end : end + 3]
             if (
@@ -151,11 +157,11 @@ def _attributes(source: str, stream: Sequence[Token]) -> list[_Edit]:
         parts = split(stream[at + 2 : end])
         if len(parts) != 3:
             raise Unsupported("cuda_api", "cudaFuncSetAttribute takes a kernel, an attribute and a value", token.line)
-        kernel = parts[0]
-        while kernel and kernel[0].text in ("(", "&"):
-            kernel = kernel[1:] if kernel[0].text == "&" else kernel[closing(kernel, 0) + 1 :]
+        kernel, first = parts[0], 0
+        while first < len(kernel) and kernel[first].text in ("(", "&"):
+            first = first + 1 if kernel[first].text == "&" else closing(kernel, first) + 1
         stop = parts[1][0].start if parts[1] else stream[end].start
-        text = f"::cpusim::set_attribute({_literal(_text(kernel))}, __LINE__, "
+        text = f"::cpusim::set_attribute({_literal(_text(kernel[first:]))}, __LINE__, "
         edits.append(_Edit(token.start, stop, text + _newlines(source, token.start, stop)))
     return edits
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import NamedTuple
 
 from ...base import EngineStatus, EnvironmentLackError
+from ..nvcc import only
 from .device import Gpu, NoGpuError, gpu
 from .toolkit import Toolkit, toolkit
 
@@ -36,7 +36,7 @@ class Setup(NamedTuple):
 
 def setup(path: str | None = None) -> Setup:
     """`path` replaces PATH. Raises EnvironmentLackError."""
-    environment = os.environ if path is None else {"PATH": path}
+    environment = only(path)
     try:
         return Setup(toolkit(environment), gpu(environment))
     except NoGpuError as error:
@@ -56,7 +56,7 @@ def statuses(path: str | None = None) -> list[EngineStatus]:
     return [
         EngineStatus(
             name=ENGINE, kind="hardware", available=lacks is None, reason=lacks or reason, version=version,
-            source="measured", trust=TRUST[ENGINE], patience_s=PATIENCE_S,
+            source="measured", trust=TRUST[ENGINE], patience_s=PATIENCE_S, in_turns=True,
         ),
         EngineStatus(
             name=SANITIZER, kind="hardware", available=sanitizer_lacks is None, reason=sanitizer_lacks or reason,

@@ -16,6 +16,7 @@ import anyio
 import anyio.to_thread
 
 from ...base import (
+    Beside,
     Compilation,
     Diagnostic,
     EngineFailure,
@@ -23,9 +24,11 @@ from ...base import (
     Evaluation,
     Problem,
     Profile,
+    UsageError,
     kernel_digest,
 )
 from ...process import Finished, Limits, minimal_environment, run
+from ...sandbox import devices
 from ...simulating import Judgement, generator
 from ...store import Home, locked
 from ..nvcc import Compiled
@@ -37,11 +40,14 @@ from .engines import SANITIZE, VERSION, Setup, setup
 from .job import Argument, Case, Job, Report, read_report
 from .judge import judge
 from .profile import make_profile
+from .timing import against
 from .toolkit import compile_library, runner
 
 TIMED_SETS = 3
 LEAST_FLUSH = 256 << 20
 FILE_BYTES = 4 << 30
+# The driver's, its capabilities', those of Jetson boards and of Windows' subsystem.
+DEVICES = ("nvidia*", "nvhost*", "nvmap", "nvgpu*", "dri", "dxg")
 PASSED_ON = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 
 
@@ -67,8 +73,11 @@ class _Bench(NamedTuple):
             **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
         )
         limits = Limits(wall_s=timeout_s, file_bytes=FILE_BYTES, memory_bytes=None, output_bytes=8 << 20, processors=2)
+        kit = self.setup.kit
+        reach = devices(*DEVICES, read=(self.program, *kit.reach.read), debugging=bool(wrapper))
+        command = [*wrapper, self.program, "job"]
         try:
-            return await run([*wrapper, self.program, "job"], cwd=self.folder, env=environment, limits=limits)
+            return await run(command, cwd=self.folder, env=environment, limits=limits, reach=reach)
         except OSError as error:
             raise EngineFailure(f"the runner cannot be started: {error}") from error
 
@@ -86,8 +95,8 @@ async def evaluate_on_cuda(
     incumbent: str | None = None,
     mode: str = "time",
 ) -> Run:
-    """`mode`: time, check (under compute-sanitizer) or profile. `incumbent`: source of a kernel timed in turns with
-    this one. `path` replaces PATH. Raises EngineFailure, EnvironmentLackError."""
+    """`mode`: time, check (under compute-sanitizer) or profile. `incumbent`: source of a right kernel, timed in turns
+    with this one. `path` replaces PATH. Raises UsageError (for the incumbent), EngineFailure, EnvironmentLackError."""
     started = time.monotonic()
     found = await anyio.to_thread.run_sync(setup, path)
     digest = kernel_digest(source)
@@ -122,7 +131,7 @@ async def evaluate_on_cuda(
         if incumbent is not None and mode == "time":
             beside, refused = await _compile(found, incumbent, screen(incumbent), folder / "incumbent.so")
             if not beside.ok or refused is not None:
-                raise EngineFailure("the kernel to be timed beside this one does not compile")
+                raise UsageError(f"the kernel to time against cannot be run: {refused or 'it does not compile'}")
             programs.append(folder / "incumbent.so")
         bench = _Bench(found, operator, folder, await runner(home, found.kit, found.gpu.architecture))
         job = _job(operator, sets, programs, mode)
@@ -142,6 +151,9 @@ async def evaluate_on_cuda(
         judged = await anyio.to_thread.run_sync(judge, operator, sets, expected, job, folder, report, device)
         seconds["check"] = time.monotonic() - checked
         evaluation = concluded(judged)
+        if incumbent is not None and evaluation.passed and (ratio := against(report)) is not None:
+            beside = Beside(kernel=kernel_digest(incumbent), certain=ratio.certain, **ratio.rounded())
+            evaluation = evaluation.model_copy(update={"beside": beside})
         if mode != "profile" or not evaluation.passed:
             return Run(evaluation)
         kernels = ncu.parse((folder / ncu.LOG).read_text(errors="replace"))

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -82,8 +83,15 @@ def parse(text: str) -> list[KernelCounters]:
             f"reading the GPU's counters is not permitted here ({NO_PERMISSION}): an administrator allows it with the "
             "kernel module's option NVreg_RestrictProfilingToAdminUsers=0, or run as root"
         )
+    try:
+        return _parse(text)
+    except (csv.Error, KeyError, ValueError) as error:  # columns that are missing, rows without an end
+        raise EngineFailure(f"ncu printed no table that can be read ({error!r}): {_last_words(text)}") from error
+
+
+def _parse(text: str) -> list[KernelCounters]:
     lines = [line for line in text.splitlines() if line.startswith('"')]
-    rows = list(csv.reader(lines))
+    rows = [row for row in csv.reader(lines) if row]
     if not rows or "Kernel Name" not in rows[0]:
         raise EngineFailure(f"ncu printed no table: {_last_words(text)}")
     header, *body = rows
@@ -132,9 +140,10 @@ def number(text: str, unit: str) -> float | None:
     if _GROUPED.fullmatch(plain):
         plain = plain.replace(",", "")
     try:
-        return float(plain) * _SCALE.get(unit.strip(), 1.0)
+        value = float(plain) * _SCALE.get(unit.strip(), 1.0)
     except ValueError:
         return None
+    return value if math.isfinite(value) else None
 
 
 def total(kernels: Sequence[KernelCounters], metric: str) -> float | None:

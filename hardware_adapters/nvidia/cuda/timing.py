@@ -43,6 +43,9 @@ class Ratio(NamedTuple):
         """Whether it is above the noise, one way or the other."""
         return self.low > 1.0 or self.high < 1.0
 
+    def rounded(self) -> dict[str, float]:
+        return {"speed": round(self.median, 4), "low": round(self.low, 4), "high": round(self.high, 4)}
+
 
 def latency(report: Report) -> Spread:
     return Spread.of([trial.stream_ns for trial in report.of(0)])

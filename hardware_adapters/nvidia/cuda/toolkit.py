@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import anyio
+import anyio.to_thread
 
 from ...base import EngineFailure, EnvironmentLackError
+from ...host_faults import check_host
 from ...process import Limits, minimal_environment, run
+from ...sandbox import Reach, toolchain
 from ...store import Home, locked
 from ...toolchain import source_digest
-from ..nvcc import FLAGS, SOURCE_NAME, Compiled, Nvcc, nvcc_at, read_output
+from ..nvcc import FLAGS, SOURCE_NAME, Compiled, Nvcc, find_nvcc, parse_diagnostics, read_output
 
 LIMITS = Limits(wall_s=240, file_bytes=256 << 20, memory_bytes=None, processors=4)
 RUNNER = Path(__file__).parents[1] / "runner"
@@ -37,33 +38,22 @@ class Toolkit(NamedTuple):
         return ":".join(str(folder) for folder in folders if any(folder.glob("libcudart.so*")))
 
     @property
+    def reach(self) -> Reach:
+        """For what compiles with it: compiler and runtime may be wheels beside each other."""
+        return toolchain(self.nvcc.path, self.root, *(Path(f) for f in self.libraries.split(":") if f))
+
+    @property
     def links(self) -> list[str]:
         return [f"-L{folder}" for folder in self.libraries.split(":") if folder]
 
 
 def toolkit(environment: Mapping[str, str] | None = None) -> Toolkit:
-    """CUDACXX, then CUDA_HOME or CUDA_PATH, then PATH, the usual place, and the wheel of nvcc.
-    Raises EnvironmentLackError."""
-    for path in _candidates(os.environ if environment is None else environment):
-        if (nvcc := nvcc_at(path)) is not None:
-            return Toolkit(nvcc, _root(path))
+    """Of the first nvcc that works. Raises EnvironmentLackError."""
+    if (nvcc := find_nvcc(environment)) is not None:
+        return Toolkit(nvcc, _root(nvcc.path))
     raise EnvironmentLackError(
         "no nvcc: install the CUDA toolkit (12 or newer) and put nvcc on PATH or name its folder in CUDA_HOME"
     )
-
-
-def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
-    if named := environment.get("CUDACXX"):
-        yield Path(shutil.which(named, path=environment.get("PATH")) or named)
-    for variable in ("CUDA_HOME", "CUDA_PATH"):
-        if named := environment.get(variable):
-            yield Path(named) / "bin" / "nvcc"
-    if found := shutil.which("nvcc", path=environment.get("PATH")):
-        yield Path(found)
-    yield Path("/usr/local/cuda/bin/nvcc")
-    spec = find_spec("nvidia")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        yield from sorted(Path(folder).glob("*/bin/nvcc"), reverse=True)
 
 
 def _root(nvcc: Path) -> Path:
@@ -82,9 +72,12 @@ async def compile_library(kit: Toolkit, architecture: str, source: str, library:
         (folder / SOURCE_NAME).write_text(source, encoding="utf-8")
         command = [
             kit.nvcc.path, *FLAGS, "-Xcompiler", "-fPIC", f"-arch={architecture}", "-shared", "-cudart", "shared",
-            *kit.links, "-o", library, SOURCE_NAME,
+            *kit.links, "-o", library.name, SOURCE_NAME,
         ]  # fmt: skip
-        done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS)
+        done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS, reach=kit.reach)
+        check_host("nvcc", done, parse_diagnostics(done.stdout + done.stderr), SOURCE_NAME, folder, LIMITS)
+        if (folder / library.name).is_file():
+            await anyio.to_thread.run_sync(shutil.copyfile, folder / library.name, library)
     return read_output(done, time.monotonic() - started)
 
 

@@ -15,13 +15,15 @@ _KINDS = ("const float", "const float", "float")
 def emit(gemm: Gemm, schedule: SgemmSchedule) -> str:
     """Of a fitted schedule. Raises ScheduleError."""
     check(gemm, schedule)
-    return _Emitter(schedule).text()
+    return _Emitter(gemm, schedule).text()
 
 
 class _Emitter(Writer):
-    def __init__(self, schedule: SgemmSchedule) -> None:
+    def __init__(self, gemm: Gemm, schedule: SgemmSchedule) -> None:
         super().__init__()
         self.s = schedule
+        # Rows of the problem's own dimensions decide; with others the kernel is right, but moves them one by one.
+        self.widths = {"a": schedule.width(gemm.dims["K"]), "b": schedule.width(gemm.dims["N"])}
         keyword = "__restrict__ " if schedule.restrict else ""
         operands = ", ".join(f"{kind} *{keyword}{name}" for kind, name in zip(_KINDS, "ABC", strict=True))
         self.signature = f"product({operands}, int64_t M, int64_t N, int64_t K)"
@@ -30,7 +32,7 @@ class _Emitter(Writer):
         s = self.s
         how = f"{s.tm} x {s.tn} per thread" if s.staged else "one thread per element of C"
         self.put(first_line(s, MARK), f"// C[M][N] = A[M][K] x B[K][N]: {how}.", *INCLUDES, "")
-        if s.vector == 4:
+        if s.staged and 4 in self.widths.values():
             self.whole(LOAD4)
         if s.reads == 4:
             self.whole(STORE4)
@@ -64,8 +66,8 @@ class _Emitter(Writer):
             f"constexpr int BM = {s.bm}, BN = {s.bn}, BK = {s.bk};  // results and steps of K of a block",
             f"constexpr int TM = {s.tm}, TN = {s.tn};  // results of a thread",
             "constexpr int ACROSS = BN / TN, DOWN = BM / TM, THREADS = ACROSS * DOWN;",
-            f"constexpr int LOADS_A = (BM * BK / {s.vector} + THREADS - 1) / THREADS;",
-            f"constexpr int LOADS_B = (BK * BN / {s.vector} + THREADS - 1) / THREADS;",
+            f"constexpr int LOADS_A = (BM * BK / {self.widths['a']} + THREADS - 1) / THREADS;",
+            f"constexpr int LOADS_B = (BK * BN / {self.widths['b']} + THREADS - 1) / THREADS;",
             "",
         )
 
@@ -79,8 +81,9 @@ class _Emitter(Writer):
             self._thread()
             self.put("int64_t across = (N + BN - 1) / BN;  // tiles beside each other")
             self.put("int64_t m0 = blockIdx.x / across * BM, n0 = blockIdx.x % across * BN;")
-            kind = "float4" if s.vector == 4 else "float"
-            self.put(f"{kind} next_a[LOADS_A], next_b[LOADS_B];", "float sum[TM][TN] = {};")
+            for operand, width in self.widths.items():
+                self.put(f"float{4 if width == 4 else ''} next_{operand}[LOADS_{operand.upper()}];")
+            self.put("float sum[TM][TN] = {};")
             if s.stages == 2:
                 self._fetch("")
                 self._keep("[0]")
@@ -103,21 +106,20 @@ class _Emitter(Writer):
             self._store()
 
     def _thread(self) -> None:
-        """The place of the thread's results. Where it reads by float4, a warp is 8 x 4 threads: what it reads of
-        either tile is then 128 bytes at most, one pass of the banks."""
+        """The place of the thread's results."""
         s = self.s
-        if s.reads == 4 and s.threads_across > 8 and s.threads_across % 8 == 0 and s.threads_down % 4 == 0:
-            self.put("int warp = threadIdx.x / 32, lane = threadIdx.x % 32;  // a warp is 8 threads by 4")
-            self.put("int tx = warp % (ACROSS / 8) * 8 + lane % 8, ty = warp / (ACROSS / 8) * 4 + lane / 8;")
+        if s.paired:
+            self.put("int warp = threadIdx.x / 32, lane = threadIdx.x % 32;  // 8 threads by 4, their bits mixed")
+            self.put("int tx = warp % (ACROSS / 8) * 8 + (lane & 1 | lane >> 1 & 2 | lane >> 2 & 4);")
+            self.put("int ty = warp / (ACROSS / 8) * 4 + (lane >> 1 & 1 | lane >> 2 & 2);")
         else:
             self.put("int tx = threadIdx.x % ACROSS, ty = threadIdx.x / ACROSS;")
 
     def _places(self, operand: str) -> str:
         """Row and column in the tile of what a thread loads in its n-th access."""
-        s = self.s
         width = "BK" if operand == "a" else "BN"
         row, column = ("m", "k") if operand == "a" else ("k", "n")
-        if s.vector == 4:
+        if self.widths[operand] == 4:
             return f"int at = threadIdx.x + i * THREADS, {row} = at / ({width} / 4), {column} = at % ({width} / 4) * 4;"
         return f"int at = threadIdx.x + i * THREADS, {row} = at / {width}, {column} = at % {width};"
 
@@ -128,7 +130,7 @@ class _Emitter(Writer):
     def _inside(self, operand: str) -> str:
         """A test whether the access is one of the tile's, where there are more threads than accesses."""
         s = self.s
-        items = (s.bm if operand == "a" else s.bn) * s.bk // s.vector
+        items = (s.bm if operand == "a" else s.bn) * s.bk // self.widths[operand]
         return "" if items % s.threads == 0 else f"if (at < {items})"
 
     def _fetch(self, k0: str) -> None:
@@ -137,13 +139,13 @@ class _Emitter(Writer):
         zero = "make_float4(0.0f, 0.0f, 0.0f, 0.0f)"
         with self._loop("a"):
             self.put(self._places("a"))
-            if self.s.vector == 4:
+            if self.widths["a"] == 4:
                 self.put(f"next_a[i] = m < BM && m0 + m < M ? load4(A + (m0 + m) * K, {k}, K, 0.0f) : {zero};")
             else:
                 self.put(f"next_a[i] = m < BM && m0 + m < M && {k} < K ? A[(m0 + m) * K + {k}] : 0.0f;")
         with self._loop("b"):
             self.put(self._places("b"))
-            if self.s.vector == 4:
+            if self.widths["b"] == 4:
                 self.put(f"next_b[i] = k < BK && {k} < K ? load4(B + ({k}) * N, n0 + n, N, 0.0f) : {zero};")
             else:
                 self.put(f"next_b[i] = k < BK && {k} < K && n0 + n < N ? B[({k}) * N + n0 + n] : 0.0f;")
@@ -153,7 +155,7 @@ class _Emitter(Writer):
         s = self.s
         with self._loop("a"):
             self.put(self._places("a"))
-            parts = [""] if s.vector == 1 else [f".{part}" for part in "xyzw"]
+            parts = [""] if self.widths["a"] == 1 else [f".{part}" for part in "xyzw"]
             stores = []
             for n, part in enumerate(parts):
                 k = "k" if n == 0 else f"k + {n}"
@@ -162,7 +164,7 @@ class _Emitter(Writer):
             self._guarded(self._inside("a"), stores)
         with self._loop("b"):
             self.put(self._places("b"))
-            if s.vector == 4:
+            if self.widths["b"] == 4:
                 stores = [f"*reinterpret_cast<float4 *>(&b{which}[k][n]) = next_b[i];"]
             else:
                 stores = [f"b{which}[k][n] = next_b[i];"]

@@ -8,9 +8,15 @@ from ...schedules import Change, Kernels, fields_on_first_line, validated
 from ..machines import machine
 from ..matrices import Gemm
 from .sgemm_emit import emit
+from .sgemm_plans import plans
 from .sgemm_schedule import MARK, SgemmSchedule, check
 
 Moves = Callable[[Gemm, SgemmSchedule], Iterator[Change]]
+
+
+def _whole(gemm: Gemm, _: SgemmSchedule) -> Iterator[Change]:
+    for plan in plans(gemm):
+        yield Change(plan.name, plan.summary, plan.schedule.model_dump())
 
 
 def _stage(_: Gemm, s: SgemmSchedule) -> Iterator[Change]:
@@ -82,6 +88,7 @@ def _restrict(_: Gemm, s: SgemmSchedule) -> Iterator[Change]:
 
 
 OPTIONS: Mapping[str, Moves] = {
+    "plan-tiles-together": _whole,
     "shared-tiles": _stage,
     "register-tile": _registers,
     "larger-block-tile": _larger,

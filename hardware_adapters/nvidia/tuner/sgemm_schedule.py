@@ -56,6 +56,28 @@ class SgemmSchedule(BaseModel):
         return self.threads_across * self.threads_down
 
     @property
+    def warp_across(self) -> int:
+        """Threads beside each other in a warp. Where tiles are read by float4 it is 8 x 4 threads: what they read of
+        either tile is then 128 bytes at most, one pass of the banks."""
+        return 8 if self.paired else min(32, self.threads_across)
+
+    @property
+    def paired(self) -> bool:
+        """Neighbouring lanes lie in one row of threads, lanes two apart in one column, so that a read of either tile
+        by float4 returns the same to pairs of lanes, which takes half the passes."""
+        return self.reads == 4 and self.threads_across % 8 == 0 and self.threads_down % 4 == 0
+
+    def lane_places(self) -> list[tuple[int, int]]:
+        """Column and row of each lane's thread within its warp."""
+        if self.paired:
+            return [(n & 1 | n >> 1 & 2 | n >> 2 & 4, n >> 1 & 1 | n >> 2 & 2) for n in range(32)]
+        return [(lane % self.warp_across, lane // self.warp_across) for lane in range(32)]
+
+    def width(self, pitch: int) -> int:
+        """Floats per access of global memory, in rows of `pitch` floats."""
+        return self.vector if pitch % self.vector == 0 else 1
+
+    @property
     def shared_bytes(self) -> int:
         left = self.bk * (self.bm + self.pad) if self.turned else self.bm * (self.bk + self.pad)
         return 4 * self.stages * (left + self.bk * self.bn)

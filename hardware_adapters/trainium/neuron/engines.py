@@ -31,6 +31,8 @@ from ...base import (
     kernel_digest,
 )
 from ...process import Limits, run
+from ...sandbox import devices
+from ...sandbox.reach import installation
 from ...simulating import Judgement, generator
 from ...store import Home, locked
 from ..judge import compared
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
 RUNNER = Path(__file__).with_name("runner.py")
 SDK_FILE_BYTES = 4 << 30
-KILLED = (-9, -24)
+OUT_OF_TIME = -24  # SIGXCPU
 APIS = {"nki": "NKI 2 (`nki`)", "neuronxcc": "NKI 1 (`neuronxcc.nki`)"}
 # Raised whenever these engines judge otherwise, so that remembered evaluations are worked out again.
 RULES_VERSION = "1"
@@ -271,11 +273,14 @@ class _Call:
         )  # fmt: skip
         command = [self.sdk.python, "-I", RUNNER, folder]
         try:
-            finished = await run(command, cwd=folder, env=environment, limits=limits)
+            reach = devices("neuron*", read=(RUNNER, *installation(self.sdk.python)))
+            finished = await run(command, cwd=folder, env=environment, limits=limits, reach=reach)
         except OSError as error:
             raise EngineFailure(f"{self.sdk.python} cannot be started: {error}") from error
         self.seconds["run"] = time.monotonic() - started
-        if finished.timed_out or finished.returncode in KILLED:
+        if finished.killed:
+            raise EngineFailure("the SDK's process was killed from outside, perhaps because memory ran out")
+        if finished.timed_out or finished.returncode == OUT_OF_TIME:
             text = f"stopped after {timeout_s:.0f} s of compiling and running"
             return self.concluded(Judgement("timed_out", text))
         report = await anyio.to_thread.run_sync(_report, folder, finished.returncode, finished.stderr)

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 from ...base import EngineFailure
 from ...process import Limits, run
+from ...sandbox import devices
+from ...sandbox.reach import installation
 
 WARM_UPS, TIMED = 2, 10
 TRACE = "profile"
@@ -81,7 +83,8 @@ async def _run(command: list[Any], folder: Path, environment: Mapping[str, str],
     )  # fmt: skip
     name = Path(command[0]).name
     try:
-        finished = await run(command, cwd=folder, env=environment, limits=limits)
+        reach = devices("neuron*", read=installation(Path(command[0])))
+        finished = await run(command, cwd=folder, env=environment, limits=limits, reach=reach)
     except OSError as error:
         raise EngineFailure(f"{name} cannot be started: {error}") from error
     if finished.timed_out:
@@ -98,7 +101,7 @@ def parse_summary(text: str) -> dict[str, Any]:
     for candidate in (text, *(line for line in text.splitlines() if line.lstrip().startswith("{"))):
         try:
             data = json.loads(candidate)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # also numbers of thousands of digits
             continue
         if not isinstance(data, dict):
             continue

@@ -35,6 +35,7 @@ PER_MILLE = {
 }
 NAMES = {"pe": "Tensor engine", "vector": "Vector engine", "scalar": "Scalar engine", "gpsimd": "GpSimd engine"}
 SMALL_TRANSFER = 32 << 10
+LARGEST = 1e30  # what a counter or a time may be; beyond it, and not a number, is no figure
 
 
 def measured_profile(problem: Problem, evaluation: Evaluation, summary: Mapping[str, Any]) -> Profile:
@@ -137,4 +138,6 @@ def _rules(problem: Problem, summary: Mapping[str, Any]) -> Iterator[tuple[float
 
 def _number(summary: Mapping[str, Any], name: str) -> float | None:
     value = summary.get(name)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < LARGEST:
+        return None
+    return float(value)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import anyio
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from autocomp_mcp.hardware_adapters.gemmini.gemsim import simulator
 from autocomp_mcp.hardware_adapters.gemmini.toolchain import compile_kernel, cross_compiler
 from autocomp_mcp.hardware_adapters.store import Home
-from riscv_machine import Machine, Outcome
+from riscv_machine import Machine, Outcome, RunKernel
 
 
 @pytest.fixture(scope="session")
@@ -22,14 +21,6 @@ def gemsim_program(tmp_path_factory: pytest.TempPathFactory, make_home: Callable
 @pytest.fixture
 def machine(gemsim_program: Path, tmp_path: Path) -> Machine:
     return Machine(gemsim_program, tmp_path)
-
-
-class RunKernel(Protocol):
-    """Compiles `solution(in, out)` with this body and runs it once; `data` is what `in` holds."""
-
-    def __call__(
-        self, body: str, *data: np.ndarray, head: str = "", mode: str = "functional", config: str = ""
-    ) -> Outcome: ...
 
 
 @pytest.fixture(scope="session")

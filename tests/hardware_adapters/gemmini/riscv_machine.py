@@ -7,7 +7,9 @@ import struct
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
 
 CODE, DATA, IN, OUT = 0x8000_0000, 0x8010_0000, 0x9000_0000, 0x9010_0000
 A0, A1, A2, A3, A4, A5, T0, T1, T2, SP, RA, ZERO = 10, 11, 12, 13, 14, 15, 5, 6, 7, 2, 1, 0
@@ -138,3 +140,11 @@ class Machine:
         outcome = self.run(program, data, out_bytes=max(4096, 8 * count))
         assert outcome.case["status"] == "ok", outcome.case
         return list(struct.unpack(f"<{count}Q", outcome.outputs[0][: 8 * count]))
+
+
+class RunKernel(Protocol):
+    """Compiles `solution(in, out)` with this body and runs it once; `data` is what `in` holds."""
+
+    def __call__(
+        self, body: str, *data: np.ndarray, head: str = "", mode: str = "functional", config: str = ""
+    ) -> Outcome: ...

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from conftest import RunKernel
-from riscv_machine import Outcome
+from riscv_machine import Outcome, RunKernel
 
 RNG = np.random.default_rng(20)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import RunKernel
+from riscv_machine import RunKernel
 from test_gemmini_commands import RNG, full, product, sat8, small, written
 
 CONFIG = "config_ex(WS, NOACT, 1, {at}, {bt}); config_ld({a}, 1.0f, 16, 0); config_ld({b}, 1.0f, 16, 1);"

@@ -6,8 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import RunKernel
-from riscv_machine import A0, A1, A2, A3, RET, ZERO, Machine, addi, elf, i_type, ld, r_type, words
+from riscv_machine import A0, A1, A2, A3, RET, ZERO, Machine, RunKernel, addi, elf, i_type, ld, r_type, words
 
 LOADED = "config_ld(16, 1.0f, 16, 0); config_st(16); mvin(in, 0, 16, 16); mvin(in, 16, 16, 16);"
 WEIGHTS = LOADED + "config_ex(WS, NOACT, 1, 0, 0);"

@@ -122,8 +122,33 @@ def test_wide_shared_accesses_go_by_halves_and_quarters(run_cuda):
     store, pair, strided = found[6, "shared", "store"], found[8, "shared", "load"], found[9, "shared", "load"]
     assert (store.bytes, store.requests, store.wavefronts, store.ideal_wavefronts) == (16, 4, 16, 16)
     assert (pair.bytes, pair.requests, pair.wavefronts, pair.ideal_wavefronts) == (8, 4, 8, 8)
-    # The eight lanes of a quarter want two rows of 128 bytes, from the same four banks.
-    assert (strided.bytes, strided.requests, strided.wavefronts, strided.ideal_wavefronts) == (16, 4, 4 * 4 * 2, 16)
+    # Neighbours want the same, so it goes by halves; 16 lanes want four rows of 128 bytes, the same four banks.
+    assert (strided.bytes, strided.requests, strided.wavefronts, strided.ideal_wavefronts) == (16, 4, 4 * 2 * 4, 8)
+
+
+# Index of the float4 that a lane reads, and passes per request: halves where lanes one or two apart want the same.
+PAIRED = {
+    "all one": ("7", 2),
+    "neighbours": ("l / 2", 2),
+    "two apart": ("(l & 1) | (l >> 1 & 6)", 2),
+    "four apart": ("l & 3", 4),
+    "eight by four, row by row": ("l % 8", 4),
+    "eight by four, mixed": ("(l & 1) | (l >> 1 & 2) | (l >> 2 & 4)", 2),
+    "but for one lane": ("l == 31 ? 1 : 0", 4),
+}
+
+
+@pytest.mark.parametrize("name", PAIRED)
+def test_pairs_of_lanes_that_want_the_same_halve_the_passes(name, run_cuda):
+    index, passes = PAIRED[name]
+    body = f"""  __shared__ __align__(16) float t[1024];
+  int l = threadIdx.x % 32;
+  for (int j = threadIdx.x; j < 1024; j += 64) t[j] = a[j];
+  __syncthreads();
+  float4 v = reinterpret_cast<float4*>(t)[{index}]; o[i] = v.x + v.w;"""
+    found, _ = sites(run_cuda, source(body))
+    read = found[9, "shared", "load"]
+    assert (read.bytes, read.requests, read.wavefronts) == (16, 4, 4 * passes)
 
 
 @pytest.mark.parametrize(("padding", "conflict"), [(0, 32), (1, 1), (2, 2)])

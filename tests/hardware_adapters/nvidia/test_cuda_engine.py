@@ -14,6 +14,7 @@ from autocomp_mcp.hardware_adapters.nvidia.families import operator_of
 from autocomp_mcp.hardware_adapters.nvidia.operators import FULL, describe
 from autocomp_mcp.hardware_adapters.store import Home
 
+pytestmark = pytest.mark.usefixtures("stand_ins_shown")
 PROBLEM = "nvidia/sgemm-64x48x40"
 # What the stand-in's kernels want from their runtime in place of CUDA's.
 STAND_IN = ("_Z", "blockIdx", "blockDim", "threadIdx", "gridDim")

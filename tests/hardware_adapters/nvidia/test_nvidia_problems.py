@@ -193,7 +193,7 @@ ptxas info    : Compiling entry function '_Z5otherPf' for 'sm_89'
 ptxas info    : Used 8 registers, used 0 barriers, 360 bytes cmem[0]
 """
     found = parse_ptxas(text)
-    assert found["product"] == (42, 9216, 40, 24, 16) and found["other"] == (8, 0, 0, 0, 0)
+    assert found["product"] == (42, 9216, 40, 24, 16, {}) and found["other"] == (8, 0, 0, 0, 0, {})
     assert plain_name("_Z7productPKfS0_Pfll") == "product" and plain_name("launch") == "launch"
 
 

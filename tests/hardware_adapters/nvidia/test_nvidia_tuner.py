@@ -8,8 +8,16 @@ import anyio
 import pytest
 from autocomp_mcp.hardware_adapters.base import Evaluation, UsageError
 from autocomp_mcp.hardware_adapters.nvidia.adapter import NvidiaAdapter
+from autocomp_mcp.hardware_adapters.nvidia.counts import LaunchCounts
+from autocomp_mcp.hardware_adapters.nvidia.embedded import evaluate_on_cpu
 from autocomp_mcp.hardware_adapters.nvidia.families import operator_of
+from autocomp_mcp.hardware_adapters.nvidia.machines import machine
+from autocomp_mcp.hardware_adapters.nvidia.matrices import Gemm
+from autocomp_mcp.hardware_adapters.nvidia.operators import describe
 from autocomp_mcp.hardware_adapters.nvidia.tuner.rewrites import KERNELS, REWRITES
+from autocomp_mcp.hardware_adapters.nvidia.tuner.sgemm_counts import counts, expected_ns
+from autocomp_mcp.hardware_adapters.nvidia.tuner.sgemm_plans import plans
+from autocomp_mcp.hardware_adapters.nvidia.tuner.sgemm_schedule import SgemmSchedule
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.menus.menu import load_menu
 
@@ -148,3 +156,69 @@ def test_nothing_for_edited_and_foreign_kernels() -> None:
     assert moves("nvidia/gemv-64x64", baseline("nvidia/gemv-64x64")) == []
     with pytest.raises(UsageError, match=r"'nonsense' on nvidia.*rows4"):
         rewrite(problem, source, "several-loads-under-way", "nonsense")
+
+
+def plan(problem: str) -> str:
+    """The kernel of the first plan."""
+    source, option = baseline(problem), "plan-tiles-together"
+    return rewrite(problem, source, option, rewrites(problem, source, option)[0].name)
+
+
+def by_kind(launch: LaunchCounts) -> dict[tuple[str, str, int], tuple[int, ...]]:
+    """Requests, sectors and passes of a block, by kind of access."""
+    found: dict[tuple[str, str, int], list[int]] = {}
+    for site in launch.sites:
+        sums = found.setdefault((site.space, site.op, site.width), [0, 0, 0])
+        for i, count in enumerate((site.requests, site.sectors, site.wavefronts)):
+            sums[i] += count
+    return {kind: tuple(count // launch.blocks_run for count in sums) for kind, sums in found.items()}
+
+
+# Of whole tiles, with rows of whole sectors: nothing is left out of the counts worked out by hand.
+COUNTED = [
+    {"tm": 8, "tn": 8, "bm": 64, "bn": 128, "bk": 16, "pad": 4, "vector": 4, "reads": 4, "turned": True, "stages": 2},
+    {"tm": 4, "tn": 4, "bm": 32, "bn": 64, "bk": 32, "vector": 4, "reads": 4, "turned": True},
+    {"tm": 8, "tn": 4, "bm": 128, "bn": 16, "bk": 8, "vector": 1, "reads": 4, "turned": True},
+    {"tm": 4, "tn": 4, "bm": 64, "bn": 64, "bk": 16, "pad": 1, "vector": 4},
+    {"bm": 32, "bn": 32, "bk": 32},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", COUNTED)
+def test_expected_counts_of_a_product_are_those_of_the_emulator(fields, adapter: NvidiaAdapter) -> None:
+    operator = operator_of("nvidia/sgemm-256x256x64")
+    assert isinstance(operator, Gemm)
+    schedule = SgemmSchedule(staged=True, **fields)
+    source = KERNELS["sgemm"].emit(operator, schedule)
+    run = anyio.run(lambda: evaluate_on_cpu(adapter.home, "/nonexistent", describe(operator), source, 1, 120.0))
+    assert run.estimate is not None, run.evaluation.message
+    counted, expected = run.estimate.main.counts, counts(operator, schedule)
+    assert by_kind(counted) == by_kind(expected)
+    assert counted.barriers == expected.barriers * counted.blocks_run
+    assert counted.block_read_sectors == expected.block_read_sectors * counted.blocks_run
+    assert (counted.grid, counted.block) == (expected.grid, expected.block)
+    assert counted.static_shared == expected.static_shared
+
+
+@pytest.mark.parametrize("shape", [(256, 256, 256), (1024, 1024, 1024), (1000, 513, 768), (64, 4096, 4096)])
+def test_plans_are_ordered_by_what_they_are_expected_to_take(shape: tuple[int, int, int]) -> None:
+    operator = operator_of("nvidia/sgemm-{}x{}x{}".format(*shape))
+    assert isinstance(operator, Gemm)
+    found = plans(operator)
+    assert len(found) == 6
+    assert [p.expected_ns for p in found] == sorted(p.expected_ns for p in found)
+    ordinary = SgemmSchedule(staged=True, tm=4, tn=4, bm=64, bn=64, bk=16, pad=1, vector=4)
+    assert found[0].expected_ns < expected_ns(operator, ordinary, machine())
+
+
+@pytest.mark.parametrize("problem", [SMALL["sgemm"], ODD["sgemm"]])
+def test_a_whole_plan_is_right(problem: str, judged) -> None:
+    result = judged(problem, plan(problem))
+    assert result.passed, result.message
+
+
+def test_single_loads_where_rows_are_not_aligned() -> None:
+    """float4 for the operand whose rows it fits; the kernel is right for other dimensions all the same."""
+    both, one = plan("nvidia/sgemm-128x128x128"), plan("nvidia/sgemm-128x129x128")
+    assert "float4 next_a[LOADS_A];" in both and "float4 next_b[LOADS_B];" in both
+    assert "float4 next_a[LOADS_A];" in one and "float next_b[LOADS_B];" in one

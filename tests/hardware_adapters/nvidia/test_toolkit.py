@@ -7,14 +7,14 @@ import anyio
 import pytest
 from autocomp_mcp.hardware_adapters.base import EnvironmentLackError
 from autocomp_mcp.hardware_adapters.nvidia.cuda import library, toolkit
+from autocomp_mcp.hardware_adapters.nvidia.nvcc import find_nvcc
 from cuda_without_gpu import build_kernel
 from test_native_runner import ENTRY, HONEST
 
 
-def test_without_a_toolkit_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toolkit, "_candidates", lambda environment: iter([tmp_path / "nvcc"]))
+def test_without_a_toolkit_it_says_what_to_install(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentLackError, match="CUDA_HOME"):
-        toolkit.toolkit({})
+        toolkit.toolkit({"PATH": str(tmp_path)})
 
 
 def test_the_environment_names_it_first(tmp_path: Path) -> None:
@@ -31,6 +31,7 @@ def test_the_environment_names_it_first(tmp_path: Path) -> None:
     assert toolkit.toolkit(everything).nvcc.path == tmp_path / "named" / "nvcc"
     assert toolkit.toolkit({k: v for k, v in everything.items() if k != "CUDACXX"}).nvcc.version == "12.8"
     assert toolkit.toolkit({"PATH": everything["PATH"]}).nvcc.path == tmp_path / "path" / "nvcc"
+    assert find_nvcc(everything) == toolkit.toolkit(everything).nvcc, "the estimate's nvcc is the engine's"
 
 
 def test_shared_objects_that_lead_out_of_their_form(tmp_path: Path) -> None:

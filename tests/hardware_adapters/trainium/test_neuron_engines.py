@@ -28,6 +28,7 @@ from autocomp_mcp.hardware_adapters.trainium.neuron.summary import bottlenecks, 
 from autocomp_mcp.menus.menu import load_menu
 from neuron_machine import machine
 
+pytestmark = pytest.mark.usefixtures("stand_ins_shown")
 PROBLEM = "trainium/gemm-64x96x128"
 KERNEL = """\
 import nki

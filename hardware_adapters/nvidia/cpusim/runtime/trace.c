@@ -1,7 +1,8 @@
 /* Counts what a warp's requests cost. The lanes of a warp run one after the other, so what they do together is put
    together afterwards: the n-th execution of an instruction by one lane belongs to the n-th by the others, counted from
    the last barrier. Global memory: 32-byte sectors touched per request. Shared memory: passes over 32 banks of 4 bytes;
-   lanes that want the same word share a pass, and 8- and 16-byte accesses go by halves and quarters of the warp. */
+   lanes that want the same word share a pass, and 8- and 16-byte accesses go by halves and quarters of the warp; loads by
+   half as many parts where every lane wants what its neighbour, or its neighbour but one, wants. */
 #include "cpusim.h"
 #include <stdlib.h>
 #include <string.h>
@@ -68,16 +69,28 @@ static int is_operand(uint64_t sector) {
     return buffer && buffer->role != 2;
 }
 
+typedef struct { uint64_t values[2 * WARP], most; unsigned count, next; } Set;
+
+/* Whether the value is new to the set, which then has it. Lanes mostly go upwards, or repeat what lanes before them did:
+   so the value behind the one that was met last is looked at first. */
+static int is_new(Set *set, uint64_t value) {
+    if (set->next < set->count && set->values[set->next] == value) return set->next++, 0;
+    if (set->count && value <= set->most) {
+        for (unsigned i = set->count; i--;)
+            if (set->values[i] == value) return set->next = i + 1, 0;
+    } else set->most = value;
+    set->values[set->count++] = value;
+    set->next = set->count;
+    return 1;
+}
+
 static unsigned sectors_of(const Request *request, unsigned bytes, enum Op op) {
-    uint64_t seen[2 * WARP];
-    unsigned count = 0;
+    Set seen;
+    seen.count = seen.next = 0;
     for (uint32_t left = request->mask; left; left &= left - 1) {
         uint64_t address = request->address[__builtin_ctz(left)];
         for (uint64_t sector = address / 32; sector <= (address + bytes - 1) / 32; sector++) {
-            unsigned known = count;
-            while (known && seen[known - 1] != sector) known--;
-            if (known) continue;
-            seen[count++] = sector;
+            if (!is_new(&seen, sector)) continue;
             uint32_t *stamp = stamp_of(sector, op);
             if (!stamp || *stamp == block_number) continue;
             uint64_t *block = op == LOAD ? &running->block_read_sectors : &running->block_write_sectors;
@@ -88,7 +101,7 @@ static unsigned sectors_of(const Request *request, unsigned bytes, enum Op op) {
             *stamp = block_number;
         }
     }
-    return count;
+    return seen.count;
 }
 
 /* Passes for lanes first..last: the fullest bank's number of different words. */
@@ -107,8 +120,19 @@ static unsigned passes(const Request *request, unsigned first, unsigned last, un
     return most;
 }
 
+/* Whether all lanes l and l ^ step want the same: what returns to two lanes is then packed, and takes half the time. */
+static int paired(const Request *request, unsigned step) {
+    for (uint32_t left = request->mask; left; left &= left - 1) {
+        unsigned lane = (unsigned)__builtin_ctz(left), other = lane ^ step;
+        if (request->mask >> other & 1 && request->address[other] != request->address[lane]) return 0;
+    }
+    return 1;
+}
+
 static void count_shared(Site *site, const Request *request) {
-    unsigned parts = site->bytes > 8 ? 4 : site->bytes > 4 ? 2 : 1, per = WARP / parts;
+    unsigned parts = site->bytes > 8 ? 4 : site->bytes > 4 ? 2 : 1;
+    if (parts > 1 && site->op == LOAD && (paired(request, 1) || paired(request, 2))) parts /= 2;
+    unsigned per = WARP / parts;
     for (unsigned part = 0; part < parts; part++) {
         unsigned taken = passes(request, part * per, (part + 1) * per, site->bytes, site->op == ATOMIC);
         site->counts[3] += taken;
@@ -118,15 +142,10 @@ static void count_shared(Site *site, const Request *request) {
 
 /* Sectors that the request's bytes would fill if they lay side by side; lanes that want the same bytes need them once. */
 static unsigned ideal_sectors(const Request *request, unsigned bytes) {
-    uint64_t seen[WARP];
-    unsigned count = 0;
-    for (uint32_t left = request->mask; left; left &= left - 1) {
-        uint64_t address = request->address[__builtin_ctz(left)];
-        unsigned known = count;
-        while (known && seen[known - 1] != address) known--;
-        if (!known) seen[count++] = address;
-    }
-    return (count * bytes + 31) / 32;
+    Set seen;
+    seen.count = seen.next = 0;
+    for (uint32_t left = request->mask; left; left &= left - 1) is_new(&seen, request->address[__builtin_ctz(left)]);
+    return (seen.count * bytes + 31) / 32;
 }
 
 static void count(Site *site, const Request *request) {

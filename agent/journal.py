@@ -127,6 +127,10 @@ class Journal:
     def close(self) -> None:
         self._db.close()
 
+    def now(self) -> float:
+        """Of the clock that events are dated by."""
+        return self._clock()
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """A transaction that has the write lock from its start: what it read still holds. Raises JournalError."""
@@ -265,11 +269,12 @@ class Journal:
 
     # ------------------------------------------------------------ events
 
-    def events(self, run_id: str, *, sources: bool = False) -> list[dict[str, Any]]:
-        """In the order they were written: kind, key, data, at, and `source` if asked for."""
+    def events(self, run_id: str, *, sources: bool = False, skip: int = 0) -> list[dict[str, Any]]:
+        """In the order they were written, without the first `skip`: kind, key, data, at, and `source` if asked for."""
         fields = "kind, key, data, at" + (", source" if sources else "")
+        query = f"SELECT {fields} FROM events WHERE run_id = ? ORDER BY id LIMIT -1 OFFSET ?"
         with self._lock:
-            rows = self._db.execute(f"SELECT {fields} FROM events WHERE run_id = ? ORDER BY id", (run_id,)).fetchall()
+            rows = self._db.execute(query, (run_id, skip)).fetchall()
         return [{**dict(row), "data": json.loads(row["data"])} for row in rows]
 
     def append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -182,6 +182,18 @@ def wall_seconds(events: Iterable[dict[str, Any]], now: float | None) -> float:
     if start is None:
         return 0.0
     return max(0.0, total + (max(now, last) if now is not None else last) - start)
+
+
+def elapsed(events: Iterable[dict[str, Any]]) -> Iterator[float]:
+    """For each event the `wall_seconds` of those up to it."""
+    total, start, last = 0.0, None, 0.0
+    for event in events:
+        if event["kind"] == "session":
+            total += last - start if start is not None else 0.0
+            start = event["at"]
+        if event["kind"] != "limits":
+            last = event["at"]
+        yield 0.0 if start is None else max(0.0, total + last - start)
 
 
 def search_seconds(events: Iterable[dict[str, Any]]) -> float:

@@ -23,6 +23,7 @@ from ..tools.jobs import Jobs
 from ..tools.updates import Updates
 from .auth import Access
 from .calls import Calls
+from .report.app_view import apps
 from .stdio import stdio_streams
 from .toolsets import TOOLS, Selection, instructions
 
@@ -55,6 +56,7 @@ class Server(MCPServer[Jobs]):
                 self._jobs = jobs
                 yield jobs
 
+        self.bench, self.deployment = bench, deployment
         access = deployment.access
         super().__init__(
             lifespan=lifespan,
@@ -70,6 +72,11 @@ class Server(MCPServer[Jobs]):
         below = self._lowlevel_server
         below.add_request_handler("resources/subscribe", SubscribeRequestParams, self._updates.add)
         below.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._updates.remove)
+
+    @property
+    def shows_searches(self) -> bool:
+        """Whether callers may look at searches: then also at their pages."""
+        return self._tool_manager.get_tool("get_search") is not None
 
     def add_tool(self, fn: Callable[..., Any], *args: Any, description: str | None = None, **kwargs: Any) -> None:
         super().add_tool(fn, *args, description=description or inspect.getdoc(fn), **kwargs)
@@ -108,6 +115,7 @@ def build_server(
         bench,
         deployment or Deployment(),
         name="autocomp-mcp",
+        extensions=[apps()] if "get_search" in tools else [],
         title="Autocomp: kernel optimisation for tensor accelerators",
         instructions=instructions(tools),
         version=__version__,

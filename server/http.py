@@ -13,8 +13,12 @@ import uvicorn
 
 from .auth import TOKEN_VARIABLE, is_loopback
 from .gate import Gate, PatientProtocol, security
+from .report.live import Reports
+from .report.passes import Passes
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from .app import Server
 
 DEFAULT_ADDRESS = "127.0.0.1:8321"
@@ -107,18 +111,7 @@ async def serve(
     run then are answered that the server stops, their compilers and simulators are gone at once, searches are
     journalled, and the other connections are closed."""
     gate = _application(server, listener, service)
-    config = uvicorn.Config(
-        gate,
-        http=PatientProtocol,
-        ws="none",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # a caller's address is his address, not what he writes into a header
-        limit_concurrency=MAX_CONNECTIONS,
-        timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
-    )
-    running = _Uvicorn(config)
+    running = listening(gate)
     caught: list[signal.Signals] = []
 
     async def watch() -> None:
@@ -149,16 +142,40 @@ async def serve(
     return caught[0] if caught else None
 
 
-def _application(server: Server, listener: socket.socket, service: Service) -> Gate:
+def listening(app: ASGIApp) -> _Uvicorn:
+    """Serves on the sockets it is given, and leaves signals to others."""
+    config = uvicorn.Config(
+        app,
+        http=PatientProtocol,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # a caller's address is his address, not what he writes into a header
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
+    )
+    return _Uvicorn(config)
+
+
+def local_names(listener: socket.socket) -> tuple[str, ...]:
+    """Names by which this machine may be addressed through a listener on its loopback; none for other listeners."""
     host = listener.getsockname()[0]
-    local = (*LOOPBACK_NAMES, f"[{host}]" if ":" in host else host) if is_loopback(host) else ()
-    settings = security(service.hosts, local)
+    return (*LOOPBACK_NAMES, f"[{host}]" if ":" in host else host) if is_loopback(host) else ()
+
+
+def _application(server: Server, listener: socket.socket, service: Service) -> Gate:
+    settings = security(service.hosts, local_names(listener))
     app = server.streamable_http_app(
         streamable_http_path=MCP_PATH,
         transport_security=settings,
         max_request_body_size=service.max_request_bytes,
         stateless_http=service.stateless,
     )
+    if server.shows_searches:
+        deployment = server.deployment
+        reports = Reports(server.bench.home.database, deployment.access, Passes(deployment.keys))
+        app.router.routes.extend(reports.routes())
     return Gate(app, settings)
 
 

@@ -102,6 +102,9 @@ MaxEvaluations = Annotated[int | None, typer.Option("--max-evaluations", min=1)]
 Timeout = Annotated[float | None, typer.Option("--timeout", metavar="S", help="wall clock, in seconds")]
 
 
+Dashboard = Annotated[bool, typer.Option("--dashboard", help="show the search in a browser; prints the address")]
+
+
 class SearchOptions(NamedTuple):
     """What `optimize` and `continue` take alike."""
 
@@ -127,6 +130,7 @@ class SearchOptions(NamedTuple):
     timeout: Timeout = None
     confirm: Confirm = None
     confirm_top: ConfirmTop = None
+    dashboard: Dashboard = False
     require_sandbox: RequireSandbox = False
     json: Json = False
 

@@ -161,8 +161,8 @@ def summary_lines(status: RunStatus, home: Home, *, plans: bool = False) -> list
     lines += ["", *lineage_lines(status, width, plans=plans), ""] if status.lineage else [""]
     lines += entry("baseline", mark_text(status.baseline))
     lines += entry("best", mark_text(status.best) if status.best else "none")
-    if status.best and (trust := _trust(status)):
-        lines += entry("", trust)
+    if status.best and (believed := trust(status)):
+        lines += entry("", believed)
     if status.speedup is not None:
         lines += entry("speed-up", f"{status.speedup:.2f}x")
     for label, text in _confirmations(status):
@@ -261,7 +261,7 @@ def _confirmations(status: RunStatus) -> Iterator[tuple[str, str]]:
         yield "confirmed" if found.passed else "refused", f"{before}; {said}{'  <- best' if found.best else ''}"
 
 
-def _trust(status: RunStatus) -> str | None:
+def trust(status: RunStatus) -> str | None:
     """How far the latencies can be believed, as their engine states it; None for an engine this machine lacks."""
     from ..hardware_adapters.registry import adapters
 

@@ -10,6 +10,7 @@ import typer
 
 from .options import (
     EPILOG,
+    Dashboard,
     Iterations,
     Json,
     MaxCost,
@@ -55,6 +56,7 @@ def resume(
     max_evaluations: MaxEvaluations = None,
     timeout: Timeout = None,
     record: Record = None,
+    dashboard: Dashboard = False,
     require_sandbox: RequireSandbox = False,
     json: Json = False,
 ) -> None:
@@ -68,7 +70,7 @@ def resume(
         iterations=iterations, max_cost_usd=max_cost, max_tokens=max_tokens, max_evaluations=max_evaluations,
         timeout_s=timeout,
     )  # fmt: skip
-    sys.exit(searching.resume(run, server or [], limits, record, json))
+    sys.exit(searching.resume(run, server or [], limits, record, json, dashboard))
 
 
 @group.command(name="continue", epilog=EPILOG)
@@ -122,6 +124,27 @@ def compare(
     from . import comparing
 
     sys.exit(comparing.compare(first, second, json))
+
+
+@group.command()
+def report(
+    run: RunArg,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="the page; default: ./RUN.html")
+    ] = None,
+    plots: Annotated[
+        Path | None, typer.Option("--plots", metavar="DIR", help="plots for papers, as SVG and PNG [extra: report]")
+    ] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option("--profile", metavar="ID", help="profile this candidate too; `path`: the steps to the best"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a run as one HTML page to look at, which needs no network; or plots of it."""
+    from .report import command
+
+    sys.exit(command.report(run, output, plots, profile or [], json))
 
 
 @group.command(name="export")

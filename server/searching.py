@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +135,12 @@ def _begin(
                 source=source, listener=display.update, run_id=run_id, continues=continues,
             )  # fmt: skip
 
-    return _run(run_id, problem, options.server or [], settings.engine, options.json, drive)
+    return _run(run_id, problem, options.server or [], settings.engine, options.json, drive, options.dashboard)
 
 
-def resume(run: str, servers: list[str], limits: dict[str, Any], record: Path | None, as_json: bool) -> int:
+def resume(
+    run: str, servers: list[str], limits: dict[str, Any], record: Path | None, as_json: bool, dashboard: bool = False
+) -> int:
     def command() -> int:
         journal = Journal(Home().database)
         row = journal.run(find_run(journal, run))
@@ -151,9 +153,18 @@ def resume(run: str, servers: list[str], limits: dict[str, Any], record: Path | 
                     listener=display.update, limits=limits,
                 )  # fmt: skip
 
-        return _run(row.run_id, row.problem, servers, row.settings.get("engine"), as_json, drive)
+        return _run(row.run_id, row.problem, servers, row.settings.get("engine"), as_json, drive, dashboard)
 
     return guarded(command, as_json)
+
+
+def _showing(run_id: str, home: Home, wanted: bool) -> AbstractAsyncContextManager[None]:
+    """The run's page for this machine's browser as long as the search goes on."""
+    if not wanted:
+        return nullcontext()
+    from .report.dashboard import dashboard
+
+    return dashboard(run_id, home)
 
 
 def _pairs(options: SearchOptions) -> dict[str, Any]:
@@ -203,7 +214,15 @@ def _check(problem: str, engine: str | None, confirm: str | None = None) -> None
         adapter.engine(confirm)
 
 
-def _run(run_id: str, problem: str, servers: list[str], engine: str | None, as_json: bool, drive: Drive) -> int:
+def _run(
+    run_id: str,
+    problem: str,
+    servers: list[str],
+    engine: str | None,
+    as_json: bool,
+    drive: Drive,
+    dashboard: bool = False,
+) -> int:
     """Drive a search under the live display; SIGINT and SIGTERM stop it cleanly, whatever it found is kept."""
     home = Home()
     journal = Journal(home.database)
@@ -213,7 +232,7 @@ def _run(run_id: str, problem: str, servers: list[str], engine: str | None, as_j
         with Display(problem, as_json) as display:
             if not servers:
                 await adapter_for(problem).prepare(engine, display.building)
-            async with connected(problem, servers) as toolbox:
+            async with connected(problem, servers) as toolbox, _showing(run_id, home, dashboard):
                 await drive(toolbox, display, journal, home.path / "runs")
 
     try:

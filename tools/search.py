@@ -30,6 +30,7 @@ NEWS_AFTER_S = 5.0  # every answer is a turn of the caller's model: the first ke
 STOPS_WITHIN_S = 10.0
 MAX_LINEAGE_TEXT = 300
 MAX_CONFIRMATIONS = 8
+VIEW = "ui://autocomp/search"  # what hosts that show MCP Apps show of a search
 
 RunId = Annotated[str, Field(description="As returned by start_search", min_length=1, max_length=64)]
 
@@ -108,7 +109,11 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
             raise ToolError(f"environment: the database in AUTOCOMP_HOME cannot be used: {error}") from error
         return answer(await _status(jobs, run_id, 0))
 
-    @server.tool(title="Look at a search", annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True))
+    @server.tool(
+        title="Look at a search",
+        annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True),
+        meta={"ui": {"resourceUri": VIEW}},
+    )
     async def get_search(
         run: RunId,
         ctx: Context,

@@ -31,7 +31,7 @@ from .cuda.evaluation import evaluate_on_cuda
 from .embedded import ENGINE, Run, compile_kernel, engine_version, evaluate_on_cpu
 from .emulation import host_compiler_title, prepare
 from .families import EXAMPLES, FAMILIES, SUITES, nearest, operator_of
-from .forms import INSTALL, cuda_only, is_triton, triton_version
+from .forms import cuda_only, is_triton, triton_version
 from .judge import TRUST
 from .machines import machine
 from .nvcc import find_nvcc, only
@@ -72,8 +72,8 @@ class NvidiaAdapter(HardwareAdapter):
             version = engine_version()
             nvcc = find_nvcc(only(self._path))
             checked = f"{nvcc.title} for {device.architecture}" if nvcc else "no nvcc, so without register counts"
-            triton = f"Triton {triton_version() or 'not installed, ' + INSTALL}"
-            reason = f"built in; {device.title}, {checked}, emulation by {compiler}; {triton}"
+            triton = f"; Triton {found}" if (found := triton_version()) else ""  # else `doctor` says how to get it
+            reason = f"built in; {device.title}, {checked}, emulation by {compiler}{triton}"
         except EnvironmentLackError as error:
             available, reason = False, str(error)
         return EngineStatus(

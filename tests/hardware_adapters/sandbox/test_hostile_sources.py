@@ -139,5 +139,5 @@ def test_a_compiler_that_is_fooled_finds_no_file(
             raise AssertionError(f"the judge failed with {confinement.way}") from error
         assert compiled.program is None, text
         said = " ".join(d.message for d in compiled.compilation.diagnostics).lower()
-        assert "canary" not in said and "root" not in said
+        assert "canary_in_a_file" not in said and "root:" not in said
         assert any(words in said for words in ("no such file", "not found", "permission denied", "could not", "can't"))

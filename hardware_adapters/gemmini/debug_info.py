@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 _LOAD, _EXECUTABLE = 1, 1  # PT_LOAD, PF_X
 _ENTRY = slice(0x18, 0x20)  # of an ELF header
+_HEADER_BYTES, _SEGMENT_BYTES = 64, 56
 
 
 class Section(NamedTuple):
@@ -50,7 +51,12 @@ class _Loaded(NamedTuple):
 
 
 def _loaded(program: bytes) -> Iterator[_Loaded]:
+    """Raises ValueError for what is no whole program."""
+    if len(program) < _HEADER_BYTES:
+        raise ValueError("shorter than an ELF header")
     table, size, count = struct.unpack_from("<Q", program, 0x20)[0], *struct.unpack_from("<HH", program, 0x36)
+    if size < _SEGMENT_BYTES or table + size * count > len(program):
+        raise ValueError("the table of segments lies outside of the file")
     for number in range(count):
         kind, flags, offset, address, _, held, size_in_memory, _ = struct.unpack_from(
             "<IIQQQQQQ", program, table + size * number
@@ -61,7 +67,7 @@ def _loaded(program: bytes) -> Iterator[_Loaded]:
 
 def code_digest(program: bytes) -> str:
     """Of all that is loaded, where, and of the place where the kernel begins: what the debug information says is left
-    out. Two programs with the same digest do the same."""
+    out. Two programs with the same digest do the same. Raises ValueError for what is no whole program."""
     digest = hashlib.sha256(program[_ENTRY])
     for part in _loaded(program):
         digest.update(struct.pack("<IQQQ", part.flags, part.address, len(part.data), part.size) + part.data)

@@ -120,6 +120,7 @@ def test_the_tree_is_walked_by_keys(finished: tuple[Path, dict[str, Any]], brows
         page.keyboard.press("ArrowLeft")
         assert now() == "0"
         page.keyboard.press("End")
+        page.wait_for_selector("[role=treeitem][aria-selected=true]:not([data-id='0'])")
         assert now() not in ("0", child)
         page.select_option("#only", "path")
         ids = page.eval_on_selector_all("[role=treeitem]", "nodes => nodes.map(node => node.dataset.id)")

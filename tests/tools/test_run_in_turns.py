@@ -10,6 +10,7 @@ from autocomp_mcp.hardware_adapters.nvidia.families import operator_of
 from mcp import Client, StdioServerParameters
 from neuron_machine import machine
 
+pytestmark = pytest.mark.usefixtures("stand_ins_shown")
 PROBLEM = "nvidia/sgemm-64x48x40"
 SERVER = """
 import sys

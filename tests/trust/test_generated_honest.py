@@ -9,11 +9,11 @@ from pathlib import Path
 import anyio
 import pytest
 from autocomp_mcp.hardware_adapters.base import Evaluation, Problem
-from autocomp_mcp.hardware_adapters.gemmini import rewrites as gemmini
 from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
+from autocomp_mcp.hardware_adapters.gemmini.rewrites import REWRITES as GEMMINI
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.hardware_adapters.trainium.adapter import TrainiumAdapter
-from autocomp_mcp.hardware_adapters.trainium.tuner import rewrites as trainium
+from autocomp_mcp.hardware_adapters.trainium.tuner.rewrites import REWRITES as TRAINIUM
 
 pytestmark = pytest.mark.trust
 PROBLEMS = {
@@ -50,7 +50,7 @@ def home(tmp_path: Path, make_home: Callable[[Path], Path]) -> Home:
 @pytest.mark.parametrize("target", PROBLEMS)
 def test_no_kernel_of_the_tuner_is_refused(target: str, home: Home, score, how_many) -> None:
     adapter = {"gemmini": GemminiAdapter, "trainium": TrainiumAdapter}[target](home)
-    options = {"gemmini": gemmini, "trainium": trainium}[target].options()
+    options = {"gemmini": GEMMINI, "trainium": TRAINIUM}[target].options()
     refused = []
     for seed in range(how_many(SAMPLED, FULL)):
         rng = random.Random(f"{target} {seed}")

@@ -9,7 +9,7 @@ from autocomp_mcp.hardware_adapters.base import EnvironmentLackError
 from autocomp_mcp.hardware_adapters.nvidia.cuda import library, toolkit
 from autocomp_mcp.hardware_adapters.nvidia.nvcc import find_nvcc
 from cuda_without_gpu import build_kernel
-from test_native_runner import ENTRY, HONEST
+from native_job import ENTRY, HONEST
 
 
 def test_without_a_toolkit_it_says_what_to_install(tmp_path: Path) -> None:

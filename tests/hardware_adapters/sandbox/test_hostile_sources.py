@@ -101,10 +101,11 @@ TEMPLATES = {
 
 @pytest.mark.parametrize("what", TEMPLATES)
 def test_absurd_templates_end(home: Home, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from autocomp_mcp.hardware_adapters.nvidia import nvcc
     from autocomp_mcp.hardware_adapters.nvidia.cpusim import build
 
-    limits = build.COMPILE_LIMITS._replace(wall_s=8, memory_bytes=2 << 30)
-    monkeypatch.setattr(build, "COMPILE_LIMITS", limits)
+    monkeypatch.setattr(build, "COMPILE_LIMITS", build.COMPILE_LIMITS._replace(wall_s=8, memory_bytes=2 << 30))
+    monkeypatch.setattr(nvcc, "LIMITS", nvcc.LIMITS._replace(wall_s=8))
     adapter = NvidiaAdapter(home)
 
     async def judge() -> str:

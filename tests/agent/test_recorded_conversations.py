@@ -54,7 +54,13 @@ SEARCHES = {
 }
 
 
-@pytest.mark.parametrize("name", SEARCHES)
+# The others show the same machinery on one recording each.
+LONG = ("conv-14x14x256x256-k3-s1-p1-n4", "gemm-128x128x128-translation", "gemm-512x512x512-edits")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in SEARCHES]
+)
 def test_a_recorded_search_comes_to_the_same_end(tmp_path: Path, name: str) -> None:
     problem, exchanges, least, options = SEARCHES[name]
     recording = RECORDINGS / f"{name}.jsonl"

@@ -83,8 +83,7 @@ class Scene:
             return []
         journal = Journal(self.mine / "autocomp.db")
         try:
-            ids = journal.run_ids()
-            return journal.events(ids[0]) if ids else []
+            return next((events for _, events in _begun(journal)), [])
         finally:
             journal.close()
 
@@ -95,13 +94,18 @@ class Scene:
     def outcome(self) -> dict[str, Any]:
         journal = Journal(self.mine / "autocomp.db")
         try:
-            (run_id,) = journal.run_ids()
+            ((run_id, _),) = _begun(journal)
             status = journal.status(run_id).model_dump(mode="json")
             found = {event["key"]: event["data"]["evaluation"] for event in journal.events(run_id) if _judged(event)}
         finally:
             journal.close()
         kernels = {key: (said and (said["verdict"], said["latency"])) for key, said in found.items()}
         return {name: status[name] for name in SAME} | {"kernels": kernels}
+
+
+def _begun(journal: Journal) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A controller that is killed before its run's first event leaves a run without any, and is started anew."""
+    return ((run_id, events) for run_id in journal.run_ids() if (events := journal.events(run_id)))
 
 
 def _judged(event: dict[str, Any]) -> bool:

@@ -121,7 +121,8 @@ class Caller:
             self.answered["later"] += 1
             await anyio.sleep(float(answer.headers["retry-after"]))
             return
-        text = answer.text if answer.text.startswith("{") else answer.text.strip().rpartition("data: ")[2]
+        sent = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: ")]
+        text = answer.text if answer.text.startswith("{") else sent[-1] if sent else "{}"
         result = (json.loads(text) if answer.status_code == 200 else {}).get("result")
         if result is None:
             self.wrong.append(f"{name}: {answer.status_code} {answer.text[:300]}")

@@ -57,6 +57,11 @@ class Limits(NamedTuple):
     processors: int = 1  # that the program may keep busy
     disk_bytes: int | None = None
 
+    @property
+    def cpu_s(self) -> int:
+        """Processor time that a program gets; longer than it can use before the wall limit."""
+        return math.ceil(self.wall_s * self.processors) + 1
+
 
 class Finished(NamedTuple):
     """`returncode` is negative for a signal, as in subprocess. `timed_out`: killed at the wall limit. `limit`: the one
@@ -124,10 +129,9 @@ def _shell(script: str, command: Sequence[str | Path]) -> list[str]:
 
 
 def _limited(command: Sequence[str | Path], limits: Limits) -> list[str]:
-    cpu = math.ceil(limits.wall_s * limits.processors) + 1
     script = _LIMITED.format(
-        cpu=cpu,
-        hard=cpu + CPU_GRACE_S,
+        cpu=limits.cpu_s,
+        hard=limits.cpu_s + CPU_GRACE_S,
         file=max(1, limits.file_bytes // 512),
         memory=f"ulimit -v {limits.memory_bytes // 1024} 2>/dev/null;" if limits.memory_bytes else "",
     )

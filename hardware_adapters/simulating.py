@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import EngineFailure, EnvironmentLackError
-from .results import Fault, Latency, Mismatch, Verdict
+from .results import Diagnostic, Fault, Latency, Mismatch, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,12 @@ class Judgement(NamedTuple):
     warm_latency: Latency | None = None
     utilisation: float | None = None
     counters: dict[str, int | None] = {}  # noqa: RUF012 - never changed
+
+
+def compile_error(first: Diagnostic) -> Judgement:
+    """Of a kernel that the compiler refuses, `first` among its errors."""
+    where = f"line {first.line}: " if first.line else ""
+    return Judgement("compile_error", f"the kernel does not compile: {where}{first.message}")
 
 
 def generator(problem_digest: str, kernel_digest: str, seed: int) -> np.random.Generator:

@@ -67,5 +67,10 @@ class LaunchCounts(NamedTuple):
         return self.blocks / max(1, self.blocks_run)
 
 
+def complete(launches: Iterable[LaunchCounts]) -> bool:
+    """Whether every block ran."""
+    return all(launch.blocks_run == launch.blocks for launch in launches)
+
+
 def total(sites: Iterable[Site], what: Callable[[Site], int], *spaces: str, op: str | None = None) -> int:
     return sum(what(site) for site in sites if site.space in spaces and op in (None, site.op))

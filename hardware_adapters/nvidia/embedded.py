@@ -14,9 +14,10 @@ import anyio
 import anyio.to_thread
 
 from ..base import AdapterError, Compilation, Diagnostic, Evaluation, Problem, Recall, kernel_digest
-from ..simulating import Judgement, generator
+from ..simulating import Judgement, compile_error, generator
 from ..store import Home
 from . import nvcc as device_compiler
+from .counts import complete
 from .emulation import Built, Outcome, build, emulate, simulator_digest
 from .estimate import Estimate, estimate
 from .families import operator_of
@@ -25,7 +26,7 @@ from .machines import FILE, Machine, machine
 from .nvcc import KernelFacts, Nvcc
 from .operators import InputSet, Operator, Right, full_set, small_sets
 from .screen import screen
-from .spots import complete, fair, mixed, spot_check
+from .spots import fair, mixed, spot_check
 
 if TYPE_CHECKING:
     import numpy as np
@@ -181,8 +182,7 @@ async def evaluate_on_cpu(
         return Run(concluded(Judgement("rejected", compiled.refused)))
     if compiled.built is None or compiled.built.program is None:
         first = next(entry for entry in compiled.compilation.diagnostics if entry.severity == "error")
-        where = f"line {first.line}: " if first.line else ""
-        return Run(concluded(Judgement("compile_error", f"the kernel does not compile: {where}{first.message}")))
+        return Run(concluded(compile_error(first)))
     if recall is not None and (known := await recall(compiled.compilation)) is not None:
         return Run(known)
     rng = generator(problem.digest, digest, seed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..base import Fault, Latency, Mismatch
 from ..simulating import Judgement
-from .counts import LaunchCounts
+from .counts import LaunchCounts, complete
 from .estimate import BASIS, Estimate, touched_bytes
 from .machines import Machine
 from .operators import Operator, Right, bound, moved_bytes
@@ -113,8 +113,7 @@ def timed(
     """`checked`: what was compared, for the message."""
     least = bound(operator, machine)
     touched, needed = touched_bytes(launches), moved_bytes(operator)
-    everything = all(launch.blocks_run == launch.blocks for launch in launches)
-    if touched < (LEAST_TOUCHED_BY_ALL if everything else LEAST_TOUCHED) * needed:
+    if touched < (LEAST_TOUCHED_BY_ALL if complete(launches) else LEAST_TOUCHED) * needed:
         text = (
             f"at the shape of the id the kernels touch about {touched:.0f} bytes, but inputs and outputs have "
             f"{needed}: the work is not done there"

@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 FAIR_SHARE = 0.5
 
 
-def complete(launches: Sequence[LaunchCounts]) -> bool:
-    return all(launch.blocks_run == launch.blocks for launch in launches)
-
-
 def mixed(launches: Sequence[LaunchCounts]) -> bool:
     """Whether a block's results may be other blocks' as well: of a launch before it, or added up by atomics."""
     sites = (site for launch in launches for site in launch.sites)

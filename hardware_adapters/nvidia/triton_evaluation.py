@@ -14,7 +14,8 @@ import anyio
 import anyio.to_thread
 
 from ..base import Compilation, Diagnostic, Evaluation, Latency, Problem, kernel_digest
-from ..simulating import generator
+from ..simulating import compile_error, generator
+from .counts import complete
 from .embedded import ENGINE, Run, engine_version, facts_of, in_later_call, together
 from .estimate import estimate
 from .families import operator_of
@@ -22,7 +23,7 @@ from .forms import require_triton
 from .judge import Case, Judgement, compared, faulted, timed, unsound
 from .machines import Machine, machine
 from .operators import InputSet, Operator, full_set, small_sets
-from .spots import complete, fair, mixed, spot_check
+from .spots import fair, mixed, spot_check
 from .triton_jobs import CompiledTriton, Interpreted, TimedOut, compile_for, counts, dot_flops, interpret
 from .triton_screen import Screened, screen, unavailable
 
@@ -123,9 +124,7 @@ async def evaluate_triton(problem: Problem, source: str, seed: int, timeout_s: f
         if attempt.screened.refused:
             return Run(concluded(Judgement("rejected", attempt.screened.refused)))
         if not compilation.ok:
-            first = compilation.diagnostics[0]
-            where = f"line {first.line}: " if first.line else ""
-            return Run(concluded(Judgement("compile_error", f"the kernel does not compile: {where}{first.message}")))
+            return Run(concluded(compile_error(compilation.diagnostics[0])))
         seconds = {"interpret": took}
         if found is None:
             text = f"stopped after {timeout_s:.0f} s of interpreting: an endless loop, or far too slow"

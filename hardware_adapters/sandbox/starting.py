@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from .reach import Place, Reach, places
 
 if TYPE_CHECKING:
     from ..process import Limits
+    from ..store import Home
 
 SOURCES = Path(__file__).parent / "launcher"
 BUILD_FLAGS = ("-O2", "-std=gnu11")
@@ -43,12 +43,10 @@ async def check_required() -> Sandbox:
     return found
 
 
-async def _tried(home: object, wanted: Mode) -> Found:
+async def _tried(home: Home, wanted: Mode) -> Found:
     from ..errors import AdapterError
-    from ..store import Home
     from ..toolchain import build_host_program
 
-    assert isinstance(home, Home)
     if sys.platform != "linux" or wanted == "limits":
         return Found(None, {}, None)
     sources = sorted(path for path in SOURCES.iterdir() if path.suffix in (".c", ".h"))
@@ -88,7 +86,7 @@ def wrapped(
 
 
 def _limits(found: Sandbox, limits: Limits, reach: Reach) -> list[str]:
-    options = ["--cpu", str(math.ceil(limits.wall_s * limits.processors) + 1), "--file-bytes", str(limits.file_bytes)]
+    options = ["--cpu", str(limits.cpu_s), "--file-bytes", str(limits.file_bytes)]
     if limits.memory_bytes:
         options += ["--memory", str(limits.memory_bytes)]
     if found.found.works("filter"):

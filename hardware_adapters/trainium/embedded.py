@@ -17,7 +17,7 @@ import anyio.to_thread
 from ..base import EngineFailure, Evaluation, Fault, InvalidProblemError, Problem, Recall, kernel_digest
 from ..process import Finished, Limits, minimal_environment, run
 from ..sandbox import Reach, check_required, interpreter
-from ..simulating import Judgement, deliver, generator
+from ..simulating import Judgement, compile_error, deliver, generator
 from .judge import judge
 from .machines import ENGINES, FILE, machines
 from .operators import InputSet, Operator, encoded, inputs_of, numpy_type, outputs_of
@@ -84,9 +84,7 @@ async def evaluate_on_nkisim(
     if screened.refused:
         return Run(concluded(Judgement("rejected", screened.refused)))
     if not screened.compilation.ok:
-        first = screened.compilation.diagnostics[0]
-        where = f"line {first.line}: " if first.line else ""
-        return Run(concluded(Judgement("compile_error", f"the kernel does not compile: {where}{first.message}")))
+        return Run(concluded(compile_error(screened.compilation.diagnostics[0])))
     if recall is not None and (known := await recall(screened.compilation)) is not None:
         return Run(known)
     rng = generator(problem.digest, digest, seed)

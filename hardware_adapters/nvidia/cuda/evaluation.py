@@ -29,7 +29,7 @@ from ...base import (
 )
 from ...process import Finished, Limits, minimal_environment, run
 from ...sandbox import devices
-from ...simulating import Judgement, generator
+from ...simulating import Judgement, compile_error, generator
 from ...store import Home, locked
 from ..nvcc import Compiled
 from ..operators import FULL, SCRATCH_BYTES, InputSet, Operator, Right, input_set, small_sets
@@ -122,9 +122,7 @@ async def evaluate_on_cuda(
             )
 
         if not compiled.ok:
-            first = compiled.diagnostics[0]
-            where = f"line {first.line}: " if first.line else ""
-            return Run(concluded(Judgement("compile_error", f"the kernel does not compile: {where}{first.message}")))
+            return Run(concluded(compile_error(compiled.diagnostics[0])))
         if refusal is not None:
             return Run(concluded(Judgement("rejected", refusal)))
         programs = [folder / "kernel.so"]

@@ -33,7 +33,7 @@ from ...base import (
 from ...process import Limits, run
 from ...sandbox import devices
 from ...sandbox.reach import installation
-from ...simulating import Judgement, generator
+from ...simulating import Judgement, compile_error, generator
 from ...store import Home, locked
 from ..judge import compared
 from ..machines import machines
@@ -109,9 +109,7 @@ class NeuronEngine(ABC):
         if screened.refused:
             return call.concluded(Judgement("rejected", screened.refused))
         if not screened.compilation.ok:
-            first = screened.compilation.diagnostics[0]
-            where = f"line {first.line}: " if first.line else ""
-            return call.concluded(Judgement("compile_error", f"the kernel does not compile: {where}{first.message}"))
+            return call.concluded(compile_error(screened.compilation.diagnostics[0]))
         self.check_api(sdk, screened.api)
         if recall is not None and (known := await recall(screened.compilation)) is not None:
             return Outcome(known)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .options import EPILOG, Engine, FileArg, Json, ProblemArg, RequireSandbox, Target
+from .options import EPILOG, Engine, ExecutorName, FileArg, Json, ProblemArg, RayAddress, RequireSandbox, Target
 
 group = typer.Typer()
 
@@ -19,6 +19,8 @@ def evaluate(
     file: FileArg,
     engine: Engine = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="varies the input data")] = 0,
+    executor: ExecutorName = None,
+    ray_address: RayAddress = None,
     require_sandbox: RequireSandbox = False,
     json: Json = False,
 ) -> None:
@@ -36,6 +38,8 @@ def profile(
     timeline: Annotated[
         Path | None, typer.Option("--timeline", metavar="OUT", help="write a Perfetto timeline")
     ] = None,
+    executor: ExecutorName = None,
+    ray_address: RayAddress = None,
     json: Json = False,
 ) -> None:
     """Where a kernel's cycles go: units, stalls by cause, the bottleneck, costly lines."""
@@ -45,7 +49,13 @@ def profile(
 
 
 @group.command(name="compile")
-def compile_(problem: ProblemArg, file: FileArg, json: Json = False) -> None:
+def compile_(
+    problem: ProblemArg,
+    file: FileArg,
+    executor: ExecutorName = None,
+    ray_address: RayAddress = None,
+    json: Json = False,
+) -> None:
     """Compile a kernel and show the compiler's messages."""
     from . import judging
 

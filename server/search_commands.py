@@ -11,12 +11,14 @@ import typer
 from .options import (
     EPILOG,
     Dashboard,
+    ExecutorName,
     Iterations,
     Json,
     MaxCost,
     MaxEvaluations,
     MaxTokens,
     ProblemArg,
+    RayAddress,
     Record,
     RequireSandbox,
     RunArg,
@@ -50,6 +52,8 @@ def optimize(
 def resume(
     run: RunArg,
     server: Servers = None,
+    executor: ExecutorName = None,
+    ray_address: RayAddress = None,
     iterations: Iterations = None,
     max_cost: MaxCost = None,
     max_tokens: MaxTokens = None,

@@ -24,6 +24,7 @@ from ..agent.status import RunStatus
 from ..agent.toolbox import Toolbox
 from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
+from ..tools.bench import Bench
 from ..tools.model_choice import canonical, default_model, model_options
 from .display import Display
 from .options import SearchOptions
@@ -57,6 +58,7 @@ def optimize(problem: str, source: Path | None, options: SearchOptions) -> int:
         wanted = known(problem)
         if not options.server:
             _check(wanted, changes.get("engine"), changes.get("confirm"))
+            changes = Bench().parallel(changes)
         spec = _spec(options)
         settings = _settings(lambda: SearchSettings.for_model(spec, **changes))
         text = read_source(source) if source is not None else None

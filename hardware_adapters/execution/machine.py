@@ -45,8 +45,8 @@ def _of_group(folder: Path) -> int | None:
     ):
         limit, used = _number(folder / limit_file), _number(folder / used_file)
         if limit is not None and used is not None and limit < NO_LIMIT:
-            given_up = next((int(l.split()[1]) for l in _lines(folder / "memory.stat") if l.split()[0] == cache), 0)
-            return limit - used + given_up
+            found = dict(line.split(maxsplit=1) for line in _lines(folder / "memory.stat"))
+            return limit - used + int(found.get(cache, 0))
     return None
 
 

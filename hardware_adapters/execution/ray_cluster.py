@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 INSTALL = "pip install 'autocomp-mcp[ray]'"
 FRESH_S = 2.0  # what is known of the nodes may be so old
+REACHES_WITHIN_S = 10.0
 NAMESPACE = "autocomp-mcp"
 
 
@@ -46,20 +48,37 @@ class Cluster:
                 "start this program on a node of the cluster (`ray start --address=HEAD:6379 --num-cpus=0` makes this "
                 "machine one that runs nothing) and use --ray-address auto"
             )
+        self._reach()
         logging.getLogger("ray").setLevel(logging.ERROR)
+        # Nothing of Ray's may get onto stdout, which can belong to a protocol, nor replace our logging. What a node
+        # says of a worker that died Ray prints there, whatever it is told; this is the switch that its debugger uses.
+        ray._private.worker._worker_logs_enabled = False
         try:
-            # Nothing of Ray's may get onto stdout, which can belong to a protocol, nor replace our logging.
             ray.init(
                 address=self.address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False,
                 logging_level=logging.ERROR,
             )  # fmt: skip
         except Exception as error:  # ConnectionError, RuntimeError, ValueError: whatever it is, there is no cluster
-            said = str(error).strip().splitlines()
-            raise EnvironmentLackError(
-                f"no Ray cluster at {self.address!r} ({said[0] if said else type(error).__name__}): start one "
-                "(`ray start --head` on one machine, `ray start --address=HEAD:6379` on the others), or leave "
-                "--executor ray out"
-            ) from error
+            raise self._none(error) from error
+
+    def _reach(self) -> None:
+        """See that somebody listens at an address: Ray itself would go on trying for many minutes. Raises
+        EnvironmentLackError."""
+        host, colon, port = self.address.rpartition(":")
+        if not colon or not port.isdecimal():
+            return  # auto, local: Ray looks at this machine
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=REACHES_WITHIN_S).close()
+        except (OSError, OverflowError) as error:
+            raise self._none(error) from error
+
+    def _none(self, error: Exception) -> EnvironmentLackError:
+        said = str(error).strip().splitlines()
+        return EnvironmentLackError(
+            f"no Ray cluster at {self.address!r} ({said[0] if said else type(error).__name__}): start one "
+            "(`ray start --head` on one machine, `ray start --address=HEAD:6379` on the others), or leave "
+            "--executor ray out"
+        )
 
     def nodes(self) -> list[Mapping[str, float]]:
         """What each living node has in all. Raises EnvironmentLackError, EngineFailure."""

@@ -1,5 +1,5 @@
-"""Jobs as tasks of a Ray cluster: Ray finds the node that has what the engine needs, moves kernels and artefacts through
-its object store, and tries again where a worker or a node dies."""
+"""Jobs as tasks of a Ray cluster: Ray finds the node that has what the engine needs, moves kernels and artefacts
+through its object store, and tries again where a worker or a node dies."""
 
 from __future__ import annotations
 

@@ -92,6 +92,26 @@ def continue_(
     sys.exit(searching.continue_(run, options))
 
 
+@group.command(epilog=EPILOG)
+def campaign(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML or TOML; docs/scale.md", show_default=False)],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would run")] = False,
+    anew: Annotated[bool, typer.Option("--new", help="begin anew; the runs that there are stay")] = False,
+    server: Servers = None,
+    executor: ExecutorName = None,
+    ray_address: RayAddress = None,
+    require_sandbox: RequireSandbox = False,
+    json: Json = False,
+) -> None:
+    """Search for faster kernels for a list of problems, with one budget and one report.
+
+    The same command again goes on where it was stopped; nothing finished is done again.
+    """
+    from . import campaigning
+
+    sys.exit(campaigning.campaign(file, dry_run, anew, server or [], json))
+
+
 @group.command()
 def runs(json: Json = False) -> None:
     """List the runs of this home, newest first."""

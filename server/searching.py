@@ -103,7 +103,7 @@ def estimate(problem: str, source: Path | None, options: SearchOptions) -> int:
         async def work() -> Estimate:
             async with (
                 connected(wanted, options.server or []) as toolbox,
-                _models(spec, toolbox, settings, None) as models,
+                models_of(spec, toolbox, settings, None) as models,
             ):
                 detail = await toolbox.get_problem(wanted)
                 return await reckon(detail.problem, text or detail.baseline or "", settings, models)
@@ -131,7 +131,7 @@ def _begin(
     run_id = new_run_id()
 
     async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
-        async with _models(spec, toolbox, settings, options.record) as models:
+        async with models_of(spec, toolbox, settings, options.record) as models:
             return await search(
                 problem, settings, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
                 source=source, listener=display.update, run_id=run_id, continues=continues,
@@ -149,7 +149,7 @@ def resume(
         settings = _settings(lambda: SearchSettings.model_validate(row.settings | limits))
 
         async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
-            async with _models(row.model, toolbox, settings, record, resumed=True) as models:
+            async with models_of(row.model, toolbox, settings, record, resumed=True) as models:
                 return await resume_search(
                     row.run_id, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
                     listener=display.update, limits=limits,
@@ -185,8 +185,8 @@ def _pairs(options: SearchOptions) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _models(
-    spec: str, toolbox: Toolbox, settings: SearchSettings, record: Path | None, *, resumed: bool = False
+async def models_of(
+    spec: str, toolbox: Toolbox, settings: SearchSettings, record: Path | None = None, *, resumed: bool = False
 ) -> AsyncIterator[Models]:
     """The run's models; `record`: the file that keeps every exchange. Raises as make_models."""
     models = make_models(spec, toolbox, **model_options(settings))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -37,6 +37,7 @@ from .ray_cluster import Cluster, lacking
 from .ray_worker import Compiled, Done, Engine, Expected, File, Order, Refusal, TryAgain
 
 T = TypeVar("T")
+Work = Callable[[Order], Iterator[Compiled | Done | None]]
 
 RETRIES = 3  # of a job whose worker or node died, or whose engine failed
 AHEAD = 2  # jobs handed over for each processor: the next one is there when one is done
@@ -53,11 +54,13 @@ class _Known(NamedTuple):
 
 
 class Ray(Executor):
-    """`patience_s`: how long a job may wait for a resource that no node has, as where an autoscaler brings nodes."""
+    """`patience_s`: how long a job may wait for a resource that no node has, as where an autoscaler brings nodes.
+    `work`: what a worker does with an order; a benchmark gives it machines of its own."""
 
     name = "ray"
 
-    def __init__(self, address: str = "auto", patience_s: float = 0.0) -> None:
+    def __init__(self, address: str = "auto", patience_s: float = 0.0, work: Work = ray_worker.work) -> None:
+        self._work = work
         self._cluster = Cluster(address)
         self._patience_s = patience_s
         self._known: dict[tuple[str, str], _Known] = {}
@@ -121,7 +124,7 @@ class Ray(Executor):
         shape = tuple(sorted(needs.amounts.items()))
         if shape not in self._tasks:
             ray = self._cluster.connect()
-            self._tasks[shape] = ray.remote(ray_worker.work).options(
+            self._tasks[shape] = ray.remote(self._work).options(
                 **_options(needs), num_returns="streaming", max_retries=RETRIES, retry_exceptions=[TryAgain],
                 name="autocomp-mcp evaluation",
             )  # fmt: skip

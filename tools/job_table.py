@@ -33,21 +33,21 @@ class JobTable:
         """False, and nothing entered, when this caller has `at_once` jobs already. `driven`: whether a process drives a
         run; None when there is no such run yet."""
         with self._connected() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            if caller is not None and at_once is not None:
+            dead: list[tuple[str]] = []
+            if at_once is not None:  # looked at before the lock is taken: `driven` may have to wait for a writer
                 rows = connection.execute("SELECT run_id, began FROM jobs WHERE caller = ?", (caller,)).fetchall()
-                alive = 0
-                for known, began in rows:
-                    lives = driven(known)
-                    if lives or (lives is None and self._clock() - began < BEGINS_WITHIN_S):
-                        alive += 1
-                    else:
-                        connection.execute("DELETE FROM jobs WHERE run_id = ?", (known,))
-                if alive >= at_once:
-                    return False
+                dead = [(known,) for known, began in rows if not self._lives(driven(known), began)]
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("DELETE FROM jobs WHERE run_id = ?", dead)
+            alive = connection.execute("SELECT count(*) FROM jobs WHERE caller = ?", (caller,)).fetchone()[0]
+            if at_once is not None and alive >= at_once:
+                return False
             values = (run_id, *self._me, caller, self._clock())
             connection.execute("INSERT INTO jobs (run_id, host, pid, caller, began) VALUES (?, ?, ?, ?, ?)", values)
             return True
+
+    def _lives(self, driven: bool | None, began: float) -> bool:
+        return self._clock() - began < BEGINS_WITHIN_S if driven is None else driven
 
     def leave(self, run_id: str) -> None:
         with self._connected() as connection:

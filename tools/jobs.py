@@ -159,6 +159,9 @@ class Jobs:
             return True
         return await in_thread(self._jobs().ask_to_stop, run_id)
 
+    def drives(self, run_id: str) -> bool:
+        return run_id in self._scopes
+
     def stop(self) -> None:
         """Stop all searches of this process, and begin none any more. They are journalled as cancelled."""
         self._stopping = True

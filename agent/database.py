@@ -12,18 +12,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 from .errors import AgentError, AgentUsageError, JournalError, KnownAlreadyError
 from .keys import find_key
-
-if TYPE_CHECKING:
-    from ..hardware_adapters.store import Home
 
 DATABASE_VARIABLE = "AUTOCOMP_DB"
 BUSY_TIMEOUT_S = 20.0
 _POSTGRES = ("postgresql://", "postgres://")
 Row = dict[str, Any]
+
+
+class HasDatabase(Protocol):
+    """A home."""
+
+    @property
+    def database(self) -> Path: ...
 
 
 class Database(ABC):
@@ -130,7 +134,7 @@ class SqliteDatabase(Database):
             raise JournalError(f"the journal {self.name} cannot be {what}: {error}") from error
 
 
-def runs_of(home: Home) -> str | Path:
+def runs_of(home: HasDatabase) -> str | Path:
     """Where the runs are that this home's searches write and its servers show: $AUTOCOMP_DB, or what the file says that
     $AUTOCOMP_DB_FILE names, else a file in the home.
 

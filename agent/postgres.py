@@ -51,24 +51,26 @@ class PostgresDatabase(Database):
             self._db.close()
 
     def _connected(self) -> psycopg.Connection[Row]:
-        if self._db is None or self._db.closed:
-            # Prepared statements live in a session, which a pooler between us may not keep.
-            connection = psycopg.connect(
-                self._address, autocommit=True, row_factory=dict_row, prepare_threshold=None,
-                connect_timeout=CONNECT_TIMEOUT_S, application_name="autocomp-mcp",
-            )  # fmt: skip
-            try:
-                if connection.execute("SELECT to_regnamespace(%s) AS known", [SCHEMA]).fetchone() == {"known": None}:
-                    with connection.transaction():
-                        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_WRITE_LOCK])
-                        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-                connection.execute(f"SET search_path TO {SCHEMA}")
-                connection.execute(f"SET lock_timeout TO {int(BUSY_TIMEOUT_S * 1000)}")
-            except BaseException:
-                connection.close()
-                raise
-            self._db = connection
-        return self._db
+        if self._db is not None and not self._db.closed:
+            return self._db
+        # Prepared statements live in a session, which a pooler between us may not keep.
+        connection = psycopg.Connection[Row].connect(
+            self._address, autocommit=True, row_factory=dict_row, prepare_threshold=None,  # pyright: ignore[reportArgumentType]
+            connect_timeout=CONNECT_TIMEOUT_S, application_name="autocomp-mcp",
+        )  # fmt: skip
+        try:
+            if connection.execute("SELECT to_regnamespace(%s) AS known", [SCHEMA]).fetchone() == {"known": None}:
+                with connection.transaction():
+                    connection.execute("SELECT pg_advisory_xact_lock(%s)", [_WRITE_LOCK])
+                    connection.execute("CREATE SCHEMA IF NOT EXISTS autocomp")
+            settings = {"search_path": SCHEMA, "lock_timeout": f"{BUSY_TIMEOUT_S:.0f}s"}
+            for name, value in settings.items():
+                connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+        except BaseException:
+            connection.close()
+            raise
+        self._db = connection
+        return connection
 
     def _run(self, statement: str, values: Sequence[Any]) -> tuple[list[Row], int]:
         text = cast(LiteralString, statement.replace("?", "%s"))

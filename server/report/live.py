@@ -45,15 +45,15 @@ class Reports:
 
     def __init__(
         self,
-        runs: str | Path,
+        place: str | Path,
         access: Access | None = None,
         passes: Passes | None = None,
         *,
         guarded: bool = False,
         expected: str | None = None,
     ) -> None:
-        """`expected`: a run that is about to begin; its page waits for it."""
-        self._runs = runs
+        """`place`: of the runs (agent/database.py). `expected`: a run that is about to begin; its page waits for it."""
+        self._place = place
         self._access = access
         self.passes = passes or Passes()
         self._guarded = guarded or access is not None
@@ -216,5 +216,5 @@ class Reports:
 
     def _open(self) -> Journal:
         if self._journal is None:
-            self._journal = Journal(self._runs)
+            self._journal = Journal(self._place)
         return self._journal

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -99,6 +100,8 @@ def run_job(
                 made = compile_now(function, *given, grid=(1,), warmup=True, **named)
                 kernels.append(_facts(made, function, number == 0, folder, job["cuobjdump"]))
             except Exception as error:
+                if _killed(error):
+                    raise
                 return {"error": _said(error, shape["name"], function), "kernels": kernels}
     return {"error": None, "kernels": kernels}
 
@@ -120,6 +123,12 @@ def _said(error: BaseException, shape: str | None = None, function: Any = None) 
         message = str(error).strip().splitlines()[-1]
     return {"kind": kind, "message": message[:600], "line": line, "shape": shape,
             "wrong_call": isinstance(error, KernelFault)}  # fmt: skip
+
+
+def _killed(error: BaseException) -> bool:
+    """ptxas was, from outside, and Triton says it as if the kernel were at fault."""
+    cause = error.__context__
+    return isinstance(cause, subprocess.CalledProcessError) and cause.returncode == -signal.SIGKILL
 
 
 def _facts(made: Any, function: Any, at_full_shape: bool, folder: Path, tool: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base import EngineFailure, Fault
+from ..host_faults import check_process
 from ..process import Finished, Limits, minimal_environment, run
 from ..sandbox import interpreter
 from .counts import LaunchCounts, Site
@@ -146,10 +147,7 @@ async def _run(parent: Path, source: str, job: dict[str, Any], timeout_s: float,
         finished = await run(command, cwd=folder, env=environment, limits=limits, reach=reach)
     except OSError as error:
         raise EngineFailure(f"the process for Triton cannot be started: {error}") from error
-    if finished.killed:
-        raise EngineFailure("the process for Triton was killed from outside, perhaps because memory ran out")
-    if finished.hung(timeout_s):
-        raise EngineFailure(f"the process for Triton hung: it hardly ran in {timeout_s:.0f} s")
+    check_process("the process for Triton", finished, timeout_s)
     if finished.timed_out or finished.returncode == OUT_OF_TIME:
         raise TimedOut
     return _report(folder, finished)

@@ -11,6 +11,7 @@ import anyio.to_thread
 from pydantic import ValidationError
 
 from ...errors import EngineFailure
+from ...host_faults import check_process
 from ...process import Finished, Limits, minimal_environment, run
 from ...sandbox import Reach
 from .build import Program
@@ -111,14 +112,11 @@ def _read(path: Path, nonce: str) -> dict[str, Any] | None:
 
 def _ended(finished: Finished, wall_s: float) -> Report:
     """Of a run without a report. Status 2 is the emulator's own complaint; whatever else is the candidate's doing."""
-    if finished.hung(wall_s):
-        raise EngineFailure(f"cpusim hung: it hardly ran in {wall_s:.0f} s")
+    check_process("cpusim", finished, wall_s)
     if finished.timed_out:
         return _crash("timeout", "the run was stopped at its time limit")
     if finished.limit is not None:
         return _crash("limit_exceeded", f"the candidate's process ended without a report: {finished.ended_by}")
-    if finished.killed:
-        raise EngineFailure("cpusim was killed from outside, perhaps because memory ran out")
     if finished.returncode in (2, 3, 126, 127):
         raise EngineFailure(f"cpusim failed: {finished.stderr.strip()[-400:]!r}")
     why = f"signal {-finished.returncode}" if finished.returncode < 0 else f"status {finished.returncode}"

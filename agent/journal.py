@@ -6,6 +6,9 @@ key that is already there answered from here.
 One process drives a run at a time. It holds a lease: a row with its pid and a heartbeat. A lease whose process is
 dead, or whose heartbeat stopped, may be taken over; the former owner can then write nothing more.
 
+A run is there from its first event on, or while a process drives it: one that was killed before left a row that nobody
+is shown.
+
 Neither leases nor the time a run took depend on the clock on the wall, which may be set while a search runs.
 """
 
@@ -30,6 +33,7 @@ from .errors import (
     JournalError,
     LeaseLostError,
     LimitType,
+    NeverBegunError,
     RunBusyError,
     UnknownRunError,
 )
@@ -163,6 +167,7 @@ class Journal:
         `continues`: the run whose best kernel `source` is.
         """
         with self._writing():
+            self._clear(run_id)
             try:
                 self._db.execute(
                     "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)",
@@ -185,6 +190,7 @@ class Journal:
             try:
                 here = self.begun(run.run_id)
             except UnknownRunError:
+                self._clear(run.run_id)
                 row = (run.run_id, run.problem, run.model, json.dumps(run.settings), run.source, run.created)
                 self._db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", row)
                 for event in events:
@@ -199,11 +205,15 @@ class Journal:
         )
 
     def begun(self, run_id: str) -> RunRow:
-        """As it was started, without the limits of later sessions. Raises UnknownRunError."""
-        with self._lock:
+        """As it was started, without the limits of later sessions. Raises UnknownRunError, and as that
+        NeverBegunError."""
+        row = None
+        with self._lock, suppress(UnicodeEncodeError):  # a caller's lone surrogates, which no id has
             row = self._db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
             raise UnknownRunError(run_id)
+        if not self._exists(run_id):
+            raise NeverBegunError(run_id)
         return RunRow(**{**dict(row), "settings": json.loads(row["settings"])})
 
     def run(self, run_id: str) -> RunRow:
@@ -235,7 +245,20 @@ class Journal:
         """Of all runs, the newest first."""
         with self._lock:
             rows = self._db.execute("SELECT run_id FROM runs ORDER BY created DESC, run_id").fetchall()
-        return [row[0] for row in rows]
+        return [row[0] for row in rows if self._exists(row[0])]
+
+    def _exists(self, run_id: str) -> bool:
+        """Where a run came from is entered with its row, and is no event of its own."""
+        query = "SELECT EXISTS (SELECT 1 FROM events WHERE run_id = ? AND kind <> 'origin')"
+        with self._lock:
+            begun = self._db.execute(query, (run_id,)).fetchone()[0]
+        return bool(begun) or self.driven(run_id)
+
+    def _clear(self, run_id: str) -> None:
+        """Room for a run under the id of one that never began."""
+        if not self._exists(run_id):
+            for table in ("events", "leases", "runs"):
+                self._db.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
 
     def find_kernel(self, digest: str) -> tuple[str, str] | None:
         """(source, problem) of the kernel of any run whose source, artefact or machine code has this digest; the newest

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from autocomp_mcp.agent.errors import AgentError, LeaseLostError, RunBusyError
+from autocomp_mcp.agent.errors import AgentError, LeaseLostError, NeverBegunError, RunBusyError, UnknownRunError
 from autocomp_mcp.agent.journal import STALE_S, Journal
 from autocomp_mcp.agent.settings import SearchSettings
 
@@ -23,6 +23,7 @@ def journal_with_run(path: Path, clock: Clock) -> Journal:
     journal = Journal(path, clock, beats=clock)
     lease = journal.create("r", "toy/sum-64", "offline", SearchSettings().model_dump(mode="json"), "int x;")
     assert journal.driven("r"), "no moment in which a new run looks interrupted"
+    journal.append(lease, "session", {})
     journal.release(lease)
     return journal
 
@@ -55,7 +56,7 @@ def test_a_hanging_owner_loses_its_run_and_can_write_nothing_more(tmp_path: Path
     journal.release(old)
     assert journal.driven("r"), "releasing a lost lease leaves the new owner's alone"
     journal.append(new, "phase", {"iteration": 2}, key="phase/2")
-    assert [event["key"] for event in journal.events("r")] == ["phase/2"]
+    assert [event["key"] for event in journal.events("r")] == [None, "phase/2"]
 
 
 def test_a_dead_process_with_our_own_pid_is_dead(tmp_path: Path) -> None:
@@ -70,13 +71,33 @@ def test_a_dead_process_with_our_own_pid_is_dead(tmp_path: Path) -> None:
     journal.acquire("r")
 
 
+def test_a_run_whose_process_died_before_its_first_event_is_not_there(tmp_path: Path) -> None:
+    clock = Clock()
+    journal = journal_with_run(tmp_path / "db", clock)
+    settings = SearchSettings().model_dump(mode="json")
+    for name, continues in (("empty", None), ("empty2", "r")):
+        journal.create(name, "toy/sum-64", "offline", settings, "int x;", continues=continues)
+    assert set(journal.run_ids()) == {"r", "empty", "empty2"}, "while it begins it is there"
+    clock.now += STALE_S + 1
+    assert journal.run_ids() == ["r"] and [status.run_id for status in journal.runs()] == ["r"]
+    for ask in (journal.begun, journal.run, journal.status, journal.acquire):
+        with pytest.raises(NeverBegunError, match="'empty' never began.*start the search again"):
+            ask("empty")
+    lease = journal.create("empty2", "toy/sum-64", "offline", settings, "int y;")
+    journal.append(lease, "session", {})
+    journal.release(lease)
+    assert journal.status("empty2").continues is None and journal.run("empty2").source == "int y;"
+    with pytest.raises(UnknownRunError, match="no run"):
+        journal.begun("\udc80")
+
+
 def test_a_result_is_journalled_once(tmp_path: Path) -> None:
     journal = journal_with_run(tmp_path / "db", Clock())
     lease = journal.acquire("r")
     journal.append(lease, "phase", {"iteration": 1}, key="phase/1")
     with pytest.raises(sqlite3.IntegrityError):
         journal.append(lease, "phase", {"iteration": 9}, key="phase/1")
-    assert len(journal.events("r")) == 1
+    assert len(journal.events("r")) == 2
     with pytest.raises(AgentError, match="exists already"):
         journal.create("r", "toy/sum-64", "offline", {}, "int x;")
 

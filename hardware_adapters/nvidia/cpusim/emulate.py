@@ -42,7 +42,8 @@ SCRATCH = Buffer("scratch", SCRATCH_BYTES, "scratch")
 
 class Job(NamedTuple):
     """`order`: 0 threads forwards, 1 backwards, 2 shuffled by `seed`. `blocks`: how many of each launch run, evenly
-    chosen, None for all. `calls`: of launch(), each with buffers elsewhere and outputs full of NaN again."""
+    chosen, None for all. `seconds` of processor time after which no further one is
+    drawn, 0 for no limit. `calls`: of launch(), each with buffers elsewhere and outputs full of NaN again."""
 
     dims: tuple[int, ...]
     buffers: tuple[Buffer, ...]
@@ -52,6 +53,7 @@ class Job(NamedTuple):
     calls: int = 1
     seed: int = 1
     cpu_s: float = 20.0
+    seconds: float = 0.0
     shared_bytes: int = SHARED_BYTES
 
 
@@ -63,7 +65,7 @@ def job_text(job: Job, nonce: str) -> str:
         f"calls {job.calls}",
         f"seed {job.seed}",
     ]
-    lines += [f"blocks {job.blocks or 0}", f"cpu {job.cpu_s}", f"shared {job.shared_bytes}"]
+    lines += [f"seconds {job.seconds}", f"blocks {job.blocks or 0}", f"cpu {job.cpu_s}", f"shared {job.shared_bytes}"]
     lines += [f"dim {size}" for size in job.dims]
     lines += [f"buffer {b.name} {b.bytes} {b.role} {b.file or '-'}" for b in job.buffers]
     return "\n".join(lines) + "\n"

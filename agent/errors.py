@@ -61,7 +61,7 @@ class UnknownRunError(AgentUsageError):
 
 
 class NeverBegunError(UnknownRunError):
-    """The process that entered the run ended before the run's first event: there is nothing to show or to go on with."""
+    """The process that entered the run ended before its first event: there is nothing to show or to go on with."""
 
     def __init__(self, run_id: str) -> None:
         AgentUsageError.__init__(

@@ -81,7 +81,7 @@ def test_a_run_whose_process_died_before_its_first_event_is_not_there(tmp_path: 
     clock.now += STALE_S + 1
     assert journal.run_ids() == ["r"] and [status.run_id for status in journal.runs()] == ["r"]
     for ask in (journal.begun, journal.run, journal.status, journal.acquire):
-        with pytest.raises(NeverBegunError, match="'empty' never began.*start the search again"):
+        with pytest.raises(NeverBegunError, match=r"'empty' never began.*start the search again"):
             ask("empty")
     lease = journal.create("empty2", "toy/sum-64", "offline", settings, "int y;")
     journal.append(lease, "session", {})

@@ -240,7 +240,7 @@ def _run(
         run(work)
     except Stopped as stop:
         stopped = stop
-        if all(status.run_id != run_id for status in journal.runs()):
+        if run_id not in journal.run_ids():
             say("the search had not begun")
             raise
     status = journal.status(run_id)

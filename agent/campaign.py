@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Collection, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .database import opened
 from .errors import UnknownRunError
-from .journal import BUSY_TIMEOUT_MS, Journal
+from .journal import Journal
 from .settings import SearchSettings
 from .status import RunStatus
 
-_SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS campaigns (campaign TEXT NOT NULL, entry INTEGER NOT NULL, run_id TEXT NOT NULL,"
-    " PRIMARY KEY (campaign, entry)) STRICT"
-)
+_TABLE = """CREATE TABLE IF NOT EXISTS campaigns (
+    campaign TEXT NOT NULL, entry INTEGER NOT NULL, run_id TEXT NOT NULL, PRIMARY KEY (campaign, entry)) {strict}"""
 
 # Limits of a search, and what of a run's status they are about.
 SHARED = {"max_evaluations": "evaluations", "max_cost_usd": "cost_usd", "timeout_s": "wall_s"}
@@ -88,14 +85,19 @@ class Standing(NamedTuple):
 
 class Campaign:
     """`name`: what it is called; with the problems and their settings, not with its budget, it is the campaign's
-    identity: with a larger budget it goes on."""
+    identity: with a larger budget it goes on. `place`: the journal's database. Raises JournalError, as the methods."""
 
-    def __init__(self, name: str, entries: Sequence[Entry], budget: Budget, journal: Journal) -> None:
+    def __init__(
+        self, name: str, entries: Sequence[Entry], budget: Budget, journal: Journal, place: str | Path
+    ) -> None:
         content = json.dumps([entry.model_dump(mode="json") for entry in entries], sort_keys=True)
         self.id = f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
         self.entries = tuple(entries)
         self.budget = budget
         self._journal = journal
+        self._db = opened(place)
+        with self._db.writing():
+            self._db.execute(_TABLE.format(strict=self._db.strict))
 
     def standings(self) -> list[Standing]:
         runs = self._runs()
@@ -147,21 +149,16 @@ class Campaign:
 
     def begin(self, number: int, run_id: str) -> str:
         """Say which run the entry's search will be, before it begins; the run of whoever was first."""
-        with closing(self._connect()) as database, database:
-            database.execute("INSERT OR IGNORE INTO campaigns VALUES (?, ?, ?)", (self.id, number, run_id))
+        with self._db.writing():
+            statement = "INSERT INTO campaigns VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+            self._db.execute(statement, self.id, number, run_id)
         return self._runs()[number]
 
     def forget(self) -> None:
         """Begin anew; the runs stay."""
-        with closing(self._connect()) as database, database:
-            database.execute("DELETE FROM campaigns WHERE campaign = ?", (self.id,))
+        with self._db.writing():
+            self._db.execute("DELETE FROM campaigns WHERE campaign = ?", self.id)
 
     def _runs(self) -> dict[int, str]:
-        with closing(self._connect()) as database:
-            rows = database.execute("SELECT entry, run_id FROM campaigns WHERE campaign = ?", (self.id,)).fetchall()
-        return dict(rows)
-
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(Path(self._journal.path), timeout=BUSY_TIMEOUT_MS / 1000)
-        database.execute(_SCHEMA)
-        return database
+        rows = self._db.query("SELECT entry, run_id FROM campaigns WHERE campaign = ?", self.id)
+        return {row["entry"]: row["run_id"] for row in rows}

@@ -14,6 +14,7 @@ from rich.table import Table
 from ..agent.campaign import Campaign, Standing
 from ..agent.controller import new_run_id, search
 from ..agent.controller import resume as resume_search
+from ..agent.database import runs_of
 from ..agent.journal import Journal
 from ..agent.status import RunStatus
 from ..hardware_adapters.registry import adapter_for
@@ -35,7 +36,8 @@ def campaign(file: Path, dry_run: bool, anew: bool, servers: list[str], as_json:
     def command() -> int:
         read = read_campaign(file)
         home = Home()
-        found = Campaign(read.name, read.entries, read.budget, Journal(home.database))
+        place = runs_of(home)
+        found = Campaign(read.name, read.entries, read.budget, Journal(place), place)
         if anew and not dry_run:
             found.forget()
         if dry_run:
@@ -48,7 +50,7 @@ def campaign(file: Path, dry_run: bool, anew: bool, servers: list[str], as_json:
 def _run(found: Campaign, file: Path, home: Home, servers: list[str], as_json: bool) -> int:
     """Search until all have ended, the budget is spent, or the infrastructure fails; then report. Raises as a search
     does."""
-    journal = Journal(home.database)
+    journal = Journal(runs_of(home))
     parallel = {} if servers else Bench().parallel({})
     went_on: dict[int, int] = {}
     stopped: Stopped | None = None

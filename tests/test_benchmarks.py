@@ -12,6 +12,7 @@ from autocomp_mcp.hardware_adapters.gemmini.families import operator_of
 from autocomp_mcp.hardware_adapters.gemmini.problems import Gemm
 from autocomp_mcp.hardware_adapters.gemmini.rewrites import REWRITES
 from autocomp_mcp.hardware_adapters.gemmini.schedule import baseline_schedule
+from autocomp_mcp.hardware_adapters.store import Home
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 import ablation

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..hardware_adapters.base import Compilation, Evaluation, Latency, Occupancy, Problem, Profile
 from .own import known
-from .shell import DONE, KERNEL_FAILED, emit, guarded, read_source, run, say
+from .shell import DONE, KERNEL_FAILED, emit, guarded, read_source, run, say, tell
 
 MAX_OPTIONS_NAMED = 4  # of each bottleneck
 
@@ -30,7 +30,7 @@ def evaluate(problem: str, file: Path, engine: str | None, seed: int, as_json: b
         if as_json:
             emit(evaluation.model_dump(mode="json"))
         else:
-            print("\n".join(evaluation_lines(evaluation)))
+            tell(*evaluation_lines(evaluation))
         return DONE if evaluation.passed else KERNEL_FAILED
 
     return guarded(command, as_json)
@@ -48,7 +48,7 @@ def compile_kernel(problem: str, file: Path, as_json: bool) -> int:
         if as_json:
             emit(compilation.model_dump(mode="json"))
         else:
-            print("\n".join(compilation_lines(compilation)))
+            tell(*compilation_lines(compilation))
         return DONE if compilation.ok else KERNEL_FAILED
 
     return guarded(command, as_json)
@@ -72,7 +72,7 @@ def profile(problem: str, file: Path, engine: str | None, timeline: Path | None,
         if as_json:
             emit(result.model_dump(mode="json"))
         else:
-            print("\n".join(_profiled(result, found) if isinstance(result, Profile) else evaluation_lines(result)))
+            tell(*(_profiled(result, found) if isinstance(result, Profile) else evaluation_lines(result)))
         if timeline is not None and isinstance(result, Profile):
             say(f"timeline: {timeline} (open it at https://ui.perfetto.dev)")
         return DONE if isinstance(result, Profile) else KERNEL_FAILED

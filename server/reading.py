@@ -12,7 +12,8 @@ from ..agent.estimate import Estimate
 from ..agent.journal import Journal
 from ..agent.status import Mark, RunStatus, Tokens
 from ..hardware_adapters.store import Home
-from .shell import DONE, emit, guarded
+from .inert import MOST_SHOWN, visible
+from .shell import DONE, emit, guarded, tell, tell_source
 
 NO_TERMINAL_COLUMNS = 120
 MIN_COLUMNS = 40
@@ -38,10 +39,10 @@ def runs(as_json: bool) -> int:
             emit({"runs": [status_json(status, None) for status in listed]})
             return DONE
         if not listed:
-            print("no runs yet; begin with: autocomp-mcp optimize gemmini/gemm-512x512x512")
+            tell("no runs yet; begin with: autocomp-mcp optimize gemmini/gemm-512x512x512")
         for s in listed:
             gain = f"{s.speedup:.2f}x" if s.speedup else "-"
-            print(f"{s.run_id}  {s.state:<11}  {gain:>8}  {s.evaluations:>5} evaluations  {s.model:<10}  {s.problem}")
+            tell(f"{s.run_id}  {s.state:<11}  {gain:>8}  {s.evaluations:>5} evaluations  {s.model:<10}  {s.problem}")
         return DONE
 
     return guarded(command, as_json)
@@ -74,14 +75,14 @@ def show(run: str, view: View, as_json: bool) -> int:
         elif view.source:
             if status.best_source is None:
                 raise AgentUsageError(f"run {status.run_id} has no kernel that passes its evaluation yet")
-            print(status.best_source, end="")
+            tell_source(status.best_source)
         elif view.candidates:
             from .candidates import page, table_lines
 
             entries, total = page(journal, run_id, view.limit, view.offset)
-            print("\n".join(table_lines(entries, total, view.offset, run_id)))
+            tell(*table_lines(entries, total, view.offset, run_id))
         else:
-            print("\n".join(summary_lines(status, home, plans=view.plans)))
+            tell(*summary_lines(status, home, plans=view.plans))
         return DONE
 
     return guarded(command, as_json)
@@ -109,9 +110,9 @@ def _show_candidate(journal: Journal, run_id: str, identity: str, source: bool, 
     if as_json:
         emit({"run_id": run_id, **entry.model_dump(mode="json"), "source": text})
     elif source:
-        print(text, end="")
+        tell_source(text)
     else:
-        print("\n".join(candidate_lines(entry, _columns())))
+        tell(*candidate_lines(entry, _columns()))
 
 
 def best_path(status: RunStatus, home: Home | None) -> str | None:
@@ -212,15 +213,10 @@ def _usd(cost: float | None) -> str:
     return "price not known" if cost is None else f"{cost:.2f} USD"
 
 
-def plain(text: str) -> str:
-    """Without what would steer the terminal: the words of models, and of whoever made an imported run."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
 def wrapped(text: str, width: int) -> list[str]:
     """Lines of at most `width` columns where the words allow it, the further ones below the first one's text."""
     return textwrap.wrap(
-        plain(text),
+        visible(text),
         max(width, MIN_COLUMNS),
         subsequent_indent=" " * LABEL,
         break_long_words=False,
@@ -242,12 +238,13 @@ def lineage_lines(status: RunStatus, width: int, *, plans: bool = False) -> list
         if step.option is None:
             lines.append(f"{start}the first kernel")
         elif plans:
-            lines += [f"{start}{plain(step.option)}  (candidate {step.candidate})"]
+            lines += [f"{start}{visible(step.option)}  (candidate {step.candidate})"]
             lines += plan_lines(step.plan or "", max(width, MIN_COLUMNS), " " * len(start))
         else:
             left = max(width, MIN_COLUMNS) - len(start) - len(step.option)
-            plan = textwrap.shorten(plain(step.plan or ""), max(left - 2, 2), placeholder=" …", break_long_words=False)
-            lines.append(f"{start}{plain(step.option)}" + (f": {plan.lstrip()}" if plan.strip(" …") else ""))
+            words = visible((step.plan or "")[:MOST_SHOWN])
+            plan = textwrap.shorten(words, max(left - 2, 2), placeholder=" …", break_long_words=False)
+            lines.append(f"{start}{visible(step.option)}" + (f": {plan.lstrip()}" if plan.strip(" …") else ""))
         before = step.latency or before
     return lines
 

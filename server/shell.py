@@ -21,6 +21,7 @@ from ..hardware_adapters.base import (
     InvalidSourceError,
 )
 from ..hardware_adapters.sandbox.layers import required
+from .inert import code_lines, inert
 
 DONE, KERNEL_FAILED, USAGE, ENVIRONMENT, LIMIT = 0, 1, 2, 3, 4
 SIGNALLED = 128  # plus the signal's number, as shells do
@@ -77,13 +78,32 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def say(text: str) -> None:
-    """A line for the person, never mixed with JSON."""
-    print(text, file=sys.stderr, flush=True)
+    """Lines for the person, never mixed with JSON; whatever is quoted in them steers no terminal."""
+    print(_inert(text), file=sys.stderr, flush=True)
+
+
+def tell(*lines: str) -> None:
+    """The same on stdout: what a command was asked for."""
+    print("\n".join(map(_inert, lines)), flush=True)
+
+
+def tell_source(source: str) -> None:
+    """A kernel as it is, for a file or another program; on a terminal it steers nothing."""
+    print("\n".join(code_lines(source)) if sys.stdout.isatty() else source, end="", flush=True)
+
+
+def _inert(text: str) -> str:
+    return "\n".join(map(inert, text.split("\n")))
 
 
 def emit(data: Any) -> None:
-    """The one JSON object on stdout."""
-    print(json.dumps(data, ensure_ascii=False), flush=True)
+    """The one JSON object on stdout. Within it only strings hold what does not print, and there it can be escaped."""
+    text = json.dumps(data, ensure_ascii=False)
+    print(text if text.isprintable() else "".join(map(_escaped, text)), flush=True)
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def read_source(file: Path) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 from ..agent.errors import AgentUsageError
 from ..agent.history import Entry, history
 from ..agent.journal import Journal
+from .figures import plan_lines
 from .inert import visible
 from .judging import evaluation_lines
 
@@ -69,14 +69,3 @@ def candidate_lines(entry: Entry, width: int) -> list[str]:
     if entry.evaluation:
         lines += ["", *evaluation_lines(entry.evaluation)]
     return [visible(line) for line in lines]
-
-
-def plan_lines(text: str, width: int, indent: str = "    ") -> list[str]:
-    """A plan's whole text, its own line breaks kept."""
-    lines: list[str] = []
-    for line in text.splitlines():
-        lines += textwrap.wrap(
-            visible(line), width, initial_indent=indent, subsequent_indent=indent, break_long_words=False,
-            break_on_hyphens=False,
-        ) or [""]  # fmt: skip
-    return lines

@@ -11,9 +11,11 @@ from ..agent.history import Entry, history, reached
 from ..agent.journal import Journal
 from ..agent.status import RunStatus
 from ..hardware_adapters.store import Home
+from .figures import MIN_COLUMNS, mark_text, wrapped
 from .inert import visible
-from .reading import MIN_COLUMNS, NO_TERMINAL_COLUMNS, find_run, lineage_lines, mark_text, status_json, wrapped
+from .reading import NO_TERMINAL_COLUMNS, find_run, status_json
 from .shell import DONE, emit, guarded, tell
+from .steps import lineage_lines
 
 SHARES = (0.90, 0.95, 1.0)  # of the slower run's final speed-up
 LABEL = 14

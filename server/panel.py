@@ -9,8 +9,9 @@ from rich.text import Text
 
 from ..agent.events import SearchEvent
 from ..agent.progress import PHASES, Work
-from ..agent.status import Step, Tokens
+from ..agent.status import Step
 from .charts import BLOCKS, Characters, bar, curve
+from .figures import count, tokens_line
 from .inert import inert
 
 RECENT = 6
@@ -111,7 +112,9 @@ def _head(seen: Seen, event: SearchEvent, room: int, chars: Characters) -> Lines
         lines += _entry("reuse", [seen.note], room, chars)
     if seen.confirming:
         return [*lines, *_entry("confirming", [seen.confirming], room, chars)]
-    return [*lines, *_entry("iteration", [f"{event.iteration} of {event.iterations}", seen.phase], room, chars)]
+    profiling = event.works and all(work.phase == "profile" for work in event.works)
+    phase = "profile" if profiling else seen.phase
+    return [*lines, *_entry("iteration", [f"{event.iteration} of {event.iterations}", phase], room, chars)]
 
 
 def _phases(event: SearchEvent, room: int, chars: Characters) -> Lines:
@@ -123,9 +126,9 @@ def _phases(event: SearchEvent, room: int, chars: Characters) -> Lines:
         if not works and (tally is None or not tally.expected):
             continue
         running = sum(not work.waits for work in works)
-        under_way = _listed(
-            (f"{running} under way", running), (f"{len(works) - running} waiting", len(works) - running)
-        )
+        words = ("running", "waiting") if room >= NARROW else ("run", "wait")
+        counts = zip((running, len(works) - running), words, strict=True)
+        under_way = ", ".join(f"{number} {word}" for number, word in counts if number)
         if tally is None:
             lines.append(_line(phase, under_way, room, chars))
             continue
@@ -134,10 +137,6 @@ def _phases(event: SearchEvent, room: int, chars: Characters) -> Lines:
         drawn = bar(tally.done / max(1, tally.expected), columns, chars) + " " if columns >= 6 else ""
         lines.append(_line(phase, Text.assemble((drawn, "cyan"), f"{count:>7}  ", (under_way, "dim")), room, chars))
     return lines
-
-
-def _listed(*parts: tuple[str, object]) -> str:
-    return ", ".join(text for text, there in parts if there)
 
 
 def _budget(event: SearchEvent, since_s: float, room: int, chars: Characters) -> Lines:
@@ -158,22 +157,8 @@ def cost(event: SearchEvent) -> list[str]:
 
 def _tokens(event: SearchEvent) -> list[str]:
     used, most = event.tokens, event.max_tokens
-    parts = [tokens_text(used)] if used.total else []
+    parts = [tokens_line(used)] if used.total else []
     return parts if most is None else [*parts, f"{count(max(0, most - used.total))} tokens left"]
-
-
-def tokens_text(tokens: Tokens) -> str:
-    """`1.2 M tokens in (83% cached), 40 k out`."""
-    given = tokens.input + tokens.cache_write + tokens.cache_read
-    cached = f" ({tokens.cache_read / given:.0%} cached)" if given else ""
-    return f"{count(given)} tokens in{cached}, {count(tokens.output)} out"
-
-
-def count(number: float) -> str:
-    for size, letter in ((1e6, " M"), (1e3, " k")):
-        if number >= size:
-            return f"{number / size:.3g}{letter}"
-    return f"{number:.0f}"
 
 
 def _seconds(seconds: float) -> str:

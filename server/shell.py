@@ -8,9 +8,12 @@ import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 from ..agent.errors import AgentError, AgentUsageError
 from ..hardware_adapters.base import (
@@ -82,9 +85,18 @@ def say(text: str) -> None:
     print(_inert(text), file=sys.stderr, flush=True)
 
 
-def tell(*lines: str) -> None:
-    """The same on stdout: what a command was asked for."""
-    print("\n".join(map(_inert, lines)), flush=True)
+def tell(*lines: str | Text) -> None:
+    """The same on stdout: what a command was asked for; styles only where a terminal shows them."""
+    if not sys.stdout.isatty() or all(isinstance(line, str) for line in lines):
+        print("\n".join(_inert(str(line)) for line in lines), flush=True)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for line in lines:
+        safe = isinstance(line, Text) and line.plain.isprintable()
+        console.print(line if safe else Text(_inert(str(line))), soft_wrap=True)
 
 
 def tell_source(source: str) -> None:

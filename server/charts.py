@@ -11,12 +11,15 @@ class Characters(NamedTuple):
     full: str
     empty: str
     heights: str  # from nothing to all of it
+    waits: str
     more: str
+    gap: str  # between lines that are not neighbours
+    rule: str
     eighths: str  # what is left of a bar beyond its full blocks, from the least on; none: whole blocks only
 
 
-BLOCKS = Characters("█", "·", " ▁▂▃▄▅▆▇█", "…", "▏▎▍▌▋▊▉")
-ASCII = Characters("#", ".", " .:-=+*%#", "...", "")
+BLOCKS = Characters("█", "·", " ▁▂▃▄▅▆▇█", "░", "…", "⋮", "│", "▏▎▍▌▋▊▉")
+ASCII = Characters("#", ".", " .:-=+*%#", "-", "...", ":", "|", "")
 
 
 def characters(stream: TextIO) -> Characters:

@@ -41,6 +41,15 @@ def wrapped(text: str, width: int) -> list[str]:
     )
 
 
+def hanging(text: str, width: int, indent: int) -> list[str]:
+    """Lines of at most `width` columns where the words allow it; the further ones are indented."""
+    kept = text[: len(text) - len(text.lstrip())]
+    return textwrap.wrap(
+        visible(text.strip()), max(width, MIN_COLUMNS), initial_indent=kept, subsequent_indent=" " * indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
 def plan_lines(text: str, width: int, indent: str = "    ") -> list[str]:
     """A plan's whole text, its own line breaks kept."""
     lines: list[str] = []

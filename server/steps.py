@@ -113,7 +113,7 @@ def detailed_lines(
         indent = " " * (len(start) if width >= 2 * MIN_COLUMNS else 4)
         latency, gain = start[:12], start[12:]
         name = Text(visible(step.option or "the first kernel"), "bold")
-        place = Text(f"  {step.candidate}", "dim") if step.option else ""
+        place = Text(f"  (candidate {step.candidate})", "dim") if step.option else ""
         lines.append(Text.assemble(latency, (gain, "green"), name, place))
         if step.option is None:
             continue

@@ -77,7 +77,7 @@ def _units(p: Profile, adapter: HardwareAdapter, everything: bool, width: int, c
                 (work, "green"),
                 (chars.waits * waiting, "yellow"),
                 (rest, "dim"),
-                f" {unit.share:6.1%}  {unit.busy:,} {p.latency.unit}",
+                f" {unit.share:6.1%}  {unit.busy:,} {p.latency.unit}" if unit.busy else "   no work",
             )
         )
         lines += _causes(stalls, adapter, everything, name + 4, width, chars)

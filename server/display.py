@@ -24,7 +24,6 @@ from .panel import RECENT, Seen, cost, picture
 
 LINE_EVERY_S = 10.0
 REFRESH_HZ = 4
-SHOW_CURSOR, HIDE_CURSOR = b"\x1b[?25h", b"\x1b[?25l"
 
 
 class Display:
@@ -53,13 +52,14 @@ class Display:
             self._live = Live(
                 get_renderable=self.panel, console=self._console, refresh_per_second=REFRESH_HZ, transient=True
             )
-            self._resized = _Resized(self._console)
+            self._anew = _Anew(self._console)
 
     def __enter__(self) -> Self:
         if self._live:
             self._live.start(refresh=True)
-            self._console.push_render_hook(self._resized)
-            self._suspending = _Suspending(self._console)
+            self._console.push_render_hook(self._anew)
+            self._continued = _Continued(self._anew)
+            self._console.show_cursor(True)  # rich hides it; a shell that gets the terminal back, or a kill, finds it
         else:
             self._say(f"{self._seen.problem}: preparing")
         return self
@@ -68,7 +68,7 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._live:
-            self._suspending.end()
+            self._continued.end()
             self._console.pop_render_hook()
             self._live.stop()
 
@@ -115,40 +115,39 @@ def _draws(console: Console) -> bool:
     return console.is_terminal and not console.is_dumb_terminal
 
 
-class _Resized(RenderHook):
-    """Where the terminal became smaller, it has broken the lines of the panel, or lost some: nobody knows how many rows
-    up it began. The screen is cleared then, and drawn anew from its top."""
+class _Anew(RenderHook):
+    """Where the terminal became smaller, it has broken the lines of the panel, or lost some; where it was the shell's,
+    others wrote below: nobody knows how many rows up the panel began. The screen is cleared then, and drawn anew."""
 
     def __init__(self, console: Console) -> None:
         self._size = console.size
         self._console = console
+        self.taken = False  # by the shell
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         before, self._size = self._size, self._console.size
-        if self._size.width >= before.width and self._size.height >= before.height:
+        if self._size.width >= before.width and self._size.height >= before.height and not self.taken:
             return renderables
+        self.taken = False
         return [*renderables[:1], Control.clear(), Control.home(), *renderables[1:]]
 
 
-class _Suspending:
-    """Ctrl-Z hands the terminal to the shell, which wants its cursor; `fg` takes it back."""
+class _Continued:
+    """Ctrl-Z stops this process and its simulators alike, by the system's own means: a handler here could wait for a
+    child that is stopped. When they go on, others have written on the screen."""
 
-    def __init__(self, console: Console) -> None:
-        self._descriptor = console.file.fileno()
+    def __init__(self, anew: _Anew) -> None:
+        self._anew = anew
         self._before = None
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTSTP, self._suspend)
+            self._before = signal.signal(signal.SIGCONT, self._note)
 
-    def _suspend(self, number: int, frame: FrameType | None) -> None:
-        os.write(self._descriptor, SHOW_CURSOR)
-        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)  # here it stops, and here it goes on
-        signal.signal(signal.SIGTSTP, self._suspend)
-        os.write(self._descriptor, HIDE_CURSOR)
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._anew.taken = True
 
     def end(self) -> None:
         if self._before is not None:
-            signal.signal(signal.SIGTSTP, self._before)
+            signal.signal(signal.SIGCONT, self._before)
 
 
 def _line(event: SearchEvent) -> str:

@@ -162,7 +162,8 @@ def summary_lines(status: RunStatus, home: Home, steps: Sequence[Text | str] | N
     lines: list[Text | str] = [*wrapped(f"{status.problem}  run {status.run_id}", width)]
     if steps is not None and (said := headline(status)):
         lines += [Text(line, "bold") for line in wrapped(said, width)]
-    lines += wrapped(f"{status.state}: {status.stop_reason or 'not ended'}", width)
+    ended = "" if status.stop_reason == status.state else f": {status.stop_reason or 'not ended'}"
+    lines += wrapped(f"{status.state}{ended}", width)
     if status.continues:
         lines += wrapped(f"continues run {status.continues}, from its best kernel", width)
     if status.baseline is None or (status.best is None and not status.confirmations):

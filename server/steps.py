@@ -16,6 +16,7 @@ from ..agent.status import RunStatus, Step
 from .figures import MIN_COLUMNS, mark_text, plan_lines
 from .inert import MOST_SHOWN, code_lines, inert, visible
 
+LATENCY, GAIN = 12, 9  # columns
 SENTENCE_LINES = 2  # that a step's plan may take
 LEAST_SENTENCE = 30  # characters; `1. Tile.` says little
 CONTEXT = 2  # unchanged lines around a change
@@ -92,7 +93,7 @@ def headline(status: RunStatus) -> str:
 def lineage_lines(status: RunStatus, width: int) -> list[str]:
     """Each step to the best kernel with its gain over the step before, and as much of its plan as fits on the line."""
     lines: list[str] = []
-    for step, start in _starts(status.lineage):
+    for step, start in _starts(status.lineage, width):
         if step.option is None:
             lines.append(f"{start}the first kernel")
             continue
@@ -109,9 +110,9 @@ def detailed_lines(
     """Each step with its gain, the sentence of its plan (with `plans` all of it), and what it changed (with `diffs`
     line by line)."""
     lines: list[Text | str] = []
-    for step, start in _starts(status.lineage):
+    for step, start in _starts(status.lineage, width):
         indent = " " * (len(start) if width >= 2 * MIN_COLUMNS else 4)
-        latency, gain = start[:12], start[12:]
+        latency, gain = start[: -GAIN - 2], start[-GAIN - 2 :]
         name = Text(visible(step.option or "the first kernel"), "bold")
         place = Text(f"  (candidate {step.candidate})", "dim") if step.option else ""
         lines.append(Text.assemble(latency, (gain, "green"), name, place))
@@ -125,13 +126,14 @@ def detailed_lines(
     return lines
 
 
-def _starts(lineage: Sequence[Step]) -> Iterator[tuple[Step, str]]:
+def _starts(lineage: Sequence[Step], width: int) -> Iterator[tuple[Step, str]]:
     """Each step, and the latency and gain that stand before it."""
     before: float | None = None
-    for step in lineage:
-        gain = f"{before / step.latency:6.2f}x" if before and step.latency else "       "
-        latency = f"{step.latency:>12,.0f}" if step.latency else f"{'-':>12}"
-        yield step, f"{latency}  {gain}  "
+    latencies = [f"{step.latency:,.0f}" if step.latency else "-" for step in lineage]
+    widest = max(LATENCY if width >= 2 * MIN_COLUMNS else 0, *map(len, latencies), 0)
+    for step, latency in zip(lineage, latencies, strict=True):
+        gain = f"{before / step.latency:.2f}x" if before and step.latency else ""
+        yield step, f"{latency:>{widest}}{gain:>{GAIN}}  "
         before = step.latency or before
 
 

@@ -199,8 +199,10 @@ def _steps(lineage: Sequence[Step], rows: int, chars: Characters) -> Lines:
     """The way to the best kernel, each step with its gain over the one before; of many the last ones."""
     if not rows or not lineage:
         return []
-    hidden = len(lineage) - rows + 1 if len(lineage) > rows else 0
-    lines = [Text(f"{chars.more} {hidden} before", "dim")] if hidden else []
+    hidden = max(0, len(lineage) - rows)
+    said = hidden > 0 and rows > 1
+    hidden += said
+    lines = [Text(f"{chars.more} {hidden} before", "dim")] if said else []
     widest = max(len(_latency(step.latency)) for step in lineage[hidden:])
     for number in range(hidden, len(lineage)):
         step, before = lineage[number], lineage[number - 1].latency if number else None

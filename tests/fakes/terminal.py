@@ -12,6 +12,7 @@ import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyte
 
@@ -22,6 +23,16 @@ NOT_OURS = ("COLUMNS", "LINES", "CI", "NO_COLOR", "FORCE_COLOR", "PYTHONIOENCODI
 def environment(home: Path, **more: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANTHROPIC_", "AUTOCOMP_")) and k not in NOT_OURS}
     return kept | {"AUTOCOMP_HOME": str(home), "TERM": "xterm-256color"} | more
+
+
+FAINT, BLINK = 2, 5
+
+
+class _Screen(pyte.Screen):
+    """pyte knows no faint letters: those blink here, which nothing of ours does."""
+
+    def select_graphic_rendition(self, *attrs: int, **more: Any) -> None:
+        super().select_graphic_rendition(*(BLINK if attr == FAINT else attr for attr in attrs), **more)
 
 
 class Terminal:
@@ -40,7 +51,7 @@ class Terminal:
         """`look`: keep its screen, which takes time where megabytes are written."""
         self._look = look
         self._ours, theirs = os.openpty()
-        self._screen = pyte.Screen(columns, rows)
+        self._screen = _Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._size(columns, rows)
         self.process = subprocess.Popen(
@@ -62,6 +73,10 @@ class Terminal:
     @property
     def screen(self) -> list[str]:
         return [line.rstrip() for line in self._screen.display]
+
+    def cells(self, row: int) -> list[Any]:
+        """Characters with their colours."""
+        return [self._screen.buffer[row][column] for column in range(self._screen.columns)]
 
     @property
     def title(self) -> str:

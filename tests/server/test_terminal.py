@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from terminal import CONTROL, Terminal, environment
+from terminal_picture import FOLDER, picture
 
 PROBLEM = "gemmini/gemm-128x128x128"
 SEARCH = [
@@ -47,6 +48,9 @@ def test_a_search_is_watched_resized_suspended_stopped_and_resumed(home: Path) -
         )
 
     screen = terminal.watch_until(complete)
+    if FOLDER:
+        terminal.watch_until(lambda text: "iteration   4" in text and " running, " in text)
+        picture(terminal, "optimize")
     assert PROBLEM in labelled(screen, "problem") and RUN.search(labelled(screen, "run"))
     assert re.match(r"iteration +[1-9]\d* of 40", labelled(screen, "iteration"))
     for phase in ("plan", "generate", "evaluate"):

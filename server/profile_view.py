@@ -17,7 +17,7 @@ from .reading import columns
 
 MAX_OPTIONS_NAMED = 4  # of each bottleneck
 NOTABLE = 0.01  # of the call; waits below are counted and not listed
-BAR, CAUSE_BAR = 32, 12
+BAR, CAUSE_BAR = 32, 10
 NARROW = 80
 
 Lines = list[Text | str]

@@ -49,7 +49,8 @@ def test_a_search_is_watched_resized_suspended_stopped_and_resumed(home: Path) -
 
     screen = terminal.watch_until(complete)
     if FOLDER:
-        terminal.watch_until(lambda text: "iteration   4" in text and " running, " in text)
+        busy = r"^iteration +[4-9](.|\n)*^evaluate .* running, \d+ waiting"
+        terminal.watch_until(lambda text: re.search(busy, text, re.MULTILINE))
         picture(terminal, "optimize")
     assert PROBLEM in labelled(screen, "problem") and RUN.search(labelled(screen, "run"))
     assert re.match(r"iteration +[1-9]\d* of 40", labelled(screen, "iteration"))

@@ -217,8 +217,9 @@ def _latency(latency: float | None) -> str:
 
 
 def _works(event: SearchEvent, since_s: float, rows: int, room: int, chars: Characters) -> Lines:
-    """What is under way, the oldest first and what waits for its turn last, in as many rows as are kept for it."""
-    works = sorted(event.works, key=lambda work: work.waits)
+    """What is under way, nearest to the hardware and oldest first, what waits for its turn last, in as many rows as are
+    kept for it."""
+    works = sorted(event.works, key=lambda work: (work.waits, -PHASES.index(work.phase)))
     shown = works if len(works) <= rows else works[: max(0, rows - 1)]
     now = event.elapsed_s + since_s
     places = max((len(work.place) for work in shown), default=0) if room >= NARROW else 0

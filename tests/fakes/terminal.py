@@ -25,6 +25,21 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return kept | {"AUTOCOMP_HOME": str(home), "TERM": "xterm-256color"} | more
 
 
+# In one process, because starting one costs more than most commands; it ends with the first failure's status.
+RUN = """
+import sys
+from itertools import groupby
+from autocomp_mcp.__main__ import main
+
+for between, words in groupby(sys.argv[1:], lambda word: word == ";"):
+    if not between:
+        sys.argv[1:] = words
+        try:
+            main()
+        except SystemExit as end:
+            if end.code:
+                raise
+"""
 FAINT, BLINK = 2, 5
 
 
@@ -36,7 +51,8 @@ class _Screen(pyte.Screen):
 
 
 class Terminal:
-    """`autocomp-mcp` on a terminal of its own. `text`: all that it has written; `screen`: what is to be seen now."""
+    """`autocomp-mcp` on a terminal of its own; with `;` between them several commands, one after the other. `text`: all
+    that it has written; `screen`: what is to be seen now."""
 
     def __init__(
         self,
@@ -55,7 +71,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._size(columns, rows)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "autocomp_mcp", *args],
+            [sys.executable, "-c", RUN, *args] if ";" in args else [sys.executable, "-m", "autocomp_mcp", *args],
             stdin=theirs, stdout=theirs if stdout is None else stdout, stderr=theirs, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that ^C reaches it as from a keyboard
             env=environment(home, **more),

@@ -103,7 +103,20 @@ def test_a_search_is_watched_resized_suspended_stopped_and_resumed(home: Path) -
 
 @pytest.mark.parametrize("which", ["stdout is a pipe", "ASCII"])
 def test_where_it_cannot_be_drawn(home: Path, which: str) -> None:
-    search = ["optimize", PROBLEM, "--model", "offline", "--iterations", "1", "--plans", "2", "--reuse", "none"]
+    search = [
+        "optimize",
+        PROBLEM,
+        "--model",
+        "offline",
+        "--iterations",
+        "1",
+        "--plans",
+        "1",
+        "--codes",
+        "1",
+        "--reuse",
+        "none",
+    ]
     if which == "ASCII":
         terminal = Terminal(search, home, 100, PYTHONIOENCODING="ascii")
         assert terminal.end() == 0, terminal.text

@@ -24,7 +24,7 @@ def source_lines(profile: Profile, source: str, everything: bool, width: int, ch
     """The lines that matter, each with its neighbours; with `everything` the whole source."""
     times = {cost.line: cost.cycles for cost in profile.lines}
     if not times:
-        return hanging(f"source: engine {profile.engine} tells no times of lines", width, 2)
+        return [*hanging(f"source: engine {profile.engine} tells no times of lines", width, 2)]
     total = max(1, sum(times.values()))
     text = code_lines(source)
     costly = _costly(times, total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, TextIO
+from typing import IO, NamedTuple
 
 
 class Characters(NamedTuple):
@@ -22,7 +22,7 @@ BLOCKS = Characters("█", "·", " ▁▂▃▄▅▆▇█", "░", "…", "⋮
 ASCII = Characters("#", ".", " .:-=+*%#", "-", "...", ":", "|", "")
 
 
-def characters(stream: TextIO) -> Characters:
+def characters(stream: IO[str]) -> Characters:
     """What this stream can carry."""
     try:
         "".join(BLOCKS).encode(getattr(stream, "encoding", None) or "ascii")

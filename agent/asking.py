@@ -27,7 +27,7 @@ class Asker:
     def __init__(self, settings: SearchSettings, record: RunRecord, models: Models) -> None:
         self._record = record
         self._models = models
-        spent = Use(record.cost_usd or 0.0, record.tokens)
+        spent = Use(record.cost_usd or 0.0, record.used.total)
         self._budget = Budget(settings.max_cost_usd, settings.max_tokens, spent)
         # A batch is worth waiting for when many calls share it: nothing runs here meanwhile.
         slots = max(BATCHED, settings.max_parallel_model) if settings.batch else settings.max_parallel_model
@@ -76,6 +76,7 @@ class Asker:
         async with self._slots, self._budget.call(self._models.most(request)) as spending:
             if self._unwritable is not None:  # what cannot be written down is not to be paid for
                 raise self._unwritable
+            self._record.progress.runs(request.key)
             reply = await ask(request)
             planning = kind is PlanReply
             several = self._models.planners if planning else self._models.coders

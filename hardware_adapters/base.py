@@ -41,6 +41,7 @@ from .results import (
     Bottleneck,
     Bound,
     Compilation,
+    DetailedProfile,
     Diagnostic,
     Evaluation,
     Fault,
@@ -72,6 +73,7 @@ __all__ = [
     "Bound",
     "Compilation",
     "Definition",
+    "DetailedProfile",
     "Diagnostic",
     "EngineFailure",
     "EngineStatus",
@@ -280,8 +282,10 @@ class HardwareAdapter(ABC):
         engine: str | None = None,
         timeline: Path | None = None,
         timeout_s: float = 60.0,
+        detail: bool = False,
     ) -> Profile | Evaluation:
-        """A Profile, or the Evaluation that says why the kernel cannot be profiled. Raises as `evaluate`."""
+        """A Profile, or the Evaluation that says why the kernel cannot be profiled; with `detail` a DetailedProfile,
+        where the engine knows more than a Profile has. Raises as `evaluate`."""
 
     @abstractmethod
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:

@@ -8,7 +8,8 @@ MCP as structured content, so a field's description is written for the model tha
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
@@ -262,3 +263,21 @@ class Profile(Record):
     timeline: str | None = Field(
         default=None, description="File with the timeline (Chrome/Perfetto JSON), if asked for"
     )
+
+
+class DetailedProfile(Profile):
+    """With what only somebody who looks closely wants: every line, and the waits of every unit that tells them."""
+
+    main: str = Field(description="The unit whose waits `stalls` are")
+    waits: dict[str, tuple[Stall, ...]] = Field(
+        default_factory=dict, description="Of other units, as far as the engine tells them"
+    )
+    lines_mean: str = Field(default="", description="What the time of a line is on this engine; empty: it tells none")
+
+    @classmethod
+    def of(
+        cls, profile: Profile, main: str, lines_mean: str, waits: Mapping[str, tuple[Stall, ...]] | None = None
+    ) -> Self:
+        """`profile` has all lines."""
+        fields = {name: getattr(profile, name) for name in Profile.model_fields}
+        return cls(**fields, main=main, lines_mean=lines_mean, waits=dict(waits or {}))

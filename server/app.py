@@ -23,6 +23,7 @@ from ..tools.jobs import Jobs
 from ..tools.updates import Updates
 from .auth import Access
 from .calls import Calls
+from .inert import inert
 from .report.app_view import apps
 from .stdio import stdio_streams
 from .toolsets import TOOLS, Selection, instructions
@@ -136,12 +137,12 @@ def build_server(
 
 
 class _WithoutSecrets(logging.Formatter):
-    """Tracebacks quote what services answered, and some quote the key."""
+    """Tracebacks quote what services answered, and some quote the key, or what would steer a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         from ..agent.keys import hidden
 
-        return hidden(super().format(record))
+        return "\n".join(map(inert, hidden(super().format(record)).split("\n")))
 
 
 def _log_to_stderr() -> None:

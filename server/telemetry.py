@@ -6,16 +6,14 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
-
 from .. import __version__
-from .auth import bearer
 from .shell import say
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricReader
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
 
     from .auth import Access
 
@@ -70,6 +68,10 @@ def set_up(*, scraped: bool) -> Callable[[], bytes] | None:
 
 def metrics_route(scrape: Callable[[], bytes], access: Access | None) -> Route:
     """For whoever may call the server: what callers do is none of others' business."""
+    from starlette.responses import PlainTextResponse, Response
+    from starlette.routing import Route
+
+    from .auth import bearer
 
     async def metrics(request: Request) -> Response:
         if access is not None and await bearer(access, request) is None:

@@ -184,6 +184,7 @@ class NvidiaAdapter(HardwareAdapter):
         engine: str | None = None,
         timeline: Path | None = None,
         timeout_s: float = 60.0,
+        detail: bool = False,
     ) -> Profile | Evaluation:
         check_source(source)
         if timeline is not None:
@@ -198,7 +199,8 @@ class NvidiaAdapter(HardwareAdapter):
             run = await self._emulated(problem, source, engine, 0, timeout_s, None)
         if run.estimate is None:
             return run.evaluation
-        return make_profile(problem, operator_of(problem.id), source, run.evaluation, run.estimate, machine())
+        operator = operator_of(problem.id)
+        return make_profile(problem, operator, source, run.evaluation, run.estimate, machine(), detail=detail)
 
     async def _emulated(
         self, problem: Problem, source: str, engine: str | None, seed: int, timeout_s: float, recall: Recall | None

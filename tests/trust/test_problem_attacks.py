@@ -66,8 +66,8 @@ REACHES = {
     "lists the folder of the key": "got = bool(os.listdir(os.path.dirname(SECRET)))",
     "writes into the home": "open(HOME + '/mine', 'w').write('x')\ngot = True",
     "plants a program": "open(HOME + '/cache/gemsim', 'w').write('x')\ngot = True",
-    "reads the server's environment": "got = CANARY.encode() in open(f'/proc/{SERVER}/environ', 'rb').read()",
-    "reads the parent's environment": "got = CANARY.encode() in open(f'/proc/{os.getppid()}/environ', 'rb').read()",
+    "reads the server's environment": "got = ENVIRONMENT in open(f'/proc/{SERVER}/environ', 'rb').read()",
+    "reads all environments": "got = any(ENVIRONMENT in _environment(n) for n in os.listdir('/proc') if n.isdigit())",
     "looks for it in its own": "got = CANARY in str(dict(os.environ))",
     "finds the server's process": "os.kill(SERVER, 0)\ngot = True",
     "connects to a server": "import socket\nsocket.create_connection(('127.0.0.1', PORT), 2)\ngot = True",
@@ -85,6 +85,11 @@ def _is_open(n):
         return bool(os.readlink(f'/proc/self/fd/{n}'))
     except OSError:
         return False
+def _environment(n):
+    try:
+        return open(f'/proc/{n}/environ', 'rb').read()
+    except OSError:
+        return b''
 def reference(A, B):
     got = False
     try:
@@ -116,7 +121,14 @@ def test_a_reference_reaches_nothing(
     secret.write_text(CANARY)
     judge = reference.__file__
     before = Path(judge).read_bytes()
-    known = {"SECRET": str(secret), "HOME": str(home.path), "SERVER": os.getpid(), "PORT": server, "JUDGE": judge}
+    known: dict[str, object] = {
+        "SECRET": str(secret),
+        "HOME": str(home.path),
+        "SERVER": os.getpid(),
+        "PORT": server,
+        "JUDGE": judge,
+    }
+    known["ENVIRONMENT"] = Path("/proc/self/environ").read_bytes()[:400]
     names = "".join(f"{name} = {value!r}\n" for name, value in {**known, "CANARY": CANARY}.items())
     for what in chosen(REACHES, how_many, 10):
         body = "".join(f"        {line}\n" for line in REACHES[what].splitlines())

@@ -24,7 +24,11 @@ class InfrastructureError(AgentError):
 
 
 class JournalError(InfrastructureError):
-    """The journal cannot be written: the disk is full, or another process holds the database."""
+    """The journal cannot be read or written: the disk is full, the database is held by another process, or gone."""
+
+
+class KnownAlreadyError(AgentError):
+    """What may be in the journal once is there already."""
 
 
 class ModelUnavailableError(InfrastructureError):

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from ..agent.database import runs_of
 from ..agent.errors import AgentUsageError
 from ..agent.estimate import Estimate
 from ..agent.journal import Journal
@@ -34,7 +35,7 @@ def find_run(journal: Journal, name: str) -> str:
 
 def runs(as_json: bool) -> int:
     def command() -> int:
-        listed = sorted(Journal(Home().database).runs(), key=lambda status: status.run_id, reverse=True)
+        listed = sorted(Journal(runs_of(Home())).runs(), key=lambda status: status.run_id, reverse=True)
         if as_json:
             emit({"runs": [status_json(status, None) for status in listed]})
             return DONE
@@ -62,7 +63,7 @@ class View(NamedTuple):
 def show(run: str, view: View, as_json: bool) -> int:
     def command() -> int:
         home = Home()
-        journal = Journal(home.database)
+        journal = Journal(runs_of(home))
         run_id = find_run(journal, run)
         if view.candidate is not None and (view.candidates or view.plans):
             raise AgentUsageError("--candidate shows one kernel: leave --candidates and --plans out")

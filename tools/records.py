@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..agent.database import runs_of
 from ..agent.errors import NeverBegunError, UnknownRunError
 from ..agent.history import history
 from ..agent.journal import Journal
@@ -151,7 +152,7 @@ def run_record(status: RunStatus) -> str:
 @contextmanager
 def journal(home: Home) -> Iterator[Journal]:
     """A connection of its own: resources and completions are asked for outside any search."""
-    with closing(Journal(home.database)) as opened:
+    with closing(Journal(runs_of(home))) as opened:
         yield opened
 
 

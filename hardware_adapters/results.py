@@ -224,22 +224,55 @@ class Occupancy(Record):
     """How much of a local memory holds rows that were written and are still to be read, over the call."""
 
     memory: str
-    capacity: int = Field(description="Rows")
+    capacity: int = Field(description="In `unit`")
     peak: int = Field(description="Largest of the averages below")
     interval: int = Field(description="Cycles that each average covers, from the call's start; the last may be shorter")
-    live: tuple[int, ...] = Field(description="Average rows live in each interval")
+    live: tuple[int, ...] = Field(description="Average in use in each interval")
+    unit: str = Field(default="rows", description="rows, or bytes of each partition")
+
+
+class Activity(Record):
+    """When a unit worked: a timeline in few numbers."""
+
+    unit: str
+    interval: int = Field(description="Time that each number covers, from the call's start; the last may be shorter")
+    busy: tuple[int, ...] = Field(description="Percent of each interval in which the unit had work")
+
+
+class Span(Record):
+    """A part of the call: a kernel launch, say."""
+
+    name: str
+    start: float = Field(description="From the call's start, in the unit of the latency")
+    duration: float
+    detail: dict[str, float] = Field(default_factory=dict)
+
+
+class Ceiling(Record):
+    """A limit of the machine in the roofline: the peak of a unit, or the rate of a memory."""
+
+    name: str
+    kind: Literal["compute", "memory"]
+    rate: float = Field(description="Work, or bytes of a memory, per unit of time")
+    intensity: float | None = Field(default=None, description="Of a memory: work per byte that the kernel moves there")
 
 
 class Roofline(Record):
-    """What memory traffic alone would allow. Units of work are multiply-accumulates (MACs)."""
+    """What memory traffic alone would allow."""
 
-    intensity: float = Field(description="MACs per byte moved between memory and accelerator")
-    ridge: float = Field(description="Intensity from which on the array is the limit, not its memory port")
-    dram_intensity: float | None = Field(default=None, description="MACs per byte fetched from DRAM")
+    intensity: float = Field(description="Work per byte moved between memory and accelerator")
+    ridge: float = Field(description="Intensity from which on the compute unit is the limit, not this memory")
+    dram_intensity: float | None = Field(default=None, description="Work per byte fetched from DRAM")
     dram_ridge: float | None = Field(default=None, description="The same for DRAM bandwidth")
-    attainable: float = Field(description="MACs per cycle that the traffic allows, at most the array's peak")
-    achieved: float = Field(description="MACs per cycle")
-    bound: Literal["array", "port", "dram"] = Field(description="Which of the three limits at this traffic")
+    attainable: float = Field(description="Work per unit of time that the traffic allows, at most the unit's peak")
+    achieved: float = Field(description="Work per unit of time")
+    bound: str = Field(description="Name of the ceiling that limits at this traffic")
+    work: Literal["MACs", "flops"] = Field(default="MACs", description="What is counted as work")
+    time: Literal["cycle", "ns"] = "cycle"
+    ceilings: tuple[Ceiling, ...] = Field(
+        default=(),
+        description="The machine's limits, `intensity` being at the first memory; left out of tools' results",
+    )
 
 
 class Profile(Record):
@@ -258,6 +291,12 @@ class Profile(Record):
     traffic: tuple[Traffic, ...] = ()
     roofline: Roofline | None = None
     occupancy: tuple[Occupancy, ...] = ()
+    activity: tuple[Activity, ...] = Field(
+        default=(), description="When each unit worked; left out of tools' results: timeline:// tells it"
+    )
+    spans: tuple[Span, ...] = Field(
+        default=(), description="The call's launches in order, the first ones; left out of tools' results"
+    )
     lines: tuple[LineCost, ...] = Field(default=(), description="Most costly source lines first")
     timeline: str | None = Field(
         default=None, description="File with the timeline (Chrome/Perfetto JSON), if asked for"

@@ -144,13 +144,13 @@ def profile_lines(p: Profile, options: Mapping[str, Sequence[str]]) -> list[str]
         lines += [
             "",
             "roofline",
-            f"  {r.achieved:g} of {r.attainable:g} MACs per cycle that the traffic allows ({r.bound} bound)",
+            f"  {r.achieved:g} of {r.attainable:g} {r.work} per {r.time} that the traffic allows ({r.bound} bound)",
         ]
-        lines += [f"  {r.intensity:g} MACs per byte moved, array bound from {r.ridge:g}"]
+        lines += [f"  {r.intensity:g} {r.work} per byte moved, compute bound from {r.ridge:g}"]
         if r.dram_intensity is not None:
-            lines += [f"  {r.dram_intensity:g} MACs per byte from DRAM, array bound from {r.dram_ridge:g}"]
+            lines += [f"  {r.dram_intensity:g} {r.work} per byte from DRAM, compute bound from {r.dram_ridge:g}"]
     if p.occupancy:
-        lines += ["", f"rows live over time ({p.occupancy[0].interval:,} cycles each)"]
+        lines += ["", f"{p.occupancy[0].unit} in use over time ({p.occupancy[0].interval:,} {p.latency.unit} each)"]
         lines += [f"  {o.memory:<12}{_levels(o)} peak {o.peak:,} of {o.capacity:,}" for o in p.occupancy]
     lines += ["", "commands", "  " + ", ".join(f"{name} {count:,}" for name, count in p.commands.items())]
     lines += ["", "costly lines"]

@@ -184,7 +184,11 @@ def short_evaluation(evaluation: Evaluation) -> Evaluation:
 def short_profile(profile: Profile) -> Profile:
     lines = [line.model_copy(update={"text": clip(line.text, 120)}) for line in profile.lines[:MAX_PROFILE_LINES]]
     occupancy = tuple(_coarser(entry) for entry in profile.occupancy)
-    return profile.model_copy(update={"lines": tuple(lines), "occupancy": occupancy})
+    # What the page draws and timeline:// tells at length.
+    drawn: dict[str, object] = {"activity": (), "spans": ()}
+    if profile.roofline is not None:
+        drawn["roofline"] = profile.roofline.model_copy(update={"ceilings": ()})
+    return profile.model_copy(update={"lines": tuple(lines), "occupancy": occupancy, **drawn})
 
 
 def _coarser(occupancy: Occupancy) -> Occupancy:

@@ -6,7 +6,19 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 
-from ..base import Evaluation, LineCost, Occupancy, Problem, Profile, Roofline, Stall, Traffic, UnitTime
+from ..base import (
+    Activity,
+    Ceiling,
+    Evaluation,
+    LineCost,
+    Occupancy,
+    Problem,
+    Profile,
+    Roofline,
+    Stall,
+    Traffic,
+    UnitTime,
+)
 from .bottlenecks import find_bottlenecks
 from .debug_info import LineTable
 from .gemsim import RawProfile
@@ -45,6 +57,7 @@ def make_profile(
         traffic=traffic,
         roofline=_roofline(problem, raw),
         occupancy=_occupancy(raw),
+        activity=_activity(raw),
         lines=_line_costs(raw, lines, source),
         timeline=timeline,
     )
@@ -119,7 +132,30 @@ def _roofline(problem: Problem, raw: RawProfile) -> Roofline | None:
         dram_ridge=round(machine.macs_per_cycle / machine.dram_bytes_per_cycle, 2),
         attainable=round(ceilings[bound], 1),
         achieved=round(macs / max(1, raw.cycles), 1),
-        bound=bound,  # type: ignore[arg-type]
+        bound=bound,
+        work="MACs",
+        time="cycle",
+        ceilings=(
+            Ceiling(name="array", kind="compute", rate=float(machine.macs_per_cycle)),
+            Ceiling(
+                name="port", kind="memory", rate=float(machine.port_bytes_per_cycle), intensity=round(macs / moved, 2)
+            ),
+            Ceiling(
+                name="dram",
+                kind="memory",
+                rate=machine.dram_bytes_per_cycle,
+                intensity=round(macs / fetched, 2) if fetched else None,
+            ),
+        ),
+    )
+
+
+def _activity(raw: RawProfile) -> tuple[Activity, ...]:
+    if raw.activity is None:
+        return ()
+    return tuple(
+        Activity(unit=unit, interval=raw.activity.interval_cycles, busy=percent)
+        for unit, percent in raw.activity.percent.items()
     )
 
 

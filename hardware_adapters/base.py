@@ -37,11 +37,12 @@ from .kernel_source import (
     normalise_source,
 )
 from .results import (
+    DRAWN,
+    DRAWN_FIELDS,
     Activity,
     Beside,
     Bottleneck,
     Bound,
-    Ceiling,
     Compilation,
     Diagnostic,
     Evaluation,
@@ -66,6 +67,8 @@ from .results import (
 )
 
 __all__ = [
+    "DRAWN",
+    "DRAWN_FIELDS",
     "LANGUAGES",
     "MAX_SOURCE_BYTES",
     "PYTHON",
@@ -74,7 +77,6 @@ __all__ = [
     "Beside",
     "Bottleneck",
     "Bound",
-    "Ceiling",
     "Compilation",
     "Definition",
     "Diagnostic",

@@ -8,6 +8,7 @@ MCP as structured content, so a field's description is written for the model tha
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
@@ -232,11 +233,15 @@ class Occupancy(Record):
 
 
 class Activity(Record):
-    """When a unit worked: a timeline in few numbers."""
+    """When a unit worked: a timeline in few characters."""
 
     unit: str
-    interval: int = Field(description="Time that each number covers, from the call's start; the last may be shorter")
-    busy: tuple[int, ...] = Field(description="Percent of each interval in which the unit had work")
+    interval: int = Field(description="Time that each digit covers, from the call's start; the last may be shorter")
+    busy: str = Field(description="Tenths of each interval in which the unit had work: a digit each, A for all of it")
+
+    @classmethod
+    def of(cls, unit: str, interval: int, percent: Iterable[float]) -> Activity:
+        return cls(unit=unit, interval=interval, busy="".join("0123456789A"[round(share / 10)] for share in percent))
 
 
 class Span(Record):
@@ -246,15 +251,6 @@ class Span(Record):
     start: float = Field(description="From the call's start, in the unit of the latency")
     duration: float
     detail: dict[str, float] = Field(default_factory=dict)
-
-
-class Ceiling(Record):
-    """A limit of the machine in the roofline: the peak of a unit, or the rate of a memory."""
-
-    name: str
-    kind: Literal["compute", "memory"]
-    rate: float = Field(description="Work, or bytes of a memory, per unit of time")
-    intensity: float | None = Field(default=None, description="Of a memory: work per byte that the kernel moves there")
 
 
 class Roofline(Record):
@@ -269,10 +265,19 @@ class Roofline(Record):
     bound: str = Field(description="Name of the ceiling that limits at this traffic")
     work: Literal["MACs", "flops"] = Field(default="MACs", description="What is counted as work")
     time: Literal["cycle", "ns"] = "cycle"
-    ceilings: tuple[Ceiling, ...] = Field(
-        default=(),
-        description="The machine's limits, `intensity` being at the first memory; left out of tools' results",
+    peaks: dict[str, float] = Field(
+        default_factory=dict,
+        description="Of the machine's units: work per unit of time; these three in a tool's result only in _meta",
     )
+    memories: dict[str, float] = Field(default_factory=dict, description="Of its memories: bytes per unit of time")
+    intensities: dict[str, float] = Field(
+        default_factory=dict, description="Work per byte that the kernel moves at each memory; the first is `intensity`"
+    )
+
+
+# Fields that a page draws and no model needs: a tool's result has them, in full, in `_meta` under this key.
+DRAWN = "io.github.autocomp-mcp/drawn"
+DRAWN_FIELDS = ("activity", "spans", "occupancy", "roofline")
 
 
 class Profile(Record):
@@ -292,7 +297,7 @@ class Profile(Record):
     roofline: Roofline | None = None
     occupancy: tuple[Occupancy, ...] = ()
     activity: tuple[Activity, ...] = Field(
-        default=(), description="When each unit worked; left out of tools' results: timeline:// tells it"
+        default=(), description="When each unit worked; in a tool's result only in _meta"
     )
     spans: tuple[Span, ...] = Field(
         default=(), description="The call's launches in order, the first ones; left out of tools' results"

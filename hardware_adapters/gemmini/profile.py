@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from ..base import (
     Activity,
-    Ceiling,
     Evaluation,
     LineCost,
     Occupancy,
@@ -135,18 +134,12 @@ def _roofline(problem: Problem, raw: RawProfile) -> Roofline | None:
         bound=bound,
         work="MACs",
         time="cycle",
-        ceilings=(
-            Ceiling(name="array", kind="compute", rate=float(machine.macs_per_cycle)),
-            Ceiling(
-                name="port", kind="memory", rate=float(machine.port_bytes_per_cycle), intensity=round(macs / moved, 2)
-            ),
-            Ceiling(
-                name="dram",
-                kind="memory",
-                rate=machine.dram_bytes_per_cycle,
-                intensity=round(macs / fetched, 2) if fetched else None,
-            ),
-        ),
+        peaks={"array": float(machine.macs_per_cycle)},
+        memories={"port": float(machine.port_bytes_per_cycle), "dram": round(machine.dram_bytes_per_cycle, 3)},
+        intensities={
+            "port": round(macs / moved, 2),
+            **({"dram": round(macs / fetched, 2)} if fetched else {}),
+        },
     )
 
 
@@ -154,8 +147,7 @@ def _activity(raw: RawProfile) -> tuple[Activity, ...]:
     if raw.activity is None:
         return ()
     return tuple(
-        Activity(unit=unit, interval=raw.activity.interval_cycles, busy=percent)
-        for unit, percent in raw.activity.percent.items()
+        Activity.of(unit, raw.activity.interval_cycles, percent) for unit, percent in raw.activity.percent.items()
     )
 
 

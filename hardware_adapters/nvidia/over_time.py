@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..base import Ceiling, EnvironmentLackError, Roofline, Span
+from ..base import EnvironmentLackError, Roofline, Span
 from .estimate import Estimate
 from .machines import Machine
 from .operators import Operator
@@ -28,14 +28,12 @@ def roofline(
         return None
     unit = "TF32" if operator.tensor_cores else "FP32"
     peak = device.tf32_flops_per_ns if operator.tensor_cores else device.fp32_flops_per_ns
-    ceilings = [Ceiling(name=unit, kind="compute", rate=round(peak, 1))]
+    peaks = {unit: round(peak, 1)}
     if operator.tensor_cores:
-        ceilings.append(Ceiling(name="FP32", kind="compute", rate=round(device.fp32_flops_per_ns, 1)))
-    allowed = {unit: peak}
-    for name, rate, moved in (("DRAM", device.dram_rate, dram), ("L2", device.l2_rate, l2)):
-        if moved:
-            ceilings.append(_memory(name, rate, operator.flops / moved))
-            allowed[name] = operator.flops / moved * rate
+        peaks["FP32"] = round(device.fp32_flops_per_ns, 1)
+    moved = {name: size for name, size in (("DRAM", dram), ("L2", l2)) if size}
+    rates = {"DRAM": device.dram_rate, "L2": device.l2_rate}
+    allowed = {unit: peak} | {name: operator.flops / size * rates[name] for name, size in moved.items()}
     bound = min(allowed, key=lambda name: allowed[name])
     return Roofline(
         intensity=_rounded(operator.flops / dram),
@@ -45,12 +43,10 @@ def roofline(
         bound=bound,
         work="flops",
         time="ns",
-        ceilings=tuple(ceilings),
+        peaks=peaks,
+        memories={name: rates[name] for name in moved},
+        intensities={name: _rounded(operator.flops / size) for name, size in moved.items()},
     )
-
-
-def _memory(name: str, rate: float, intensity: float) -> Ceiling:
-    return Ceiling(name=name, kind="memory", rate=rate, intensity=_rounded(intensity))
 
 
 def _rounded(intensity: float) -> float:

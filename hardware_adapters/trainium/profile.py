@@ -8,7 +8,6 @@ from typing import Any
 
 from ..base import (
     Activity,
-    Ceiling,
     Evaluation,
     LineCost,
     Occupancy,
@@ -112,11 +111,9 @@ def _roofline(problem: Problem, schedule: Mapping[str, Any], machine: Machine) -
         bound="bfloat16" if peak <= hbm else "HBM",
         work="MACs",
         time="ns",
-        ceilings=(
-            Ceiling(name="bfloat16", kind="compute", rate=peak),
-            Ceiling(name="float32", kind="compute", rate=machine.macs_per_ns("float32")),
-            Ceiling(name="HBM", kind="memory", rate=machine.dma_rate, intensity=intensity),
-        ),
+        peaks={"bfloat16": peak, "float32": machine.macs_per_ns("float32")},
+        memories={"HBM": machine.dma_rate},
+        intensities={"HBM": intensity},
     )
 
 
@@ -133,9 +130,7 @@ def _occupancy(schedule: Mapping[str, Any], machine: Machine) -> tuple[Occupancy
 
 def _activity(schedule: Mapping[str, Any]) -> tuple[Activity, ...]:
     found = schedule["over_time"]
-    return tuple(
-        Activity(unit=unit, interval=found["interval_ns"], busy=tuple(busy)) for unit, busy in found["percent"].items()
-    )
+    return tuple(Activity.of(unit, found["interval_ns"], percent) for unit, percent in found["percent"].items())
 
 
 def _lines(schedule: Mapping[str, Any], source: str) -> tuple[LineCost, ...]:

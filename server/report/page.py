@@ -22,8 +22,8 @@ Mode = Literal["file", "live", "app"]
 WEB = Path(__file__).parent / "web"
 STYLES = ("report.css", "explorer.css")
 SCRIPTS = (
-    "data.js", "dom.js", "charts.js", "summary.js", "tree.js", "diff.js", "profile.js", "detail.js", "live.js",
-    "app.js", "main.js",
+    "data.js", "dom.js", "charts.js", "roof.js", "summary.js", "tree.js", "diff.js", "course.js", "profile.js",
+    "detail.js", "live.js", "app.js", "main.js",
 )  # fmt: skip
 # What could end a script block, begin a comment in it, or end a line where only JSON ends none.
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}

@@ -54,7 +54,7 @@ def _figures(snapshot: Snapshot) -> Iterator[tuple[str, Figure]]:
             yield f"best-so-far-{label.replace(' ', '-').lower()}", _progress(snapshot, axis, label)
     if snapshot.menu:
         yield "menu", _menu(snapshot)
-    if snapshot.roof.peak and snapshot.roof.port:
+    if snapshot.roof.peaks and snapshot.roof.memories:
         yield "roofline", _roofline(snapshot)
 
 
@@ -110,7 +110,9 @@ def _menu(snapshot: Snapshot) -> Figure:
 
 
 def _roofline(snapshot: Snapshot) -> Figure:
-    peak, port = snapshot.roof.peak or 1.0, snapshot.roof.port or 1.0
+    roof = snapshot.roof
+    peak = max(roof.peaks.values())
+    (memory, port), *further = roof.memories.items()
     found: list[tuple[str, Roofline]] = []
     for row in snapshot.rows:
         profile = snapshot.profiles.get(row.kernel or "")
@@ -125,7 +127,15 @@ def _roofline(snapshot: Snapshot) -> Figure:
     plot.plot([r.intensity for r in others], [r.achieved for r in others], "o", color=BAR, alpha=0.4, markersize=3)
     steps = [line for identity, line in sorted(found, key=lambda entry: path.get(entry[0], -1)) if identity in path]
     plot.plot([r.intensity for r in steps], [r.achieved for r in steps], "o-", color=GOOD, markersize=4, linewidth=0.8)
-    plot.set(xlabel="MACs per byte moved", ylabel="MACs per cycle")
+    dashed: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": "--"}
+    for _, slower in further:
+        knee = min(max(peak / slower, left), right)
+        plot.plot([left, knee], [left * slower, knee * slower], **dashed)
+    for lower in roof.peaks.values():
+        if lower < peak:
+            plot.plot([lower / port, right], [lower] * 2, **dashed)
+    rate = "GFLOP/s" if (roof.work, roof.time) == ("flops", "ns") else f"{roof.work} per {roof.time}"
+    plot.set(xlabel=f"{roof.work} per byte moved ({memory})", ylabel=rate)
     for scale, axis in ((plot.set_xscale, plot.xaxis), (plot.set_yscale, plot.yaxis)):
         scale("log", base=2)
         axis.set_major_formatter(lambda value, _: f"{value:g}")

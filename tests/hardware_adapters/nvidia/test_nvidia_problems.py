@@ -218,7 +218,7 @@ def test_profiles_name_what_the_naive_product_lacks(adapter: NvidiaAdapter, tmp_
     assert profile.counters["global_load_sectors"] == 4 * 512 * 8 * 1024
     line = profile.roofline
     assert line is not None and (line.work, line.time, line.bound) == ("flops", "ns", "L2")
-    assert [ceiling.name for ceiling in line.ceilings] == ["FP32", "DRAM", "L2"]
+    assert list(line.peaks) == ["FP32"] and list(line.memories) == list(line.intensities) == ["DRAM", "L2"]
     assert line.achieved == pytest.approx(2 * 512**3 / profile.latency.value, abs=0.1)
     assert line.intensity == pytest.approx(2 * 512**3 / profile.counters["dram_bytes"], rel=1e-3)  # type: ignore[operator]
     assert profile.spans[0].name == "launch" and len(profile.spans) == 2

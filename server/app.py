@@ -23,7 +23,7 @@ from ..tools.jobs import Jobs
 from ..tools.updates import Updates
 from .auth import Access
 from .calls import Calls
-from .report.app_view import apps
+from .report.app_view import apps, register_data
 from .stdio import stdio_streams
 from .toolsets import TOOLS, Selection, instructions
 
@@ -129,6 +129,8 @@ def build_server(
         if tool not in tools:
             server.remove_tool(tool)
     resources.register(server, bench)
+    if "get_search" in tools:
+        register_data(server, bench)
     if set(tools) >= prompts.NEEDS:
         prompts.register(server, bench)
     completion.register(server, bench)

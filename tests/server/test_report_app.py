@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pytest
 from apps_host import Pages
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.server.app import build_server
-from autocomp_mcp.server.report.packed import MAX_PART
+from autocomp_mcp.server.report import packed
 from autocomp_mcp.tools.bench import Bench
 from autocomp_mcp.tools.search import VIEW
 from browsing import Watched, chromium, violations
@@ -37,6 +38,7 @@ class Showing:
 
     def __init__(self, browser: Browser, home: Path, run: str, can: dict[str, Any], **context: Any) -> None:
         self._server, self._run = build_server(Bench(Home(home))), run
+        self._closing = ExitStack()
         self.seen = Watched(browser)
         self.pages = Pages(CONTEXT | context, can)
         self.page = self.seen.page
@@ -45,6 +47,10 @@ class Showing:
             self.page.expose_function(name, answer)
 
     def __enter__(self) -> FrameLocator:
+        # One connection, as a host has one; in a thread of its own, since a browser's loop runs in this one.
+        self._portal = self._closing.enter_context(anyio.from_thread.start_blocking_portal())
+        connected = self._portal.wrap_async_context_manager(Client(self._server))
+        self._client = self._closing.enter_context(connected)
         self.page.goto(self.pages.address)
         return self.page.frame_locator("#app").frame_locator("iframe")
 
@@ -57,18 +63,17 @@ class Showing:
             assert {url for url in self.seen.requests if not url.startswith("about:")} <= own
         self.seen.context.close()
         self.pages.__exit__()
+        self._closing.close()
 
     def _ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         async def work() -> dict[str, Any]:
-            async with Client(self._server) as client:
-                if method == "tools/call":
-                    found: Any = await client.call_tool(params["name"], params["arguments"])
-                else:
-                    found = await client.read_resource(params["uri"])
+            if method == "tools/call":
+                found: Any = await self._client.call_tool(params["name"], params["arguments"])
+            else:
+                found = await self._client.read_resource(params["uri"])
             return found.model_dump(mode="json", by_alias=True, exclude_none=True)
 
-        with anyio.from_thread.start_blocking_portal() as portal:
-            return portal.call(work)
+        return self._portal.call(work)
 
     def _serve(self, method: str, params: str) -> dict[str, Any]:
         self.served.append((method, json.loads(params)))
@@ -158,12 +163,13 @@ def test_a_host_that_lets_apps_read_nothing(tmp_path: Path, browser: Browser) ->
         assert frame.locator("[role=treeitem]").count() == 2 and showing.served == []
 
 
-def test_the_packed_log_is_read_in_parts(tmp_path: Path) -> None:
+def test_the_packed_log_is_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And begins anew where the reader's log is another server's."""
     import base64
     import zlib
 
-    large(tmp_path, "long", 400)
+    monkeypatch.setattr(packed, "MAX_PART", 10_000)
+    large(tmp_path, "long", 200)
 
     async def work() -> None:
         async with Client(build_server(Bench(Home(tmp_path)))) as client:
@@ -175,16 +181,16 @@ def test_the_packed_log_is_read_in_parts(tmp_path: Path) -> None:
             text, log, at, parts = "", "", 0, 0
             while True:
                 got = await part(log, at)
-                assert len(got["text"]) <= MAX_PART and got["next"] == at + len(got["text"])
+                assert len(got["text"]) <= 10_000 and got["next"] == at + len(got["text"])
                 text, log, at, parts = text + got["text"], got["log"], got["next"], parts + 1
                 if not got["more"]:
                     break
             (line,) = text.splitlines()
             whole = json.loads(zlib.decompress(base64.b64decode(line)))
-            assert len(whole["rows"]) == 400 and parts > 1
+            assert len(whole["rows"]) == 200 and parts > 1
             assert (await part(log, at))["text"] == "", "nothing is new"
-            assert (await part("another", at))["text"] == text[:MAX_PART]
-            assert (await part(log, 10**9))["next"] == MAX_PART
+            assert (await part("another", at))["text"] == text[:10_000]
+            assert (await part(log, 10**9))["next"] == 10_000
 
     with anyio.from_thread.start_blocking_portal() as portal:  # a browser's loop runs in this thread
         portal.call(work)

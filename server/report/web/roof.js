@@ -57,7 +57,7 @@ function drawRoof() {
   show("roof", svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": visible(words) }, parts),
     el("p", { class: "small" }, visible(`${found.size === 1 ? "One kernel was" : `${found.size} kernels were`} profiled; the line joins those on the best one's path.`
       + (elsewhere.length ? ` Rings: the best kernel against ${elsewhere.map((each) => each.name).join(", ")}, where it moves other amounts.` : "")
-      + ` What moved allows the best one ${short(last.attainable)} ${rate} (${last.bound}).`)));
+      + ` What moved allows ${best ? "the best one" : "the latest of them"} ${short(last.attainable)} ${rate} (${last.bound}).`)));
 }
 
 // A peak is level from where the fastest memory could feed it; a memory's line rises to the highest peak.

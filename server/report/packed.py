@@ -6,16 +6,15 @@ snapshot as JSON, deflated, in base64. The page reads on from where it was, in p
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
-import zlib
 from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
 
 from ...agent.journal import Journal
 from .following import Following
+from .page import pack
 
 MAX_PART = 192 * 1024  # characters
 MAX_LOGS = 4
@@ -32,8 +31,7 @@ class _Log:
 
     def read_on(self) -> None:
         if (news := self._following.news()) is not None:
-            packed = zlib.compress(news.json_text().encode(), 6)
-            self.text += base64.b64encode(packed).decode() + "\n"
+            self.text += pack(news.json_text()) + "\n"
 
 
 class Logs:

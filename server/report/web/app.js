@@ -145,11 +145,6 @@ async function readOn(id) {
   }
 }
 
-async function unpacked(line) {
-  const bytes = Uint8Array.from(atob(line), (letter) => letter.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).text();
-}
-
 // A status as a snapshot: its lineage are the candidates.
 function snapshotOf(status) {
   const texts = [], rows = [], steps = [];

@@ -24,7 +24,7 @@ function axisNote(own, old) {
 }
 
 // A digit is a tenth of an interval, A all of it.
-const shares = (busy) => [...busy].map((digit) => 100 * Math.min(1, parseInt(digit, 16) / 10));
+const shares = (busy) => [...busy].map((digit) => 100 * Math.min(1, (parseInt(digit, 16) || 0) / 10));
 
 function unitsOverTime(own, old) {
   if (!own.activity || !own.activity.length) return null;

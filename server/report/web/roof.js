@@ -2,7 +2,7 @@
 
 function drawRoof() {
   const { work = "MACs", time = "cycle" } = run.roof;
-  const listed = (rates) => Object.entries(rates || {}).map(([name, rate]) => ({ name, rate }));
+  const listed = (rates) => Object.entries(rates || {}).filter(([, rate]) => rate > 0).map(([name, rate]) => ({ name, rate }));
   const peaks = listed(run.roof.peaks), paths = listed(run.roof.memories);
   const found = new Map();
   for (const id of run.order) {
@@ -32,7 +32,7 @@ function drawRoof() {
     parts.push(svg("text", { x: left - 8, y: y(2 ** at) + 4, "text-anchor": "end" }, short(2 ** at)));
   }
   const rate = work === "flops" && time === "ns" ? "GFLOP/s" : `${work} per ${time}`;
-  parts.push(svg("text", { x: (left + W - right) / 2, y: H - 4, "text-anchor": "middle" }, `${work} per byte moved (${main.name})`));
+  parts.push(svg("text", { x: (left + W - right) / 2, y: H - 4, "text-anchor": "middle" }, visible(`${work} per byte moved (${main.name})`)));
   parts.push(svg("text", { x: 4, y: top - 9 }, rate));
   parts.push(...limits(peaks, paths, peak, { x, y, low, high, yLow, W, right, time }));
   let trail = "";
@@ -49,7 +49,7 @@ function drawRoof() {
   }
   for (const each of elsewhere) {
     const ring = svg("circle", { class: "ring", r: 5, cx: x(each.intensity), cy: y(best.achieved) });
-    ring.append(svg("title", {}, `the best kernel against ${each.name}: ${short(each.intensity)} ${work} per byte`));
+    ring.append(svg("title", {}, visible(`the best kernel against ${each.name}: ${short(each.intensity)} ${work} per byte`)));
     parts.push(ring);
   }
   const last = best || all[all.length - 1];

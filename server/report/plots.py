@@ -5,6 +5,7 @@ By matplotlib (extra `report`), which draws both without a browser; the page has
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,4 +140,14 @@ def _roofline(snapshot: Snapshot) -> Figure:
     for scale, axis in ((plot.set_xscale, plot.xaxis), (plot.set_yscale, plot.yaxis)):
         scale("log", base=2)
         axis.set_major_formatter(lambda value, _: f"{value:g}")
+    small: dict[str, Any] = {"fontsize": 7, "va": "bottom"}
+    for name, height in roof.peaks.items():
+        plot.text(right, height, f"{name} {height:g}", ha="right", **small)
+    for name, slope in roof.memories.items():
+        if left * slope < peak:
+            at, said = math.sqrt(left * min(right, peak / slope)), f"{name} {slope:g} bytes per {roof.time}"
+            plot.text(
+                at, at * slope, said, ha="center", rotation=math.degrees(math.atan(slope)), rotation_mode="anchor",
+                transform_rotates_text=True, **small,
+            )  # fmt: skip
     return figure

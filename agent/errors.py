@@ -24,7 +24,11 @@ class InfrastructureError(AgentError):
 
 
 class JournalError(InfrastructureError):
-    """The journal cannot be written: the disk is full, or another process holds the database."""
+    """The journal cannot be read or written: the disk is full, the database is held by another process, or gone."""
+
+
+class KnownAlreadyError(AgentError):
+    """What may be in the journal once is there already."""
 
 
 class ModelUnavailableError(InfrastructureError):
@@ -57,6 +61,18 @@ class SandboxLackingError(InfrastructureError):
 class UnknownRunError(AgentUsageError):
     def __init__(self, run_id: str) -> None:
         super().__init__(f"no run {run_id!r} in the journal; `autocomp-mcp runs` lists them")
+        self.run_id = run_id
+
+
+class NeverBegunError(UnknownRunError):
+    """The process that entered the run ended before its first event: there is nothing to show or to go on with."""
+
+    def __init__(self, run_id: str) -> None:
+        AgentUsageError.__init__(
+            self,
+            f"run {run_id!r} never began: its process ended before anything of it was journalled, so there is nothing "
+            "to show or to resume; start the search again",
+        )
         self.run_id = run_id
 
 

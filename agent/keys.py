@@ -33,19 +33,24 @@ class Key(NamedTuple):
         return f"Key({MARK}, {self.origin!r})"
 
 
-def find_key(name: str) -> Key | None:
+def find_key(name: str, *, in_keyring: bool = True) -> Key | None:
     """The key by this name of an environment variable. Raises ModelUsageError for a file that cannot be read."""
     if value := os.environ.get(name, "").strip():
         return _remembered(Key(value, f"{name} in the environment"))
     if file := os.environ.get(f"{name}_FILE"):
         return _remembered(Key(_read(f"{name}_FILE", Path(file).expanduser()), f"the file that {name}_FILE names"))
-    if value := _from_keyring(name):
+    if in_keyring and (value := _from_keyring(name)):
         return _remembered(Key(value, f"the keyring ({SERVICE}, {name})"))
     return None
 
 
+def keep_secret(value: str) -> None:
+    """From now on it is blotted out of what this process tells and writes down."""
+    _known.add(value)
+
+
 def _remembered(key: Key) -> Key:
-    _known.add(key.value)
+    keep_secret(key.value)
     return key
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..agent.archive import export_run, import_run
+from ..agent.database import runs_of
 from ..agent.journal import Journal
 from ..hardware_adapters.store import Home
 from .reading import find_run
@@ -15,7 +16,7 @@ from .shell import DONE, emit, guarded, say
 
 def export_(run: str, folder: Path | None, as_json: bool) -> int:
     def command() -> int:
-        journal = Journal(Home().database)
+        journal = Journal(runs_of(Home()))
         run_id = find_run(journal, run)
         target = folder or Path(run_id)
         versions = {"autocomp-mcp": __version__, "python": platform.python_version()}
@@ -34,7 +35,7 @@ def export_(run: str, folder: Path | None, as_json: bool) -> int:
 def import_(folder: Path, as_json: bool) -> int:
     def command() -> int:
         home = Home()
-        journal = Journal(home.database)
+        journal = Journal(runs_of(home))
         run_id, new = import_run(journal, folder, home.path / "runs")
         row = journal.begun(run_id)
         # What a resumed run would reach is named here, since somebody else may have written it.

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+from ..agent.database import runs_of
 from ..agent.history import Entry, history, reached
 from ..agent.journal import Journal
 from ..agent.status import RunStatus
@@ -21,7 +22,7 @@ LABEL = 14
 def compare(first: str, second: str, as_json: bool) -> int:
     def command() -> int:
         home = Home()
-        journal = Journal(home.database)
+        journal = Journal(runs_of(home))
         names = [find_run(journal, name) for name in (first, second)]
         statuses = [journal.status(name, with_source=False) for name in names]
         settings = [journal.run(name).settings for name in names]

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
@@ -33,7 +34,17 @@ class Check(NamedTuple):
 
 
 def doctor(as_json: bool) -> int:
-    checks = [_python(), *_packages(), _home(), *_sandbox(), *_engines(), *_compilers(), _triton(), *_models()]
+    checks = [
+        _python(),
+        *_packages(),
+        _home(),
+        *_runs(),
+        *_sandbox(),
+        *_engines(),
+        *_compilers(),
+        _triton(),
+        *_models(),
+    ]
     failed = [c for c in checks if c.required and not c.ok]
     if as_json:
         emit({"version": __version__, "ok": not failed, "checks": [c._asdict() for c in checks]})
@@ -79,6 +90,23 @@ def _home() -> Check:
     except (AdapterError, OSError) as error:
         return Check("home", False, str(home.path), f"{error}; set {HOME_VARIABLE} to a folder that can be written")
     return Check("home", free >= MIN_FREE_MB, f"{home.path} ({free:,} MB free)", f"free {MIN_FREE_MB} MB of disk")
+
+
+def _runs() -> list[Check]:
+    """Said only where they are not in the home."""
+    from ..agent.database import DATABASE_VARIABLE, opened, runs_of
+    from ..agent.errors import AgentError
+    from ..hardware_adapters.store import Home
+
+    try:
+        place = runs_of(Home())
+        if not isinstance(place, str):
+            return []
+        with closing(opened(place)) as database:
+            database.moment()
+            return [Check("runs", True, database.name)]
+    except AgentError as error:
+        return [Check("runs", False, str(error), f"set {DATABASE_VARIABLE} right, or unset it")]
 
 
 def _sandbox() -> list[Check]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 import uvicorn
 
+from ..agent.database import runs_of
 from .auth import TOKEN_VARIABLE, is_loopback
 from .gate import Gate, PatientProtocol, security
 from .report.live import Reports
@@ -174,7 +175,7 @@ def _application(server: Server, listener: socket.socket, service: Service) -> G
     )
     if server.shows_searches:
         deployment = server.deployment
-        reports = Reports(server.bench.home.database, deployment.access, Passes(deployment.keys))
+        reports = Reports(runs_of(server.bench.home), deployment.access, Passes(deployment.keys))
         app.router.routes.extend(reports.routes())
     return Gate(app, settings)
 

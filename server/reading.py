@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ..agent.errors import AgentUsageError, UnknownRunError
+from ..agent.database import runs_of
+from ..agent.errors import AgentUsageError
 from ..agent.estimate import Estimate
 from ..agent.journal import Journal
 from ..agent.status import Mark, RunStatus, Tokens
@@ -21,19 +22,20 @@ MAX_MESSAGE = 120
 
 
 def find_run(journal: Journal, name: str) -> str:
-    """A run's id from its id, a unique beginning of it, or `last`. Raises UnknownRunError."""
-    ids = [status.run_id for status in journal.runs()]
+    """A run's id from its id, a unique beginning of it, or `last`. Raises UnknownRunError, and as that
+    NeverBegunError."""
+    ids = journal.run_ids()
     if name == "last" and ids:
         return max(ids)
     matching = [run_id for run_id in ids if run_id.startswith(name)]
     if name in ids or len(matching) == 1:
         return name if name in ids else matching[0]
-    raise UnknownRunError(name)
+    return journal.begun(name).run_id  # raises
 
 
 def runs(as_json: bool) -> int:
     def command() -> int:
-        listed = sorted(Journal(Home().database).runs(), key=lambda status: status.run_id, reverse=True)
+        listed = sorted(Journal(runs_of(Home())).runs(), key=lambda status: status.run_id, reverse=True)
         if as_json:
             emit({"runs": [status_json(status, None) for status in listed]})
             return DONE
@@ -61,7 +63,7 @@ class View(NamedTuple):
 def show(run: str, view: View, as_json: bool) -> int:
     def command() -> int:
         home = Home()
-        journal = Journal(home.database)
+        journal = Journal(runs_of(home))
         run_id = find_run(journal, run)
         if view.candidate is not None and (view.candidates or view.plans):
             raise AgentUsageError("--candidate shows one kernel: leave --candidates and --plans out")

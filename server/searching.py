@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from ..agent.controller import new_run_id, search
 from ..agent.controller import resume as resume_search
+from ..agent.database import runs_of
 from ..agent.errors import AgentUsageError
 from ..agent.estimate import Estimate
 from ..agent.estimate import estimate as reckon
@@ -69,7 +70,7 @@ def continue_(run: str, options: SearchOptions) -> int:
     """A new run from the best kernel of another, with that one's model and settings where none are given."""
 
     def command() -> int:
-        journal = Journal(Home().database)
+        journal = Journal(runs_of(Home()))
         earlier = journal.run(find_run(journal, run))
         best = journal.status(earlier.run_id).best_source
         if best is None:
@@ -125,7 +126,7 @@ def _begin(
     continues: str | None = None,
 ) -> int:
     if settings.reuse not in ("auto", "none"):
-        settings = settings.model_copy(update={"reuse": find_run(Journal(Home().database), settings.reuse)})
+        settings = settings.model_copy(update={"reuse": find_run(Journal(runs_of(Home())), settings.reuse)})
     run_id = new_run_id()
 
     async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
@@ -142,7 +143,7 @@ def resume(
     run: str, servers: list[str], limits: dict[str, Any], record: Path | None, as_json: bool, dashboard: bool = False
 ) -> int:
     def command() -> int:
-        journal = Journal(Home().database)
+        journal = Journal(runs_of(Home()))
         row = journal.run(find_run(journal, run))
         settings = _settings(lambda: SearchSettings.model_validate(row.settings | limits))
 
@@ -225,7 +226,7 @@ def _run(
 ) -> int:
     """Drive a search under the live display; SIGINT and SIGTERM stop it cleanly, whatever it found is kept."""
     home = Home()
-    journal = Journal(home.database)
+    journal = Journal(runs_of(home))
     stopped: Stopped | None = None
 
     async def work() -> None:
@@ -239,7 +240,7 @@ def _run(
         run(work)
     except Stopped as stop:
         stopped = stop
-        if all(status.run_id != run_id for status in journal.runs()):
+        if run_id not in journal.run_ids():
             say("the search had not begun")
             raise
     status = journal.status(run_id)

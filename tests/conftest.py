@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from autocomp_mcp.hardware_adapters.store import HOME_VARIABLE
+from postgres_server import PostgresServer, postgres, programs
 from scoreboard import how_many, pytest_addoption, pytest_terminal_summary, score
 
 __all__ = ["how_many", "pytest_addoption", "pytest_terminal_summary", "score"]
@@ -53,6 +54,17 @@ def _own_home(make_home: MakeHome, tmp_path_factory: pytest.TempPathFactory) -> 
     os.environ[HOME_VARIABLE] = str(make_home(tmp_path_factory.mktemp("session") / "home"))
     yield
     del os.environ[HOME_VARIABLE]
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """A server of this session's own, where PostgreSQL is installed."""
+    binaries = programs()
+    if binaries is None:
+        pytest.skip("POSTGRESQL NOT TESTED: no initdb and postgres, on PATH or in /usr/lib/postgresql")
+    pytest.importorskip("psycopg", reason="POSTGRESQL NOT TESTED: pip install 'autocomp-mcp[postgres]'")
+    with postgres(binaries) as started:
+        yield started
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import sqlite3
 from collections.abc import Iterable
 
 from mcp.server import MCPServer
@@ -53,7 +52,7 @@ def _known(bench: Bench, scheme: str, argument: CompletionArgument, given: dict[
             case "kernel", "candidate" if "run" in given:
                 with records.journal(bench.home) as journal:
                     return [records.BEST, *records.candidates(journal, records.find_run(journal, given["run"]))]
-    except (UnknownNameError, AdapterError, AgentError, sqlite3.Error):
+    except (UnknownNameError, AdapterError, AgentError):
         return []  # nothing fits what was typed so far, or nothing can be known of it now
     return None
 

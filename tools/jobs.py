@@ -12,6 +12,7 @@ import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
+from ..agent.database import runs_of
 from ..agent.errors import AgentError, UnknownRunError
 from ..agent.journal import Journal
 from ..agent.settings import SearchSettings
@@ -56,18 +57,19 @@ class Jobs:
                 yield jobs
                 tasks.cancel_scope.cancel()
         finally:
-            if jobs is not None and jobs._journal is not None:
-                jobs._journal.close()
+            for opened in (jobs._journal, jobs._table) if jobs is not None else ():
+                if opened is not None:
+                    opened.close()
 
     def journal(self) -> Journal:
         """One connection for all searches and questions of this process."""
         if self._journal is None:
-            self._journal = Journal(self._bench.home.database)
+            self._journal = Journal(runs_of(self._bench.home))
         return self._journal
 
     def _jobs(self) -> JobTable:
         if self._table is None:
-            self._table = JobTable(self._bench.home.database)
+            self._table = JobTable(runs_of(self._bench.home))
         return self._table
 
     def _driven(self, run_id: str) -> bool | None:
@@ -158,6 +160,9 @@ class Jobs:
             scope.cancel()
             return True
         return await in_thread(self._jobs().ask_to_stop, run_id)
+
+    def drives(self, run_id: str) -> bool:
+        return run_id in self._scopes
 
     def stop(self) -> None:
         """Stop all searches of this process, and begin none any more. They are journalled as cancelled."""

@@ -7,7 +7,6 @@ the command line.
 from __future__ import annotations
 
 import logging
-import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +21,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ResourceUpdated, ServerEvent
 from mcp.types import INVALID_PARAMS, EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
 
+from ..agent.database import runs_of
 from ..agent.errors import AgentError
 from ..agent.journal import Journal
 from ..hardware_adapters.base import AdapterError
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 SCHEME = "run://"
 POLL_S = 0.5  # several events of a run in that time are one update
 BEFORE_S = 5.0
-BUSY_TIMEOUT_S = 20.0
 MAX_SUBSCRIPTIONS = 1024  # of clients of the older protocols; the oldest is forgotten
 # Those that change what the resource says; of the others (a model's answer, say) it shows only the cost.
 _TELLING = ("state", "phase", "candidate", "confirm", "limits")
@@ -92,13 +91,13 @@ class Updates(InMemorySubscriptionBus):
             self._listening = anyio.Event()
             try:
                 await self._tell_while_wanted()
-            except (sqlite3.Error, AgentError, AdapterError) as error:
+            except (AgentError, AdapterError) as error:
                 log.error("subscriptions are not served: %s", error)
                 await anyio.sleep(POLL_S * 10)
                 self._listening.set()
 
     async def _tell_while_wanted(self) -> None:
-        with closing(await in_thread(Journal, self._bench.home.database)) as journal:
+        with closing(await in_thread(Journal, runs_of(self._bench.home))) as journal:
             look = _Look(journal)
             while self._count or self._sessions:
                 for run_id in await in_thread(look.changed):
@@ -131,18 +130,12 @@ class _Look:
         self._driven: set[str] = set()
 
     def changed(self) -> set[str]:
-        with closing(sqlite3.connect(self._journal.path, timeout=BUSY_TIMEOUT_S)) as database:
-            last = database.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
-            if self._seen is None:
-                recent = "SELECT id, at FROM events ORDER BY id DESC LIMIT 500"
-                query = f"SELECT min(id) - 1 FROM ({recent}) WHERE at > ?"
-                first = database.execute(query, (time.time() - BEFORE_S,)).fetchone()[0]
-                self._seen = last if first is None else first
-            query = f"SELECT DISTINCT run_id FROM events WHERE id > ? AND id <= ? AND kind IN {_TELLING}"
-            changed = {row[0] for row in database.execute(query, (self._seen, last)).fetchall()}
-            leased = [row[0] for row in database.execute("SELECT run_id FROM leases").fetchall()]
+        last = self._journal.last_event()
+        if self._seen is None:
+            self._seen = self._journal.last_event_before(time.time() - BEFORE_S, among=500)
+        changed = self._journal.changed(self._seen, last, _TELLING)
         self._seen = last
-        driven = {run_id for run_id in leased if self._journal.driven(run_id)}
+        driven = {run_id for run_id in self._journal.leased() if self._journal.driven(run_id)}
         changed |= self._driven - driven  # a process that died writes nothing any more
         self._driven = driven
         return changed

@@ -12,6 +12,7 @@ import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..base import EngineFailure, Tensor
+from ..host_faults import check_process
 from ..process import Finished, Limits, minimal_environment, run
 from ..store import Home
 from ..toolchain import build_host_program, source_digest
@@ -293,8 +294,7 @@ def _ended(finished: Finished | OSError, cases: Sequence[JobCase], wall_s: float
     """Raises TimedOut and EngineFailure."""
     if isinstance(finished, OSError):
         raise EngineFailure(f"gemsim cannot be started: {finished}") from finished
-    if finished.hung(wall_s):
-        raise EngineFailure(f"gemsim hung: it hardly ran in {wall_s:.0f} s")
+    check_process("gemsim", finished, wall_s)
     if finished.timed_out:
         raise TimedOut
     return read_answer(finished, [case.name for case in cases])

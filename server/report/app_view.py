@@ -7,6 +7,7 @@ from mcp.server.apps import APP_MIME_TYPE, Apps
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 
+from ...agent.database import runs_of
 from ...agent.errors import AgentError
 from ...tools.bench import Bench
 from ...tools.search import VIEW
@@ -39,7 +40,7 @@ def apps() -> Apps:
 
 def register_data(server: MCPServer, bench: Bench) -> None:
     """What the page reads through its host, beside the tool's result."""
-    logs = Logs(bench.home.database)
+    logs = Logs(runs_of(bench.home))
 
     @server.resource(
         "report://{run}{?log,offset}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ...agent.database import runs_of
 from ...agent.journal import Journal
 from ...hardware_adapters.base import EnvironmentLackError
 from ...hardware_adapters.store import Home, replace
@@ -16,7 +17,7 @@ from .profiling import with_profiles
 
 def report(run: str, output: Path | None, plots: Path | None, profiles: list[str], as_json: bool) -> int:
     def command() -> int:
-        journal = Journal(Home().database)
+        journal = Journal(runs_of(Home()))
         found = with_profiles(snapshot(journal, find_run(journal, run)), journal, profiles)
         # Plots alone were asked for, unless a file is named too.
         target = output or (None if plots is not None else Path(f"{found.head.run_id}.html"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -46,15 +45,15 @@ class Reports:
 
     def __init__(
         self,
-        database: Path,
+        place: str | Path,
         access: Access | None = None,
         passes: Passes | None = None,
         *,
         guarded: bool = False,
         expected: str | None = None,
     ) -> None:
-        """`expected`: a run that is about to begin; its page waits for it."""
-        self._database = database
+        """`place`: of the runs (agent/database.py). `expected`: a run that is about to begin; its page waits for it."""
+        self._place = place
         self._access = access
         self.passes = passes or Passes()
         self._guarded = guarded or access is not None
@@ -188,7 +187,7 @@ class Reports:
             closing, began = self._closing.is_set(), time.monotonic()
             try:
                 news = await anyio.to_thread.run_sync(following.news)
-            except (sqlite3.Error, AgentError) as error:
+            except AgentError as error:
                 log.error("the page of run %s gets no updates: %s", run, error)
                 return
             pause = POLL_S if following.alive else RESTING_POLL_S
@@ -217,5 +216,5 @@ class Reports:
 
     def _open(self) -> Journal:
         if self._journal is None:
-            self._journal = Journal(self._database)
+            self._journal = Journal(self._place)
         return self._journal

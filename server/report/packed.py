@@ -37,8 +37,9 @@ class _Log:
 class Logs:
     """Those of the runs looked at last. For threads."""
 
-    def __init__(self, database: Path) -> None:
-        self._database = database
+    def __init__(self, place: str | Path) -> None:
+        """`place`: of the runs (agent/database.py)."""
+        self._place = place
         self._logs: OrderedDict[str, _Log] = OrderedDict()
         self._lock = Lock()
 
@@ -48,7 +49,7 @@ class Logs:
         with self._lock:
             log = self._logs.get(run_id)
             if log is None:
-                log = self._logs[run_id] = _Log(Journal(self._database), run_id)
+                log = self._logs[run_id] = _Log(Journal(self._place), run_id)
             self._logs.move_to_end(run_id)
             while len(self._logs) > MAX_LOGS:
                 self._logs.popitem(last=False)

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,7 +62,7 @@ LONG = ("conv-14x14x256x256-k3-s1-p1-n4", "gemm-128x128x128-translation", "gemm-
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in SEARCHES]
 )
-def test_a_recorded_search_comes_to_the_same_end(tmp_path: Path, name: str) -> None:
+def test_a_recorded_search_comes_to_the_same_end(tmp_path: Path, make_home: Callable[[Path], Path], name: str) -> None:
     problem, exchanges, least, options = SEARCHES[name]
     recording = RECORDINGS / f"{name}.jsonl"
     lines = [json.loads(line) for line in recording.read_text().splitlines()]
@@ -70,7 +71,7 @@ def test_a_recorded_search_comes_to_the_same_end(tmp_path: Path, name: str) -> N
         sys.executable, "-m", "autocomp_mcp", "optimize", f"gemmini/{problem}", "--model", f"replay:{recording}",
         "--plans", "3", "--codes", "1", "--beam", "2", *options, "--json",
     ]  # fmt: skip
-    environment = {**os.environ, "AUTOCOMP_HOME": str(tmp_path / "home")}
+    environment = {**os.environ, "AUTOCOMP_HOME": str(make_home(tmp_path / "home"))}
     result = subprocess.run(
         command, capture_output=True, text=True, timeout=600, env=environment, cwd=RECORDINGS, check=False
     )

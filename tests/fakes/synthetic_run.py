@@ -102,7 +102,7 @@ def large(home: Path, run_id: str, size: int, lines: int = 250, beam: int = 6) -
     chance = random.Random(1)
     first = [f"  config_ld({n} * sizeof(elem_t), 1.0f, {n % 16}, {n % 3}); // step {n}" for n in range(lines)]
     run = SyntheticRun(home, run_id, "\n".join(first))
-    run.journal._db.execute("PRAGMA synchronous = OFF")  # pyright: ignore[reportPrivateUsage] - only the writing of the test data
+    run.journal._db._run("PRAGMA synchronous = OFF", ())  # pyright: ignore[reportPrivateUsage] - only the writing of the test data
     kernels = {"0": first}
     cycles = {"0": 3_800_000.0}
     run.candidate("0", None, "\n".join(first), evaluation(cycles["0"], kernel="0"))

@@ -78,12 +78,22 @@ async def test_a_client_that_meets_another_server_each_time(mode: str, tmp_path:
             assert len(set(transport.sent)) == 2
 
 
+@pytest.fixture(params=["one home", "PostgreSQL"])
+def shared(request: pytest.FixtureRequest, tmp_path: Path, make_home: MakeHome) -> tuple[Path, Path, dict[str, str]]:
+    """Homes of two servers that share their runs, and their environment."""
+    home = make_home(tmp_path / "home")
+    if request.param == "one home":
+        return home, home, {}
+    address = request.getfixturevalue("postgresql").new_database()
+    return home, make_home(tmp_path / "another"), {"AUTOCOMP_DB": address}
+
+
 @pytest.mark.anyio
 async def test_a_search_is_stopped_through_another_server(
-    tmp_path: Path, make_home: MakeHome, simulating: Callable[[Path], bool]
+    shared: tuple[Path, Path, dict[str, str]], simulating: Callable[[Path], bool]
 ) -> None:
-    home = make_home(tmp_path / "home")
-    with Serving(home) as first, Serving(home) as second:
+    home, another, environment = shared
+    with Serving(home, **environment) as first, Serving(another, **environment) as second:
         async with Client(first.url) as here, Client(second.url) as there:
             run = (await call(here, "start_search", **SEARCH))["run_id"]
             stopped = await call(there, "cancel_search", run=run)
@@ -93,10 +103,10 @@ async def test_a_search_is_stopped_through_another_server(
 
 
 @pytest.mark.anyio
-async def test_a_callers_searches_are_counted_at_all_servers(tmp_path: Path, make_home: MakeHome) -> None:
-    home = make_home(tmp_path / "home")
+async def test_a_callers_searches_are_counted_at_all_servers(shared: tuple[Path, Path, dict[str, str]]) -> None:
+    home, another, environment = shared
     limit = ["--max-searches", "1"]
-    with Serving(home, *limit) as first, Serving(home, *limit) as second:
+    with Serving(home, *limit, **environment) as first, Serving(another, *limit, **environment) as second:
         async with Client(first.url) as here, Client(second.url) as there:
             run = (await call(here, "start_search", **SEARCH))["run_id"]
             refusal = await there.call_tool("start_search", SEARCH)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ PROBLEM = "trainium/rmsnorm-130x64"
 
 
 @pytest.fixture
-def command(tmp_path: Path):
-    home = {"HOME": str(tmp_path), "AUTOCOMP_HOME": str(tmp_path / "home")}
+def command(tmp_path: Path, make_home: Callable[[Path], Path]):
+    home = {"HOME": str(tmp_path), "AUTOCOMP_HOME": str(make_home(tmp_path / "home"))}
     environment = {"PATH": os.environ["PATH"], "NO_COLOR": "1", **home}
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -126,8 +126,12 @@ async def test_what_does_not_prove_itself_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AUTOCOMP_HOME": str(tmp_path / "home")}
+def run(tmp_path: Path, make_home: Callable[[Path], Path]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "AUTOCOMP_HOME": str(make_home(tmp_path / "home")),
+    }
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

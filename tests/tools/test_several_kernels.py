@@ -14,7 +14,7 @@ from autocomp_mcp.hardware_adapters.evaluator import evaluate
 from autocomp_mcp.hardware_adapters.registry import adapters
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.server.app import build_server
-from autocomp_mcp.tools import kernels
+from autocomp_mcp.tools import ranking
 from autocomp_mcp.tools.bench import Bench
 from mcp import Client, StdioServerParameters
 
@@ -124,13 +124,13 @@ async def test_what_one_call_has_no_time_for_is_said_and_not_judged(
 ) -> None:
     slow, _ = kernels_of(home)
     await evaluate(PROBLEM, slow, home=home)  # so that it is answered at once
-    monkeypatch.setattr(kernels, "HOST_PATIENCE_S", 0.6)
+    monkeypatch.setattr(ranking, "HOST_PATIENCE_S", 0.6)
     async with connected(home) as client:
         big = {"problem": "gemmini/gemm-1024x1024x1024"}
         assert "none of the 2 kernels" in await refusal(
             client, "simulate_kernel", **big, sources=[ENDLESS, ENDLESS + " "]
         )
-    monkeypatch.setattr(kernels, "HOST_PATIENCE_S", 2.0)
+    monkeypatch.setattr(ranking, "HOST_PATIENCE_S", 2.0)
     async with connected(home) as client:
         endless = [EMPTY % f"for (volatile long i = {n}; i < 1L << 60; i++) ;" for n in range(5)]
         ranked = await call(client, "simulate_kernel", problem=PROBLEM, sources=[slow, *endless])

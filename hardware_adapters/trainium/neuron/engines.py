@@ -30,6 +30,7 @@ from ...base import (
     UsageError,
     kernel_digest,
 )
+from ...host_faults import check_process
 from ...process import Limits, run
 from ...sandbox import devices
 from ...sandbox.reach import installation
@@ -276,8 +277,7 @@ class _Call:
         except OSError as error:
             raise EngineFailure(f"{self.sdk.python} cannot be started: {error}") from error
         self.seconds["run"] = time.monotonic() - started
-        if finished.killed:
-            raise EngineFailure("the SDK's process was killed from outside, perhaps because memory ran out")
+        check_process("the SDK's process", finished)  # it waits for the device
         if finished.timed_out or finished.returncode == OUT_OF_TIME:
             text = f"stopped after {timeout_s:.0f} s of compiling and running"
             return self.concluded(Judgement("timed_out", text))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from mcp.server import MCPServer
 from mcp.server.apps import APP_MIME_TYPE, Apps
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
@@ -40,7 +42,10 @@ def apps() -> Apps:
 
 def register_data(server: MCPServer, bench: Bench) -> None:
     """What the page reads through its host, beside the tool's result."""
-    logs = Logs(runs_of(bench.home))
+
+    @cache
+    def logs() -> Logs:
+        return Logs(runs_of(bench.home))
 
     @server.resource(
         "report://{run}{?log,offset}",
@@ -52,7 +57,7 @@ def register_data(server: MCPServer, bench: Bench) -> None:
     )
     def read_report(run: str, log: str = "", offset: str = "0") -> str:
         try:
-            return logs.part(run, log, int(offset) if offset.isascii() and offset.isdigit() else 0)
+            return logs().part(run, log, int(offset) if offset.isascii() and offset.isdigit() else 0)
         except AgentError as error:
             raise ResourceNotFoundError(str(error)) from error
 

@@ -11,6 +11,7 @@ from ..hardware_adapters.base import InvalidSourceError, check_source
 from .budget import Budget, Use
 from .candidate import Plan
 from .errors import JournalError
+from .metering import answered
 from .models.base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest, Reply
 from .record import RunRecord
 from .settings import SearchSettings
@@ -26,7 +27,7 @@ class Asker:
     def __init__(self, settings: SearchSettings, record: RunRecord, models: Models) -> None:
         self._record = record
         self._models = models
-        spent = Use(record.cost_usd or 0.0, record.tokens)
+        spent = Use(record.cost_usd or 0.0, record.used.total)
         self._budget = Budget(settings.max_cost_usd, settings.max_tokens, spent)
         # A batch is worth waiting for when many calls share it: nothing runs here meanwhile.
         slots = max(BATCHED, settings.max_parallel_model) if settings.batch else settings.max_parallel_model
@@ -75,7 +76,11 @@ class Asker:
         async with self._slots, self._budget.call(self._models.most(request)) as spending:
             if self._unwritable is not None:  # what cannot be written down is not to be paid for
                 raise self._unwritable
+            self._record.progress.runs(request.key)
             reply = await ask(request)
+            planning = kind is PlanReply
+            several = self._models.planners if planning else self._models.coders
+            answered(request.model or next(iter(several)), "plan" if planning else "code", reply)
             spending.used = Use(reply.cost_usd or 0.0, reply.usage.total)
             said = {"reply": reply.model_dump(mode="json"), "model": request.model}
             try:

@@ -8,13 +8,16 @@ from typing import Literal
 from pydantic import Field
 
 from ..hardware_adapters.base import Record
-from .status import Mark
+from .progress import Phase, Tally, Work
+from .status import Mark, Step, Tokens
+
+EventName = Literal["started", "phase", "work", "candidate", "best", "finished"]
 
 
 class SearchEvent(Record):
     """One thing that happened, with the run's figures at that moment."""
 
-    kind: Literal["started", "phase", "candidate", "best", "finished"]
+    kind: EventName
     run_id: str
     iteration: int
     iterations: int
@@ -25,11 +28,16 @@ class SearchEvent(Record):
     latency: float | None = Field(default=None, description="Of the candidate, in best.unit")
     baseline: Mark | None = None
     best: Mark | None = None
+    lineage: tuple[Step, ...] = Field(default=(), description="From the first kernel to the best so far")
+    tallies: dict[Phase, Tally] = Field(default_factory=dict, description="Of the current iteration")
+    works: tuple[Work, ...] = Field(default=(), description="What is under way, in the order in which it began")
     evaluations: int = 0
     max_evaluations: int | None = None
     model_calls: int = 0
     cost_usd: float | None = None
     cost_left_usd: float | None = Field(default=None, description="None without a limit")
+    tokens: Tokens = Tokens()
+    max_tokens: int | None = None
     elapsed_s: float = 0.0
     time_left_s: float | None = Field(default=None, description="None without a limit")
     message: str | None = None

@@ -44,6 +44,7 @@ class Judge:
             judged = None
             try:
                 async with self.slots:
+                    self._record.progress.runs(candidate.id)
                     evaluation = await self._evaluate(candidate)
                 judged = self._known_code(candidate.model_copy(update={"evaluation": evaluation}))
                 return await patiently(lambda: self._record.finished(judged))
@@ -84,9 +85,11 @@ class Judge:
         key = f"profile/{candidate.digest}"
         data = self._record.get(key)
         if data is None:
-            async with self.slots:
-                engine = await self._profiling_engine()
-                outcome = await self._toolbox.profile(self._problem.id, candidate.source, engine=engine)
+            with self._record.progress.work(candidate.id, "profile"):
+                async with self.slots:
+                    self._record.progress.runs(candidate.id)
+                    engine = await self._profiling_engine()
+                    outcome = await self._toolbox.profile(self._problem.id, candidate.source, engine=engine)
             await self._record.keep("profile", key, outcome.model_dump(mode="json"))
             return outcome.profile
         return ProfileOutcome.model_validate(data).profile

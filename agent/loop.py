@@ -82,6 +82,7 @@ class SearchLoop:
             if self._reached():
                 break
             record.iteration = iteration
+            record.progress.begin()
             await record.keep("phase", f"phase/{iteration}", {"iteration": iteration})
             follow = self._steps[iteration - 1] if iteration <= len(self._steps) else None
             before = record.fastest
@@ -111,7 +112,9 @@ class SearchLoop:
     async def _first(self) -> Candidate:
         permits = Permits(self._settings.max_evaluations, self._record.evaluations, [1])
         start = Candidate(id=ROOT, iteration=0, source=self._source)
-        root = await self._judge.judge(start, permits, 0)
+        self._record.progress.begin(evaluate=1)
+        with self._record.progress.work(ROOT, "evaluate"):
+            root = await self._judge.judge(start, permits, 0)
         if not root.passed:
             message = root.evaluation.message if root.evaluation else "no result"
             raise AgentUsageError(f"the kernel to start from does not pass: {message}")

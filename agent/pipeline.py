@@ -40,6 +40,7 @@ class Pipeline:
         self._problem = problem
         self._settings = settings
         self._record = record
+        self._progress = record.progress
         self._planner = planner
         self._asker = asker
         self._judge = judge
@@ -51,6 +52,10 @@ class Pipeline:
         `resume` may get over, once all that was under way has ended: it is paid for."""
         self._stopped, self._told = None, set()
         codes = self._settings.codes
+        asked = len(requests)
+        self._progress.begin(
+            plan=0 if self._settings.one_phase else asked, generate=asked * codes, evaluate=asked * codes
+        )
         needs = [1 + self._settings.repairs] * (len(requests) * codes)
         # Journalled evaluations of this iteration were counted when the record was read; they take no permit again.
         permits = Permits(self._settings.max_evaluations, self._record.evaluations, needs)
@@ -63,6 +68,8 @@ class Pipeline:
                 plan = reply.plan
                 if plan is not None:
                     await each(units, lambda unit: self._implement(request, plan, unit, permits))
+                else:
+                    self._expect(-codes)
                 return reply
             finally:
                 for unit in units:
@@ -73,7 +80,7 @@ class Pipeline:
     async def _plan(self, request: PlanRequest) -> PlanReply:
         if self._settings.one_phase:
             return PlanReply(plan=Plan(option=DIRECT, text="one option of the menu, chosen and carried out at once"))
-        return await self._step("plan", self._asker.plan, request)
+        return await self._step("plan", self._asker.plan, request, request.key)
 
     async def _implement(self, request: PlanRequest, plan: Plan, unit: int, permits: Permits) -> None:
         """One implementation of a plan, judged; repaired while it does not pass and repairs are left."""
@@ -92,8 +99,11 @@ class Pipeline:
             direct=request if self._settings.one_phase else None,
         )
         for repair in range(self._settings.repairs + 1):
-            reply = await self._step("generate", self._asker.code, asked)
+            if repair:
+                self._expect(+1)
+            reply = await self._step("generate", self._asker.code, asked, asked.key, plan.option)
             if reply.source is None:
+                self._progress.expect("evaluate", -1)
                 break
             made = plan if reply.option is None else plan.model_copy(update={"option": reply.option})
             candidate = Candidate(
@@ -104,7 +114,9 @@ class Pipeline:
                 source=reply.source,
                 model=asked.model,
             )
-            judged = await self._step("evaluate", lambda c: self._judge.judge(c, permits, unit), candidate)
+            judged = await self._step(
+                "evaluate", lambda c: self._judge.judge(c, permits, unit), candidate, candidate.id, made.option
+            )
             if judged.evaluation is None or judged.passed:
                 break
             asked = asked.model_copy(
@@ -116,8 +128,17 @@ class Pipeline:
             )
         permits.settle(unit)
 
+    def _expect(self, codes: int) -> None:
+        self._progress.expect("generate", codes)
+        self._progress.expect("evaluate", codes)
+
     async def _step(
-        self, phase: Literal["plan", "generate", "evaluate"], work: Callable[..., Awaitable[T]], asked: object
+        self,
+        phase: Literal["plan", "generate", "evaluate"],
+        work: Callable[..., Awaitable[T]],
+        asked: object,
+        place: str,
+        option: str | None = None,
     ) -> T:
         if self._stopped is not None:
             raise self._stopped
@@ -125,7 +146,8 @@ class Pipeline:
             self._told.add(phase)
             self._record.tell("phase", phase=phase)
         try:
-            return await work(asked)
+            with self._progress.work(place, phase, option):
+                return await work(asked)
         except AgentError as error:
             self._stopped = self._stopped or error
             raise

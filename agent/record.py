@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
@@ -18,10 +18,11 @@ from .best_kernel import best_name, headed
 from .candidate import ROOT, Candidate, place, stand
 from .confirmation import Confirmation, confirmation, ranked
 from .errors import JournalError
-from .events import Listener, SearchEvent
+from .events import EventName, Listener, SearchEvent
 from .journal import EventKind, Journal, Lease
+from .progress import Progress
 from .settings import SearchSettings
-from .status import Mark, Searched, Tokens, search_seconds, wall_seconds
+from .status import Mark, Searched, Step, Tokens, lineage, search_seconds, wall_seconds
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class RunRecord:
         self.evaluations = 0
         self.model_calls = 0
         self.cost_usd: float | None = 0.0
-        self.tokens = 0
+        self.used = Tokens()
         self._model_calls: list[tuple[int, str, float]] = []  # iteration, model, USD
         self.fastest: Candidate | None = None  # by the engine of the search, which alone steers the search
         self.best: Candidate | None = None  # what the run reports: never a kernel that was refused when confirming
@@ -59,8 +60,10 @@ class RunRecord:
         self._journal = journal
         self._folder = runs_dir / lease.run_id
         self._listener = listener
+        self._lineage: tuple[Step, ...] = ()  # to the best, remembered because it is told with every event
         events = journal.events(lease.run_id, sources=True)
         self._began = time.monotonic() - wall_seconds(events, None)
+        self.progress = Progress(lambda: time.monotonic() - self._began, lambda: self.tell("work"))
         self._search_began = time.monotonic() - search_seconds(events)
         self._reopened = sum(event["kind"] == "limits" for event in events)
         for event in events:
@@ -96,7 +99,7 @@ class RunRecord:
             self.model_calls += 1
             price = data["reply"]["cost_usd"]
             self.cost_usd = None if price is None or self.cost_usd is None else self.cost_usd + price
-            self.tokens += Tokens.model_validate(data["reply"]["usage"]).total
+            self.used += Tokens.model_validate(data["reply"]["usage"])
             if data.get("model"):
                 self._model_calls.append((place(key.split("/")[1])[0], data["model"], price or 0.0))
         elif kind == "candidate" and not data.get("duplicate_of"):
@@ -195,7 +198,7 @@ class RunRecord:
 
     # ------------------------------------------------------------ telling
 
-    def tell(self, kind: Literal["started", "phase", "candidate", "best", "finished"], **more: Any) -> None:
+    def tell(self, kind: EventName, **more: Any) -> None:
         """A listener that fails must not stop a search that costs money."""
         if self._listener is None:
             return
@@ -210,11 +213,16 @@ class RunRecord:
             iterations=self.iterations,
             baseline=mark(root),
             best=mark(self.best, self._folder / best_name(self.best.source)) if self.best else None,
+            lineage=self._steps(),
+            tallies=self.progress.tallies,
+            works=self.progress.works,
             evaluations=self.evaluations,
             max_evaluations=s.max_evaluations,
             model_calls=self.model_calls,
             cost_usd=self.cost_usd,
             cost_left_usd=cost_left,
+            tokens=self.used,
+            max_tokens=s.max_tokens,
             elapsed_s=now - self._began,
             time_left_s=max(0.0, (s.timeout_s or 0.0) - (now - self._search_began)) if limited else None,
             **more,
@@ -223,6 +231,12 @@ class RunRecord:
             self._listener(event)
         except Exception:
             log.exception("the listener of run %s failed", self.run_id)
+
+    def _steps(self) -> tuple[Step, ...]:
+        identity = self.best.id if self.best else None
+        if identity != (self._lineage[-1].candidate if self._lineage else None):
+            self._lineage = lineage(identity, self.candidates)
+        return self._lineage
 
     def write_best(self) -> None:
         """`best.c`, or `.py`, in the run's folder, replaced as a whole: a reader never sees half a kernel. The journal

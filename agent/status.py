@@ -27,6 +27,9 @@ class Tokens(Record):
     def total(self) -> int:
         return self.input + self.output + self.cache_write + self.cache_read
 
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(**{name: getattr(self, name) + getattr(other, name) for name in Tokens.model_fields})
+
 
 class Mark(Record):
     """A kernel's result, short."""
@@ -165,7 +168,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
         stop_reason=reason,
         limit=limit,
         continues=continues,
-        lineage=_lineage(best.candidate if best else None, standing),
+        lineage=lineage(best.candidate if best else None, standing),
     )
 
 
@@ -228,7 +231,8 @@ def _evaluated(candidate: Candidate, standing: Mapping[str, Candidate]) -> Evalu
     return found.evaluation
 
 
-def _lineage(identity: str | None, standing: Mapping[str, Candidate]) -> tuple[Step, ...]:
+def lineage(identity: str | None, standing: Mapping[str, Candidate]) -> tuple[Step, ...]:
+    """The steps from the first kernel to this candidate."""
     steps: list[Step] = []
     while identity is not None:
         found = standing[identity]

@@ -37,10 +37,14 @@ from .kernel_source import (
     normalise_source,
 )
 from .results import (
+    DRAWN,
+    DRAWN_FIELDS,
+    Activity,
     Beside,
     Bottleneck,
     Bound,
     Compilation,
+    DetailedProfile,
     Diagnostic,
     Evaluation,
     Fault,
@@ -54,6 +58,7 @@ from .results import (
     Profile,
     Record,
     Roofline,
+    Span,
     Stall,
     Tensor,
     Traffic,
@@ -63,15 +68,19 @@ from .results import (
 )
 
 __all__ = [
+    "DRAWN",
+    "DRAWN_FIELDS",
     "LANGUAGES",
     "MAX_SOURCE_BYTES",
     "PYTHON",
+    "Activity",
     "AdapterError",
     "Beside",
     "Bottleneck",
     "Bound",
     "Compilation",
     "Definition",
+    "DetailedProfile",
     "Diagnostic",
     "EngineFailure",
     "EngineStatus",
@@ -94,6 +103,7 @@ __all__ = [
     "Record",
     "Rewrite",
     "Roofline",
+    "Span",
     "Stall",
     "StallCause",
     "TargetStatus",
@@ -280,8 +290,10 @@ class HardwareAdapter(ABC):
         engine: str | None = None,
         timeline: Path | None = None,
         timeout_s: float = 60.0,
+        detail: bool = False,
     ) -> Profile | Evaluation:
-        """A Profile, or the Evaluation that says why the kernel cannot be profiled. Raises as `evaluate`."""
+        """A Profile, or the Evaluation that says why the kernel cannot be profiled; with `detail` a DetailedProfile,
+        where the engine knows more than a Profile has. Raises as `evaluate`."""
 
     @abstractmethod
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:

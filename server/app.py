@@ -23,7 +23,8 @@ from ..tools.jobs import Jobs
 from ..tools.updates import Updates
 from .auth import Access
 from .calls import Calls
-from .report.app_view import apps
+from .inert import inert
+from .report.app_view import apps, register_data
 from .stdio import stdio_streams
 from .toolsets import TOOLS, Selection, instructions
 
@@ -129,6 +130,8 @@ def build_server(
         if tool not in tools:
             server.remove_tool(tool)
     resources.register(server, bench)
+    if "get_search" in tools:
+        register_data(server, bench)
     if set(tools) >= prompts.NEEDS:
         prompts.register(server, bench)
     completion.register(server, bench)
@@ -136,12 +139,12 @@ def build_server(
 
 
 class _WithoutSecrets(logging.Formatter):
-    """Tracebacks quote what services answered, and some quote the key."""
+    """Tracebacks quote what services answered, and some quote the key, or what would steer a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         from ..agent.keys import hidden
 
-        return hidden(super().format(record))
+        return "\n".join(map(inert, hidden(super().format(record)).split("\n")))
 
 
 def _log_to_stderr() -> None:

@@ -11,7 +11,7 @@ from ..agent.database import runs_of
 from ..agent.journal import Journal
 from ..hardware_adapters.store import Home
 from .reading import find_run
-from .shell import DONE, emit, guarded, say
+from .shell import DONE, emit, guarded, say, tell
 
 
 def export_(run: str, folder: Path | None, as_json: bool) -> int:
@@ -25,8 +25,8 @@ def export_(run: str, folder: Path | None, as_json: bool) -> int:
             emit({"run_id": run_id, "folder": str(target.absolute()), **counts})
         else:
             held = ", ".join(f"{count} {name}" for name, count in counts.items())
-            print(f"{target}: run {run_id}, {held}")
-            print(f"elsewhere: autocomp-mcp import {target}")
+            tell(f"{target}: run {run_id}, {held}")
+            tell(f"elsewhere: autocomp-mcp import {target}")
         return DONE
 
     return guarded(command, as_json)
@@ -47,9 +47,9 @@ def import_(folder: Path, as_json: bool) -> int:
         if as_json:
             emit({"run_id": run_id, "imported": new})
         elif new:
-            print(f"imported run {run_id} ({row.problem}); see: autocomp-mcp show {run_id}")
+            tell(f"imported run {run_id} ({row.problem}); see: autocomp-mcp show {run_id}")
         else:
-            print(f"run {run_id} is here already, with the same content")
+            tell(f"run {run_id} is here already, with the same content")
         return DONE
 
     return guarded(command, as_json)

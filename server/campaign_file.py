@@ -97,7 +97,9 @@ def read_campaign(file: Path) -> Read:
         except _Wrong as wrong:
             place = wrong.place if wrong.of_all else ("problems", number, *wrong.place)
             raise CampaignFileError(file, line_of(place), place, wrong.what) from wrong
-    return Read(name=content.name or re.sub(r"[^A-Za-z0-9._-]", "-", file.stem), budget=content.budget, entries=entries)
+    return Read(
+        name=content.name or re.sub(r"[^A-Za-z0-9._-]", "-", file.stem), budget=content.budget, entries=tuple(entries)
+    )
 
 
 class _Wrong(Exception):

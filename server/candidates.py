@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 from ..agent.errors import AgentUsageError
 from ..agent.history import Entry, history
 from ..agent.journal import Journal
+from .figures import plan_lines
+from .inert import visible
 from .judging import evaluation_lines
-from .reading import plain
 
 
 def page(journal: Journal, run_id: str, limit: int, offset: int) -> tuple[list[Entry], int]:
@@ -56,7 +56,7 @@ def table_lines(entries: list[Entry], total: int, offset: int, run_id: str) -> l
     shown = offset + len(rows)
     if shown < total:
         lines.append(f"{shown} of {total}; the next: autocomp-mcp show {run_id} --candidates --offset {shown}")
-    return [plain(line).rstrip() for line in lines]
+    return [visible(line).rstrip() for line in lines]
 
 
 def candidate_lines(entry: Entry, width: int) -> list[str]:
@@ -68,15 +68,4 @@ def candidate_lines(entry: Entry, width: int) -> list[str]:
         lines += [entry.plan.option, *plan_lines(entry.plan.text, width)]
     if entry.evaluation:
         lines += ["", *evaluation_lines(entry.evaluation)]
-    return [plain(line) for line in lines]
-
-
-def plan_lines(text: str, width: int, indent: str = "    ") -> list[str]:
-    """A plan's whole text, its own line breaks kept."""
-    lines: list[str] = []
-    for line in text.splitlines():
-        lines += textwrap.wrap(
-            plain(line), width, initial_indent=indent, subsequent_indent=indent, break_long_words=False,
-            break_on_hyphens=False,
-        ) or [""]  # fmt: skip
-    return lines
+    return [visible(line) for line in lines]

@@ -12,8 +12,11 @@ from ..agent.history import Entry, history, reached
 from ..agent.journal import Journal
 from ..agent.status import RunStatus
 from ..hardware_adapters.store import Home
-from .reading import MIN_COLUMNS, NO_TERMINAL_COLUMNS, find_run, lineage_lines, mark_text, plain, status_json, wrapped
-from .shell import DONE, emit, guarded
+from .figures import MIN_COLUMNS, mark_text, wrapped
+from .inert import visible
+from .reading import NO_TERMINAL_COLUMNS, find_run, status_json
+from .shell import DONE, emit, guarded, tell
+from .steps import lineage_lines
 
 SHARES = (0.90, 0.95, 1.0)  # of the slower run's final speed-up
 LABEL = 14
@@ -47,7 +50,7 @@ def compare(first: str, second: str, as_json: bool) -> int:
                 }
             )
         else:
-            print("\n".join(_lines(statuses, differing, doubts, reaching)))
+            tell(*_lines(statuses, differing, doubts, reaching))
         return DONE
 
     return guarded(command, as_json)
@@ -110,7 +113,7 @@ def _lines(
     rows += [(f"  {name}", *(json.dumps(value) for value in values)) for name, values in differing.items()]
     width = max(len(first) for _, first, _ in rows)
     label = max(LABEL, *(len(name) + 2 for name, _, _ in rows))
-    lines = [f"{name:<{label}}{plain(first):<{width}}  {plain(second)}".rstrip() for name, first, second in rows]
+    lines = [f"{name:<{label}}{visible(first):<{width}}  {visible(second)}".rstrip() for name, first, second in rows]
     for doubt in doubts.values():
         lines += ["", *wrapped(f"note: {doubt}", columns)]
     for status in statuses:

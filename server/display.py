@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleRenderable, Group, RenderHook
+from rich.control import Control
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from ..agent.events import SearchEvent
+from ..agent.progress import PHASES
+from .charts import characters
+from .inert import inert
+from .panel import RECENT, Seen, cost, picture
 
-RECENT = 6
 LINE_EVERY_S = 10.0
 REFRESH_HZ = 4
-SPARKS = "▁▂▃▄▅▆▇█"
 
 
 class Display:
@@ -35,129 +40,130 @@ class Display:
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._problem = problem
         self._console = console or Console(stderr=True, highlight=False)
+        self._chars = characters(self._console.file)
         self._clock = clock
         self._began = clock()
-        self._doing = "preparing"
-        self._event: SearchEvent | None = None
-        self._note = ""  # which schedule is replayed first
-        self._phase = "first kernel"
+        self._seen = Seen(problem)
         self._seen_at = self._began
-        self._recent: list[SearchEvent] = []
-        self._bests: list[float] = []
         self._last_line = self._began
-        terminal = self._console.is_terminal and not self._console.is_dumb_terminal
         self._live: Live | None = None
-        if terminal and not as_json and not os.environ.get("CI"):
+        if not as_json and not os.environ.get("CI") and sys.stdout.isatty() and _draws(self._console):
             self._live = Live(
                 get_renderable=self.panel, console=self._console, refresh_per_second=REFRESH_HZ, transient=True
             )
+            self._anew = _Anew(self._console)
 
     def __enter__(self) -> Self:
         if self._live:
             self._live.start(refresh=True)
+            self._console.push_render_hook(self._anew)
+            self._continued = _Continued(self._anew)
+            self._console.show_cursor(True)  # rich hides it; a shell that gets the terminal back, or a kill, finds it
         else:
-            self._console.print(f"{self._problem}: preparing", soft_wrap=True)
+            self._say(f"{self._seen.problem}: preparing")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._live:
+            self._continued.end()
+            self._console.pop_render_hook()
             self._live.stop()
 
     def building(self, what: str) -> None:
         """Said before something is built that later runs find ready."""
-        self._doing = f"building {what} (first use)"
+        self._seen.doing = f"building {what} (first use)"
         if not self._live:
-            self._console.print(f"{self._problem}: {self._doing}", soft_wrap=True)
+            self._say(f"{self._seen.problem}: {self._seen.doing}")
 
     def update(self, event: SearchEvent) -> None:
+        seen = self._seen
         if event.kind == "candidate":
-            self._recent = [*self._recent, event][-RECENT:]
+            seen.recent = [*seen.recent, event][-RECENT:]
+            if event.best:
+                seen.bests.append(event.best.latency)
         if event.kind == "started" and event.message:
-            self._note = event.message
-        if event.kind == "best" and event.best:
-            self._bests.append(event.best.latency)
-        self._phase = event.phase or self._phase
+            seen.note = event.message
+        if event.phase == "confirm":
+            seen.confirming = event.message or ""
+        seen.phase = event.phase or seen.phase
+        seen.most_works = max(seen.most_works, len(event.works))
         self._seen_at = self._clock()
-        self._event = event
+        seen.event = event
         if not self._live and (
             event.kind in ("started", "best", "finished")
             or event.phase == "confirm"
             or self._clock() - self._last_line > LINE_EVERY_S
         ):
             self._last_line = self._clock()
-            self._console.print(_line(event), soft_wrap=True)
+            self._say(_line(event))
 
     def panel(self) -> Group:
-        """The whole picture at this moment, for the width the terminal has now."""
-        event = self._event
-        table = Table.grid(padding=(0, 2))
-        table.add_column(style="dim", no_wrap=True, min_width=len("evaluations"))
-        table.add_column()
-        table.add_row("problem", self._problem)
-        if event is None:
-            table.add_row("now", self._doing)
-            table.add_row("time", f"{self._clock() - self._began:.0f} s")
-            return Group(table)
-        table.add_row("run", event.run_id)
-        if self._note:
-            table.add_row("reuse", self._note)
-        table.add_row("iteration", f"{event.iteration} of {event.iterations}, {self._phase}")
-        limit = f" of {event.max_evaluations}" if event.max_evaluations else ""
-        table.add_row("evaluations", f"{event.evaluations}{limit}, {event.model_calls} model calls")
-        if event.best and event.baseline:
-            used = "" if event.best.utilisation is None else f", {event.best.utilisation:.1%} of the bound"
-            gain = event.baseline.latency / event.best.latency
-            best = f"{event.best.latency:,.0f} {event.best.unit} ({event.best.source}){used}"
-            table.add_row("best", Text.assemble((f"{gain:.2f}x", "bold green"), f"  {best}"))
-        if len(self._bests) > 1:
-            table.add_row("", _spark(self._bests[-40:]))
-        since = self._clock() - self._seen_at
-        left = "" if event.time_left_s is None else f", {max(0.0, event.time_left_s - since):.0f} s left"
-        table.add_row("time", f"{event.elapsed_s + since:.0f} s{left}")
-        table.add_row("cost", _cost(event))
-        return Group(table, *(_candidate(seen, self._console.width) for seen in self._recent))
+        """The whole picture at this moment, for the size the terminal has now."""
+        now, size = self._clock(), self._console.size
+        return Group(
+            *picture(self._seen, now - self._began, now - self._seen_at, size.width, size.height - 1, self._chars)
+        )
+
+    def _say(self, line: str) -> None:
+        self._console.print(Text(inert(line)), soft_wrap=True)
 
 
-def _candidate(event: SearchEvent, width: int) -> Text:
-    """One line that fits: the candidate's place in the search is left out first."""
-    style = {"passed": "green", "duplicate": "dim"}.get(event.verdict or "", "red")
-    latency = f"{event.latency:>11,.0f}" if event.latency else f"{'':>11}"
-    text = Text.assemble((f"{event.verdict or '':<13}", style), f"{latency}  {event.option or ''}", no_wrap=True)
-    place = f"  {event.candidate}"
-    if text.cell_len + len(place) < width:
-        text.append(place, "dim")
-    text.truncate(max(20, width - 1), overflow="ellipsis")
-    return text
+def _draws(console: Console) -> bool:
+    return console.is_terminal and not console.is_dumb_terminal
 
 
-def _spark(values: list[float]) -> str:
-    """Speed (the inverse of latency) over the improvements so far."""
-    speeds = [1 / v for v in values]
-    low, high = min(speeds), max(speeds)
-    return "".join(SPARKS[round((s - low) / ((high - low) or 1) * (len(SPARKS) - 1))] for s in speeds)
+class _Anew(RenderHook):
+    """Where the terminal became smaller, it has broken the lines of the panel, or lost some; where it was the shell's,
+    others wrote below: nobody knows how many rows up the panel began. The screen is cleared then, and drawn anew."""
+
+    def __init__(self, console: Console) -> None:
+        self._size = console.size
+        self._console = console
+        self.taken = False  # by the shell
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        before, self._size = self._size, self._console.size
+        if self._size.width >= before.width and self._size.height >= before.height and not self.taken:
+            return renderables
+        self.taken = False
+        return [*renderables[:1], Control.clear(), Control.home(), *renderables[1:]]
 
 
-def _cost(event: SearchEvent) -> str:
-    if event.cost_usd is None:
-        return "price not known"
-    left = "" if event.cost_left_usd is None else f", {event.cost_left_usd:.2f} left"
-    return f"{event.cost_usd:.2f} USD{left}"
+class _Continued:
+    """Ctrl-Z stops this process and its simulators alike, by the system's own means: a handler here could wait for a
+    child that is stopped. When they go on, others have written on the screen."""
+
+    def __init__(self, anew: _Anew) -> None:
+        self._anew = anew
+        self._before = None
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGCONT, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._anew.taken = True
+
+    def end(self) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGCONT, self._before)
 
 
 def _line(event: SearchEvent) -> str:
-    best = ""
-    if event.best and event.baseline:
-        best = f"best {event.best.latency:,.0f} {event.best.unit} ({event.baseline.latency / event.best.latency:.2f}x)"
+    parts = [f"iteration {event.iteration}/{event.iterations}"]
+    if event.kind == "started" and event.message:
+        parts.append(event.message)
     if event.phase == "confirm":
         return f"[{event.elapsed_s:6.1f} s] confirm: {event.message}"
-    if event.kind == "started" and event.message:
-        best = event.message
-    option = f" by {event.option}" if event.kind == "best" and event.option else ""
-    return (
-        f"[{event.elapsed_s:6.1f} s] {event.kind}: iteration {event.iteration}/{event.iterations}, "
-        f"{event.evaluations} evaluations, {best}{option}, {_cost(event)}"
-    ).replace(", ,", ",")
+    if event.kind == "work":
+        tallies = [(phase, event.tallies[phase]) for phase in PHASES if phase in event.tallies]
+        parts += [f"{phase} {tally.done}/{tally.expected}" for phase, tally in tallies if tally.expected]
+        parts += [f"{len(event.works)} in flight"]
+    parts.append(f"{event.evaluations} evaluations")
+    if event.best and event.baseline:
+        gain = event.baseline.latency / event.best.latency
+        option = f" by {event.option}" if event.kind == "best" and event.option else ""
+        parts.append(f"best {event.best.latency:,.0f} {event.best.unit} ({event.best.source}, {gain:.2f}x){option}")
+    kind = "at work" if event.kind == "work" else event.kind
+    return f"[{event.elapsed_s:6.1f} s] {kind}: {', '.join([*parts, *cost(event)])}"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from .. import __version__
 from ..hardware_adapters.base import AdapterError, EnvironmentLackError
-from .shell import DONE, ENVIRONMENT, emit
+from .shell import DONE, ENVIRONMENT, emit, tell
 
 PACKAGES = ("mcp", "anthropic", "pydantic", "anyio", "numpy", "ml_dtypes", "ziglang", "pyelftools", "rich")
 MIN_FREE_MB = 500
@@ -52,11 +52,11 @@ def doctor(as_json: bool) -> int:
     else:
         for c in checks:
             mark = "ok  " if c.ok else "MISS" if c.required else "-   "
-            print(f"{mark} {c.name:<22} {c.found}")
+            tell(f"{mark} {c.name:<22} {c.found}")
             if not c.ok and c.mend:
-                print(f"     {'':<22} {c.mend}")
+                tell(f"     {'':<22} {c.mend}")
         verdict = "everything needed is here" if not failed else f"{len(failed)} required item(s) missing"
-        print(f"\nautocomp-mcp {__version__}: {verdict}")
+        tell(f"\nautocomp-mcp {__version__}: {verdict}")
     return DONE if not failed else ENVIRONMENT
 
 

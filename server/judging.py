@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..hardware_adapters.base import Compilation, Evaluation, Latency, Occupancy, Problem, Profile
+from ..hardware_adapters.base import Compilation, Evaluation, Latency, Profile
 from .own import known
-from .shell import DONE, KERNEL_FAILED, emit, guarded, read_source, run, say
-
-MAX_OPTIONS_NAMED = 4  # of each bottleneck
+from .shell import DONE, KERNEL_FAILED, emit, guarded, read_source, run, say, tell
 
 
 def evaluate(problem: str, file: Path, engine: str | None, seed: int, as_json: bool) -> int:
@@ -30,7 +27,7 @@ def evaluate(problem: str, file: Path, engine: str | None, seed: int, as_json: b
         if as_json:
             emit(evaluation.model_dump(mode="json"))
         else:
-            print("\n".join(evaluation_lines(evaluation)))
+            tell(*evaluation_lines(evaluation))
         return DONE if evaluation.passed else KERNEL_FAILED
 
     return guarded(command, as_json)
@@ -48,13 +45,17 @@ def compile_kernel(problem: str, file: Path, as_json: bool) -> int:
         if as_json:
             emit(compilation.model_dump(mode="json"))
         else:
-            print("\n".join(compilation_lines(compilation)))
+            tell(*compilation_lines(compilation))
         return DONE if compilation.ok else KERNEL_FAILED
 
     return guarded(command, as_json)
 
 
-def profile(problem: str, file: Path, engine: str | None, timeline: Path | None, as_json: bool) -> int:
+def profile(
+    problem: str, file: Path, engine: str | None, timeline: Path | None, as_json: bool, *, everything: bool = False
+) -> int:
+    """`everything`: all lines and all waits, where the most costly would do; in JSON too."""
+
     def command() -> int:
         from ..hardware_adapters.registry import adapter_for
 
@@ -66,13 +67,19 @@ def profile(problem: str, file: Path, engine: str | None, timeline: Path | None,
         async def look() -> Profile | Evaluation:
             await adapter.prepare(engine, _building)
             patience_s = adapter.engine(engine).patience_s
-            return await adapter.profile(found, source, engine=engine, timeline=timeline, timeout_s=patience_s)
+            detail = everything or not as_json
+            return await adapter.profile(
+                found, source, engine=engine, timeline=timeline, timeout_s=patience_s, detail=detail
+            )
 
         result = run(look)
         if as_json:
             emit(result.model_dump(mode="json"))
         else:
-            print("\n".join(_profiled(result, found) if isinstance(result, Profile) else evaluation_lines(result)))
+            from .profile_view import profile_lines
+
+            done = isinstance(result, Profile)
+            tell(*(profile_lines(result, found, source, everything) if done else evaluation_lines(result)))
         if timeline is not None and isinstance(result, Profile):
             say(f"timeline: {timeline} (open it at https://ui.perfetto.dev)")
         return DONE if isinstance(result, Profile) else KERNEL_FAILED
@@ -122,55 +129,3 @@ def compilation_lines(c: Compilation) -> list[str]:
     if c.ok and c.facts:
         lines.append(", ".join(f"{name} {value}" for name, value in c.facts.items()))
     return lines
-
-
-def profile_lines(p: Profile, options: Mapping[str, Sequence[str]]) -> list[str]:
-    """`options`: those that address each bottleneck."""
-    used = ", bound not known" if p.utilisation is None else f", {p.utilisation:.1%} of the bound"
-    lines = [f"{p.problem}: {latency_text(p.latency, p.source)}{used}", "", "units"]
-    lines += [f"  {u.unit:<12}{_bar(u.share)} {u.share:6.1%}  {u.busy:,} {p.latency.unit}" for u in p.units]
-    lines += ["", "the main unit waits for"]
-    lines += [f"  {s.cause:<26}{_bar(s.share)} {s.share:6.1%}" for s in p.stalls if s.cycles]
-    lines += ["", "bottlenecks"]
-    for b in p.bottlenecks:
-        lines += [f"  {b.id}: {b.explanation}"]
-        lines += [f"      options: {', '.join(options[b.id][:MAX_OPTIONS_NAMED])}"] if options.get(b.id) else []
-    lines += ["", "traffic"]
-    for t in p.traffic:
-        reuse = "" if t.reuse is None else f", {t.reuse:.0f} MACs per element moved"
-        lines += [f"  {t.tensor:<12}{t.bytes_moved:,} bytes, {t.reloads:.2f} x what is needed{reuse}"]
-    if p.roofline:
-        r = p.roofline
-        lines += [
-            "",
-            "roofline",
-            f"  {r.achieved:g} of {r.attainable:g} MACs per cycle that the traffic allows ({r.bound} bound)",
-        ]
-        lines += [f"  {r.intensity:g} MACs per byte moved, array bound from {r.ridge:g}"]
-        if r.dram_intensity is not None:
-            lines += [f"  {r.dram_intensity:g} MACs per byte from DRAM, array bound from {r.dram_ridge:g}"]
-    if p.occupancy:
-        lines += ["", f"rows live over time ({p.occupancy[0].interval:,} cycles each)"]
-        lines += [f"  {o.memory:<12}{_levels(o)} peak {o.peak:,} of {o.capacity:,}" for o in p.occupancy]
-    lines += ["", "commands", "  " + ", ".join(f"{name} {count:,}" for name, count in p.commands.items())]
-    lines += ["", "costly lines"]
-    lines += [f"  {c.line:>5}  {c.cycles:>10,}  {c.text.strip()[:90]}" for c in p.lines[:10]]
-    return lines
-
-
-def _profiled(result: Profile, problem: Problem) -> list[str]:
-    from ..menus.menu import load_menu
-
-    menu = load_menu(problem.target)
-    return profile_lines(result, menu.addressing([b.id for b in result.bottlenecks], problem.family, problem.traits))
-
-
-def _levels(occupancy: Occupancy) -> str:
-    """One block character per interval, of nine heights up to the memory's capacity."""
-    heights = " ▁▂▃▄▅▆▇█"
-    return "".join(heights[-(-live * (len(heights) - 1) // occupancy.capacity)] for live in occupancy.live)
-
-
-def _bar(share: float, width: int = 24) -> str:
-    full = round(max(0.0, min(1.0, share)) * width)
-    return "█" * full + "·" * (width - full)

@@ -38,14 +38,18 @@ def profile(
     timeline: Annotated[
         Path | None, typer.Option("--timeline", metavar="OUT", help="write a Perfetto timeline")
     ] = None,
+<<<<<<< HEAD
     executor: ExecutorName = None,
     ray_address: RayAddress = None,
+=======
+    everything: Annotated[bool, typer.Option("--all", help="every line of the source, every wait")] = False,
+>>>>>>> main
     json: Json = False,
 ) -> None:
-    """Where a kernel's cycles go: units, stalls by cause, the bottleneck, costly lines."""
+    """Where a kernel's time goes: units at work or waiting, the bottleneck, the source with the time of each line."""
     from . import judging
 
-    sys.exit(judging.profile(problem, file, engine, timeline, json))
+    sys.exit(judging.profile(problem, file, engine, timeline, json, everything=everything))
 
 
 @group.command(name="compile")

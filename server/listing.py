@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import own
-from .shell import DONE, emit, guarded
+from .shell import DONE, emit, guarded, tell, tell_source
 
 
 def problems(target: str | None, baseline: str | None, reference: str | None, suite: str | None, as_json: bool) -> int:
@@ -27,7 +27,7 @@ def problems(target: str | None, baseline: str | None, reference: str | None, su
             if as_json:
                 emit({"problem": wanted, "baseline" if baseline else "reference": source})
             else:
-                print(source, end="")
+                tell_source(source)
             return DONE
         known = adapters()
         if target is not None and target not in known:
@@ -49,15 +49,15 @@ def problems(target: str | None, baseline: str | None, reference: str | None, su
             return DONE
         width = max(len(p.id) for p in listed)
         for p in listed:
-            print(f"{p.id:<{width}}  {p.title}")
+            tell(f"{p.id:<{width}}  {p.title}")
         if suite is None:
-            print("\nSuites (problems --suite NAME):")
+            tell("\nSuites (problems --suite NAME):")
             width = max(map(len, suites), default=0)
             for name, what in suites.items():
-                print(f"  {name:<{width}}  {what}")
-            print("\nAny dimensions:")
+                tell(f"  {name:<{width}}  {what}")
+            tell("\nAny dimensions:")
             for pattern in families.values():
-                print(f"  {pattern}")
+                tell(f"  {pattern}")
         return DONE
 
     return guarded(command, as_json)
@@ -73,9 +73,9 @@ def menu(target: str | None, as_json: bool) -> int:
             emit({name: [o.model_dump(mode="json") for o in m.select()] for name, m in menus.items()})
             return DONE
         for name, m in menus.items():
-            print(f"{name}:")
+            tell(f"{name}:")
             for option in m.select():
-                print(f"  {option.id:<32}{option.title}")
+                tell(f"  {option.id:<32}{option.title}")
         return DONE
 
     return guarded(command, as_json)

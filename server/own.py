@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .shell import DONE, KERNEL_FAILED, emit, guarded, run, say
+from .shell import DONE, KERNEL_FAILED, emit, guarded, run, say, tell
 
 if TYPE_CHECKING:
     from ..hardware_adapters.custom.intake import Intake
@@ -56,9 +56,9 @@ def new(name: str, folder: Path | None, target: str, python: bool, as_json: bool
         if as_json:
             emit({"folder": str(place), "files": files})
             return DONE
-        print(f"{place}: {', '.join(files)}")
-        print(f"It works as it is: autocomp-mcp problem check {_shown(place)}")
-        print(f"then change it, and: autocomp-mcp optimize {_shown(place)}")
+        tell(f"{place}: {', '.join(files)}")
+        tell(f"It works as it is: autocomp-mcp problem check {_shown(place)}")
+        tell(f"then change it, and: autocomp-mcp optimize {_shown(place)}")
         return DONE
 
     return guarded(command, as_json)
@@ -83,7 +83,7 @@ def check(folder: Path, as_json: bool) -> int:
         if as_json:
             emit({**proof.model_dump(mode="json"), "passed": proof.passed})
         else:
-            print("\n".join(proof_lines(proof, folder)))
+            tell(*proof_lines(proof, folder))
         return DONE if proof.passed else KERNEL_FAILED
 
     return guarded(command, as_json)
@@ -107,9 +107,9 @@ def own(as_json: bool) -> int:
             emit({"problems": rows})
             return DONE
         for problem_id, title in {**kept, **listed}.items():
-            print(f"{problem_id}  {title}{'' if problem_id in kept else '  (not proven yet)'}")
+            tell(f"{problem_id}  {title}{'' if problem_id in kept else '  (not proven yet)'}")
         if not kept and not listed:
-            print("none yet; begin with: autocomp-mcp problem new NAME")
+            tell("none yet; begin with: autocomp-mcp problem new NAME")
         return DONE
 
     return guarded(command, as_json)

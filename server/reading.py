@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
+
+from rich.text import Text
 
 from ..agent.database import runs_of
 from ..agent.errors import AgentUsageError
 from ..agent.estimate import Estimate
 from ..agent.journal import Journal
-from ..agent.status import Mark, RunStatus, Tokens
+from ..agent.status import Mark, RunStatus
 from ..hardware_adapters.store import Home
-from .shell import DONE, emit, guarded
+from .figures import LABEL, MIN_COLUMNS, mark_text, tokens_line, wrapped
+from .shell import DONE, emit, guarded, tell, tell_source
+from .steps import changes, detailed_lines, headline, lineage_lines
 
 NO_TERMINAL_COLUMNS = 120
-MIN_COLUMNS = 40
-LABEL = 11  # columns that the names of the figures take
 MAX_MESSAGE = 120
 
 
@@ -40,10 +42,10 @@ def runs(as_json: bool) -> int:
             emit({"runs": [status_json(status, None) for status in listed]})
             return DONE
         if not listed:
-            print("no runs yet; begin with: autocomp-mcp optimize gemmini/gemm-512x512x512")
+            tell("no runs yet; begin with: autocomp-mcp optimize gemmini/gemm-512x512x512")
         for s in listed:
             gain = f"{s.speedup:.2f}x" if s.speedup else "-"
-            print(f"{s.run_id}  {s.state:<11}  {gain:>8}  {s.evaluations:>5} evaluations  {s.model:<10}  {s.problem}")
+            tell(f"{s.run_id}  {s.state:<11}  {gain:>8}  {s.evaluations:>5} evaluations  {s.model:<10}  {s.problem}")
         return DONE
 
     return guarded(command, as_json)
@@ -54,6 +56,7 @@ class View(NamedTuple):
 
     source: bool = False
     plans: bool = False
+    changes: bool = False
     candidates: bool = False
     candidate: str | None = None
     limit: int = 40
@@ -65,8 +68,8 @@ def show(run: str, view: View, as_json: bool) -> int:
         home = Home()
         journal = Journal(runs_of(home))
         run_id = find_run(journal, run)
-        if view.candidate is not None and (view.candidates or view.plans):
-            raise AgentUsageError("--candidate shows one kernel: leave --candidates and --plans out")
+        if view.candidate is not None and (view.candidates or view.plans or view.changes):
+            raise AgentUsageError("--candidate shows one kernel: leave --candidates, --plans and --changes out")
         if view.candidate is not None:
             _show_candidate(journal, run_id, view.candidate, view.source, as_json)
             return DONE
@@ -76,14 +79,17 @@ def show(run: str, view: View, as_json: bool) -> int:
         elif view.source:
             if status.best_source is None:
                 raise AgentUsageError(f"run {status.run_id} has no kernel that passes its evaluation yet")
-            print(status.best_source, end="")
+            tell_source(status.best_source)
         elif view.candidates:
             from .candidates import page, table_lines
 
             entries, total = page(journal, run_id, view.limit, view.offset)
-            print("\n".join(table_lines(entries, total, view.offset, run_id)))
+            tell(*table_lines(entries, total, view.offset, run_id))
         else:
-            print("\n".join(summary_lines(status, home, plans=view.plans)))
+            sources = {step.candidate: journal.source(run_id, step.candidate) or "" for step in status.lineage}
+            made = changes(status.lineage, sources)
+            steps = detailed_lines(status, made, columns(), plans=view.plans, diffs=view.changes)
+            tell(*summary_lines(status, home, steps))
         return DONE
 
     return guarded(command, as_json)
@@ -111,9 +117,9 @@ def _show_candidate(journal: Journal, run_id: str, identity: str, source: bool, 
     if as_json:
         emit({"run_id": run_id, **entry.model_dump(mode="json"), "source": text})
     elif source:
-        print(text, end="")
+        tell_source(text)
     else:
-        print("\n".join(candidate_lines(entry, _columns())))
+        tell(*candidate_lines(entry, columns()))
 
 
 def best_path(status: RunStatus, home: Home | None) -> str | None:
@@ -143,24 +149,29 @@ def status_json(status: RunStatus, home: Home | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _columns() -> int:
+def columns() -> int:
     return max(shutil.get_terminal_size((NO_TERMINAL_COLUMNS, 24)).columns, MIN_COLUMNS)
 
 
-def summary_lines(status: RunStatus, home: Home, *, plans: bool = False) -> list[str]:
-    """A run's result for the terminal's width (120 without one): words are never broken. `plans`: in full."""
-    width = _columns()
+def summary_lines(status: RunStatus, home: Home, steps: Sequence[Text | str] | None = None) -> list[Text | str]:
+    """A run's result for the terminal's width (120 without one): words are never broken. `steps`: the way to its best
+    kernel in more detail than a line per step; its headline stands above then."""
+    width = columns()
 
     def entry(label: str, text: str) -> list[str]:
         return wrapped(f"{label:<{LABEL}}{text}", width)
 
-    lines = wrapped(f"{status.problem}  run {status.run_id}", width)
-    lines += wrapped(f"{status.state}: {status.stop_reason or 'not ended'}", width)
+    lines: list[Text | str] = [*wrapped(f"{status.problem}  run {status.run_id}", width)]
+    if steps is not None and (said := headline(status)):
+        lines += [Text(line, "bold") for line in wrapped(said, width)]
+    ended = "" if status.stop_reason == status.state else f": {status.stop_reason or 'not ended'}"
+    lines += wrapped(f"{status.state}{ended}", width)
     if status.continues:
         lines += wrapped(f"continues run {status.continues}, from its best kernel", width)
     if status.baseline is None or (status.best is None and not status.confirmations):
         return [*lines, "no kernel passed its evaluation", *entry("spent", _spent(status))]
-    lines += ["", *lineage_lines(status, width, plans=plans), ""] if status.lineage else [""]
+    shown = lineage_lines(status, width) if steps is None else steps
+    lines += ["", *shown, ""] if status.lineage else [""]
     lines += entry("baseline", mark_text(status.baseline))
     lines += entry("best", mark_text(status.best) if status.best else "none")
     if status.best and (believed := trust(status)):
@@ -176,27 +187,14 @@ def summary_lines(status: RunStatus, home: Home, *, plans: bool = False) -> list
         lines += entry("reused", f"the schedule of run {status.reused} (--reuse none goes without)")
     if path := best_path(status, home):
         lines.append(f"{'kernel':<{LABEL}}{path}")
-    return [*lines, f"{'more':<{LABEL}}autocomp-mcp show {status.run_id} --source"]
+    more = "--source" if steps is None else "--source | --plans | --changes | --candidates"
+    return [*lines, *entry("more", f"autocomp-mcp show {status.run_id} {more}")]
 
 
 def _spent(status: RunStatus) -> str:
     cost = "price not known" if status.cost_usd is None else f"{status.cost_usd:.2f} USD"
     calls = f"{status.evaluations} evaluations, {status.model_calls} model calls"
     return f"{calls}, {cost}, {status.wall_s:.0f} s"
-
-
-def tokens_line(tokens: Tokens) -> str:
-    """`1.2 M tokens in (83 % cached), 40 k out`."""
-    given = tokens.input + tokens.cache_write + tokens.cache_read
-    cached = f" ({tokens.cache_read / given:.0%} cached)" if given else ""
-    return f"{_count(given)} tokens in{cached}, {_count(tokens.output)} out"
-
-
-def _count(number: float) -> str:
-    for size, letter in ((1e6, " M"), (1e3, " k")):
-        if number >= size:
-            return f"{number / size:.3g}{letter}"
-    return f"{number:.0f}"
 
 
 def estimate_lines(found: Estimate) -> list[str]:
@@ -214,46 +212,6 @@ def _usd(cost: float | None) -> str:
     return "price not known" if cost is None else f"{cost:.2f} USD"
 
 
-def plain(text: str) -> str:
-    """Without what would steer the terminal: the words of models, and of whoever made an imported run."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
-def wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most `width` columns where the words allow it, the further ones below the first one's text."""
-    return textwrap.wrap(
-        plain(text),
-        max(width, MIN_COLUMNS),
-        subsequent_indent=" " * LABEL,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def lineage_lines(status: RunStatus, width: int, *, plans: bool = False) -> list[str]:
-    """Each step to the best kernel with its gain over the step before; of its plan as much as fits on the line, or,
-    with `plans`, all of it below."""
-    from .candidates import plan_lines
-
-    lines: list[str] = []
-    before: float | None = None
-    for step in status.lineage:
-        gain = f"{before / step.latency:6.2f}x" if before and step.latency else "       "
-        latency = f"{step.latency:>12,.0f}" if step.latency else f"{'-':>12}"
-        start = f"{latency}  {gain}  "
-        if step.option is None:
-            lines.append(f"{start}the first kernel")
-        elif plans:
-            lines += [f"{start}{plain(step.option)}  (candidate {step.candidate})"]
-            lines += plan_lines(step.plan or "", max(width, MIN_COLUMNS), " " * len(start))
-        else:
-            left = max(width, MIN_COLUMNS) - len(start) - len(step.option)
-            plan = textwrap.shorten(plain(step.plan or ""), max(left - 2, 2), placeholder=" …", break_long_words=False)
-            lines.append(f"{start}{plain(step.option)}" + (f": {plan.lstrip()}" if plan.strip(" …") else ""))
-        before = step.latency or before
-    return lines
-
-
 def _confirmations(status: RunStatus) -> Iterator[tuple[str, str]]:
     """Each kernel that another engine judged too: what the search's engine said, and what that one says."""
     for found in status.confirmations:
@@ -269,8 +227,3 @@ def trust(status: RunStatus) -> str | None:
 
     adapter = adapters().get(status.problem.partition("/")[0])
     return adapter.trust(status.problem, status.engine) if adapter and status.engine else None
-
-
-def mark_text(mark: Mark) -> str:
-    used = "" if mark.utilisation is None else f", {mark.utilisation:.1%} of the bound"
-    return f"{mark.latency:,.0f} {mark.unit} ({mark.source}){used}"

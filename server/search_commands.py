@@ -125,6 +125,7 @@ def show(
     run: RunArg,
     source: Annotated[bool, typer.Option("--source", help="print the best kernel, or that of --candidate")] = False,
     plans: Annotated[bool, typer.Option("--plans", help="with the whole text of each step's plan")] = False,
+    changes: Annotated[bool, typer.Option("--changes", help="with what each step changed, line by line")] = False,
     candidates: Annotated[bool, typer.Option("--candidates", help="all kernels that were tried")] = False,
     candidate: Annotated[str | None, typer.Option("--candidate", metavar="ID", help="one of them")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="candidates at once")] = 40,
@@ -134,7 +135,7 @@ def show(
     """A run's result: the steps to its best kernel, each with its gain; or the kernels on the way."""
     from . import reading
 
-    view = reading.View(source, plans, candidates, candidate, limit, offset)
+    view = reading.View(source, plans, changes, candidates, candidate, limit, offset)
     sys.exit(reading.show(run, view, json))
 
 

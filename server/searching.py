@@ -32,7 +32,8 @@ from .options import SearchOptions
 from .own import known
 from .reading import estimate_lines, find_run, status_json, summary_lines
 from .remote import connected
-from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, read_source, run, say
+from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, read_source, run, say, tell
+from .telemetry import set_up
 
 LIMIT_OPTIONS = {
     "cost": "--max-cost USD", "tokens": "--max-tokens N", "evaluations": "--max-evaluations N", "time": "--timeout S",
@@ -113,7 +114,7 @@ def estimate(problem: str, source: Path | None, options: SearchOptions) -> int:
         if options.json:
             emit({"problem": wanted, "model": spec, **found.model_dump(mode="json")})
         else:
-            print("\n".join(estimate_lines(found)))
+            tell(*estimate_lines(found))
         return DONE
 
     return guarded(command, options.json)
@@ -227,6 +228,7 @@ def _run(
     dashboard: bool = False,
 ) -> int:
     """Drive a search under the live display; SIGINT and SIGTERM stop it cleanly, whatever it found is kept."""
+    set_up(scraped=False)
     home = Home()
     journal = Journal(runs_of(home))
     stopped: Stopped | None = None
@@ -249,7 +251,7 @@ def _run(
     if as_json:
         emit(status_json(status, home))
     else:
-        print("\n".join(summary_lines(status, home)), flush=True)
+        tell(*summary_lines(status, home))
     if stopped is not None:
         say(f"{stopped}; go on with: autocomp-mcp resume {run_id}")
         return stopped.status

@@ -8,9 +8,12 @@ import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 from ..agent.errors import AgentError, AgentUsageError
 from ..hardware_adapters.base import (
@@ -21,6 +24,7 @@ from ..hardware_adapters.base import (
     InvalidSourceError,
 )
 from ..hardware_adapters.sandbox.layers import required
+from .inert import code_lines, inert
 
 DONE, KERNEL_FAILED, USAGE, ENVIRONMENT, LIMIT = 0, 1, 2, 3, 4
 SIGNALLED = 128  # plus the signal's number, as shells do
@@ -77,13 +81,41 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def say(text: str) -> None:
-    """A line for the person, never mixed with JSON."""
-    print(text, file=sys.stderr, flush=True)
+    """Lines for the person, never mixed with JSON; whatever is quoted in them steers no terminal."""
+    print(_inert(text), file=sys.stderr, flush=True)
+
+
+def tell(*lines: str | Text) -> None:
+    """The same on stdout: what a command was asked for; styles only where a terminal shows them."""
+    if not sys.stdout.isatty() or all(isinstance(line, str) for line in lines):
+        print("\n".join(_inert(str(line)) for line in lines), flush=True)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for line in lines:
+        safe = isinstance(line, Text) and line.plain.isprintable()
+        console.print(line if safe else Text(_inert(str(line))), soft_wrap=True)
+
+
+def tell_source(source: str) -> None:
+    """A kernel as it is, for a file or another program; on a terminal it steers nothing."""
+    print("\n".join(code_lines(source)) if sys.stdout.isatty() else source, end="", flush=True)
+
+
+def _inert(text: str) -> str:
+    return "\n".join(map(inert, text.split("\n")))
 
 
 def emit(data: Any) -> None:
-    """The one JSON object on stdout."""
-    print(json.dumps(data, ensure_ascii=False), flush=True)
+    """The one JSON object on stdout. Within it only strings hold what does not print, and there it can be escaped."""
+    text = json.dumps(data, ensure_ascii=False)
+    print(text if text.isprintable() else "".join(map(_escaped, text)), flush=True)
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def read_source(file: Path) -> str:

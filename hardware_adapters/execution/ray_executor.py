@@ -181,11 +181,12 @@ class Ray(Executor):
         """End the job, wherever it is, and what it has started. Ray interrupts the worker, which stops its simulators;
         a worker that does not is killed, and its simulators end with it."""
         import ray
+        from ray.exceptions import RayError
 
         with suppress(Exception):  # the cluster may be what failed
             ray.cancel(answers, force=False)
             with anyio.move_on_after(STOPS_WITHIN_S):
-                with suppress(ray.exceptions.RayError):
+                with suppress(RayError):
                     await answers.completed()
                 return
             ray.cancel(answers, force=True)

@@ -33,10 +33,10 @@ from .executor import Job, Result
 # Ray cancels a task by raising KeyboardInterrupt in the worker's main thread, which no lock and no event loop that
 # sleeps will notice: so nothing there may wait longer than this.
 NOTICE_S = 0.05
-# Engine failures that a second try, perhaps on another machine, may get over.
+# The first that fits is what an exception is, so the narrower one comes first.
 Kind = Literal["usage", "source", "lack", "engine"]
 _KINDS: dict[Kind, type[AdapterError]] = {
-    "usage": UsageError, "source": InvalidSourceError, "lack": EnvironmentLackError, "engine": EngineFailure,
+    "source": InvalidSourceError, "usage": UsageError, "lack": EnvironmentLackError, "engine": EngineFailure,
 }  # fmt: skip
 
 
@@ -101,7 +101,7 @@ class Engine(NamedTuple):
 
 
 def refusal(error: AdapterError) -> Refusal:
-    kind = next(kind for kind in ("source", "usage", "lack", "engine") if isinstance(error, _KINDS[kind]))
+    kind = next(kind for kind, of in _KINDS.items() if isinstance(error, of))
     return Refusal(kind, str(error))
 
 

@@ -254,6 +254,7 @@ class GemminiAdapter(HardwareAdapter):
         engine: str | None = None,
         timeline: Path | None = None,
         timeout_s: float = 60.0,
+        detail: bool = False,
     ) -> Profile | Evaluation:
         if engine in self._machines:
             raise UsageError(f"engine {engine!r} does not profile kernels; {ENGINE} does")
@@ -265,7 +266,8 @@ class GemminiAdapter(HardwareAdapter):
         if not run.evaluation.passed or run.raw is None or run.program is None:
             return run.evaluation
         lines = await anyio.to_thread.run_sync(LineTable, run.program, SOURCE_NAME)
-        return make_profile(problem, source, run.evaluation, run.raw, lines, str(timeline) if timeline else None)
+        file = str(timeline) if timeline else None
+        return make_profile(problem, source, run.evaluation, run.raw, lines, file, detail=detail)
 
     async def _embedded_run(
         self,

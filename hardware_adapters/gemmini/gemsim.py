@@ -103,6 +103,11 @@ class RowsLive(_Answer):
     acc: tuple[int, ...]
 
 
+class UnitsBusy(_Answer):
+    interval_cycles: int
+    percent: dict[str, tuple[int, ...]]
+
+
 class RawProfile(_Answer):
     """What the simulator writes about the first timed call."""
 
@@ -110,6 +115,7 @@ class RawProfile(_Answer):
     counters: dict[str, int]
     machine: Machine
     occupancy: RowsLive | None = None
+    activity: UnitsBusy | None = None
     pc_cycles: tuple[tuple[int, int, int], ...] = ()
     buffers: tuple[BufferTraffic, ...] = ()
     commands: dict[str, int] = Field(default_factory=dict)

@@ -6,7 +6,19 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 
-from ..base import Evaluation, LineCost, Occupancy, Problem, Profile, Roofline, Stall, Traffic, UnitTime
+from ..base import (
+    Activity,
+    DetailedProfile,
+    Evaluation,
+    LineCost,
+    Occupancy,
+    Problem,
+    Profile,
+    Roofline,
+    Stall,
+    Traffic,
+    UnitTime,
+)
 from .bottlenecks import find_bottlenecks
 from .debug_info import LineTable
 from .gemsim import RawProfile
@@ -14,6 +26,9 @@ from .operators import tensor_bytes
 
 MAX_LINES = 12
 MAX_LINE_CHARS = 100
+LINES_MEAN = (
+    "CPU cycles at each line, waits for the command queue and for fences included; the accelerator works meanwhile"
+)
 LINE_BYTES = 64  # of the L2
 MATMUL_OPERANDS = ("A", "B", "C")
 # Counters by unit; the array's own time and its stalls are exclusive and add up to all cycles.
@@ -22,14 +37,22 @@ _STALL = "stall_"
 
 
 def make_profile(
-    problem: Problem, source: str, evaluation: Evaluation, raw: RawProfile, lines: LineTable, timeline: str | None
+    problem: Problem,
+    source: str,
+    evaluation: Evaluation,
+    raw: RawProfile,
+    lines: LineTable,
+    timeline: str | None,
+    *,
+    detail: bool = False,
 ) -> Profile:
-    """The profile of the first timed call of a kernel that passed. A few KB as JSON, whatever the kernel."""
+    """The profile of the first timed call of a kernel that passed. A few KB as JSON, whatever the kernel, unless
+    `detail` is asked for."""
     assert evaluation.latency is not None
     cycles = max(1, raw.cycles)
     traffic = _traffic(problem, raw)
     warm = evaluation.warm_latency.value if evaluation.warm_latency else None
-    return Profile(
+    profile = Profile(
         problem=problem.id,
         kernel=evaluation.kernel,
         engine=evaluation.engine,
@@ -45,9 +68,11 @@ def make_profile(
         traffic=traffic,
         roofline=_roofline(problem, raw),
         occupancy=_occupancy(raw),
-        lines=_line_costs(raw, lines, source),
+        activity=_activity(raw),
+        lines=_line_costs(raw, lines, source, None if detail else MAX_LINES),
         timeline=timeline,
     )
+    return DetailedProfile.of(profile, "array", LINES_MEAN, _waits(raw, cycles)) if detail else profile
 
 
 def _counters(raw: RawProfile, evaluation: Evaluation) -> dict[str, int | None]:
@@ -119,7 +144,23 @@ def _roofline(problem: Problem, raw: RawProfile) -> Roofline | None:
         dram_ridge=round(machine.macs_per_cycle / machine.dram_bytes_per_cycle, 2),
         attainable=round(ceilings[bound], 1),
         achieved=round(macs / max(1, raw.cycles), 1),
-        bound=bound,  # type: ignore[arg-type]
+        bound=bound,
+        work="MACs",
+        time="cycle",
+        peaks={"array": float(machine.macs_per_cycle)},
+        memories={"port": float(machine.port_bytes_per_cycle), "dram": round(machine.dram_bytes_per_cycle, 3)},
+        intensities={
+            "port": round(macs / moved, 2),
+            **({"dram": round(macs / fetched, 2)} if fetched else {}),
+        },
+    )
+
+
+def _activity(raw: RawProfile) -> tuple[Activity, ...]:
+    if raw.activity is None:
+        return ()
+    return tuple(
+        Activity.of(unit, raw.activity.interval_cycles, percent) for unit, percent in raw.activity.percent.items()
     )
 
 
@@ -136,14 +177,20 @@ def _occupancy(raw: RawProfile) -> tuple[Occupancy, ...]:
     )
 
 
-def _line_costs(raw: RawProfile, table: LineTable, source: str) -> tuple[LineCost, ...]:
+def _waits(raw: RawProfile, cycles: int) -> dict[str, tuple[Stall, ...]]:
+    """Of the units beside the array the CPU alone tells what it waits for, and only this."""
+    full = raw.counters.get("rocc_queue_full_cycles", 0)
+    return {"cpu": (Stall(cause="command_queue_full", cycles=full, share=_share(full, cycles)),)} if full else {}
+
+
+def _line_costs(raw: RawProfile, table: LineTable, source: str, most: int | None) -> tuple[LineCost, ...]:
     """CPU cycles per source line, waiting for a full command queue or a fence included."""
     cost: dict[int, int] = defaultdict(int)
     for pc, cycles, _ in raw.pc_cycles:
         if (line := table.line(pc)) is not None:
             cost[line] += cycles
     text = source.split("\n")
-    worst = sorted(cost.items(), key=lambda item: (-item[1], item[0]))[:MAX_LINES]
+    worst = sorted(cost.items(), key=lambda item: (-item[1], item[0]))[:most]
     return tuple(
         LineCost(line=line, cycles=cycles, text=text[line - 1].strip()[:MAX_LINE_CHARS] if line <= len(text) else "")
         for line, cycles in worst

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from ..base import Evaluation, LineCost, Problem, Profile, Stall, StallCause, UnitTime
+from ..base import DetailedProfile, Evaluation, LineCost, Problem, Profile, Stall, StallCause, UnitTime
 from .bottlenecks import find_bottlenecks
 from .counts import Site, total
 from .estimate import UNITS, Estimate, LaunchEstimate, path_cycles
 from .machines import Machine
 from .operators import Operator
+from .over_time import launches, roofline, spans
 
 MAX_LINES = 12
 MAX_LINE_CHARS = 100
+LINES_MEAN = (
+    "ns for which the accesses of each line to memory occupy the SMs, or the L2 if that is longer; lines that only "
+    "compute are not told apart"
+)
 CAUSES = {
     "fp32_busy": StallCause("arithmetic itself, at its least", ("blocks", "threads_per_block")),
     "wait_lsu": StallCause("loads and stores of global memory fill the SM's path", ("global_load_requests",)),
@@ -64,11 +69,19 @@ def counters(found: Estimate) -> dict[str, int | None]:
 
 
 def make_profile(
-    problem: Problem, operator: Operator, source: str, evaluation: Evaluation, found: Estimate, machine: Machine
+    problem: Problem,
+    operator: Operator,
+    source: str,
+    evaluation: Evaluation,
+    found: Estimate,
+    machine: Machine,
+    *,
+    detail: bool = False,
 ) -> Profile:
     """Of a kernel that passed."""
     assert evaluation.latency is not None and evaluation.utilisation is not None
-    return Profile(
+    dram, l2 = (sum(getattr(launch, size) for launch in found.launches) for size in ("dram_bytes", "l2_bytes"))
+    profile = Profile(
         problem=problem.id,
         kernel=evaluation.kernel,
         engine=evaluation.engine,
@@ -84,8 +97,11 @@ def make_profile(
         stalls=_stalls(found),
         bottlenecks=find_bottlenecks(operator, found, evaluation.utilisation),
         commands=_commands(found),
-        lines=_lines(found, source, machine),
+        roofline=roofline(operator, found.latency_ns, machine, dram=dram, l2=l2),
+        spans=spans(launches(found, machine)),
+        lines=_lines(found, source, machine, None if detail else MAX_LINES),
     )
+    return DetailedProfile.of(profile, "fp32", LINES_MEAN) if detail else profile
 
 
 def _stalls(found: Estimate) -> tuple[Stall, ...]:
@@ -117,14 +133,14 @@ def _commands(found: Estimate) -> dict[str, int]:
     return {name: round(count) for name, count in sorted(counted.items())}
 
 
-def _lines(found: Estimate, source: str, machine: Machine) -> tuple[LineCost, ...]:
+def _lines(found: Estimate, source: str, machine: Machine, most: int | None) -> tuple[LineCost, ...]:
     """Time for which the memory accesses of a line occupy the SMs, or the L2 if that is longer."""
     text = source.split("\n")
     times: dict[int, float] = {}
     for launch in found.launches:
         for site in launch.counts.sites:
             times[site.line] = times.get(site.line, 0.0) + _time(launch, site, machine)
-    ordered = sorted(times.items(), key=lambda entry: (-entry[1], entry[0]))[:MAX_LINES]
+    ordered = sorted(times.items(), key=lambda entry: (-entry[1], entry[0]))[:most]
     return tuple(
         LineCost(line=line, cycles=round(time), text=_text(text, line)) for line, time in ordered if round(time) > 0
     )

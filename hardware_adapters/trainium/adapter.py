@@ -179,6 +179,7 @@ class TrainiumAdapter(HardwareAdapter):
         engine: str | None = None,
         timeline: Path | None = None,
         timeout_s: float = 60.0,
+        detail: bool = False,
     ) -> Profile | Evaluation:
         if engine in self._others:
             check_source(source)
@@ -189,7 +190,8 @@ class TrainiumAdapter(HardwareAdapter):
         run = await self._run(problem, source, engine, 0, timeout_s, timeline=timeline)
         if not run.evaluation.passed or run.schedule is None:
             return run.evaluation
-        return make_profile(problem, source, run.evaluation, run.schedule, str(timeline) if timeline else None)
+        file = str(timeline) if timeline else None
+        return make_profile(problem, source, run.evaluation, run.schedule, file, detail=detail)
 
     async def _run(
         self,

@@ -9,7 +9,7 @@ from ...agent.journal import Journal
 from ...hardware_adapters.base import EnvironmentLackError
 from ...hardware_adapters.store import Home, replace
 from ..reading import find_run
-from ..shell import DONE, emit, guarded
+from ..shell import DONE, emit, guarded, tell
 from .following import snapshot
 from .page import page
 from .profiling import with_profiles
@@ -37,7 +37,7 @@ def report(run: str, output: Path | None, plots: Path | None, profiles: list[str
             emit({"run_id": found.head.run_id, "files": [str(path.absolute()) for path in written]})
         else:
             for path in written:
-                print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
+                tell(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
         return DONE
 
     return guarded(command, as_json)

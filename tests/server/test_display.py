@@ -1,14 +1,10 @@
 """What a person sees of a search: the real command on a real terminal (a pty), and the panel at widths of its own."""
 
-import fcntl
 import io
 import os
 import re
-import struct
 import subprocess
 import sys
-import termios
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,52 +13,10 @@ from autocomp_mcp.agent.events import SearchEvent
 from autocomp_mcp.agent.status import Mark
 from autocomp_mcp.server.display import Display
 from rich.console import Console
+from terminal import CONTROL, Terminal
 
 PROBLEM = "gemmini/gemm-32x32x32"
 SEARCH = ["optimize", PROBLEM, "--model", "offline", "--iterations", "2", "--plans", "3"]
-CONTROL = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")
-
-
-class Terminal:
-    """A process on a terminal of its own; `text` is all it has written."""
-
-    def __init__(self, args: list[str], home: Path, columns: int, **more: str) -> None:
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("ANTHROPIC_", "AUTOCOMP_"))}
-        for name in ("COLUMNS", "LINES", "CI", "NO_COLOR", "FORCE_COLOR"):
-            env.pop(name, None)
-        self._ours, theirs = os.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "autocomp_mcp", *args],
-            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that ^C reaches it as from a keyboard
-            env=env | {"AUTOCOMP_HOME": str(home), "TERM": "xterm-256color"} | more,
-        )  # fmt: skip
-        os.close(theirs)
-        self.text = ""
-
-    def read(self) -> bool:
-        """Take in more of the output; False at its end."""
-        try:
-            part = os.read(self._ours, 65536)
-        except OSError:  # Linux says so when the last process has left the terminal
-            part = b""
-        self.text += part.decode(errors="replace")
-        return bool(part)
-
-    def read_until(self, found: Callable[[str], object]) -> None:
-        deadline = time.monotonic() + 120
-        while not found(self.text):
-            assert time.monotonic() < deadline and self.read(), self.text
-
-    def type(self, keys: bytes) -> None:
-        os.write(self._ours, keys)
-
-    def end(self) -> int:
-        while self.read():
-            pass
-        os.close(self._ours)
-        return self.process.wait()
 
 
 def words(text: str) -> set[str]:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -288,7 +289,8 @@ class _Call:
         checked = time.monotonic()
         outputs = await anyio.to_thread.run_sync(_outputs, folder, self.operator, len(self.sets))
         expected = await self.operator.results(self.sets)
-        wrong = await anyio.to_thread.run_sync(compared, self.operator, self.sets, expected, outputs)
+        compare = partial(compared, self.operator, self.sets, expected, outputs, published=True)
+        wrong = await anyio.to_thread.run_sync(compare)
         self.seconds["check"] = time.monotonic() - checked
         if wrong is not None:
             return self.concluded(wrong)

@@ -16,7 +16,6 @@ from .spec import Spec
 
 ENGINES = ("pe", "vector", "scalar", "gpsimd")
 BUCKET_NS = 250.0
-MAX_LINES = 12
 
 
 class Slot(NamedTuple):

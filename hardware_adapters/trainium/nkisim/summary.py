@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from .activity import over_time
 from .machine import PARTITIONS, Machine
-from .schedule import ENGINES, MAX_LINES, Schedule, occupied_bytes
+from .schedule import ENGINES, Schedule, occupied_bytes
 
 SMALL_RUN_BYTES = 512  # pieces below this lose a notable part of the DMA's rate
 SMALL_DMA_BYTES = 32 * 1024  # transfers below this are mostly latency
@@ -55,7 +56,7 @@ def summarise(schedule: Schedule, machine: Machine) -> dict[str, Any]:
             lines[instruction.line] += time
     for engine in ENGINES:
         stalls[engine]["drain"] += schedule.latency_ns - free[engine]
-    worst = sorted(lines.items(), key=lambda entry: (-entry[1], entry[0]))[:MAX_LINES]
+    costliest = sorted(lines.items(), key=lambda entry: (-entry[1], entry[0]))
     return {
         "latency_ns": schedule.latency_ns,
         "busy_ns": busy,
@@ -70,7 +71,8 @@ def summarise(schedule: Schedule, machine: Machine) -> dict[str, Any]:
         "traffic": dict(traffic),
         "peak": schedule.peak,
         "path_ns": critical_path(schedule, machine),
-        "lines": [[line, time] for line, time in worst],
+        "lines": [[line, time] for line, time in costliest],
+        "over_time": over_time(schedule, machine),
     }
 
 

@@ -82,11 +82,8 @@ class Slots:
             raise ToolError(busy(f"{self.waiting} evaluations are waiting at this server.", self.retry_after_s))
         turn = anyio.Event()
         self._waiting.setdefault(caller, deque()).append(turn)
-<<<<<<< HEAD
-        self._admit()  # there may be more room than when the last one ended
-=======
         waits(1)
->>>>>>> main
+        self._admit()  # there may be more room than when the last one ended
         try:
             await turn.wait()
         except BaseException:

@@ -38,12 +38,9 @@ def profile(
     timeline: Annotated[
         Path | None, typer.Option("--timeline", metavar="OUT", help="write a Perfetto timeline")
     ] = None,
-<<<<<<< HEAD
+    everything: Annotated[bool, typer.Option("--all", help="every line of the source, every wait")] = False,
     executor: ExecutorName = None,
     ray_address: RayAddress = None,
-=======
-    everything: Annotated[bool, typer.Option("--all", help="every line of the source, every wait")] = False,
->>>>>>> main
     json: Json = False,
 ) -> None:
     """Where a kernel's time goes: units at work or waiting, the bottleneck, the source with the time of each line."""

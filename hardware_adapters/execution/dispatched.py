@@ -90,12 +90,13 @@ class Dispatched(HardwareAdapter):
         engine: str | None = None,
         timeline: Path | None = None,
         timeout_s: float = 60.0,
+        detail: bool = False,
     ) -> Profile | Evaluation:
         check_source(source)
         name = engine or self._default()
         job = Job(
             kind="profile", problem=problem, source=source, engine=name, timeout_s=timeout_s,
-            timeline=timeline is not None,
+            timeline=timeline is not None, detail=detail,
         )  # fmt: skip
         result = await self.executor.run(self.here, job, self.home, timeline=timeline)
         assert isinstance(result, Profile | Evaluation)

@@ -35,6 +35,7 @@ class Job(Record):
     seed: int = 0
     timeout_s: float = 60.0
     against: str | None = Field(default=None, description="The other kernel, for `against`")
+    detail: bool = Field(default=False, description="Whether the profile is wanted with all that its engine knows")
     timeline: bool = Field(default=False, description="Whether the profile's timeline is wanted")
 
     async def on(
@@ -45,8 +46,9 @@ class Job(Record):
             return await adapter.compile(self.problem, self.source)
         if self.kind == "profile":
             return await adapter.profile(
-                self.problem, self.source, engine=self.engine, timeline=timeline, timeout_s=self.timeout_s
-            )
+                self.problem, self.source, engine=self.engine, timeline=timeline, timeout_s=self.timeout_s,
+                detail=self.detail,
+            )  # fmt: skip
         if self.kind == "against":
             return await adapter.evaluate_against(
                 self.problem, self.source, self.against or "",

@@ -101,8 +101,10 @@ class Engine(NamedTuple):
 
 
 def refusal(error: AdapterError) -> Refusal:
-    kind = next(kind for kind, of in _KINDS.items() if isinstance(error, of))
-    return Refusal(kind, str(error))
+    for kind, of in _KINDS.items():
+        if isinstance(error, of):
+            return Refusal(kind, str(error))
+    return Refusal("engine", str(error))
 
 
 def describe(target: str, engine: str) -> Engine | Refusal:

@@ -193,6 +193,9 @@ def test_an_adapter_behind_an_executor_keeps_the_whole_contract() -> None:
         return {name for name, member in vars(kind).items() if inspect.isfunction(member) and not name.startswith("_")}
 
     assert methods(HardwareAdapter) <= methods(Dispatched)
+    for name in methods(HardwareAdapter):
+        expected = inspect.signature(getattr(HardwareAdapter, name)).parameters
+        assert list(inspect.signature(getattr(Dispatched, name)).parameters) == list(expected), name
 
 
 @pytest.mark.parametrize(("name", "value"), [("AUTOCOMP_EXECUTOR", "slurm"), ("AUTOCOMP_RAY_PATIENCE_S", "soon")])

@@ -129,7 +129,7 @@ async def test_an_evaluation_on_the_cluster_is_the_local_one(
         caches.append({key: same(value) for key, value in remembered(home).items()})
         artifacts.append({path.name: path.read_bytes() for path in home.artifacts.rglob("*.elf")})
         adapter, timeline = adapter_for(SMALL, home), tmp_path / f"{executor}.json"
-        profiles.append(await adapter.profile(adapter.problem(SMALL), right, timeline=timeline))
+        profiles.append(await adapter.profile(adapter.problem(SMALL), right, timeline=timeline, detail=True))
         assert timeline.stat().st_size > 1000 and profiles[-1].timeline == str(timeline)
     assert [e.verdict for e in found[1]] == ["passed", "compile_error"]
     assert [same(e) for e in found[0]] == [same(e) for e in found[1]]

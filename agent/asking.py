@@ -11,6 +11,7 @@ from ..hardware_adapters.base import InvalidSourceError, check_source
 from .budget import Budget, Use
 from .candidate import Plan
 from .errors import JournalError
+from .metering import answered
 from .models.base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest, Reply
 from .record import RunRecord
 from .settings import SearchSettings
@@ -77,6 +78,9 @@ class Asker:
                 raise self._unwritable
             self._record.progress.runs(request.key)
             reply = await ask(request)
+            planning = kind is PlanReply
+            several = self._models.planners if planning else self._models.coders
+            answered(request.model or next(iter(several)), "plan" if planning else "code", reply)
             spending.used = Use(reply.cost_usd or 0.0, reply.usage.total)
             said = {"reply": reply.model_dump(mode="json"), "model": request.model}
             try:

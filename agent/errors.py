@@ -64,6 +64,18 @@ class UnknownRunError(AgentUsageError):
         self.run_id = run_id
 
 
+class NeverBegunError(UnknownRunError):
+    """The process that entered the run ended before its first event: there is nothing to show or to go on with."""
+
+    def __init__(self, run_id: str) -> None:
+        AgentUsageError.__init__(
+            self,
+            f"run {run_id!r} never began: its process ended before anything of it was journalled, so there is nothing "
+            "to show or to resume; start the search again",
+        )
+        self.run_id = run_id
+
+
 class RunBusyError(AgentUsageError):
     """Another live process drives this run."""
 

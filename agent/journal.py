@@ -6,6 +6,9 @@ key that is already there answered from here.
 One process drives a run at a time. It holds a lease: a row with its pid and a heartbeat. A lease whose process is
 dead, or whose heartbeat stopped, may be taken over; the former owner can then write nothing more.
 
+A run is there from its first event on, or while a process drives it: one that was killed before left a row that nobody
+is shown.
+
 Neither leases nor the time a run took depend on the clock on the wall, which may be set while a search runs.
 """
 
@@ -28,6 +31,7 @@ from .errors import (
     KnownAlreadyError,
     LeaseLostError,
     LimitType,
+    NeverBegunError,
     RunBusyError,
     UnknownRunError,
 )
@@ -134,6 +138,7 @@ class Journal:
         `continues`: the run whose best kernel `source` is.
         """
         with self._db.writing():
+            self._clear(run_id)
             row = (run_id, problem, model, json.dumps(settings), source, self._clock())
             if not self._db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", *row):
                 raise KnownAlreadyError(f"run {run_id!r} exists already; resume it, or leave the id out")
@@ -152,6 +157,7 @@ class Journal:
             try:
                 here = self.begun(run.run_id)
             except UnknownRunError:
+                self._clear(run.run_id)
                 row = (run.run_id, run.problem, run.model, json.dumps(run.settings), run.source, run.created)
                 self._db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", *row)
                 for event in events:
@@ -166,11 +172,14 @@ class Journal:
         )
 
     def begun(self, run_id: str) -> RunRow:
-        """As it was started, without the limits of later sessions. Raises UnknownRunError."""
-        rows = self._db.query("SELECT * FROM runs WHERE run_id = ?", run_id)
-        if not rows:
+        """As it was started, without the limits of later sessions. Raises UnknownRunError, and as that
+        NeverBegunError."""
+        found = self._db.query("SELECT * FROM runs WHERE run_id = ?", run_id) if run_id.isprintable() else []
+        if not found:
             raise UnknownRunError(run_id)
-        return RunRow(**{**rows[0], "settings": json.loads(rows[0]["settings"])})
+        if not self._exists(run_id):
+            raise NeverBegunError(run_id)
+        return RunRow(**{**found[0], "settings": json.loads(found[0]["settings"])})
 
     def run(self, run_id: str) -> RunRow:
         """Raises UnknownRunError."""
@@ -196,7 +205,20 @@ class Journal:
 
     def run_ids(self) -> list[str]:
         """Of all runs, the newest first."""
-        return [row["run_id"] for row in self._db.query("SELECT run_id FROM runs ORDER BY created DESC, run_id")]
+        begun = "SELECT 1 FROM events WHERE events.run_id = runs.run_id AND kind <> 'origin'"
+        query = f"SELECT run_id, EXISTS ({begun}) AS begun FROM runs ORDER BY created DESC, run_id"
+        return [row["run_id"] for row in self._db.query(query) if row["begun"] or self.driven(row["run_id"])]
+
+    def _exists(self, run_id: str) -> bool:
+        """Where a run came from is entered with its row, and is no event of its own."""
+        begun = "SELECT 1 AS begun FROM events WHERE run_id = ? AND kind <> 'origin' LIMIT 1"
+        return bool(self._db.query(begun, run_id)) or self.driven(run_id)
+
+    def _clear(self, run_id: str) -> None:
+        """Room for a run under the id of one that never began."""
+        if not self._exists(run_id):
+            for table in ("events", "leases", "runs"):
+                self._db.execute(f"DELETE FROM {table} WHERE run_id = ?", run_id)
 
     def find_kernel(self, digest: str) -> tuple[str, str] | None:
         """(source, problem) of the kernel of any run whose source, artefact or machine code has this digest; the newest

@@ -12,6 +12,8 @@ import anyio
 from pydantic import Field, ValidationError
 
 from ..hardware_adapters.base import (
+    DRAWN,
+    DRAWN_FIELDS,
     EngineStatus,
     Evaluation,
     Problem,
@@ -190,7 +192,12 @@ class Toolbox:
         return engines[engine]
 
     async def profile(self, problem: str, source: str, *, engine: str | None = None) -> ProfileOutcome:
-        data = await self._call("profile_kernel", {"problem": problem, "source": source, "engine": engine})
+        """Whole, where the server says in `_meta` what it leaves out for models."""
+        given = {"problem": problem, "source": source, "engine": engine}
+        data, more = await self._answer("profile_kernel", given)
+        left_out = more.get(DRAWN)
+        if isinstance(data.get("profile"), dict) and isinstance(left_out, dict):
+            data["profile"] = data["profile"] | {name: left_out[name] for name in DRAWN_FIELDS if name in left_out}
         return _parsed(ProfileOutcome, data, "profile_kernel")
 
     async def reference(self, target: str, topic: str) -> str:
@@ -215,14 +222,20 @@ class Toolbox:
         raise InfrastructureError(f"{tool} keeps returning further pages of {field!r}")
 
     async def _call(self, tool: str, arguments: Mapping[str, Any], *, longer_s: float = 0.0) -> dict[str, Any]:
-        """`longer_s`: time that the call may take besides what any call may."""
+        return (await self._answer(tool, arguments, longer_s=longer_s))[0]
+
+    async def _answer(
+        self, tool: str, arguments: Mapping[str, Any], *, longer_s: float = 0.0
+    ) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        """Structured content and `_meta`. `longer_s`: time that the call may take besides what any call may."""
         given = {name: value for name, value in arguments.items() if value is not None}
         allowed_s = self._call_timeout_s + longer_s
         result = await self._guarded(tool, lambda: self._client.call_tool(tool, given, read_timeout_seconds=allowed_s))
+        more = getattr(result, "meta", None) or {}
         if isinstance(result.structured_content, dict):
-            return dict(result.structured_content)
+            return dict(result.structured_content), more
         try:
-            return dict(json.loads(_text(result)))
+            return dict(json.loads(_text(result))), more
         except ValueError as error:
             raise InfrastructureError(f"{tool} returned no structured content: {_text(result)[:200]!r}") from error
 

@@ -37,6 +37,9 @@ from .kernel_source import (
     normalise_source,
 )
 from .results import (
+    DRAWN,
+    DRAWN_FIELDS,
+    Activity,
     Beside,
     Bottleneck,
     Bound,
@@ -55,6 +58,7 @@ from .results import (
     Profile,
     Record,
     Roofline,
+    Span,
     Stall,
     Tensor,
     Traffic,
@@ -64,9 +68,12 @@ from .results import (
 )
 
 __all__ = [
+    "DRAWN",
+    "DRAWN_FIELDS",
     "LANGUAGES",
     "MAX_SOURCE_BYTES",
     "PYTHON",
+    "Activity",
     "AdapterError",
     "Beside",
     "Bottleneck",
@@ -96,6 +103,7 @@ __all__ = [
     "Record",
     "Rewrite",
     "Roofline",
+    "Span",
     "Stall",
     "StallCause",
     "TargetStatus",

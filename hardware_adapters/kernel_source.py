@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
+import threading
 from typing import NamedTuple
 
 from .errors import InvalidSourceError
@@ -46,12 +47,22 @@ def language_of(source: str) -> Language:
     return CUDA if _CUDA.search(_without_comments(source)) else C
 
 
+_parsing = threading.RLock()
+
+
+def syntax_tree(text: str) -> ast.Module:
+    """As `ast.parse`, one thread at a time: CPython counts the nesting of all threads' trees together, and then raises
+    SystemError (seen in 3.11)."""
+    with _parsing:
+        return ast.parse(text)
+
+
 def _python_digest(source: str) -> str | None:
     """Of a source in Python: comments and layout without meaning left out; None for what is no Python."""
     if language_of(source) is not PYTHON:
         return None
     try:
-        text = ast.dump(ast.parse(source))
+        text = ast.dump(syntax_tree(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         text = source
     return hashlib.sha256(text.encode()).hexdigest()[:16]

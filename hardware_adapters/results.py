@@ -8,7 +8,7 @@ MCP as structured content, so a field's description is written for the model tha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
@@ -225,22 +225,59 @@ class Occupancy(Record):
     """How much of a local memory holds rows that were written and are still to be read, over the call."""
 
     memory: str
-    capacity: int = Field(description="Rows")
+    capacity: int = Field(description="In `unit`")
     peak: int = Field(description="Largest of the averages below")
     interval: int = Field(description="Cycles that each average covers, from the call's start; the last may be shorter")
-    live: tuple[int, ...] = Field(description="Average rows live in each interval")
+    live: tuple[int, ...] = Field(description="Average in use in each interval")
+    unit: str = Field(default="rows", description="rows, or bytes of each partition")
+
+
+class Activity(Record):
+    """When a unit worked: a timeline in few characters."""
+
+    unit: str
+    interval: int = Field(description="Time that each digit covers, from the call's start; the last may be shorter")
+    busy: str = Field(description="Tenths of each interval in which the unit had work: a digit each, A for all of it")
+
+    @classmethod
+    def of(cls, unit: str, interval: int, percent: Iterable[float]) -> Activity:
+        return cls(unit=unit, interval=interval, busy="".join("0123456789A"[round(share / 10)] for share in percent))
+
+
+class Span(Record):
+    """A part of the call: a kernel launch, say."""
+
+    name: str
+    start: float = Field(description="From the call's start, in the unit of the latency")
+    duration: float
+    detail: dict[str, float] = Field(default_factory=dict)
 
 
 class Roofline(Record):
-    """What memory traffic alone would allow. Units of work are multiply-accumulates (MACs)."""
+    """What memory traffic alone would allow."""
 
-    intensity: float = Field(description="MACs per byte moved between memory and accelerator")
-    ridge: float = Field(description="Intensity from which on the array is the limit, not its memory port")
-    dram_intensity: float | None = Field(default=None, description="MACs per byte fetched from DRAM")
+    intensity: float = Field(description="Work per byte moved between memory and accelerator")
+    ridge: float = Field(description="Intensity from which on the compute unit is the limit, not this memory")
+    dram_intensity: float | None = Field(default=None, description="Work per byte fetched from DRAM")
     dram_ridge: float | None = Field(default=None, description="The same for DRAM bandwidth")
-    attainable: float = Field(description="MACs per cycle that the traffic allows, at most the array's peak")
-    achieved: float = Field(description="MACs per cycle")
-    bound: Literal["array", "port", "dram"] = Field(description="Which of the three limits at this traffic")
+    attainable: float = Field(description="Work per unit of time that the traffic allows, at most the unit's peak")
+    achieved: float = Field(description="Work per unit of time")
+    bound: str = Field(description="Name of the ceiling that limits at this traffic")
+    work: Literal["MACs", "flops"] = Field(default="MACs", description="What is counted as work")
+    time: Literal["cycle", "ns"] = "cycle"
+    peaks: dict[str, float] = Field(
+        default_factory=dict,
+        description="Of the machine's units: work per unit of time; these three in a tool's result only in _meta",
+    )
+    memories: dict[str, float] = Field(default_factory=dict, description="Of its memories: bytes per unit of time")
+    intensities: dict[str, float] = Field(
+        default_factory=dict, description="Work per byte that the kernel moves at each memory; the first is `intensity`"
+    )
+
+
+# Fields that a page draws and no model needs: a tool's result has them, in full, in `_meta` under this key.
+DRAWN = "io.github.autocomp-mcp/drawn"
+DRAWN_FIELDS = ("activity", "spans", "occupancy", "roofline")
 
 
 class Profile(Record):
@@ -259,6 +296,12 @@ class Profile(Record):
     traffic: tuple[Traffic, ...] = ()
     roofline: Roofline | None = None
     occupancy: tuple[Occupancy, ...] = ()
+    activity: tuple[Activity, ...] = Field(
+        default=(), description="When each unit worked; in a tool's result only in _meta"
+    )
+    spans: tuple[Span, ...] = Field(
+        default=(), description="The call's launches in order, the first ones; left out of tools' results"
+    )
     lines: tuple[LineCost, ...] = Field(default=(), description="Most costly source lines first")
     timeline: str | None = Field(
         default=None, description="File with the timeline (Chrome/Perfetto JSON), if asked for"

@@ -24,7 +24,7 @@ from ..tools.updates import Updates
 from .auth import Access
 from .calls import Calls
 from .inert import inert
-from .report.app_view import apps
+from .report.app_view import apps, register_data
 from .stdio import stdio_streams
 from .toolsets import TOOLS, Selection, instructions
 
@@ -130,6 +130,8 @@ def build_server(
         if tool not in tools:
             server.remove_tool(tool)
     resources.register(server, bench)
+    if "get_search" in tools:
+        register_data(server, bench)
     if set(tools) >= prompts.NEEDS:
         prompts.register(server, bench)
     completion.register(server, bench)

@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 import os
 import re
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from mcp.server.auth.provider import AccessToken, TokenVerifier
 from mcp.server.auth.settings import AuthSettings
 from pydantic import AnyHttpUrl
+from starlette.requests import Request
 
 TOKEN_VARIABLE = "AUTOCOMP_TOKEN"
 ENVIRONMENT_CALLER = "environment"  # name of the caller whose token is in the variable
@@ -133,3 +135,20 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+async def shown_by(access: Access | None, token: str) -> str | None:
+    """Who shows this token. OAuth ones that have run out are refused, as the MCP address does."""
+    if access is None or not token:
+        return None
+    found = await access.verifier.verify_token(token)
+    if found is None or (found.expires_at is not None and found.expires_at < time.time()):
+        return None
+    wanted = access.settings.required_scopes or []
+    return found.client_id if set(wanted) <= set(found.scopes) else None
+
+
+async def bearer(access: Access | None, request: Request) -> str | None:
+    """Who asks, by the token in its headers."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return await shown_by(access, token.strip()) if scheme.lower() == "bearer" else None

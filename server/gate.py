@@ -10,12 +10,13 @@ import anyio
 import h11
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..tools.callers import PRESENCE, Presence
 
+HEALTH = "/healthz"
 HEADERS_WITHIN_S = 10.0
 BODY_WITHIN_S = 30.0
 MAX_OPEN_REQUESTS = 960
@@ -44,7 +45,8 @@ def _ports(host: str) -> list[str]:
 class Gate:
     """ASGI middleware. Checks Host and Origin of every request, before anybody is asked for a token: the metadata of
     OAuth and the answers 401 are not for pages whose name was made to lead here either. Answers 503 when too many
-    requests are open."""
+    requests are open. Answers HEALTH itself, by any name and however many are open: an orchestrator asks by address,
+    and a server with much to do is not one to be killed."""
 
     def __init__(self, app: ASGIApp, settings: TransportSecuritySettings) -> None:
         self._app = app
@@ -59,6 +61,12 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if scope["path"] == HEALTH:
+            stopping = self._stopping.is_set()
+            await PlainTextResponse("stopping\n" if stopping else "ok\n", 503 if stopping else 200)(
+                scope, receive, send
+            )
             return
         refusal = await self._check.validate_request(Request(scope))
         if refusal is not None:

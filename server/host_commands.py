@@ -62,6 +62,7 @@ def serve(
     max_searches: serving.MaxSearches = 4,
     workers: serving.Workers = 1,
     state_key_file: serving.StateKeyFile = None,
+    metrics: serving.Metrics = False,
     problem_root: serving.ProblemRoot = None,
     require_sandbox: RequireSandbox = False,
 ) -> None:
@@ -80,5 +81,6 @@ def serve(
         oauth_issuer=oauth_issuer, oauth_audience=tuple(oauth_audience or ()), oauth_scope=tuple(oauth_scope or ()),
         resource_url=resource_url, allow_host=tuple(allow_host or ()), max_request_bytes=max_request_bytes,
         max_calls=max_calls, max_searches=max_searches, workers=workers, state_key_file=state_key_file,
+        metrics=metrics,
     )  # fmt: skip
     sys.exit(run(offer))

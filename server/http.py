@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +16,7 @@ from .auth import TOKEN_VARIABLE, is_loopback
 from .gate import Gate, PatientProtocol, security
 from .report.live import Reports
 from .report.passes import Passes
+from .telemetry import metrics_route
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -42,12 +43,13 @@ class Address(NamedTuple):
 
 class Service(NamedTuple):
     """How to serve over HTTP. `stateless`: no sessions for clients of the older protocols either, so that any process
-    of several can answer any request."""
+    of several can answer any request. `scrape`: what METRICS_PATH answers, for whoever may call."""
 
     authenticated: bool = False
     hosts: tuple[str, ...] = ()
     max_request_bytes: int = MAX_REQUEST_BYTES
     stateless: bool = False
+    scrape: Callable[[], bytes] | None = None
 
 
 def parse_address(text: str) -> Address:
@@ -177,6 +179,8 @@ def _application(server: Server, listener: socket.socket, service: Service) -> G
         deployment = server.deployment
         reports = Reports(runs_of(server.bench.home), deployment.access, Passes(deployment.keys))
         app.router.routes.extend(reports.routes())
+    if service.scrape is not None:
+        app.router.routes.append(metrics_route(service.scrape, server.deployment.access))
     return Gate(app, settings)
 
 

@@ -126,10 +126,10 @@ def _roofline(p: Profile) -> Lines:
         return []
     r = p.roofline
     lines: Lines = ["", Text("roofline", "bold")]
-    lines += [f"  {r.achieved:g} of {r.attainable:g} MACs per cycle that the traffic allows ({r.bound} bound)"]
-    lines += [f"  {r.intensity:g} MACs per byte moved, array bound from {r.ridge:g}"]
+    lines += [f"  {r.achieved:g} of {r.attainable:g} {r.work} per {r.time} that the traffic allows ({r.bound} bound)"]
+    lines += [f"  {r.intensity:g} {r.work} per byte moved, compute bound from {r.ridge:g}"]
     if r.dram_intensity is not None:
-        lines += [f"  {r.dram_intensity:g} MACs per byte from DRAM, array bound from {r.dram_ridge:g}"]
+        lines += [f"  {r.dram_intensity:g} {r.work} per byte from DRAM, compute bound from {r.dram_ridge:g}"]
     return lines
 
 
@@ -137,7 +137,8 @@ def _occupancy(p: Profile, chars: Characters) -> Lines:
     if not p.occupancy:
         return []
     name = max(len(o.memory) for o in p.occupancy)
-    lines: Lines = ["", Text(f"rows live over time ({p.occupancy[0].interval:,} cycles each)", "bold")]
+    first = p.occupancy[0]
+    lines: Lines = ["", Text(f"{first.unit} in use over time ({first.interval:,} {p.latency.unit} each)", "bold")]
     for o in p.occupancy:
         drawn = Text(levels(o.live, o.capacity, chars), "cyan")
         lines.append(Text.assemble(f"  {o.memory:<{name}}  ", drawn, f"  peak {o.peak:,} of {o.capacity:,}"))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from rich.text import Text
 
 from ..agent.database import runs_of
-from ..agent.errors import AgentUsageError, UnknownRunError
+from ..agent.errors import AgentUsageError
 from ..agent.estimate import Estimate
 from ..agent.journal import Journal
 from ..agent.status import Mark, RunStatus
@@ -24,14 +24,15 @@ MAX_MESSAGE = 120
 
 
 def find_run(journal: Journal, name: str) -> str:
-    """A run's id from its id, a unique beginning of it, or `last`. Raises UnknownRunError."""
-    ids = [status.run_id for status in journal.runs()]
+    """A run's id from its id, a unique beginning of it, or `last`. Raises UnknownRunError, and as that
+    NeverBegunError."""
+    ids = journal.run_ids()
     if name == "last" and ids:
         return max(ids)
     matching = [run_id for run_id in ids if run_id.startswith(name)]
     if name in ids or len(matching) == 1:
         return name if name in ids else matching[0]
-    raise UnknownRunError(name)
+    return journal.begun(name).run_id  # raises
 
 
 def runs(as_json: bool) -> int:

@@ -32,6 +32,7 @@ from .own import known
 from .reading import estimate_lines, find_run, status_json, summary_lines
 from .remote import connected
 from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, read_source, run, say, tell
+from .telemetry import set_up
 
 LIMIT_OPTIONS = {
     "cost": "--max-cost USD", "tokens": "--max-tokens N", "evaluations": "--max-evaluations N", "time": "--timeout S",
@@ -225,6 +226,7 @@ def _run(
     dashboard: bool = False,
 ) -> int:
     """Drive a search under the live display; SIGINT and SIGTERM stop it cleanly, whatever it found is kept."""
+    set_up(scraped=False)
     home = Home()
     journal = Journal(runs_of(home))
     stopped: Stopped | None = None
@@ -240,7 +242,7 @@ def _run(
         run(work)
     except Stopped as stop:
         stopped = stop
-        if all(status.run_id != run_id for status in journal.runs()):
+        if run_id not in journal.run_ids():
             say("the search had not begun")
             raise
     status = journal.status(run_id)

@@ -49,6 +49,9 @@ StateKeyFile = Annotated[
     Path | None,
     typer.Option("--state-key-file", metavar="FILE", help="keys that servers behind a balancer share, one a line"),
 ]
+Metrics = Annotated[
+    bool, typer.Option("--metrics", help="Prometheus metrics at /metrics, over HTTP, for whoever may call")
+]
 ProblemRoot = Annotated[
     list[Path] | None,
     typer.Option(

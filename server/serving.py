@@ -45,6 +45,7 @@ class Offer(NamedTuple):
     max_searches: int = 4
     workers: int = 1
     state_key_file: Path | None = None
+    metrics: bool = False
 
 
 def serve(offer: Offer) -> int:
@@ -64,6 +65,15 @@ def serve(offer: Offer) -> int:
         selection.tools()
     except (UnknownNameError, NoToolLeftError) as error:
         return _wrong(error)
+    from .telemetry import TelemetryError
+
+    if offer.metrics and (offer.http is None or offer.workers > 1):
+        return _wrong(
+            TelemetryError(
+                "--metrics is for one process that serves over HTTP (--http, without --workers); others can send "
+                "theirs to a collector: OTEL_EXPORTER_OTLP_ENDPOINT=URL"
+            )
+        )
     if offer.http is None:
         return _stdio(selection)
     from .auth import TokenError
@@ -71,7 +81,7 @@ def serve(offer: Offer) -> int:
 
     try:
         return _http(offer, selection)
-    except (AddressError, TokenError) as error:
+    except (AddressError, TokenError, TelemetryError) as error:
         return _wrong(error)
 
 
@@ -82,7 +92,9 @@ def _wrong(error: Exception) -> int:
 
 def _stdio(selection: Selection) -> int:
     from .app import build_server
+    from .telemetry import set_up
 
+    set_up(scraped=False)
     number = anyio.run(_serve_stdio, build_server(selection=selection))
     return DONE if number is None else SIGNALLED + number
 
@@ -139,7 +151,7 @@ def _http(offer: Offer, selection: Selection) -> int:
     if offer.workers > 1 and not keys:
         keys = (os.urandom(32),)
     deployment = Deployment(access, offer.max_calls, offer.max_searches, keys)
-    work = partial(_serve_http, selection, deployment, listener, service)
+    work = partial(_serve_http, selection, deployment, listener, service, offer.metrics)
     say(f"autocomp-mcp: serving MCP at {http.url(listener)} (Ctrl-C stops)")
     if offer.workers == 1:
         return work(None)
@@ -149,11 +161,19 @@ def _http(offer: Offer, selection: Selection) -> int:
 
 
 def _serve_http(
-    selection: Selection, deployment: Deployment, listener: socket.socket, service: Service, parent: int | None
+    selection: Selection,
+    deployment: Deployment,
+    listener: socket.socket,
+    service: Service,
+    metrics: bool,
+    parent: int | None,
 ) -> int:
+    """Raises TelemetryError."""
     from . import http
     from .app import build_server
+    from .telemetry import set_up
 
+    service = service._replace(scrape=set_up(scraped=metrics))
     server = build_server(selection=selection, deployment=deployment)
     number = anyio.run(http.serve, server, listener, service, parent)
     return DONE if number is None else SIGNALLED + number

@@ -16,6 +16,7 @@ from ..hardware_adapters.base import (
     UsageError,
 )
 from .bench import Bench, heartbeat, in_thread
+from .metering import judging, recalled
 from .records import keep_kernel
 
 HOST_PATIENCE_S = 45.0  # hosts commonly give a call up after a minute
@@ -78,11 +79,13 @@ async def judge(
     # One visit to the disk for all that a known kernel needs: visits cost more than what they do.
     looked, patience_s = await in_thread(recall)
     if looked.found is not None:
+        recalled(looked.found, problem)
         return looked.found
-    async with meanwhile:
-        evaluation = await work_out(
-            adapter, problem, source, looked, seed=seed, timeout_s=patience_s, home=bench.home, slot=bench.slots
-        )
+    with judging(problem) as judged:
+        async with meanwhile:
+            evaluation = judged.evaluation = await work_out(
+                adapter, problem, source, looked, seed=seed, timeout_s=patience_s, home=bench.home, slot=bench.slots
+            )
     await in_thread(keep_kernel, bench.home, evaluation.kernel, source, problem.id)
     return evaluation
 

@@ -24,6 +24,7 @@ from .results import (
     ProfileResult,
     Simulation,
     answer,
+    drawn,
     short_compilation,
     short_evaluation,
     short_profile,
@@ -156,7 +157,7 @@ def register(server: MCPServer, bench: Bench) -> None:
             menu = load_menu(adapter.target)
             options = menu.addressing([b.id for b in result.bottlenecks], found.family, found.traits)
             named = {bottleneck: ids[:MAX_OPTIONS_NAMED] for bottleneck, ids in options.items()}
-            return answer(ProfileResult(profile=short_profile(result), options=named))
+            return answer(ProfileResult(profile=short_profile(result), options=named), meta=drawn(result))
         return answer(ProfileResult(evaluation=short_evaluation(result)))
 
     @server.tool(title="Compare two kernels", annotations=RUNS_HERE)

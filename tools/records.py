@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..agent.database import runs_of
+from ..agent.errors import NeverBegunError, UnknownRunError
 from ..agent.history import history
 from ..agent.journal import Journal
 from ..agent.status import RunStatus
@@ -156,12 +157,15 @@ def journal(home: Home) -> Iterator[Journal]:
 
 
 def find_run(opened: Journal, run_id: str) -> str:
-    """The id itself. Raises UnknownNameError, with ids near to it or the newest ones."""
-    known = opened.run_ids()
-    if run_id in known:
-        return run_id
-    near = difflib.get_close_matches(run_id[:100], known, 3, 0.5) or known[:3]
-    raise UnknownNameError("run", clip(run_id, 60), near)
+    """The id itself. Raises NeverBegunError, and UnknownNameError with ids near to it or the newest ones."""
+    try:
+        return opened.begun(run_id).run_id
+    except NeverBegunError:
+        raise
+    except UnknownRunError as error:
+        known = opened.run_ids()
+        near = difflib.get_close_matches(run_id[:100], known, 3, 0.5) or known[:3]
+        raise UnknownNameError("run", clip(run_id, 60), near) from error
 
 
 def candidate_source(home: Home, run_id: str, candidate: str) -> str:

@@ -8,11 +8,14 @@ Long sources are paged, long lists cut with the number that was left out said in
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
 from ..hardware_adapters.base import (
+    DRAWN,
+    DRAWN_FIELDS,
     Compilation,
     Evaluation,
     Occupancy,
@@ -132,15 +135,15 @@ class ProfileResult(Record):
     )
 
 
-def answer(result: BaseModel, *, terse: bool = False) -> CallToolResult:
+def answer(result: BaseModel, *, terse: bool = False, meta: dict[str, Any] | None = None) -> CallToolResult:
     """The typed result as structured content, with compact JSON as text for hosts that read only that. `terse`: fields
-    that have their default are left out."""
+    that have their default are left out. `meta`: for programs, not for models."""
     data = result.model_dump(mode="json", exclude_defaults=terse)
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     if 2 * len(text.encode()) > MAX_RESULT_BYTES:
         # Only reachable through fields no one foresaw to be long: the structured half is what hosts hand on.
         text = text.encode()[:2000].decode(errors="ignore") + " … the whole result is in the structured content"
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data)
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data, _meta=meta)
 
 
 def page(text: str, offset: int) -> tuple[str, int | None]:
@@ -184,7 +187,17 @@ def short_evaluation(evaluation: Evaluation) -> Evaluation:
 def short_profile(profile: Profile) -> Profile:
     lines = [line.model_copy(update={"text": clip(line.text, 120)}) for line in profile.lines[:MAX_PROFILE_LINES]]
     occupancy = tuple(_coarser(entry) for entry in profile.occupancy)
-    return profile.model_copy(update={"lines": tuple(lines), "occupancy": occupancy})
+    roofline = profile.roofline and profile.roofline.model_copy(update={"peaks": {}, "memories": {}, "intensities": {}})
+    return profile.model_copy(
+        update={
+            "lines": tuple(lines), "occupancy": occupancy, "activity": (), "spans": (), "roofline": roofline,
+        }
+    )  # fmt: skip
+
+
+def drawn(profile: Profile) -> dict[str, Any]:
+    """For `_meta` of a result, which models do not read: the fields that `short_profile` thins out, in full."""
+    return {DRAWN: profile.model_dump(mode="json", include=set(DRAWN_FIELDS))}
 
 
 def _coarser(occupancy: Occupancy) -> Occupancy:

@@ -13,6 +13,8 @@ import anyio
 import anyio.lowlevel
 from mcp.server.mcpserver.exceptions import ToolError
 
+from .metering import waits, works
+
 MAX_WAITING = 2048  # evaluations; a call has up to eight
 RETRY_AFTER_S = (1.0, 60.0)
 _MEMORY = 0.1  # weight of the newest evaluation in how long one takes
@@ -70,12 +72,14 @@ class Slots:
         else:
             await self._queue(_caller.get())
         self._began[anyio.get_current_task().id] = self._clock()
+        works(1)
 
     async def _queue(self, caller: str | None) -> None:
         if self.waiting >= self._most_waiting:
             raise ToolError(busy(f"{self.waiting} evaluations are waiting at this server.", self.retry_after_s))
         turn = anyio.Event()
         self._waiting.setdefault(caller, deque()).append(turn)
+        waits(1)
         try:
             await turn.wait()
         except BaseException:
@@ -87,10 +91,13 @@ class Slots:
                 if not queue:
                     del self._waiting[caller]
             raise
+        finally:
+            waits(-1)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
+        works(-1)
         began = self._began.pop(anyio.get_current_task().id, None)
         if began is not None:
             self._takes_s += _MEMORY * (self._clock() - began - self._takes_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 from ..hardware_adapters.base import HardwareAdapter, Problem, Profile, UsageError
 
 WINDOWS = 64
+TICKS = {"cycles": 1, "ns": 1000}  # of the latency's unit in a microsecond of the trace
 WAITS = ("queue full", "fence")  # what the CPU's track shows while it stands
+_LANE = re.compile(r" \d+$")  # a unit that does several things at once has a track for each: load, load 2
 
 
 class NoTimelineError(UsageError):
@@ -35,20 +38,22 @@ async def timeline_text(adapter: HardwareAdapter, problem: Problem, source: str,
         "source": result.source,
         "latency": result.latency.value,
         "unit": result.latency.unit,
-        **summarised(events, int(result.latency.value)),
+        **summarised(events, int(result.latency.value), TICKS[result.latency.unit]),
         "bottlenecks": [found.id for found in result.bottlenecks],
     }
     return json.dumps(shown, separators=(",", ":")).replace(',"', ',\n"') + "\n"
 
 
-def summarised(events: Sequence[dict[str, Any]], length: int) -> dict[str, Any]:
-    """Of Chrome trace events over `length` units of time: in each window the percent in which a thread was busy, or
-    waited, and the average of each counter."""
+def summarised(events: Sequence[dict[str, Any]], length: int, ticks: int = 1) -> dict[str, Any]:
+    """Of Chrome trace events over `length` units of time, `ticks` to a microsecond of the trace: in each window the
+    percent in which a thread was busy, or waited, and the average of each counter."""
     import numpy as np
 
+    events = [_in_ticks(event, ticks) for event in events]
     window = max(1, -(-length // WINDOWS))
     edges = np.minimum(np.arange(-(-length // window) + 1) * window, length)
-    threads = {e["tid"]: e["args"]["name"] for e in events if e["ph"] == "M" and e["name"] == "thread_name"}
+    named = {e["tid"]: e["args"]["name"] for e in events if e["ph"] == "M" and e["name"] == "thread_name"}
+    threads = {tid: _LANE.sub("", name) for tid, name in named.items()}
 
     def average(steps: Sequence[tuple[float, float]]) -> np.ndarray:
         """Over each window, of a quantity that changes to a value at a time."""
@@ -64,7 +69,10 @@ def summarised(events: Sequence[dict[str, Any]], length: int) -> dict[str, Any]:
 
     spans = [e for e in events if e["ph"] == "X"]
     counters = sorted({e["name"] for e in events if e["ph"] == "C"})
-    busy = {name: [e for e in spans if e["tid"] == tid and e["name"] not in WAITS] for tid, name in threads.items()}
+    busy: dict[str, list[dict[str, Any]]] = {name: [] for name in threads.values()}
+    for event in spans:
+        if event["name"] not in WAITS and event["tid"] in threads:
+            busy[threads[event["tid"]]].append(event)
     waiting = {name: [e for e in spans if e["name"] == name] for name in WAITS}
     return {
         "window": window,
@@ -80,3 +88,7 @@ def summarised(events: Sequence[dict[str, Any]], length: int) -> dict[str, Any]:
             for name in counters
         },
     }  # fmt: skip
+
+
+def _in_ticks(event: dict[str, Any], ticks: int) -> dict[str, Any]:
+    return event | {name: event[name] * ticks for name in ("ts", "dur") if name in event}

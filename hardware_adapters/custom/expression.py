@@ -11,6 +11,8 @@ import operator
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from ..kernel_source import syntax_tree
+
 MAX_CHARS = 4_000
 MAX_NODES = 800
 MAX_DEPTH = 60
@@ -92,7 +94,7 @@ def parse(text: str, names: Collection[str], results: tuple[str, ...]) -> Progra
     if len(text) > MAX_CHARS:
         raise ExpressionError(f"{len(text)} characters; at most {MAX_CHARS}")
     try:
-        tree = ast.parse(text.strip())
+        tree = syntax_tree(text.strip())
     except SyntaxError as error:
         raise ExpressionError(f"not an expression: {error.msg}", error.lineno) from error
     except (ValueError, RecursionError, MemoryError) as error:

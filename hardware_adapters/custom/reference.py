@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from ..errors import EngineFailure, InvalidProblemError
+from ..host_faults import check_process
 from ..process import Finished, Limits, minimal_environment, run
 from ..results import Tensor
 from ..sandbox import interpreter
@@ -80,8 +81,7 @@ def _write(definition: Definition, cases: Sequence[Arrays], folder: Path) -> Non
 
 
 def _read(definition: Definition, cases: int, folder: Path, finished: Finished) -> list[dict[str, Array]]:
-    if finished.killed:
-        raise EngineFailure("the reference's process was killed from outside, perhaps because memory ran out")
+    check_process("the reference's process", finished)  # hanging is its author's doing
     if finished.timed_out:
         raise _wrong(definition, f"it was stopped after {WALL_S:.0f} s: an endless loop, or far too slow")
     if finished.limit is not None:

@@ -12,6 +12,7 @@ import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..base import EngineFailure, Tensor
+from ..host_faults import check_process
 from ..process import Finished, Limits, minimal_environment, run
 from ..store import Home
 from ..toolchain import build_host_program, source_digest
@@ -102,6 +103,11 @@ class RowsLive(_Answer):
     acc: tuple[int, ...]
 
 
+class UnitsBusy(_Answer):
+    interval_cycles: int
+    percent: dict[str, tuple[int, ...]]
+
+
 class RawProfile(_Answer):
     """What the simulator writes about the first timed call."""
 
@@ -109,6 +115,7 @@ class RawProfile(_Answer):
     counters: dict[str, int]
     machine: Machine
     occupancy: RowsLive | None = None
+    activity: UnitsBusy | None = None
     pc_cycles: tuple[tuple[int, int, int], ...] = ()
     buffers: tuple[BufferTraffic, ...] = ()
     commands: dict[str, int] = Field(default_factory=dict)
@@ -287,8 +294,7 @@ def _ended(finished: Finished | OSError, cases: Sequence[JobCase], wall_s: float
     """Raises TimedOut and EngineFailure."""
     if isinstance(finished, OSError):
         raise EngineFailure(f"gemsim cannot be started: {finished}") from finished
-    if finished.hung(wall_s):
-        raise EngineFailure(f"gemsim hung: it hardly ran in {wall_s:.0f} s")
+    check_process("gemsim", finished, wall_s)
     if finished.timed_out:
         raise TimedOut
     return read_answer(finished, [case.name for case in cases])

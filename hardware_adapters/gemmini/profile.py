@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from ..base import (
+    Activity,
     DetailedProfile,
     Evaluation,
     LineCost,
@@ -67,6 +68,7 @@ def make_profile(
         traffic=traffic,
         roofline=_roofline(problem, raw),
         occupancy=_occupancy(raw),
+        activity=_activity(raw),
         lines=_line_costs(raw, lines, source, None if detail else MAX_LINES),
         timeline=timeline,
     )
@@ -142,7 +144,23 @@ def _roofline(problem: Problem, raw: RawProfile) -> Roofline | None:
         dram_ridge=round(machine.macs_per_cycle / machine.dram_bytes_per_cycle, 2),
         attainable=round(ceilings[bound], 1),
         achieved=round(macs / max(1, raw.cycles), 1),
-        bound=bound,  # type: ignore[arg-type]
+        bound=bound,
+        work="MACs",
+        time="cycle",
+        peaks={"array": float(machine.macs_per_cycle)},
+        memories={"port": float(machine.port_bytes_per_cycle), "dram": round(machine.dram_bytes_per_cycle, 3)},
+        intensities={
+            "port": round(macs / moved, 2),
+            **({"dram": round(macs / fetched, 2)} if fetched else {}),
+        },
+    )
+
+
+def _activity(raw: RawProfile) -> tuple[Activity, ...]:
+    if raw.activity is None:
+        return ()
+    return tuple(
+        Activity.of(unit, raw.activity.interval_cycles, percent) for unit, percent in raw.activity.percent.items()
     )
 
 

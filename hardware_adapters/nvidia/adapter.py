@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import anyio.to_thread
@@ -18,6 +18,7 @@ from ..base import (
     Profile,
     Recall,
     Rewrite,
+    Span,
     StallCause,
     UnknownEngineError,
     UsageError,
@@ -36,6 +37,7 @@ from .judge import TRUST
 from .machines import machine
 from .nvcc import find_nvcc, only
 from .operators import TARGET, describe, summary
+from .over_time import launches, write_timeline
 from .profile import CAUSES, make_profile
 from .triton_evaluation import compile_triton, evaluate_triton
 from .tuner.rewrites import REWRITES
@@ -43,6 +45,14 @@ from .tuner.rewrites import REWRITES
 PATIENCE_S = 120.0
 # Raised whenever judging changes, so that remembered evaluations are worked out again.
 RULES_VERSION = "1"
+
+
+def _with_timeline(found: Profile, spans: Sequence[Span], path: Path | None) -> Profile:
+    if path is None:
+        return found
+    kind = "estimate" if found.source == "estimated" else "each kernel alone under Nsight Compute, gaps not measured"
+    write_timeline(spans, path, f"{found.problem} on {found.engine}: {kind}")
+    return found.model_copy(update={"timeline": str(path)})
 
 
 class NvidiaAdapter(HardwareAdapter):
@@ -187,20 +197,21 @@ class NvidiaAdapter(HardwareAdapter):
         detail: bool = False,
     ) -> Profile | Evaluation:
         check_source(source)
-        if timeline is not None:
-            raise UsageError(f"engines of {TARGET} count, and have no timeline")
         with disk_is_infrastructure():
             if engine in native.TRUST:
                 cuda_only(source, engine)
                 if not self.engine(engine).profiles:
                     raise UsageError(f"engine {engine!r} does not profile; use {native.ENGINE!r} or {ENGINE!r}")
                 measured = await self._native(problem, source, engine, 0, timeout_s, "profile")
-                return measured.profile or measured.evaluation
+                if measured.profile is None:
+                    return measured.evaluation
+                return _with_timeline(measured.profile, measured.spans, timeline)
             run = await self._emulated(problem, source, engine, 0, timeout_s, None)
         if run.estimate is None:
             return run.evaluation
-        operator = operator_of(problem.id)
-        return make_profile(problem, operator, source, run.evaluation, run.estimate, machine(), detail=detail)
+        operator, device = operator_of(problem.id), machine()
+        found = make_profile(problem, operator, source, run.evaluation, run.estimate, device, detail=detail)
+        return _with_timeline(found, launches(run.estimate, device), timeline)
 
     async def _emulated(
         self, problem: Problem, source: str, engine: str | None, seed: int, timeout_s: float, recall: Recall | None

@@ -28,7 +28,9 @@ class Site(NamedTuple):
 
 
 class LaunchCounts(NamedTuple):
-    """`block_*_sectors`: different sectors that a block touches, summed over blocks; `unique_*`: over all of them."""
+    """`block_*_sectors`: different sectors that a block touches, summed over blocks; `unique_*`: over all of them.
+    `covariance`: of the errors of the blocks' mean amounts (`uncertainty.AMOUNTS`), as shares of these, by the draw of
+    the blocks; empty where they all did the same."""
 
     kernel: str
     line: int | None
@@ -44,6 +46,7 @@ class LaunchCounts(NamedTuple):
     unique_write_sectors: int
     operand_sectors: int  # of the blocks' sectors, those in inputs and outputs
     sites: tuple[Site, ...]
+    covariance: tuple[tuple[float, ...], ...] = ()
 
     @property
     def blocks(self) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +18,7 @@ from ..base import AdapterError, Compilation, Diagnostic, Evaluation, Problem, R
 from ..simulating import Judgement, compile_error, generator
 from ..store import Home
 from . import nvcc as device_compiler
-from .counts import complete
+from .counts import LaunchCounts, complete
 from .emulation import Built, Outcome, build, emulate, simulator_digest
 from .estimate import Estimate, estimate
 from .families import operator_of
@@ -27,14 +28,19 @@ from .nvcc import KernelFacts, Nvcc
 from .operators import InputSet, Operator, Right, full_set, small_sets
 from .screen import screen
 from .spots import fair, mixed, spot_check
+from .uncertainty import relative_error, stated
 
 if TYPE_CHECKING:
     import numpy as np
 
 ENGINE = "cpu"
 ORDERS = 3  # in which the threads of a block may run between two barriers
-MOST_BLOCKS = 12  # of a launch at the shape of the id
-COUNTING_S = 2.0  # what counting may take when more than one block is looked at
+MOST_BLOCKS = 48  # of a launch at the shape of the id, where they are alike
+MAX_DRAWN = 4096  # where they are not, and not all are run; the emulator keeps so many apart
+COUNTING_S = 1.0  # of processor time, after which no further block is drawn
+UNEVEN_S = 6.0  # the same where blocks differ
+TOLERATED = 0.03  # standard error of an estimate, by the draw of the blocks, at which no more are drawn
+ROUNDS = 3
 WHOLE_S = 10.0  # and when all of them have to be, of a kernel of several launches
 CALLS = 2  # of launch in the first order, one after the other: what a call leaves behind must not matter
 
@@ -66,6 +72,7 @@ def engine_version() -> str:
         "operators",
         "judge",
         "spots",
+        "uncertainty",
         "triton_jobs",
         "triton_evaluation",
         "triton_screen",
@@ -188,7 +195,11 @@ async def evaluate_on_cpu(
     rng = generator(problem.digest, digest, seed)
     sets = await anyio.to_thread.run_sync(small_sets, operator, rng)
     started = time.monotonic()
-    trial = _Trial(home, compiled.built, operator, source, rng, started + timeout_s, timeout_s)
+
+    def latency(launches: Sequence[LaunchCounts]) -> float:
+        return estimate(operator, launches, compiled.kernels, device).raw_ns
+
+    trial = _Trial(home, compiled.built, operator, source, rng, started + timeout_s, timeout_s, latency)
     with tempfile.TemporaryDirectory(prefix="autocomp-cuda-", ignore_cleanup_errors=True) as scratch:
         failed = await trial.small(sets, Path(scratch))
         checked = time.monotonic()
@@ -206,7 +217,9 @@ async def evaluate_on_cpu(
     )  # fmt: skip
     if (why := unsound(found)) is not None:
         return Run(concluded(Judgement("crashed", f"{why}: {device.title} would refuse the launch"), **seconds))
-    judged = timed(operator, outcome.launches, found, device, f"on {len(sets) - 1} small shapes and in spot checks")
+    drawn = stated(outcome.launches, relative_error(outcome.launches, latency))
+    checked_on = f"on {len(sets) - 1} small shapes and in spot checks"
+    judged = timed(operator, outcome.launches, found, device, checked_on, drawn)
     return Run(concluded(judged, **seconds), found if judged.verdict == "passed" else None)
 
 
@@ -227,7 +240,9 @@ class _Trial:
         rng: np.random.Generator,
         deadline: float,
         timeout_s: float,
+        latency: Callable[[Sequence[LaunchCounts]], float],
     ) -> None:
+        self._latency = latency
         self._home, self._built, self._operator, self._source = home, built, operator, source
         self._rng, self._blocks_seed = rng, int(rng.integers(1 << 62))
         self._deadline, self._timeout_s = deadline, timeout_s
@@ -257,17 +272,10 @@ class _Trial:
         """Some blocks at the shape of the id: what they write is right, and how they reach memory. All of them where
         some tell too little: blocks build on each other's results, or those that ran left the writing to others."""
         started = time.monotonic()
-        outcome = await self._run(whole, folder, order=0, blocks=1, trace=True)
+        outcome = await self._run(whole, folder, order=0, blocks=MOST_BLOCKS, seconds=COUNTING_S, trace=True)
         if isinstance(outcome, Judgement):
             return outcome, None
-        took = max(time.monotonic() - started, 1e-3)
-        more = min(MOST_BLOCKS, int(COUNTING_S / took))
-        if more > 1 and any(launch.blocks > 1 for launch in outcome.launches):
-            started = time.monotonic()
-            outcome = await self._run(whole, folder, order=0, blocks=more, trace=True)
-            if isinstance(outcome, Judgement):
-                return outcome, None
-            took = time.monotonic() - started
+        took = time.monotonic() - started
         if not outcome.complete:
             return Judgement("rejected", "too many launches or places of access to be counted"), None
         together = mixed(outcome.launches) or bool(outcome.fills)
@@ -278,8 +286,31 @@ class _Trial:
                 return ended, None
             wrong = await anyio.to_thread.run_sync(self._spot_check, whole, ended, True)
             return wrong, ended if ended.launches[0].sites else outcome
+        outcome = await self._settled(whole, folder, outcome, time.monotonic() + UNEVEN_S - took)
+        if isinstance(outcome, Judgement):
+            return outcome, None
         wrong = await anyio.to_thread.run_sync(self._spot_check, whole, outcome, complete(outcome.launches))
         return wrong, outcome
+
+    async def _settled(self, whole: InputSet, folder: Path, outcome: Outcome, until: float) -> Outcome | Judgement:
+        """Of more blocks, where those that ran differ so much that another draw would give another estimate: until it
+        would not, all have run, or time is up."""
+        for _ in range(ROUNDS):
+            error = relative_error(outcome.launches, self._latency)
+            left = until - time.monotonic()
+            if error <= TOLERATED or complete(outcome.launches) or left <= 0:
+                break
+            run = max(launch.blocks_run for launch in outcome.launches)
+            more = math.ceil(1.2 * run * (error / TOLERATED) ** 2) if error < math.inf else 4 * run
+            again = await self._run(
+                whole, folder, order=0, blocks=min(max(more, 2 * run), MAX_DRAWN), seconds=left, trace=True
+            )
+            if isinstance(again, Judgement):
+                return again
+            if not again.complete or max(launch.blocks_run for launch in again.launches) <= run:
+                break
+            outcome = again
+        return outcome
 
     async def _all_blocks(self, whole: InputSet, folder: Path, *, count: bool) -> Outcome | Judgement:
         built = self._built if count else await build(self._home, self._source, checked=False)
@@ -295,6 +326,7 @@ class _Trial:
         *,
         order: int,
         blocks: int | None,
+        seconds: float = 0.0,
         trace: bool,
         built: Built | None = None,
     ) -> Outcome | Judgement:
@@ -302,7 +334,8 @@ class _Trial:
         if left <= 0:
             return self.late()
         outcome = await emulate(
-            built or self._built, self._operator, chosen, folder, order=order, blocks=blocks, trace=trace,
+            built or self._built, self._operator, chosen, folder, order=order, blocks=blocks, seconds=seconds,
+            trace=trace,
             calls=CALLS if order == 0 and chosen.then is not None else 1,
             seed=order + 1 if chosen.then is not None else self._blocks_seed, timeout_s=left,
         )  # fmt: skip

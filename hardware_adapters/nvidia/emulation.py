@@ -20,6 +20,7 @@ from .cpusim.emulate import emulate as run_job
 from .cpusim.report import Report
 from .cpusim.rewrite import Unsupported, rewrite
 from .operators import InputSet, Operator
+from .uncertainty import covariance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,19 +88,21 @@ async def emulate(
     *,
     order: int,
     blocks: int | None,
+    seconds: float = 0.0,
     trace: bool,
     calls: int,
     seed: int,
     timeout_s: float,
 ) -> Outcome:
-    """Run `launch` on the set: `blocks` of each launch, drawn by `seed`, or all. Raises EngineFailure."""
+    """Run `launch` on the set: `blocks` of each launch, drawn by `seed`, or all; no further ones after
+    `seconds` of processor time, 0 for no such limit. Raises EngineFailure."""
     assert built.program is not None
     inputs, outputs = operator.shapes(chosen.dims)
     buffers = [Buffer(name, 4 * math.prod(shape), "input", f"{name}.in") for name, shape in inputs.items()]
     buffers += [Buffer(name, 4 * math.prod(shape), "output", f"{name}.out") for name, shape in outputs.items()]
     job = Job(
         tuple(chosen.dims.values()), (*buffers, SCRATCH), order=order, blocks=blocks, trace=trace, calls=calls,
-        seed=seed, cpu_s=CPU_S,
+        seed=seed, cpu_s=CPU_S, seconds=seconds,
     )  # fmt: skip
 
     def write() -> None:
@@ -161,6 +164,7 @@ def _launches(report: Report) -> tuple[LaunchCounts, ...]:
             unique_read_sectors=launch.unique_read_sectors,
             unique_write_sectors=launch.unique_write_sectors,
             operand_sectors=launch.operand_sectors,
+            covariance=covariance(launch.work, launch.differences, launch.blocks_run, launch.blocks),
             sites=tuple(
                 Site(
                     site.line or 0, site.kernel, site.space, site.op, site.bytes,

@@ -108,9 +108,14 @@ def _tail(hit: Array, shape: tuple[int, ...]) -> str | None:
 
 
 def timed(
-    operator: Operator, launches: Sequence[LaunchCounts], found: Estimate, machine: Machine, checked: str
+    operator: Operator,
+    launches: Sequence[LaunchCounts],
+    found: Estimate,
+    machine: Machine,
+    checked: str,
+    drawn: str = "",
 ) -> Judgement:
-    """`checked`: what was compared, for the message."""
+    """`checked`: what was compared, for the message; `drawn`: what the estimate owes to the draw of the blocks."""
     least = bound(operator, machine)
     touched, needed = touched_bytes(launches), moved_bytes(operator)
     if touched < (LEAST_TOUCHED_BY_ALL if complete(launches) else LEAST_TOUCHED) * needed:
@@ -126,7 +131,7 @@ def timed(
         "passed",
         f"correct {checked}; about {latency_ns / 1000:.1f} us on {machine.title} (estimated), "
         f"{100 * utilisation:.1f} % of the bound; occupancy {100 * held.occupancy:.0f} %",
-        latency=Latency(value=latency_ns, unit="ns", statistic=BASIS),
+        latency=Latency(value=latency_ns, unit="ns", statistic="; ".join(filter(None, (BASIS, drawn)))),
         utilisation=utilisation,
         counters=counters(found),
     )

@@ -8,6 +8,7 @@ from .counts import Site, total
 from .estimate import UNITS, Estimate, LaunchEstimate, path_cycles
 from .machines import Machine
 from .operators import Operator
+from .over_time import launches, roofline, spans
 
 MAX_LINES = 12
 MAX_LINE_CHARS = 100
@@ -79,6 +80,7 @@ def make_profile(
 ) -> Profile:
     """Of a kernel that passed."""
     assert evaluation.latency is not None and evaluation.utilisation is not None
+    dram, l2 = (sum(getattr(launch, size) for launch in found.launches) for size in ("dram_bytes", "l2_bytes"))
     profile = Profile(
         problem=problem.id,
         kernel=evaluation.kernel,
@@ -95,6 +97,8 @@ def make_profile(
         stalls=_stalls(found),
         bottlenecks=find_bottlenecks(operator, found, evaluation.utilisation),
         commands=_commands(found),
+        roofline=roofline(operator, found.latency_ns, machine, dram=dram, l2=l2),
+        spans=spans(launches(found, machine)),
         lines=_lines(found, source, machine, None if detail else MAX_LINES),
     )
     return DetailedProfile.of(profile, "fp32", LINES_MEAN) if detail else profile

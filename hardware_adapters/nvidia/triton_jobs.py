@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base import EngineFailure, Fault
+from ..host_faults import check_process
 from ..process import Finished, Limits, minimal_environment, run
 from ..sandbox import interpreter
 from .counts import LaunchCounts, Site
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 RUNNER = "autocomp_mcp.hardware_adapters.nvidia.tritonsim.runner"
 MEMORY_BYTES = 8 << 30  # of addresses: Triton's own library takes several
 FILE_BYTES = 1 << 30
-KILLED = (-9, -24)  # by us or at the limit of processor time
+OUT_OF_TIME = -signal.SIGXCPU
 CRASHED = (-11, -6, -7, -8)
 MOST_PROGRAMS = 12  # of a launch at the shape of the id
 COUNTING_S = 2.0  # what they may take, once one of them has run
@@ -63,7 +65,7 @@ async def interpret(
     counting_s: float = COUNTING_S,
 ) -> list[Interpreted]:
     """`sets`: run in full; `whole`: some programs of it, drawn by `seed` and counted. Fewer answers than sets: the last
-    one has a fault. Raises TimedOut, EngineFailure."""
+    one has a fault. Raises TimedOut, and EngineFailure for a process that was killed or hung."""
     every = [*sets, *([whole] if whole is not None else [])]
     entries = []
     data = folder / "interpret"
@@ -145,7 +147,8 @@ async def _run(parent: Path, source: str, job: dict[str, Any], timeout_s: float,
         finished = await run(command, cwd=folder, env=environment, limits=limits, reach=reach)
     except OSError as error:
         raise EngineFailure(f"the process for Triton cannot be started: {error}") from error
-    if finished.timed_out or finished.returncode in KILLED:
+    check_process("the process for Triton", finished, timeout_s)
+    if finished.timed_out or finished.returncode == OUT_OF_TIME:
         raise TimedOut
     return _report(folder, finished)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..base import Compilation, Diagnostic
+from ..kernel_source import syntax_tree
 
 ENTRY = "launch"
 MAX_NODES = 20_000
@@ -97,7 +98,7 @@ def screen(source: str) -> Screened:
         return Screened(tuple(found[:MAX_COMPLAINTS]), text, round(time.monotonic() - started, 4))
 
     try:
-        tree = ast.parse(source)
+        tree = syntax_tree(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         text = getattr(error, "msg", None) or f"{type(error).__name__}: {error}"
         return result([_error(text, getattr(error, "lineno", None))], False)

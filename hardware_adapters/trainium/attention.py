@@ -66,6 +66,9 @@ class Attention(Operator):
             return "out = softmax(q.T @ k, along the keys) @ v.T; a column of q, k and v is a position; no scale"
         return "out = softmax(q @ k.T / sqrt(D), along the keys) @ v; a row of q, k and v is a position"
 
+    # The published kernels hand probabilities and values to the Tensor engine in bfloat16.
+    demands_float32 = False
+
     @property
     def closeness(self) -> Closeness:
         return Closeness(1e-2, 1e-2)

@@ -53,6 +53,8 @@ def _rounded(values: Array) -> Array:
 
 
 class _Causal(Operator):
+    demands_float32 = False  # of the published kernels, as of attention
+
     @property
     def closeness(self) -> Closeness:
         return Closeness(1e-2, 1e-2)

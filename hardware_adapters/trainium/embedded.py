@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 
 from ..base import EngineFailure, Evaluation, Fault, InvalidProblemError, Problem, Recall, kernel_digest
+from ..host_faults import check_process
 from ..process import Finished, Limits, minimal_environment, run
 from ..sandbox import Reach, check_required, interpreter
 from ..simulating import Judgement, compile_error, deliver, generator
@@ -124,10 +125,7 @@ async def evaluate_on_nkisim(
         if finished.limit not in (None, "wall", "cpu"):
             fault = Fault(kind="limit_exceeded", message=f"the simulation did not end: {finished.ended_by}")
             return Run(concluded(Judgement("crashed", fault.message, fault), **seconds))
-        if finished.hung(timeout_s):
-            raise EngineFailure(f"nkisim hung: it hardly ran in {timeout_s:.0f} s")
-        if finished.killed:
-            raise EngineFailure("nkisim was killed from outside, perhaps because memory ran out")
+        check_process("nkisim", finished, timeout_s)
         if finished.timed_out or finished.returncode == OUT_OF_TIME:
             text = f"stopped after {timeout_s:.0f} s of simulating: an endless loop, or far too many instructions"
             return Run(concluded(Judgement("timed_out", text), **seconds))

@@ -21,6 +21,10 @@ MAX_MACS = 1 << 39
 ONE_SET_MACS, ONE_SET_BYTES = 1 << 35, 256 << 20  # beyond, a second input set would double minutes of simulating
 BYTES = {"float32": 4, "bfloat16": 2, "bool": 1, "int32": 4, "int8": 1}
 PARTITIONS = 128
+# Of float32 operands: what three bfloat16 products in place of one of float32 leave (2^-16), four times over; a rounded
+# operand is off by up to 2^-9. And with n terms added up one after the other, four times the error that is to be
+# expected, sqrt(n) 2^-24.
+FLOAT32_SHARE, FLOAT32_UNIT = 2.0**-14, 2.0**-24
 
 RULES = (
     "Write one Python file that defines `solution`, decorated with @nki.jit: it takes the inputs in order, as tensors "
@@ -72,6 +76,7 @@ class Operator(ABC):
     id: str
     dims: dict[str, int]
     dtype: str = "float32"
+    demands_float32 = True  # of float32 operands; False where published kernels compute in bfloat16 all the same
 
     @property
     @abstractmethod
@@ -88,17 +93,42 @@ class Operator(ABC):
 
     @property
     @abstractmethod
-    def closeness(self) -> Closeness: ...
+    def closeness(self) -> Closeness:
+        """The published one, which engines with arithmetic of their own are held to."""
+
+    @property
+    def terms(self) -> int:
+        """At most so many are added up for an element."""
+        return max(self.dims.values())
+
+    @property
+    def share(self) -> float | None:
+        """What float32 arithmetic may leave, of an element and of its output's root mean square; None where less is
+        demanded."""
+        if self.dtype != "float32" or not self.demands_float32:
+            return None
+        return FLOAT32_SHARE + 4 * FLOAT32_UNIT * math.sqrt(self.terms)
 
     @property
     def tolerance(self) -> str:
-        """`closeness`, for people."""
-        near = self.closeness
-        return f"|got - expected| <= {near.absolute:g} + {near.relative:g} |expected|, expected in float64"
+        """`near`, for people."""
+        near, share = self.closeness, self.share
+        text = f"|got - expected| <= {near.absolute:g} + {near.relative:g} |expected|, expected in float64"
+        if share is None:
+            return text
+        exact = f"|got - expected| <= {share:.2g} (r + |expected|), r the output's root mean square"
+        return f"{text}; and float32 accuracy: {exact}"
 
-    def near(self, expected: Array) -> Closeness:
-        """What holds for the elements of one output."""
-        return self.closeness
+    def near(self, expected: Array, *, published: bool = False) -> Closeness:
+        """What holds for the elements of one output; `published`: the family's published tolerance alone."""
+        import numpy as np
+
+        near, share = self.closeness, self.share
+        if share is None or published:
+            return near
+        flat = expected.ravel()
+        r = math.sqrt(float(np.dot(flat, flat)) / max(1, flat.size))
+        return Closeness(min(near.absolute, share * r), min(near.relative, share))
 
     @property
     def inputs_text(self) -> str:
@@ -207,7 +237,7 @@ def check_size(operator: Operator) -> None:
 def bound(operator: Operator, machine: Machine) -> Bound:
     """Roofline: what is needed moved once, the products at the Tensor engine's peak, exponentials on the Scalar's.
 
-    The peak is that of bfloat16 whatever the operands' type: a kernel may convert them where the tolerance allows it.
+    The peak is that of bfloat16 whatever the operands' type: a kernel may convert them where less is demanded.
     """
     moved, peak = operator.needed_bytes, machine.macs_per_ns("bfloat16")
     limits = {

@@ -6,8 +6,22 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..base import DetailedProfile, Evaluation, LineCost, Problem, Profile, Stall, StallCause, Traffic, UnitTime
+from ..base import (
+    Activity,
+    DetailedProfile,
+    Evaluation,
+    LineCost,
+    Occupancy,
+    Problem,
+    Profile,
+    Roofline,
+    Stall,
+    StallCause,
+    Traffic,
+    UnitTime,
+)
 from .bottlenecks import COMPUTE, find_bottlenecks, main_engine
+from .machines import ENGINES, Machine, machines
 from .operators import tensor_bytes
 
 MAX_LINES = 12
@@ -39,7 +53,7 @@ def make_profile(
 ) -> Profile:
     """Of a kernel that passed."""
     assert evaluation.latency is not None and evaluation.utilisation is not None
-    latency = max(1.0, schedule["latency_ns"])
+    latency, machine = max(1.0, schedule["latency_ns"]), machines()[ENGINES[evaluation.engine]]
     traffic = _traffic(problem, schedule)
     profile = Profile(
         problem=problem.id,
@@ -61,6 +75,9 @@ def make_profile(
         bottlenecks=find_bottlenecks(schedule, traffic, evaluation.utilisation),
         commands=dict(sorted(schedule["counts"].items())),
         traffic=traffic,
+        roofline=_roofline(problem, schedule, machine),
+        occupancy=_occupancy(schedule, machine),
+        activity=_activity(schedule),
         lines=_lines(schedule, source, None if detail else MAX_LINES),
         timeline=timeline,
     )
@@ -92,6 +109,43 @@ def _traffic(problem: Problem, schedule: Mapping[str, Any]) -> tuple[Traffic, ..
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def _roofline(problem: Problem, schedule: Mapping[str, Any], machine: Machine) -> Roofline | None:
+    """Of kernels with products; bytes are those that moved between HBM and the core, reloads and spills too."""
+    macs, moved = problem.work.macs, sum(read + written for read, written in schedule["traffic"].values())
+    if not macs or not moved:
+        return None
+    peak, intensity = machine.macs_per_ns("bfloat16"), round(macs / moved, 2)
+    hbm = macs / moved * machine.dma_rate
+    return Roofline(
+        intensity=intensity,
+        ridge=round(peak / machine.dma_rate, 2),
+        attainable=round(min(peak, hbm), 1),
+        achieved=round(macs / max(1.0, schedule["latency_ns"]), 1),
+        bound="bfloat16" if peak <= hbm else "HBM",
+        work="MACs",
+        time="ns",
+        peaks={"bfloat16": peak, "float32": machine.macs_per_ns("float32")},
+        memories={"HBM": machine.dma_rate},
+        intensities={"HBM": intensity},
+    )
+
+
+def _occupancy(schedule: Mapping[str, Any], machine: Machine) -> tuple[Occupancy, ...]:
+    sizes, found = {"sbuf": machine.sbuf_bytes, "psum": machine.psum_bytes}, schedule["over_time"]
+    return tuple(
+        Occupancy(
+            memory=memory.upper(), capacity=sizes[memory], peak=max(live, default=0), interval=found["interval_ns"],
+            live=tuple(live), unit="bytes of each partition",
+        )
+        for memory, live in found["bytes"].items()
+    )  # fmt: skip
+
+
+def _activity(schedule: Mapping[str, Any]) -> tuple[Activity, ...]:
+    found = schedule["over_time"]
+    return tuple(Activity.of(unit, found["interval_ns"], percent) for unit, percent in found["percent"].items())
 
 
 def _lines(schedule: Mapping[str, Any], source: str, most: int | None) -> tuple[LineCost, ...]:

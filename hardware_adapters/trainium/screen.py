@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..base import Compilation, Diagnostic
+from ..kernel_source import syntax_tree
 
 ENTRY = "solution"
 PYTHON = "Python 3, NKI subset"
@@ -69,7 +70,7 @@ def screen(source: str) -> Screened:
     """Syntax, forbidden constructs, and the entry point."""
     started = time.monotonic()
     try:
-        tree = ast.parse(source)
+        tree = syntax_tree(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         text = getattr(error, "msg", None) or f"{type(error).__name__}: {error}"

@@ -187,6 +187,10 @@ class Conv2d(_Windows):
         n, c, h, w, o = self.dims.values()
         return f"Convolution of {n} images of {c} x {h} x {w} with {o} filters of {self.window} x {self.window}"
 
+    @property
+    def terms(self) -> int:
+        return self.dims["C"] * self.window**2
+
     def _extent(self, length: int) -> int:
         return length + 2 * self.padding - self.window + 1
 

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+from mcp.server import MCPServer
 from mcp.server.apps import APP_MIME_TYPE, Apps
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 
+from ...agent.database import runs_of
+from ...agent.errors import AgentError
+from ...tools.bench import Bench
 from ...tools.search import VIEW
+from .packed import Logs
+
+# What the page may do in its frame: ask nobody, and put a command into the clipboard. Hosts make their policy of it.
+UI = {
+    "prefersBorder": False,
+    "csp": {"connectDomains": [], "resourceDomains": [], "frameDomains": [], "baseUriDomains": []},
+    "permissions": {"clipboardWrite": {}},
+}
 
 
 def apps() -> Apps:
@@ -16,13 +31,35 @@ def apps() -> Apps:
             uri=VIEW,
             name="search",
             title="A search, to look at",
-            description="Best so far, the steps to the best kernel and its source, for hosts that show MCP Apps.",
+            description="Best so far, candidates with their changes and profiles, for hosts that show MCP Apps.",
             mime_type=APP_MIME_TYPE,
-            meta={"ui": {"prefersBorder": False}},
+            meta={"ui": UI},
             fn=_page,
         )
     )
     return found
+
+
+def register_data(server: MCPServer, bench: Bench) -> None:
+    """What the page reads through its host, beside the tool's result."""
+
+    @cache
+    def logs() -> Logs:
+        return Logs(runs_of(bench.home))
+
+    @server.resource(
+        "report://{run}{?log,offset}",
+        name="report",
+        title="A search, for its page",
+        description="All that the page of a search shows, packed: candidates, kernels, profiles. For the view of "
+        "get_search, which reads it in parts of up to 200 KB; models read run:// and kernel://.",
+        mime_type="application/json",
+    )
+    def read_report(run: str, log: str = "", offset: str = "0") -> str:
+        try:
+            return logs().part(run, log, int(offset) if offset.isascii() and offset.isdigit() else 0)
+        except AgentError as error:
+            raise ResourceNotFoundError(str(error)) from error
 
 
 def _page() -> str:

@@ -10,7 +10,7 @@ from ...agent.history import Entry, history
 from ...agent.journal import Journal
 from ...agent.status import RunStatus, derive, elapsed
 from ...agent.toolbox import ProfileOutcome
-from ...hardware_adapters.base import Evaluation, Profile, language_of
+from ...hardware_adapters.base import Evaluation, Profile, Roofline, language_of
 from ..reading import trust
 from .reproducing import reproduction
 from .snapshot import Diff, Headline, OptionUse, Point, Roof, Row, Snapshot, Step
@@ -251,24 +251,29 @@ def _menu(entries: Sequence[Entry], status: RunStatus) -> list[OptionUse]:
 
 
 def _roof(profiles: Iterable[Profile]) -> Roof:
-    """The limits behind `attainable`: at the ridge memory and array allow the same."""
-    found: dict[str, float] = {}
+    roof = Roof()
     for profile in profiles:
         line = profile.roofline
         if line is None or line.intensity <= 0 or line.ridge <= 0:
             continue
-        if line.bound == "array":
-            found["peak"] = line.attainable
-        elif line.bound == "port":
-            found["peak"] = line.attainable / line.intensity * line.ridge
-        elif line.dram_intensity and line.dram_ridge:
-            found["peak"] = line.attainable / line.dram_intensity * line.dram_ridge
-        else:
-            continue
-        found["port"] = found["peak"] / line.ridge
-        if line.dram_ridge:
-            found["dram"] = found["peak"] / line.dram_ridge
-    return Roof(**found)
+        peaks, memories = (line.peaks, line.memories) if line.peaks else _implied(line)
+        roof = Roof(work=line.work, time=line.time, peaks=roof.peaks | peaks, memories=roof.memories | memories)
+    return roof
+
+
+def _implied(line: Roofline) -> tuple[dict[str, float], dict[str, float]]:
+    """The limits behind `attainable`, of profiles journalled before they named them: at the ridge memory and array
+    allow the same."""
+    if line.bound == "array":
+        peak = line.attainable
+    elif line.bound == "port":
+        peak = line.attainable / line.intensity * line.ridge
+    elif line.dram_intensity and line.dram_ridge:
+        peak = line.attainable / line.dram_intensity * line.dram_ridge
+    else:
+        return {}, {}
+    dram = {"dram": peak / line.dram_ridge} if line.dram_ridge else {}
+    return {"array": peak}, {"port": peak / line.ridge} | dram
 
 
 def snapshot(journal: Journal, run_id: str) -> Snapshot:

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from ...agent.errors import AgentError, UnknownRunError
 from ...agent.journal import Journal
-from ..auth import Access
+from ..auth import Access, bearer, shown_by
 from .page import page, policy
 from .passes import COOKIE, LASTS_S, Passes
 from .sheets import login_sheet, runs_sheet, sheet_policy
@@ -86,18 +86,7 @@ class Reports:
     async def _may(self, request: Request) -> bool:
         if not self._guarded or self.passes.opens(request.cookies.get(COOKIE, "")):
             return True
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and await self._caller(token.strip()) is not None
-
-    async def _caller(self, token: str) -> str | None:
-        """Who shows this token. OAuth ones that have run out are refused, as the MCP address does."""
-        if self._access is None or not token:
-            return None
-        found = await self._access.verifier.verify_token(token)
-        if found is None or (found.expires_at is not None and found.expires_at < time.time()):
-            return None
-        wanted = self._access.settings.required_scopes or []
-        return found.client_id if set(wanted) <= set(found.scopes) else None
+        return await bearer(self._access, request) is not None
 
     def _admitted(self, request: Request, caller: str, where: str) -> Response:
         answer = RedirectResponse(where, 303, headers=SAFE_HEADERS)
@@ -117,7 +106,7 @@ class Reports:
         form = parse_qs(body.decode(errors="replace"))
         given, back = form.get("token", [""])[0].strip(), form.get("back", [""])[0]
         where = back if back.startswith(f"{PATH}/") and "\\" not in back and back.isprintable() else f"{PATH}/"
-        caller = await self._caller(given)
+        caller = await shown_by(self._access, given)
         if caller is None:
             return self._ask(where, 401, wrong=True)
         return self._admitted(request, caller, where)

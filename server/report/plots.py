@@ -5,6 +5,7 @@ By matplotlib (extra `report`), which draws both without a browser; the page has
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ def _figures(snapshot: Snapshot) -> Iterator[tuple[str, Figure]]:
             yield f"best-so-far-{label.replace(' ', '-').lower()}", _progress(snapshot, axis, label)
     if snapshot.menu:
         yield "menu", _menu(snapshot)
-    if snapshot.roof.peak and snapshot.roof.port:
+    if snapshot.roof.peaks and snapshot.roof.memories:
         yield "roofline", _roofline(snapshot)
 
 
@@ -110,7 +111,9 @@ def _menu(snapshot: Snapshot) -> Figure:
 
 
 def _roofline(snapshot: Snapshot) -> Figure:
-    peak, port = snapshot.roof.peak or 1.0, snapshot.roof.port or 1.0
+    roof = snapshot.roof
+    peak = max(roof.peaks.values())
+    (memory, port), *further = roof.memories.items()
     found: list[tuple[str, Roofline]] = []
     for row in snapshot.rows:
         profile = snapshot.profiles.get(row.kernel or "")
@@ -125,8 +128,26 @@ def _roofline(snapshot: Snapshot) -> Figure:
     plot.plot([r.intensity for r in others], [r.achieved for r in others], "o", color=BAR, alpha=0.4, markersize=3)
     steps = [line for identity, line in sorted(found, key=lambda entry: path.get(entry[0], -1)) if identity in path]
     plot.plot([r.intensity for r in steps], [r.achieved for r in steps], "o-", color=GOOD, markersize=4, linewidth=0.8)
-    plot.set(xlabel="MACs per byte moved", ylabel="MACs per cycle")
+    dashed: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": "--"}
+    for _, slower in further:
+        knee = min(max(peak / slower, left), right)
+        plot.plot([left, knee], [left * slower, knee * slower], **dashed)
+    for lower in roof.peaks.values():
+        if lower < peak:
+            plot.plot([lower / port, right], [lower] * 2, **dashed)
+    rate = "GFLOP/s" if (roof.work, roof.time) == ("flops", "ns") else f"{roof.work} per {roof.time}"
+    plot.set(xlabel=f"{roof.work} per byte moved ({memory})", ylabel=rate)
     for scale, axis in ((plot.set_xscale, plot.xaxis), (plot.set_yscale, plot.yaxis)):
         scale("log", base=2)
         axis.set_major_formatter(lambda value, _: f"{value:g}")
+    small: dict[str, Any] = {"fontsize": 7, "va": "bottom"}
+    for name, height in roof.peaks.items():
+        plot.text(right, height, f"{name} {height:g}", ha="right", **small)
+    for name, slope in roof.memories.items():
+        if left * slope < peak:
+            at, said = math.sqrt(left * min(right, peak / slope)), f"{name} {slope:g} bytes per {roof.time}"
+            plot.text(
+                at, at * slope, said, ha="center", rotation=math.degrees(math.atan(slope)), rotation_mode="anchor",
+                transform_rotates_text=True, **small,
+            )  # fmt: skip
     return figure

@@ -115,11 +115,12 @@ class OptionUse(Record):
 
 
 class Roof(Record):
-    """What bounds the speed at an intensity, both axes in multiply-accumulates. From the profiles of the run."""
+    """What bounds the speed at an intensity: the machine's limits, from the profiles of the run."""
 
-    peak: float | None = Field(default=None, description="Of the compute unit, per unit of time")
-    port: float | None = Field(default=None, description="Bytes per unit of time into local memory")
-    dram: float | None = Field(default=None, description="Bytes per unit of time from DRAM")
+    work: Literal["MACs", "flops"] = "MACs"
+    time: Literal["cycle", "ns"] = "cycle"
+    peaks: dict[str, float] = Field(default_factory=dict, description="Of units: work per unit of time")
+    memories: dict[str, float] = Field(default_factory=dict, description="Bytes per unit of time; the main one first")
 
 
 class Setting(Record):

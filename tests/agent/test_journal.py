@@ -17,7 +17,9 @@ from autocomp_mcp.agent.errors import (
     JournalError,
     KnownAlreadyError,
     LeaseLostError,
+    NeverBegunError,
     RunBusyError,
+    UnknownRunError,
 )
 from autocomp_mcp.agent.journal import STALE_S, Journal
 from autocomp_mcp.agent.settings import SearchSettings
@@ -44,6 +46,7 @@ def journal_with_run(place: str | Path, clock: Clock) -> Journal:
     journal = Journal(place, clock, beats=clock)
     lease = journal.create("r", "toy/sum-64", "offline", SearchSettings().model_dump(mode="json"), "int x;")
     assert journal.driven("r"), "no moment in which a new run looks interrupted"
+    journal.append(lease, "session", {})
     journal.release(lease)
     return journal
 
@@ -76,7 +79,7 @@ def test_a_hanging_owner_loses_its_run_and_can_write_nothing_more(place: str | P
     journal.release(old)
     assert journal.driven("r"), "releasing a lost lease leaves the new owner's alone"
     journal.append(new, "phase", {"iteration": 2}, key="phase/2")
-    assert [event["key"] for event in journal.events("r")] == ["phase/2"]
+    assert [event["key"] for event in journal.events("r")] == [None, "phase/2"]
 
 
 def test_a_dead_process_with_our_own_pid_is_dead(place: str | Path) -> None:
@@ -92,13 +95,33 @@ def test_a_dead_process_with_our_own_pid_is_dead(place: str | Path) -> None:
     journal.acquire("r")
 
 
+def test_a_run_whose_process_died_before_its_first_event_is_not_there(place: str | Path) -> None:
+    clock = Clock()
+    journal = journal_with_run(place, clock)
+    settings = SearchSettings().model_dump(mode="json")
+    for name, continues in (("empty", None), ("empty2", "r")):
+        journal.create(name, "toy/sum-64", "offline", settings, "int x;", continues=continues)
+    assert set(journal.run_ids()) == {"r", "empty", "empty2"}, "while it begins it is there"
+    clock.now += STALE_S + 1
+    assert journal.run_ids() == ["r"] and [status.run_id for status in journal.runs()] == ["r"]
+    for ask in (journal.begun, journal.run, journal.status, journal.acquire):
+        with pytest.raises(NeverBegunError, match=r"'empty' never began.*start the search again"):
+            ask("empty")
+    lease = journal.create("empty2", "toy/sum-64", "offline", settings, "int y;")
+    journal.append(lease, "session", {})
+    journal.release(lease)
+    assert journal.status("empty2").continues is None and journal.run("empty2").source == "int y;"
+    with pytest.raises(UnknownRunError, match="no run"):
+        journal.begun("\udc80")
+
+
 def test_a_result_is_journalled_once(place: str | Path) -> None:
     journal = journal_with_run(place, Clock())
     lease = journal.acquire("r")
     journal.append(lease, "phase", {"iteration": 1}, key="phase/1")
     with pytest.raises(KnownAlreadyError):
         journal.append(lease, "phase", {"iteration": 9}, key="phase/1")
-    assert len(journal.events("r")) == 1
+    assert len(journal.events("r")) == 2
     with pytest.raises(AgentError, match="exists already"):
         journal.create("r", "toy/sum-64", "offline", {}, "int x;")
 
@@ -148,9 +171,9 @@ def test_events_and_what_is_looked_up_in_them(place: str | Path) -> None:
         clock.now += 1
         journal.append(lease, "phase", {"iteration": number, "text": strange}, key=f"phase/{number}")
     events = journal.events("r")
-    assert [event["data"] for event in events] == [{"iteration": n, "text": strange} for n in range(5)]
-    assert [event["key"] for event in journal.events("r", skip=3)] == ["phase/3", "phase/4"]
-    assert events[0]["at"] == 1001.0 and isinstance(events[0]["at"], float)
+    assert [event["data"] for event in events[1:]] == [{"iteration": n, "text": strange} for n in range(5)]
+    assert [event["key"] for event in journal.events("r", skip=4)] == ["phase/3", "phase/4"]
+    assert events[1]["at"] == 1001.0 and isinstance(events[0]["at"], float)
     journal.append(lease, "problem", {"target": "toy", "family": "sum"}, key="problem")
     evaluation = {"kernel": "abc", "message": strange, "compilation": {"artifact": "def", "code": None}}
     journal.append(lease, "candidate", {"evaluation": evaluation}, key="candidate/1", source="int y; // ?")
@@ -180,7 +203,7 @@ def test_two_writers_never_mix(place: str | Path) -> None:
         journal = Journal(place)
         while not done.is_set():
             last = journal.last_event()
-            known = sum(len(journal.events(run)) for run in ("a", "b"))
+            known = sum(len(journal.events(run)) for run in ("r", "a", "b"))
             missed.append(last - known) if known < last else None
         journal.close()
 
@@ -202,6 +225,7 @@ def test_leases_go_by_the_clock_of_the_database(postgresql: PostgresServer) -> N
     """Machines that share it have clocks of their own."""
     journal = Journal(postgresql.new_database())
     lease = journal.create("r", "toy/sum-64", "offline", {}, "int x;")
+    journal.append(lease, "session", {})
     assert journal.driven("r")
     with journal._db.writing():  # pyright: ignore[reportPrivateUsage]
         age = "UPDATE leases SET heartbeat = heartbeat - ?, host = 'another machine'"

@@ -1,6 +1,9 @@
 """When two sources count as one kernel: held against a real preprocessor, which knows what C makes of a text."""
 
+import gc
 import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -54,3 +57,41 @@ def preprocessed(folder: Path, source: str) -> tuple[int, list[str]]:
     command = [*host_compiler().command, "-std=c11", "-E", "-P", "-w", "source.c"]
     result = subprocess.run(command, cwd=folder, capture_output=True)
     return result.returncode, result.stdout.decode().split()
+
+
+def test_threads_that_read_python_at_once_disturb_none() -> None:
+    """CPython counts the nesting of the trees of all threads together; a switch comes when garbage is collected."""
+
+    class Garbage:
+        def __del__(self) -> None:
+            sum(range(50))
+
+    lines = (
+        f"    x{i} = ((a[{i}:{i} + 128, a.b.c({i})] + [1, (2, 3)]) * {{'k': [a, (a, a)]}}['k'])\n" for i in range(300)
+    )
+    source = "def f(a):\n" + "".join(lines)
+    wanted, found, failed = kernel_digest(source), set(), []
+
+    def work() -> None:
+        for _ in range(10):
+            circle: list[object] = [Garbage()]
+            circle.append(circle)
+            del circle
+            try:
+                found.add(kernel_digest(source))
+            except SystemError as error:
+                failed.append(error)
+
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(5)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*thresholds)
+    assert not failed and found == {wanted}

@@ -65,10 +65,15 @@ def test_a_run_continues_from_anothers_best_kernel(cli: Cli, home: Path, earlier
 def test_what_cannot_be_continued(cli: Cli, home: Path, earlier: dict[str, Any]) -> None:
     journal = Journal(home / "autocomp.db")
     settings = SearchSettings.for_model("offline").model_dump(mode="json")
-    journal.release(journal.create("barren", PROBLEM, "offline", settings, "void solution(void) {}"))
+    for name in ("barren", "stillborn"):
+        lease = journal.create(name, PROBLEM, "offline", settings, "void solution(void) {}")
+        if name == "barren":
+            journal.append(lease, "session", {})
+        journal.release(lease)
     for arguments, message in (
         (["barren"], "nothing to continue from"),
         (["never"], "no run 'never'"),
+        (["stillborn"], "run 'stillborn' never began"),
         ([earlier["run_id"], "--problem", PROBLEM], "--problem"),
         ([earlier["run_id"], "--engine", "fpga"], "fpga"),
         ([earlier["run_id"], "--model", "nosuch:model"], "nosuch"),

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from autocomp_mcp.agent.journal import Journal
-from autocomp_mcp.server.report.page import page as html_page
 from autocomp_mcp.server.report.passes import LASTS_S, Passes
 from browsing import Watched, chromium, violations
 from server_process import Serving, clean_environment
@@ -107,48 +105,6 @@ def test_a_server_asks_browsers_for_a_token(tmp_path: Path, browser: Browser) ->
         refusals = [said for said in seen.complaints if "401" not in said]
         assert refusals == []
         assert {urlsplit(url).netloc for url in seen.requests} == {f"127.0.0.1:{server.port}"}
-
-
-HOST = """<!doctype html><title>host</title><iframe sandbox="allow-scripts" style="width:100%;height:900px"></iframe>
-<script>
-window.asked = [];
-window.answer = null;
-addEventListener("message", (event) => {
-  const { id, method, params } = event.data;
-  window.asked.push({ method, params });
-  const send = (message) => event.source.postMessage({ jsonrpc: "2.0", ...message }, "*");
-  if (method === "ui/initialize") send({ id, result: { protocolVersion: "1", hostContext: { theme: "dark" } } });
-  if (method === "ui/notifications/initialized") send({ method: "ui/notifications/tool-result", params: window.first });
-  if (method === "tools/call") send({ id, result: window.answer });
-});
-</script>"""
-
-
-def test_a_host_shows_the_search_as_an_app(tmp_path: Path, browser: Browser) -> None:
-    """A host as MCP Apps describe it: a sandboxed frame that is told the tool's result, and may call the tool again."""
-    run = SyntheticRun(tmp_path, "app", "a;")
-    run.candidate("0", None, "a;", evaluation(3_000_000))
-    run.candidate("1.0.0.0", "0", "b;\nc;", evaluation(1_000_000), "k-tile-depth", "Deeper tiles.")
-    first = run.journal.status("app").model_dump(mode="json")
-    run.candidate("2.0.0.0", "1.0.0.0", "d;", evaluation(750_000))
-    run.end()
-    last = Journal(tmp_path / "autocomp.db").status("app").model_dump(mode="json")
-    with Watched(browser) as seen:
-        page = seen.page
-        page.set_content(HOST)
-        results = [{"content": [], "structuredContent": {**status, "next_offset": None}} for status in (first, last)]
-        assert first["state"] == "running" and last["state"] == "finished"
-        page.evaluate("([first, answer]) => { window.first = first; window.answer = answer; }", results)
-        page.eval_on_selector("iframe", "(frame, html) => { frame.srcdoc = html; }", html_page(None, "app"))
-        frame = page.frame_locator("iframe")
-        frame.locator(".speedup:has-text('3.00')").wait_for()
-        assert frame.locator("html").get_attribute("data-theme") == "dark"
-        assert "k-tile-depth" in frame.locator("#path").inner_text()
-        assert "Deeper tiles." in frame.locator("#detail").inner_text()
-        frame.locator(".speedup:has-text('4.00')").wait_for()  # asked again, since it was running
-        asked = [entry for entry in page.evaluate("window.asked") if entry["method"] == "tools/call"]
-        assert [entry["params"] for entry in asked] == [{"name": "get_search", "arguments": {"run": "app"}}]
-        assert seen.complaints == []
 
 
 def test_a_pass_runs_out_and_is_of_one_server() -> None:

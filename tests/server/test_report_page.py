@@ -191,7 +191,9 @@ def test_a_profile_beside_that_of_the_parent(finished: tuple[Path, dict[str, Any
         words = page.inner_text("#detail .profiles")
         for head in ("Units at work", "Why the main unit waits", "Memory in use over the call", "Traffic and reuse"):
             assert head in words
-        assert "array" in words and "of 16384 rows live" in words
+        assert "array" in words and "of 16,384 rows live" in words and "Units over time" in words
+        # The search asked a tool for its profiles, and has the courses of both kernels all the same.
+        assert page.locator("#detail .lane .arealine").count() == page.locator("#detail .lane .oldline").count() == 3
         assert "its parent" in page.inner_text("#detail")
         page.click("button:text-is('Side by side')")
         page.eval_on_selector("#detail .title", "title => title.scrollIntoView()")

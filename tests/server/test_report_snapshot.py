@@ -138,7 +138,7 @@ def test_the_roof_is_found_from_any_kernel_below_it(
     run.profiled("a;", found.model_copy(update={"roofline": found.roofline.model_copy(update=line)}))
     run.end()
     roof = snapshot(Journal(tmp_path / "autocomp.db"), "roof").roof
-    assert (roof.peak, roof.port) == (256.0, 16.0)
+    assert (roof.peaks, roof.memories) == ({"array": 256.0}, {"port": 16.0})
 
 
 def cli(home: Path, *args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

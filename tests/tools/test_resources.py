@@ -166,6 +166,20 @@ async def test_what_does_not_exist_is_answered_with_what_is_near(
 
 
 @pytest.mark.anyio
+async def test_a_run_that_never_began_is_nowhere(make_home: Callable[[Path], Path], tmp_path: Path) -> None:
+    """Its process was killed between its entry in the journal and its first event."""
+    home = Home(make_home(tmp_path / "home"))
+    journal = Journal(home.database)
+    journal.release(journal.create("20260101-000000-dead", PROBLEM, "offline", {}, "int x;"))
+    async with connected(home) as client:
+        assert await completed(client, "run://{id}", "id", "") == []
+        assert "never began" in await refusal(client, "run://20260101-000000-dead")
+        assert "never began" in await refusal(client, "kernel://20260101-000000-dead/best")
+        found = await client.call_tool("get_search", {"run": "20260101-000000-dead"})
+        assert found.is_error and "never began" in found.content[0].text
+
+
+@pytest.mark.anyio
 async def test_completion_of_ids(make_home: Callable[[Path], Path], tmp_path: Path) -> None:
     async with connected(Home(make_home(tmp_path / "home"))) as client:
         assert await completed(client, "menu://{target}{?offset}", "target", "gem") == ["gemmini"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from autocomp_mcp.agent.toolbox import Toolbox
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.menus.menu import load_menu
 from autocomp_mcp.server.app import build_server
@@ -168,3 +169,18 @@ async def test_the_list_of_targets_leaves_room_for_more(make_home: Callable[[Pat
     lacking = {engine["name"]: engine["reason"] for engine in nvidia["engines"] if not engine["available"]}
     if {"cuda", "cuda-sanitizer"} <= lacking.keys():
         assert lacking["cuda-sanitizer"] == "as cuda" and "NVIDIA" in lacking["cuda"]
+
+
+@pytest.mark.anyio
+async def test_what_only_pages_draw_reaches_the_controller_and_not_the_model(
+    make_home: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    async with connected(make_home(tmp_path / "home")) as client:
+        source = (await client.call_tool("get_problem", {"problem": SMALL})).structured_content["baseline"]
+        result = await client.call_tool("profile_kernel", {"problem": SMALL, "source": source})
+        assert result.structured_content["profile"]["activity"] == []
+        outcome = await Toolbox(client).profile(SMALL, source)
+    whole = outcome.profile
+    assert whole is not None and {unit.unit for unit in whole.activity} == {"load", "store", "execute"}
+    assert whole.roofline is not None and whole.roofline.peaks == {"array": 256}
+    assert len(whole.occupancy[0].live) > len(result.structured_content["profile"]["occupancy"][0]["live"])

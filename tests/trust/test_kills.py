@@ -83,7 +83,14 @@ class Scene:
             return []
         journal = Journal(self.mine / "autocomp.db")
         try:
-            return next((events for _, events in _begun(journal)), [])
+            return next((journal.events(run_id) for run_id in journal.run_ids()), [])
+        finally:
+            journal.close()
+
+    def seen(self) -> list[tuple[str, list[dict[str, Any]]]]:
+        journal = Journal(self.mine / "autocomp.db")
+        try:
+            return [(run_id, journal.events(run_id)) for run_id in journal.run_ids()]
         finally:
             journal.close()
 
@@ -94,18 +101,13 @@ class Scene:
     def outcome(self) -> dict[str, Any]:
         journal = Journal(self.mine / "autocomp.db")
         try:
-            ((run_id, _),) = _begun(journal)
+            (run_id,) = journal.run_ids()
             status = journal.status(run_id).model_dump(mode="json")
             found = {event["key"]: event["data"]["evaluation"] for event in journal.events(run_id) if _judged(event)}
         finally:
             journal.close()
         kernels = {key: (said and (said["verdict"], said["latency"])) for key, said in found.items()}
         return {name: status[name] for name in SAME} | {"kernels": kernels}
-
-
-def _begun(journal: Journal) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A controller that is killed before its run's first event leaves a run without any, and is started anew."""
-    return ((run_id, events) for run_id in journal.run_ids() if (events := journal.events(run_id)))
 
 
 def _judged(event: dict[str, Any]) -> bool:
@@ -192,6 +194,8 @@ def test_a_search_that_is_killed_again_and_again(
             sound = intact(scene.mine / "autocomp.db") and intact(scene.theirs / "autocomp.db")
             server = scene.server
             assert server is not None
+            empty = [run_id for run_id, events in scene.seen() if not events]
+            assert not empty, "a run whose controller was killed before its first event is seen"
             server.kill()
             orphans = not until(lambda: not running(workers(scene.theirs)), 10)  # noqa: B023 - asked at once
         repeated = [s for s in sessions if s.asked - s.answered > (PARALLEL if s.victim in GIVE_UP else 0)]

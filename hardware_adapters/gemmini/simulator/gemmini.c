@@ -153,6 +153,8 @@ void gemmini_profile_write(Gemmini *g, uint64_t cycle, FILE *fields, FILE *timel
     timing_record_end(g->timing, cycle);
     fprintf(fields, ",\"occupancy\":");
     timing_write_occupancy(g->timing, fields);
+    fprintf(fields, ",\"activity\":");
+    timing_write_activity(g->timing, fields);
     if (timeline) timing_write_timeline(g->timing, timeline);
     timing_record(g->timing, 0);
 }

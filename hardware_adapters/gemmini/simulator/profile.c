@@ -74,6 +74,7 @@ static void write_buffers(Json *j, Memory *m) {
 static void emit_counter(void *ctx, const char *name, int64_t value) { json_int(ctx, name, value); }
 
 static const char TIMELINE_HEAD[] = "[\n";
+static const char TIMELINE_TITLE[] = "estimated; a microsecond of this trace is a cycle"; // the format knows no other unit
 
 // Closes the array of events: names for the rows, of which the accelerator's come from its units.
 static void end_timeline(FILE *timeline) {
@@ -82,6 +83,7 @@ static void end_timeline(FILE *timeline) {
     for (int row = 0; row < 4; row++, separator = ",\n")
         fprintf(timeline, "%s{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":%d,\"args\":{\"name\":\"%s\"}}",
                 separator, row + 1, ROWS[row]);
+    fprintf(timeline, ",\n{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"args\":{\"name\":\"%s\"}}", TIMELINE_TITLE);
     fputs("\n]\n", timeline);
 }
 

@@ -208,6 +208,7 @@ void timing_mark(Timing *t, uint64_t cycle) {
     if (!t->recording) return;
     t->slices = t->slices_lost = 0;
     occupancy_start(t->occupancy, t->now);
+    activity_start(&t->activity, t->now);
 }
 
 void timing_counters(Timing *t, void (*emit)(void *ctx, const char *name, int64_t value), void *ctx) {
@@ -231,6 +232,7 @@ void timing_slice(Timing *t, int slot, uint64_t start, uint64_t end) {
     if (!t->recording) return;
     // Two loads are under way at a time, but slices of one track must not overlap; weights move in beside a compute.
     record(t, op->unit, op->kind, op->pc, op->unit == UNIT_EXECUTE ? start : alone, end);
+    activity_add(&t->activity, op->unit, alone, end);
     for (int i = 0; i < 2; i++) occupancy_read(t->occupancy, op->reads[i], end);
     if (op->unit == UNIT_LOAD) occupancy_write(t->occupancy, op, end);
 }
@@ -247,11 +249,20 @@ void timing_record(Timing *t, int on) {
 }
 
 void timing_record_end(Timing *t, uint64_t cycle) {
-    if (t->recording) occupancy_end(t->occupancy, cycle);
+    if (!t->recording) return;
+    occupancy_end(t->occupancy, cycle);
+    activity_end(&t->activity, cycle);
 }
 
 void timing_write_occupancy(const Timing *t, FILE *out) {
     if (t->recording) occupancy_json(t->occupancy, out);
+    else fputs("null", out);
+}
+
+void timing_write_activity(const Timing *t, FILE *out) {
+    static const char *const NAMES[UNITS] = {[UNIT_LOAD] = "load", [UNIT_STORE] = "store", [UNIT_EXECUTE] = "execute"};
+    _Static_assert((int)ACTIVITY_UNITS == (int)UNITS, "a row of figures for each unit");
+    if (t->recording) activity_json(&t->activity, NAMES, out);
     else fputs("null", out);
 }
 

@@ -64,6 +64,7 @@ void timing_counters(Timing *, void (*emit)(void *ctx, const char *name, int64_t
 void timing_record(Timing *, int on);                            // keep unit activity and occupancy of the call that follows
 void timing_record_end(Timing *, uint64_t cycle);
 void timing_write_occupancy(const Timing *, FILE *);             // a JSON object
+void timing_write_activity(const Timing *, FILE *);              // a JSON object
 void timing_write_timeline(const Timing *, FILE *);              // Chrome trace events, comma separated
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef GEMSIM_UNITS_H
 #define GEMSIM_UNITS_H
 
+#include "activity.h"
 #include "occupancy.h"
 #include "timing.h"
 
@@ -200,6 +201,7 @@ struct Timing {
     Slice *slice;
     uint64_t busy_until[UNITS]; // of the slices so far: commands of a unit overlap
     Occupancy *occupancy;
+    Activity activity;
 };
 
 static inline uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }

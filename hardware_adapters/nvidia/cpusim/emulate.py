@@ -11,6 +11,7 @@ import anyio.to_thread
 from pydantic import ValidationError
 
 from ...errors import EngineFailure
+from ...host_faults import check_process
 from ...process import Finished, Limits, minimal_environment, run
 from ...sandbox import Reach
 from .build import Program
@@ -41,7 +42,8 @@ SCRATCH = Buffer("scratch", SCRATCH_BYTES, "scratch")
 
 class Job(NamedTuple):
     """`order`: 0 threads forwards, 1 backwards, 2 shuffled by `seed`. `blocks`: how many of each launch run, evenly
-    chosen, None for all. `calls`: of launch(), each with buffers elsewhere and outputs full of NaN again."""
+    chosen, None for all. `seconds` of processor time after which no further one is
+    drawn, 0 for no limit. `calls`: of launch(), each with buffers elsewhere and outputs full of NaN again."""
 
     dims: tuple[int, ...]
     buffers: tuple[Buffer, ...]
@@ -51,6 +53,7 @@ class Job(NamedTuple):
     calls: int = 1
     seed: int = 1
     cpu_s: float = 20.0
+    seconds: float = 0.0
     shared_bytes: int = SHARED_BYTES
 
 
@@ -62,7 +65,7 @@ def job_text(job: Job, nonce: str) -> str:
         f"calls {job.calls}",
         f"seed {job.seed}",
     ]
-    lines += [f"blocks {job.blocks or 0}", f"cpu {job.cpu_s}", f"shared {job.shared_bytes}"]
+    lines += [f"seconds {job.seconds}", f"blocks {job.blocks or 0}", f"cpu {job.cpu_s}", f"shared {job.shared_bytes}"]
     lines += [f"dim {size}" for size in job.dims]
     lines += [f"buffer {b.name} {b.bytes} {b.role} {b.file or '-'}" for b in job.buffers]
     return "\n".join(lines) + "\n"
@@ -111,14 +114,11 @@ def _read(path: Path, nonce: str) -> dict[str, Any] | None:
 
 def _ended(finished: Finished, wall_s: float) -> Report:
     """Of a run without a report. Status 2 is the emulator's own complaint; whatever else is the candidate's doing."""
-    if finished.hung(wall_s):
-        raise EngineFailure(f"cpusim hung: it hardly ran in {wall_s:.0f} s")
+    check_process("cpusim", finished, wall_s)
     if finished.timed_out:
         return _crash("timeout", "the run was stopped at its time limit")
     if finished.limit is not None:
         return _crash("limit_exceeded", f"the candidate's process ended without a report: {finished.ended_by}")
-    if finished.killed:
-        raise EngineFailure("cpusim was killed from outside, perhaps because memory ran out")
     if finished.returncode in (2, 3, 126, 127):
         raise EngineFailure(f"cpusim failed: {finished.stderr.strip()[-400:]!r}")
     why = f"signal {-finished.returncode}" if finished.returncode < 0 else f"status {finished.returncode}"

@@ -41,7 +41,11 @@ class Note(_Said):
 class Launch(_Said):
     """One launch. Sectors are of 32 bytes and counted when traced only: `unique_*` once per launch over the blocks that
     ran, `block_*` once per block, summed, `operand_sectors` those of the latter in
-    inputs and outputs. `barriers` is summed over the blocks that ran."""
+    inputs and outputs. `barriers` is summed over the blocks that ran.
+
+    `work`: requests and sectors, requests and wavefronts of shared memory, threads in requests, sectors read and
+    written, barriers, of the blocks that ran; `differences`: of each two such amounts (a triangle, row by row) the sum
+    over neighbours of the blocks drawn of the product of what they differ by. Empty where all did the same."""
 
     kernel: str
     line: int
@@ -57,6 +61,8 @@ class Launch(_Said):
     block_read_sectors: int
     block_write_sectors: int
     operand_sectors: int
+    work: tuple[float, ...] = ()
+    differences: tuple[float, ...] = ()
 
 
 class Site(_Said):

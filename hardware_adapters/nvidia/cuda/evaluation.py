@@ -24,6 +24,7 @@ from ...base import (
     Evaluation,
     Problem,
     Profile,
+    Span,
     UsageError,
     kernel_digest,
 )
@@ -39,7 +40,7 @@ from .device import machine_of
 from .engines import SANITIZE, VERSION, Setup, setup
 from .job import Argument, Case, Job, Report, read_report
 from .judge import judge
-from .profile import make_profile
+from .profile import launches, make_profile
 from .timing import against
 from .toolkit import compile_library, runner
 
@@ -54,6 +55,7 @@ PASSED_ON = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 class Run(NamedTuple):
     evaluation: Evaluation
     profile: Profile | None = None
+    spans: Sequence[Span] = ()  # with their figures, for a timeline
 
 
 class _Bench(NamedTuple):
@@ -155,7 +157,8 @@ async def evaluate_on_cuda(
         if mode != "profile" or not evaluation.passed:
             return Run(evaluation)
         kernels = ncu.parse((folder / ncu.LOG).read_text(errors="replace"))
-        return Run(evaluation, make_profile(problem, operator, evaluation, kernels, compiled, device))
+        profiled = make_profile(problem, operator, evaluation, kernels, compiled, device)
+        return Run(evaluation, profiled, launches(kernels))
 
 
 def _sets(operator: Operator, rng: object, mode: str) -> tuple[InputSet, ...]:

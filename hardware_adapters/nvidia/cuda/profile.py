@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from ...base import Bottleneck, Evaluation, Latency, Problem, Profile, Stall, UnitTime
+from ...base import Bottleneck, Evaluation, Latency, Problem, Profile, Span, Stall, UnitTime
 from ..bottlenecks import CONFLICTING, LOW_OCCUPANCY, NEAR, RELOADED, WASTEFUL
 from ..machines import Machine
 from ..nvcc import Compiled
 from ..operators import Operator, bound, moved_bytes
+from ..over_time import roofline, spans
 from .ncu import KernelCounters, ratio, total
 
 NOTABLE = 0.05
@@ -74,7 +75,22 @@ def make_profile(
         units=tuple(_units(kernels, time_ns)),
         stalls=_stalls(kernels, time_ns),
         bottlenecks=bottlenecks(operator, kernels, compiled, least.value / time_ns if time_ns else 0.0),
+        roofline=roofline(operator, time_ns, device, dram=_dram_bytes(kernels)),
+        spans=spans(launches(kernels)),
     )
+
+
+def launches(kernels: Sequence[KernelCounters]) -> list[Span]:
+    """One after the other, as a stream has them: the profiler runs each alone, and when it began is not measured."""
+    made: list[Span] = []
+    at = 0.0
+    for kernel in kernels:
+        duration = kernel.metrics[TIME] or 0.0
+        detail = {"blocks": float(math.prod(kernel.grid)), "threads_per_block": float(math.prod(kernel.block))}
+        detail |= {name: value for name, value in kernel.metrics.items() if value is not None and math.isfinite(value)}
+        made.append(Span(name=kernel.name, start=round(at, 1), duration=round(duration, 1), detail=detail))
+        at += duration
+    return made
 
 
 def counters(kernels: Sequence[KernelCounters], compiled: Compiled) -> dict[str, int | None]:
@@ -85,7 +101,6 @@ def counters(kernels: Sequence[KernelCounters], compiled: Compiled) -> dict[str,
 
     longest = max(kernels, key=lambda kernel: kernel.metrics[TIME] or 0.0)
     spills = [entry.spill_stores + entry.spill_loads for entry in compiled.kernels.values()]
-    sizes = [total(kernels, f"dram__bytes_{way}.sum") for way in ("read", "write")]
     return {
         "launches": len(kernels),
         "blocks": math.prod(longest.grid),
@@ -101,7 +116,7 @@ def counters(kernels: Sequence[KernelCounters], compiled: Compiled) -> dict[str,
         "shared_conflicts": known(_both(kernels, CONFLICTS)),
         "l1_hit_percent": known(total(kernels, "l1tex__t_sector_hit_rate.pct")),
         "l2_hit_percent": known(total(kernels, "lts__t_sector_hit_rate.pct")),
-        "dram_bytes": known(None if None in sizes else sum(filter(None, sizes))),
+        "dram_bytes": known(_dram_bytes(kernels)),
         "tensor_percent": known(total(kernels, TENSOR)),
     }
 
@@ -192,9 +207,9 @@ def _accesses(operator: Operator, kernels: Sequence[KernelCounters]) -> Iterator
         share = conflicts / wavefronts
         text = f"{100 * share:.0f} % of the passes through shared memory's banks are repeats: pad the rows, or use XOR"
         yield share * 0.8, Bottleneck(id="bank_conflict", explanation=text, evidence={"excess_share": round(share, 3)})
-    sizes = [total(kernels, f"dram__bytes_{way}.sum") for way in ("read", "write")]
+    fetched = _dram_bytes(kernels)
     needed = moved_bytes(operator)
-    if None not in sizes and (fetched := sum(filter(None, sizes))) > RELOADED * needed:
+    if fetched is not None and fetched > RELOADED * needed:
         text = f"DRAM moves {fetched / needed:.1f} times the operands' size: larger tiles use each fetched byte more"
         evidence = {"fetched_per_operand_byte": round(fetched / needed, 2)}
         share = (total(kernels, DRAM) or 0.0) / 100
@@ -221,6 +236,12 @@ def _units(kernels: Sequence[KernelCounters], time_ns: float) -> Iterator[UnitTi
         share = total(kernels, metric)
         if share is not None:
             yield UnitTime(unit=unit, busy=round(share / 100 * time_ns), share=round(share / 100, 4))
+
+
+def _dram_bytes(kernels: Sequence[KernelCounters]) -> float | None:
+    """Read and written; None unless both are known."""
+    sizes = [total(kernels, f"dram__bytes_{way}.sum") for way in ("read", "write")]
+    return None if None in sizes else sum(filter(None, sizes))
 
 
 def _both(kernels: Sequence[KernelCounters], metric: str) -> float | None:

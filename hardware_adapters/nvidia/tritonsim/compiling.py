@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
+import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .addressed import Addressed
 from .calling import arguments_of
 from .errors import KernelFault, described
 
 MAX_COMPILED = 8
 POINTER = 1 << 40  # aligned, and never followed: nothing is run here
 _USED = re.compile(r"REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)")
-
-
-class _Address:
-    """A tensor without memory."""
-
-    def __init__(self, shape: Sequence[int], dtype: Any) -> None:
-        self.shape, self.dtype, self.ndim = tuple(shape), dtype, len(shape)
-        self._strides = tuple(math.prod(self.shape[axis + 1 :]) for axis in range(len(self.shape)))
-
-    def numel(self) -> int:
-        return math.prod(self.shape)
-
-    def size(self, dim: int | None = None) -> Any:
-        return self.shape if dim is None else self.shape[dim]
-
-    def stride(self, dim: int | None = None) -> Any:
-        return self._strides if dim is None else self._strides[dim]
-
-    def data_ptr(self) -> int:
-        return POINTER
 
 
 class _Device:
@@ -85,9 +66,9 @@ def run_job(
     known: set[tuple[Any, ...]] = set()
     for number, shape in enumerate(job["shapes"]):
         recorded.clear()
-        tensors = [_Address(size, tl.float32) for size in shape["tensors"]]
+        tensors = [Addressed(POINTER, size, tl.float32) for size in shape["tensors"]]
         try:
-            guard(launch, *arguments_of(launch, tensors, _Address((job["scratch"],), tl.float32)))
+            guard(launch, *arguments_of(launch, tensors, Addressed(POINTER, (job["scratch"],), tl.float32)))
         except Exception as error:
             return {"error": _said(error, shape["name"]), "kernels": kernels}
         for function, given, named, bound in list(recorded):
@@ -99,6 +80,8 @@ def run_job(
                 made = compile_now(function, *given, grid=(1,), warmup=True, **named)
                 kernels.append(_facts(made, function, number == 0, folder, job["cuobjdump"]))
             except Exception as error:
+                if _killed(error):
+                    raise
                 return {"error": _said(error, shape["name"], function), "kernels": kernels}
     return {"error": None, "kernels": kernels}
 
@@ -120,6 +103,12 @@ def _said(error: BaseException, shape: str | None = None, function: Any = None) 
         message = str(error).strip().splitlines()[-1]
     return {"kind": kind, "message": message[:600], "line": line, "shape": shape,
             "wrong_call": isinstance(error, KernelFault)}  # fmt: skip
+
+
+def _killed(error: BaseException) -> bool:
+    """ptxas was, from outside, and Triton says it as if the kernel were at fault."""
+    cause = error.__context__
+    return isinstance(cause, subprocess.CalledProcessError) and cause.returncode == -signal.SIGKILL
 
 
 def _facts(made: Any, function: Any, at_full_shape: bool, folder: Path, tool: str) -> dict[str, Any]:

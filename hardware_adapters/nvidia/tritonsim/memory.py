@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .addressed import Addressed
 from .errors import KernelFault
 
 WALL_BYTES = 4096
@@ -40,33 +41,17 @@ class Buffer:
         return f"{self.name}[{', '.join(str(int(i)) for i in index)}]"
 
 
-class Tensor:
-    """A tensor as launchers and Triton see it: an address, no contents."""
+class Tensor(Addressed):
+    """A buffer as launchers and Triton see it."""
 
-    __slots__ = ("_buffer", "_strides", "dtype", "shape")
+    __slots__ = ("_name",)
 
     def __init__(self, buffer: Buffer, dtype: Any) -> None:
-        self._buffer, self.dtype, self.shape = buffer, dtype, buffer.shape
-        self._strides = tuple(math.prod(buffer.shape[axis + 1 :]) for axis in range(len(buffer.shape)))
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    def numel(self) -> int:
-        return math.prod(self.shape)
-
-    def size(self, dim: int | None = None) -> Any:
-        return self.shape if dim is None else self.shape[dim]
-
-    def stride(self, dim: int | None = None) -> Any:
-        return self._strides if dim is None else self._strides[dim]
-
-    def data_ptr(self) -> int:
-        return self._buffer.start
+        super().__init__(buffer.start, buffer.shape, dtype)
+        self._name = buffer.name
 
     def __repr__(self) -> str:
-        return f"<tensor {self._buffer.name} {list(self.shape)}>"
+        return f"<tensor {self._name} {list(self.shape)}>"
 
 
 class Memory:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -30,6 +31,7 @@ from ...base import (
     UsageError,
     kernel_digest,
 )
+from ...host_faults import check_process
 from ...process import Limits, run
 from ...sandbox import devices
 from ...sandbox.reach import installation
@@ -276,8 +278,7 @@ class _Call:
         except OSError as error:
             raise EngineFailure(f"{self.sdk.python} cannot be started: {error}") from error
         self.seconds["run"] = time.monotonic() - started
-        if finished.killed:
-            raise EngineFailure("the SDK's process was killed from outside, perhaps because memory ran out")
+        check_process("the SDK's process", finished)  # it waits for the device
         if finished.timed_out or finished.returncode == OUT_OF_TIME:
             text = f"stopped after {timeout_s:.0f} s of compiling and running"
             return self.concluded(Judgement("timed_out", text))
@@ -288,7 +289,8 @@ class _Call:
         checked = time.monotonic()
         outputs = await anyio.to_thread.run_sync(_outputs, folder, self.operator, len(self.sets))
         expected = await self.operator.results(self.sets)
-        wrong = await anyio.to_thread.run_sync(compared, self.operator, self.sets, expected, outputs)
+        compare = partial(compared, self.operator, self.sets, expected, outputs, published=True)
+        wrong = await anyio.to_thread.run_sync(compare)
         self.seconds["check"] = time.monotonic() - checked
         if wrong is not None:
             return self.concluded(wrong)

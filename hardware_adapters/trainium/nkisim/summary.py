@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from .activity import over_time
 from .machine import PARTITIONS, Machine
 from .schedule import ENGINES, Schedule, occupied_bytes
 
@@ -71,6 +72,7 @@ def summarise(schedule: Schedule, machine: Machine) -> dict[str, Any]:
         "peak": schedule.peak,
         "path_ns": critical_path(schedule, machine),
         "lines": [[line, time] for line, time in costliest],
+        "over_time": over_time(schedule, machine),
     }
 
 

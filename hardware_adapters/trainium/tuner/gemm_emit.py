@@ -20,7 +20,7 @@ class _Emitter(Writer):
         super().__init__()
         self.s = schedule
         self.whole = schedule.bk >= tiles(gemm)[2]  # one step adds up all of K
-        split = {"given": "", "split2": "a", "split3": "ab"}[schedule.products]
+        split = {"given": "", "split3": "ab"}[schedule.products]
         self.at_use = panels(schedule) if schedule.panel == "use" else ""
         # Names of an operand's tiles; their lists are in the plural.
         self.parts = {
@@ -105,10 +105,8 @@ class _Emitter(Writer):
         loop, operand = ("m", "a_t") if name == "a" else ("n", "b")
         tile, extent = self.parts[name][0], self._extent(loop)
         source = f"{operand}[{at}:{at} + depth, {loop}:{loop} + {extent}]"
-        narrow = self.s.products != "given"
         if len(self.parts[name]) == 1:
-            # The transfer converts.
-            self.tile(tile, f"depth, {extent}", "nl.bfloat16" if narrow else f"{operand}.dtype")
+            self.tile(tile, f"depth, {extent}", f"{operand}.dtype")
             self.put(f"nisa.dma_copy(dst={tile}, src={source})")
             return
         self.tile("exact", f"depth, {extent}", f"{operand}.dtype")

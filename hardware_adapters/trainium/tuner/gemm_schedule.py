@@ -33,9 +33,9 @@ class GemmSchedule(BaseModel):
         default="ahead", description="When a panel is loaded: before its loop, or each tile at its first products"
     )
     sums: Literal["psum", "sbuf"] = Field(default="psum", description="Where a block's sums lie between steps")
-    products: Literal["given", "split3", "split2"] = Field(
+    products: Literal["given", "split3"] = Field(
         default="given",
-        description="Of float32: in float32; in bfloat16 as high*high + low*high + high*low; or without high*low",
+        description="Of float32: in float32; or in bfloat16 as high*high + low*high + high*low",
     )
     low_engine: Literal["vector", "gpsimd"] = Field(default="vector", description="What computes the low parts")
     copy_engine: Literal["vector", "scalar", "both"] = Field(default="vector", description="What empties PSUM")
@@ -96,14 +96,13 @@ def check(gemm: Gemm, schedule: GemmSchedule) -> None:
     given = BYTES[gemm.dtype]
     a_blocks = -(-m_tiles // s.bm) if s.order == "nm" else 1
     b_blocks = -(-n_tiles // s.bn) if s.order == "mn" else 1
-    # Kept tiles are there once; others twice, so that the next step can be loaded meanwhile.
-    a_size = given  # high and low parts together take as much
-    b_size = 2 if s.products == "split2" else given
-    a = s.bm * ROWS * (depth * a_blocks if s.keep_a else 2 * min(s.bk, depth)) * a_size
-    b = s.bn * COLUMNS * (depth * b_blocks if s.keep_b else 2 * min(s.bk, depth)) * b_size
+    # Kept tiles are there once; others twice, so that the next step can be loaded meanwhile. High and low parts take as
+    # much together as what they are made of.
+    a = s.bm * ROWS * (depth * a_blocks if s.keep_a else 2 * min(s.bk, depth)) * given
+    b = s.bn * COLUMNS * (depth * b_blocks if s.keep_b else 2 * min(s.bk, depth)) * given
     results = COLUMNS * (2 * s.bn if s.store == "block" else 2) * given
     totals = s.bm * s.bn * COLUMNS * 4 if s.sums == "sbuf" else 0
-    split = {"given": 0, "split2": s.bm * ROWS, "split3": max(s.bm * ROWS, s.bn * COLUMNS)}[s.products]
+    split = {"given": 0, "split3": max(s.bm * ROWS, s.bn * COLUMNS)}[s.products]
     staging = 2 * split * given
     if (needed := a + b + results + totals + staging) > SBUF_BYTES:
         raise CapacityError("bm, bn, bk, keep_a, keep_b", "SBUF", needed, SBUF_BYTES, "bytes per partition")

@@ -1,4 +1,4 @@
-// Two charts in SVG: how the best came about, and where the kernels stand under the roofline.
+// The chart of how the best came about.
 
 const AXES = { n: "evaluations", calls: "model calls", usd: "USD", at_s: "seconds" };
 
@@ -113,59 +113,4 @@ function progressTable(baseline, unit) {
         el("td", {}, el("button", { type: "button", onclick: () => choose(point.candidate, true) }, point.candidate)),
         [count(point.n), count(point.calls ?? 0), point.usd === null ? "–" : (point.usd ?? 0).toFixed(2), (point.at_s ?? 0).toFixed(1), latencyText(point.latency), ratioText(baseline / point.latency)]
           .map((text) => el("td", { class: "num" }, text)))))));
-}
-
-function drawRoof() {
-  const { peak, port, dram } = run.roof;
-  const byKernel = new Map();
-  for (const id of run.order) {
-    const row = run.rows.get(id), profile = !row.duplicate_of && profileOf(row);
-    if (profile && profile.roofline) byKernel.set(id, profile.roofline);
-  }
-  byId("roof-card").hidden = !peak || !byKernel.size;
-  byId("roof-card").parentElement.classList.toggle("alone", byId("roof-card").hidden);
-  if (!peak || !byKernel.size) return;
-  const W = 520, H = 330, left = 52, right = 16, top = 18, bottom = 44;
-  const all = [...byKernel.values()];
-  const ridge = peak / port;
-  const log = Math.log2;
-  const low = Math.floor(log(Math.min(ridge, ...all.map((p) => p.intensity)) / 2)), high = Math.ceil(log(Math.max(ridge, ...all.map((p) => p.intensity)) * 2));
-  const yLow = Math.floor(log(Math.min(...all.map((p) => p.achieved)) / 1.5)), yHigh = log(peak * 1.4);
-  const x = (value) => left + ((log(value) - low) / (high - low)) * (W - left - right);
-  const y = (value) => H - bottom - ((log(value) - yLow) / (yHigh - yLow)) * (H - top - bottom);
-  const parts = [];
-  const every = Math.ceil((high - low) / 7);
-  for (let at = low; at <= high; at += every) {
-    parts.push(svg("line", { class: "grid", x1: x(2 ** at), x2: x(2 ** at), y1: top, y2: H - bottom }));
-    parts.push(svg("text", { x: x(2 ** at), y: H - bottom + 18, "text-anchor": "middle" }, short(2 ** at)));
-  }
-  for (let at = yLow; at <= yHigh; at += Math.ceil((yHigh - yLow) / 6)) {
-    parts.push(svg("line", { class: "grid", x1: left, x2: W - right, y1: y(2 ** at), y2: y(2 ** at) }));
-    parts.push(svg("text", { x: left - 8, y: y(2 ** at) + 4, "text-anchor": "end" }, short(2 ** at)));
-  }
-  parts.push(svg("text", { x: (left + W - right) / 2, y: H - 4, "text-anchor": "middle" }, "MACs per byte moved"));
-  parts.push(svg("text", { x: left - 40, y: top - 6 }, "MACs per cycle"));
-  const roof = (rate) => {
-    const start = Math.max(2 ** low, (2 ** yLow) / rate), knee = Math.min(peak / rate, 2 ** high);
-    return `M${x(start)} ${y(start * rate)}L${x(knee)} ${y(Math.min(peak, knee * rate))}H${W - right}`;
-  };
-  parts.push(svg("path", { class: "roofline", d: roof(port) }));
-  parts.push(svg("text", { class: "strong", x: W - right, y: y(peak) - 7, "text-anchor": "end" }, `array: ${short(peak)} MACs per cycle`));
-  let trail = "";
-  for (const step of run.steps) {
-    const at = byKernel.get(step.candidate);
-    if (at) trail += `${trail ? "L" : "M"}${x(at.intensity).toFixed(1)} ${y(at.achieved).toFixed(1)}`;
-  }
-  parts.push(svg("path", { class: "trail", d: trail }));
-  for (const [id, at] of byKernel) {
-    const kind = id === run.head.best_candidate ? " top" : run.path.has(id) ? " lineage" : "";
-    const point = svg("circle", { class: `point${kind}`, r: kind === " top" ? 6 : 4.5, cx: x(at.intensity), cy: y(at.achieved), onclick: () => choose(id, true) });
-    point.append(svg("title", {}, `${id}: ${short(at.achieved)} MACs per cycle at ${short(at.intensity)} MACs per byte`));
-    parts.push(point);
-  }
-  const last = byKernel.get(run.head.best_candidate) || all[all.length - 1];
-  const words = `Roofline: ${byKernel.size} profiled kernels; the latest on the way to the best reaches ${short(last.achieved)} of ${short(peak)} MACs per cycle, limited by the ${last.bound}.`;
-  show("roof", svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": words }, parts),
-    el("p", { class: "small" }, `${byKernel.size} kernels were profiled during the search; the line joins those on the best one's path.`,
-      dram ? ` DRAM alone would carry ${short(dram)} bytes per cycle.` : ""));
 }

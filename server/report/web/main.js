@@ -33,13 +33,20 @@ function start() {
   byId("axis").addEventListener("change", drawProgress);
   listenToTree();
   const { mode, events } = document.documentElement.dataset;
-  const given = byId("snapshot").textContent;
-  if (given.trim() !== "null") merge(JSON.parse(given));
   document.body.dataset.mode = mode;
-  drawAll();
-  if (run.steps.length) scrollTo(selected);
+  const given = byId("snapshot");
+  if (given.type === "application/json") begin(given.textContent);
+  else unpacked(given.textContent).then(begin, () => trouble("This browser cannot unpack the page's data: a newer one can."));
   if (mode === "live") listen(events);
   if (mode === "app") liveInHost();
+}
+
+function begin(json) {
+  const data = JSON.parse(json);
+  byId("snapshot").textContent = "";  // megabytes that nobody reads again
+  if (data) merge(data);
+  drawAll();
+  if (run.steps.length) scrollTo(selected);
 }
 
 start();

@@ -12,7 +12,7 @@ function drawProfile(row) {
     el("div", { class: "profiles" },
       bars("Units at work", own.units, old && old.units, (u) => u.unit, (u) => u.share),
       bars("Why the main unit waits", own.stalls, old && old.stalls, (s) => s.cause, (s) => s.share),
-      memories(own, old), traffic(own, old)), costliest(own),
+      unitsOverTime(own, old), launches(own, old), memories(own, old), traffic(own, old)), costliest(own), counted(own, old),
   ];
 }
 
@@ -43,24 +43,6 @@ function bars(title, now, before, nameOf, shareOf) {
     el("span", { class: "pairbar", role: "presentation" }, el("i", { style: width(a) }), before && el("i", { class: "old", style: width(b) })),
     el("b", {}, a == null ? "–" : percent(a)), el("span", { class: "was" }, before ? (b == null ? "–" : percent(b)) : ""),
   ])));
-}
-
-function memories(own, old) {
-  if (!own.occupancy || !own.occupancy.length) return null;
-  const W = 420, H = 74;
-  return el("section", {}, el("h3", {}, "Memory in use over the call"), own.occupancy.map((memory) => {
-    const before = old && (old.occupancy || []).find((other) => other.memory === memory.memory);
-    const most = Math.max(memory.peak, before ? before.peak : 0, 1), full = memory.capacity;
-    const top = most > 0.5 * full ? full : most * 1.15;
-    const curve = (entry) => (entry.live || []).map((rows, at, all) => `${at ? "L" : "M"}${((at + 0.5) / all.length * W).toFixed(1)} ${(H - (rows / top) * (H - 4)).toFixed(1)}`).join("");
-    const line = curve(memory), n = memory.live.length;
-    const words = `${memory.memory}: at most ${memory.peak} of ${full} rows live`;
-    return el("figure", {}, el("p", { class: "small" }, visible(`${words}${before ? `, the parent ${before.peak}` : ""}`)),
-      svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": visible(words), preserveAspectRatio: "none" },
-        n && svg("path", { class: "area", d: `${line}L${((n - 0.5) / n * W).toFixed(1)} ${H}L${(0.5 / n * W).toFixed(1)} ${H}Z` }),
-        svg("path", { class: "arealine", d: line }), before && svg("path", { class: "oldline", d: curve(before) }),
-        svg("line", { class: "axis", x1: 0, x2: W, y1: H - 0.5, y2: H - 0.5 })));
-  }));
 }
 
 function traffic(own, old) {

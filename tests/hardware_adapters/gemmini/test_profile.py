@@ -1,6 +1,5 @@
 """Profiles: consistent counters, traffic, lines, and bottlenecks by rule."""
 
-import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from autocomp_mcp.hardware_adapters.base import EnvironmentLackError, Evaluation, Profile, Traffic
 from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
 from autocomp_mcp.hardware_adapters.gemmini.bottlenecks import find_bottlenecks
+from traces import check_trace
 
 PROBLEM = "gemmini/gemm-64x64x64"
 # The ids that menu options name as triggers.
@@ -127,8 +127,10 @@ def test_a_timeline_is_written_where_asked(gemmini: GemminiAdapter, tmp_path: Pa
     profile = profiled(gemmini, timeline=target)
     assert isinstance(profile, Profile)
     assert profile.timeline == str(target)
-    events = json.loads(target.read_text())
-    tracks = {event["tid"]: event["args"]["name"] for event in events if event["ph"] == "M"}
+    events = check_trace(target)
+    tracks = {event["tid"]: event["args"]["name"] for event in events if event["name"] == "thread_name"}
+    (process,) = [event for event in events if event["name"] == "process_name"]
+    assert "a cycle" in process["args"]["name"] and "estimated" in process["args"]["name"]
     assert set(tracks.values()) == {"rocket", "load", "store", "execute"}
     for name in ("mvin", "mvout", "preload", "compute"):
         assert sum(event["name"] == name for event in events) == profile.commands[name]
@@ -136,6 +138,17 @@ def test_a_timeline_is_written_where_asked(gemmini: GemminiAdapter, tmp_path: Pa
         spans = sorted({(e["ts"], e["ts"] + e["dur"]) for e in events if e["ph"] == "X" and e["tid"] == tid})
         assert spans
         assert all(end <= start for (_, end), (start, _) in pairwise(spans)), tracks[tid]
+    # The same call in few numbers: what the profile says of each unit over time is the timeline's, averaged.
+    names = {name: tid for tid, name in tracks.items()}
+    for unit in profile.activity:
+        windows = len(unit.busy)
+        assert windows == -(-int(profile.latency.value) // unit.interval) <= 64
+        slices = {(e["ts"], e["ts"] + e["dur"]) for e in events if e["ph"] == "X" and e["tid"] == names[unit.unit]}
+        for window in range(windows):
+            low, high = window * unit.interval, min((window + 1) * unit.interval, int(profile.latency.value))
+            busy = sum(max(0, min(end, high) - max(start, low)) for start, end in slices)
+            assert 10 * int(unit.busy[window], 16) == pytest.approx(100 * busy / (high - low), abs=5.6), window
+    assert {unit.unit for unit in profile.activity} == {"load", "store", "execute"}
     waits = [e["dur"] for e in events if e["name"] == "fence"]
     assert sum(waits) > profile.counters["stall_fence"]
     live = {e["name"]: [] for e in events if e["ph"] == "C"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from autocomp_mcp.hardware_adapters.nvidia.uncertainty import covariance
 
 HEAD = "#include <cuda_runtime.h>\n#include <stdint.h>\n"
 
@@ -226,3 +227,38 @@ def test_of_each_equal_part_of_the_blocks_one_is_drawn(run_cuda):
     again = run_cuda(text, [6400], {"a": np.ones(6400, np.float32)}, {"o": (6400,)}, blocks=5, seed=2)
     others = np.flatnonzero(~np.isnan(again.outputs["o"].reshape(100, 64)).all(1))
     assert list(others // 20) == [0, 1, 2, 3, 4] and list(others) != list(chosen)
+
+
+UNEVEN = """
+  int c = blockIdx.x * 64 + threadIdx.x;
+  float sum = 0;
+  for (int t = 0; t < (blockIdx.x % 4 ? 1 : 9); t++) sum += ((volatile const float *)a)[c];
+  o[c] = sum;"""
+
+
+def test_how_much_blocks_differ_is_told_of_neighbours(run_cuda):
+    even, uneven = (source(body, blocks="100") for body in ("  o[i] = a[i];", UNEVEN))
+    _, report = sites(run_cuda, even, 6400, blocks=10)
+    assert report.launches[0].work == report.launches[0].differences == ()
+    _, report = sites(run_cuda, uneven, 6400, blocks=99)
+    launch = report.launches[0]
+    found = covariance(launch.work, launch.differences, launch.blocks_run, launch.blocks)
+    mean = launch.work[0] / 99  # requests of a block: 2 warps, 1 or 9 loads and a store
+    assert 2 * 3.8 < mean < 2 * 4.2
+    every = 2 * np.where(np.arange(100) % 4, 1 + 1, 9 + 1)
+    half_mean_square = (np.diff(every) ** 2).mean() / 2
+    assert found[0][0] == pytest.approx(half_mean_square / mean**2 / 99 * 0.01, rel=0.1)
+    assert found[6][6] == 0 and found[0][6] == 0, "all of them write the same"
+    assert found == tuple(zip(*found, strict=True))
+
+
+def test_when_time_is_over_the_blocks_that_ran_are_spread_over_the_grid(run_cuda):
+    run = run_cuda(source("  o[i] = a[i];", blocks="1000"), [64000], {"a": np.ones(64000, np.float32)}, {"o": (64000,)},
+                   blocks=500, seconds=1e-9, trace=True)  # fmt: skip
+    assert run.report.launches[0].blocks_run == 1, "one in any case"
+    run = run_cuda(source("  o[i] = a[i];", blocks="1000"), [64000], {"a": np.ones(64000, np.float32)}, {"o": (64000,)},
+                   blocks=1000, seconds=0.004, trace=True)  # fmt: skip
+    ran = np.flatnonzero(~np.isnan(run.outputs["o"].reshape(1000, 64)).all(1))
+    assert ran.size == run.report.launches[0].blocks_run
+    if 8 <= ran.size < 1000:  # as fast as this machine is
+        assert np.diff(ran).max() < 16 * 1000 / ran.size

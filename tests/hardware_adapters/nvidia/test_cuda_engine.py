@@ -106,8 +106,10 @@ def test_what_cannot_be_so_fast_is_refused(run, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_profile_is_what_ncu_counted(run) -> None:
-    profile = run(mode="profile").profile
+    found = run(mode="profile")
+    profile = found.profile
     assert profile is not None and profile.source == "measured" and profile.latency.value == 123456
+    assert sum(span.duration for span in profile.spans) == 123456 and found.spans[0].detail["blocks"] > 0
     assert profile.counters["global_load_sectors"] == 1600 and profile.counters["l2_hit_percent"] is None
     ids = [entry.id for entry in profile.bottlenecks]
     assert {"latency_bound", "uncoalesced", "low_occupancy", "register_spills"} <= set(ids)

@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import numpy as np
 import pytest
-from autocomp_mcp.hardware_adapters.base import Evaluation, Profile, UnknownProblemError, UsageError
+from autocomp_mcp.hardware_adapters.base import Evaluation, Profile, UnknownProblemError
 from autocomp_mcp.hardware_adapters.evaluator import evaluate
 from autocomp_mcp.hardware_adapters.nvidia.adapter import NvidiaAdapter
 from autocomp_mcp.hardware_adapters.nvidia.families import EXAMPLES, FAMILIES, SUITES, operator_of
@@ -216,8 +216,13 @@ def test_profiles_name_what_the_naive_product_lacks(adapter: NvidiaAdapter, tmp_
     # Per step of K a warp of two rows loads 2 sectors of A and 2 of B; 1024 blocks of 8 warps.
     assert profile.counters["global_load_requests"] == 2 * 512 * 8 * 1024
     assert profile.counters["global_load_sectors"] == 4 * 512 * 8 * 1024
-    with pytest.raises(UsageError, match="timeline"):
-        anyio.run(lambda: adapter.profile(problem, source, timeline=tmp_path / "x.json"))
+    line = profile.roofline
+    assert line is not None and (line.work, line.time, line.bound) == ("flops", "ns", "L2")
+    assert list(line.peaks) == ["FP32"] and list(line.memories) == list(line.intensities) == ["DRAM", "L2"]
+    assert line.achieved == pytest.approx(2 * 512**3 / profile.latency.value, abs=0.1)
+    assert line.intensity == pytest.approx(2 * 512**3 / profile.counters["dram_bytes"], rel=1e-3)  # type: ignore[operator]
+    assert profile.spans[0].name == "launch" and len(profile.spans) == 2
+    assert profile.spans[-1].start + profile.spans[-1].duration == pytest.approx(profile.latency.value, abs=1)
 
 
 def test_an_evaluation_is_remembered_for_the_kernel_whatever_its_layout(adapter: NvidiaAdapter) -> None:

@@ -1,16 +1,21 @@
 """Triton kernels without a GPU: right ones pass, wrong ones are found, each for what is wrong with it."""
 
 import re
+import sys
+import tempfile
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import anyio
 import autocomp_mcp
 import pytest
-from autocomp_mcp.hardware_adapters.base import Evaluation, Profile
+from autocomp_mcp.hardware_adapters.base import EngineFailure, Evaluation, Profile
 from autocomp_mcp.hardware_adapters.nvidia.adapter import NvidiaAdapter
 from autocomp_mcp.hardware_adapters.nvidia.forms import triton_version
 from autocomp_mcp.hardware_adapters.store import Home
+from faults import Process, running
 from triton_kernels import GEMM, HEAD, RIGHT, SOFTMAX
 from wrong_triton_kernels import SOURCES, WRONG
 
@@ -72,6 +77,38 @@ def test_an_endless_loop_is_stopped(evaluated):
     )
     found = evaluated("softmax-64x128", HEAD + endless, timeout_s=8)
     assert found.verdict == "timed_out"
+
+
+@pytest.mark.parametrize("job", ["interpret", "compile", "ptxas"])
+def test_a_process_that_is_killed_is_no_fault_of_the_kernel(job, evaluated, tmp_path, monkeypatch):
+    """From outside, as the system does it where memory runs out."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def wanted(found: Process) -> bool:
+        words = found.command
+        mine = any(word.startswith(str(tmp_path)) for word in words)
+        return mine and (
+            words[0].endswith("ptxas") if job == "ptxas" else words[0] == sys.executable and job in words[-2]
+        )
+
+    def strike() -> None:
+        while not ended.is_set() and not any([process.kill() for process in running(wanted)]):
+            time.sleep(0.001)
+
+    for attempt in range(8):  # ptxas may have ended by the time that it is hit
+        ended = threading.Event()
+        striking = threading.Thread(target=strike)
+        striking.start()
+        try:
+            found = evaluated("sgemm-64x64x64", f"{HEAD}{GEMM}\n# {job}, attempt {attempt}\n")
+        except EngineFailure as error:
+            assert "killed" in str(error) or "-9" in str(error)
+            return
+        finally:
+            ended.set()
+            striking.join()
+        assert found.verdict == "passed", found.message
+    pytest.fail("it was never hit")
 
 
 def test_counts_are_those_of_the_addresses(adapter):

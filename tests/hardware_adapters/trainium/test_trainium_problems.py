@@ -140,3 +140,29 @@ def test_a_timeline_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     wanted = tmp_path / "absent" / "timeline.json"
     with pytest.raises(EnvironmentLackError, match=r"the timeline cannot be written to .*absent"):
         anyio.run(lambda: ADAPTER.profile(problem, ADAPTER.baseline(problem), timeline=wanted))
+
+
+@pytest.mark.parametrize(
+    "problem", ["gemm-128x128x1024", "rmsnorm-128x512", "conv2d-1x8x16x16x8-k3-p1", "cumsum-128x256"]
+)
+def test_float32_problems_tell_float32_from_bfloat16(problem: str) -> None:
+    import ml_dtypes
+
+    operator = operator_of(f"trainium/{problem}")
+    inputs = operator.sets(np.random.default_rng(1))[0].inputs
+    right = operator.expected(inputs)["out"]
+    near = operator.near(right)
+    narrow = {name: values.astype(ml_dtypes.bfloat16).astype(np.float32) for name, values in inputs.items()}
+    off = np.abs(operator.expected(narrow)["out"] - right) > near.absolute + near.relative * np.abs(right)
+    assert off.mean() > 0.5
+    exact = np.abs(right.astype(np.float32) - right)
+    assert (16 * exact <= near.absolute + near.relative * np.abs(right)).all()
+    published = operator.near(right, published=True)
+    assert published == operator.closeness and near.relative < published.relative
+    assert "float32 accuracy" in operator.tolerance
+
+
+@pytest.mark.parametrize("problem", ["gemm-128x128x128-bf16", "attention-128x64", "mha-2x128x32", "csatile-512x64-q1"])
+def test_other_problems_keep_the_published_tolerance(problem: str) -> None:
+    operator = operator_of(f"trainium/{problem}")
+    assert operator.near(np.ones((2, 2))) == operator.closeness and "float32" not in operator.tolerance

@@ -141,9 +141,9 @@ def test_a_schedule_that_cannot_be_names_the_field() -> None:
         emit(gemm, GemmSchedule(bm=4, bn=4))  # type: ignore[arg-type]
 
 
-def test_products_of_two_halves_meet_the_tolerance_on_large_results() -> None:
-    """Two bfloat16 products for one of float32: 1.4 million sums, every one within the tolerance."""
+def test_products_of_two_halves_have_float32_accuracy_on_large_results() -> None:
+    """Three bfloat16 products for one of float32: 0.5 million sums."""
     problem = "trainium/gemm-1024x1408x512"
-    source = rewrite(problem, baseline(problem), "split-bf16-high-low", "two")
+    source = rewrite(problem, baseline(problem), "split-bf16-high-low", "three")
     result = judged(problem, source)
     assert result.passed, result.message

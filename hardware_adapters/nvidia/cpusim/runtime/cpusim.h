@@ -39,6 +39,8 @@ void fiber_enter(Fiber *fiber);   /* from the scheduler: runs it until it blocks
 void fiber_leave(unsigned state); /* from a fiber: back to the scheduler */
 
 /* ---- the running launch (launch.c) and its blocks (schedule.c) ---- */
+enum { WORKS = 8 };         /* amounts that blocks are told apart by */
+enum { MAX_DRAWN = 4096 }; /* blocks that are kept apart */
 enum Mode { HOST, DEVICE, RUNTIME };
 typedef struct {
     const char *kernel;
@@ -47,6 +49,8 @@ typedef struct {
     uint64_t dynamic_bytes, static_bytes, blocks_run, blocks_total, barriers;
     uint64_t unique_read_sectors, unique_write_sectors, block_read_sectors, block_write_sectors;
     uint64_t operand_sectors; /* of these of blocks: in inputs and outputs */
+    double differences[WORKS * (WORKS + 1) / 2]; /* see trace_spread */
+    double work[WORKS];
     void (*entry)(void *);
     void *closure;
 } Launch;
@@ -76,7 +80,7 @@ typedef struct {
     char nonce[65];
     int order, trace, calls;
     uint64_t seed, blocks; /* 0: all of them */
-    double cpu_s;
+    double cpu_s, seconds; /* after which no further block of a launch is drawn; 0: never */
     uint64_t shared_limit;
     unsigned dims, buffers;
     int64_t dim[MAX_DIMS];
@@ -135,6 +139,7 @@ void trace_access(uintptr_t address, unsigned size, enum Op op, enum Space space
 void trace_launch(void);
 void trace_variables(void); /* once it is known where the candidate's lie */
 void trace_flush_warp(void);
+void trace_block(uint64_t part); /* one drawn of this part of the grid has ended */
 
 /* ---- the end: a fault or a report (fault.c, report.c) ---- */
 void fault_init(void);
@@ -159,5 +164,6 @@ _Noreturn void report_fault(const char *kind, const char *message, uintptr_t pc,
 void report_note(const char *kind, const char *message, uintptr_t pc, int line);
 void report_site(const char *kernel, uintptr_t pc, int line, enum Space space, enum Op op, unsigned bytes, const uint64_t counts[7]);
 void trace_report(void);
+void trace_spread(Launch *launch);
 void confine(void);
 #endif

@@ -36,6 +36,7 @@ void job_read(const char *path) {
         else if (sscanf(line, "calls %d", &job.calls) == 1) continue;
         else if (sscanf(line, "seed %llu", (unsigned long long *)&job.seed) == 1) continue;
         else if (sscanf(line, "blocks %llu", (unsigned long long *)&job.blocks) == 1) continue;
+        else if (sscanf(line, "seconds %lf", &job.seconds) == 1) continue;
         else if (sscanf(line, "cpu %lf", &job.cpu_s) == 1) continue;
         else if (sscanf(line, "shared %llu", (unsigned long long *)&job.shared_limit) == 1) continue;
         else if (sscanf(line, "dim %lld", &number) == 1 && job.dims < MAX_DIMS) job.dim[job.dims++] = number;

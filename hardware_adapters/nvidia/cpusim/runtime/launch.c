@@ -1,6 +1,7 @@
 /* What the host code of a candidate may do: launch kernels, set and copy device memory, ask for nothing else. */
 #include "cpusim.h"
 #include <string.h>
+#include <time.h>
 
 Launch *running;
 enum Mode mode = RUNTIME;
@@ -13,6 +14,7 @@ char cpusim_stream; /* its address is the stream that launch() is given */
 #define MAX_OPTED 32
 static struct { char name[128]; uint64_t bytes; } opted[MAX_OPTED];
 static unsigned opted_count;
+static unsigned launches; /* of this call, share the seconds: each has its part, and one block at least */
 
 static void check_shape(const Launch *launch, const void *stream) {
     uint64_t threads = (uint64_t)launch->block.x * launch->block.y * launch->block.z;
@@ -43,6 +45,24 @@ static uint64_t sampled(uint64_t number, uint64_t total, uint64_t wanted) {
     uint64_t drawn = (job.seed ^ (number + 1) * 0x9E3779B97F4A7C15ull) * 0xBF58476D1CE4E5B9ull;
     drawn = (drawn ^ drawn >> 31) * 0x94D049BB133111EBull;
     return first + (drawn ^ drawn >> 29) % (behind - first);
+}
+
+static double seconds(void) { /* of processor time */
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* An order for the parts of the grid, so that those which ran when time is over are any of them. */
+static uint16_t turns[MAX_DRAWN];
+static void mix(uint64_t wanted) {
+    uint64_t state = job.seed | 1;
+    for (unsigned i = 0; i < wanted; i++) {
+        state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+        unsigned other = (unsigned)(state % (i + 1));
+        turns[i] = turns[other];
+        turns[other] = (uint16_t)i;
+    }
 }
 
 static uint64_t shuffled(uint64_t number, uint64_t count) { /* a permutation: steps of a number without common divisor */
@@ -81,14 +101,24 @@ void cpusim_launch(const char *kernel, int line, const uint3 *grid, const uint3 
     launch_first = ++segment;
     launch.blocks_total = (uint64_t)grid->x * grid->y * grid->z;
     uint64_t wanted = job.blocks && job.blocks < launch.blocks_total ? job.blocks : launch.blocks_total;
+    int limited = job.seconds > 0 && wanted <= MAX_DRAWN;
+    if (limited) mix(wanted);
+    double began = seconds();
+    launches++;
     if (job.trace) trace_launch();
     for (uint64_t i = 0; i < wanted; i++) {
         uint64_t at = job.order == 1 ? wanted - 1 - i : job.order == 2 ? shuffled(i, wanted) : i;
+        if (limited) {
+            if (i && seconds() - began > job.seconds / launches) break;
+            at = turns[i];
+        }
         uint64_t number = sampled(at, launch.blocks_total, wanted);
         block_number++;
         run_block((uint3){(unsigned)(number % grid->x), (unsigned)(number / grid->x % grid->y), (unsigned)(number / grid->x / grid->y)}, number);
         launch.blocks_run++;
+        if (job.trace) trace_block(at);
     }
+    if (job.trace && launch.blocks_run < launch.blocks_total) trace_spread(&launch);
     segment++;
     memory_open(0);
     report_launch(&launch);

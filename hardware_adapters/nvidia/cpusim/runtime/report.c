@@ -47,14 +47,26 @@ static const char *comma(const Part *part) { return part->entries ? "," : ""; }
 static unsigned long long place(uintptr_t pc) { return pc >= image_low && pc < image_high ? pc - image_low : 0; }
 #define U(value) ((unsigned long long)(value))
 
+/* Empty where all blocks that ran did the same. */
+static const char *uneven(const Launch *l) {
+    static char text[1200];
+    unsigned used = 0, differs = 0, pairs = sizeof l->differences / sizeof *l->differences;
+    for (unsigned i = 0; i < pairs; i++) differs |= l->differences[i] != 0;
+    text[0] = 0;
+    for (unsigned i = 0; differs && i < WORKS + pairs; i++)
+        used += (unsigned)snprintf(text + used, sizeof text - used, "%s%.9g%s", i == 0 ? ",\"work\":[" : i == WORKS ? ",\"differences\":[" : ",",
+                                   i < WORKS ? l->work[i] : l->differences[i - WORKS], i + 1 == WORKS || i + 1 == WORKS + pairs ? "]" : "");
+    return text;
+}
+
 void report_launch(const Launch *l) {
     add(&launches,
         "%s{\"kernel\":%s,\"line\":%d,\"grid\":[%u,%u,%u],\"block\":[%u,%u,%u],\"static_bytes\":%llu,\"dynamic_bytes\":%llu,"
         "\"blocks\":%llu,\"blocks_run\":%llu,\"barriers\":%llu,\"unique_read_sectors\":%llu,\"unique_write_sectors\":%llu,"
-        "\"block_read_sectors\":%llu,\"block_write_sectors\":%llu,\"operand_sectors\":%llu}",
+        "\"block_read_sectors\":%llu,\"block_write_sectors\":%llu,\"operand_sectors\":%llu%s}",
         comma(&launches), quoted(l->kernel), l->line, l->grid.x, l->grid.y, l->grid.z, l->block.x, l->block.y, l->block.z,
         U(l->static_bytes), U(l->dynamic_bytes), U(l->blocks_total), U(l->blocks_run), U(l->barriers), U(l->unique_read_sectors),
-        U(l->unique_write_sectors), U(l->block_read_sectors), U(l->block_write_sectors), U(l->operand_sectors));
+        U(l->unique_write_sectors), U(l->block_read_sectors), U(l->block_write_sectors), U(l->operand_sectors), uneven(l));
 }
 
 static uint64_t fills, filled_bytes;

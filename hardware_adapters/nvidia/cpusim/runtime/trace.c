@@ -148,13 +148,53 @@ static unsigned ideal_sectors(const Request *request, unsigned bytes) {
     return (seen.count * bytes + 31) / 32;
 }
 
+/* What all blocks of the launch did so far: requests and sectors, requests and wavefronts of shared memory, threads;
+   of the last block, and of the one drawn of each part of the grid. */
+enum { REQUESTS, SECTORS, SHARED_REQUESTS, WAVEFRONTS, THREADS, READ, WRITTEN, BARRIERS };
+static double done[WORKS], before[WORKS], drawn[MAX_DRAWN][WORKS];
+static uint8_t ran[MAX_DRAWN];
+
 static void count(Site *site, const Request *request) {
+    unsigned threads = (unsigned)__builtin_popcount(request->mask);
     site->counts[0]++;
-    site->counts[5] += (unsigned)__builtin_popcount(request->mask);
-    if (site->space == SHARED) count_shared(site, request);
-    else {
-        site->counts[1] += sectors_of(request, site->bytes, site->op);
+    site->counts[5] += threads;
+    done[THREADS] += threads;
+    if (site->space == SHARED) {
+        uint64_t earlier = site->counts[3];
+        count_shared(site, request);
+        done[SHARED_REQUESTS]++;
+        done[WAVEFRONTS] += (double)(site->counts[3] - earlier);
+    } else {
+        unsigned sectors = sectors_of(request, site->bytes, site->op);
+        site->counts[1] += sectors;
         site->counts[2] += ideal_sectors(request, site->bytes);
+        done[REQUESTS]++;
+        done[SECTORS] += sectors;
+    }
+}
+
+void trace_block(uint64_t part) {
+    done[READ] = (double)running->block_read_sectors;
+    done[WRITTEN] = (double)running->block_write_sectors;
+    done[BARRIERS] = (double)running->barriers;
+    if (part < MAX_DRAWN) ran[part] = 1;
+    for (unsigned k = 0; k < WORKS; k++) {
+        if (part < MAX_DRAWN) drawn[part][k] = done[k] - before[k];
+        before[k] = done[k];
+    }
+}
+
+/* How much the blocks that were drawn differ, each from the one of the part before, in all pairs of amounts: what
+   changes slowly along the grid is no uncertainty. */
+void trace_spread(Launch *launch) {
+    memcpy(launch->work, done, sizeof done);
+    const double *last = NULL;
+    for (unsigned part = 0; part < MAX_DRAWN; part++) {
+        if (!ran[part]) continue;
+        for (unsigned k = 0, at = 0; last && k < WORKS; k++)
+            for (unsigned l = 0; l <= k; l++)
+                launch->differences[at++] += (drawn[part][k] - last[k]) * (drawn[part][l] - last[l]);
+        last = drawn[part];
     }
 }
 
@@ -216,5 +256,8 @@ void trace_report(void) {
 }
 void trace_launch(void) {
     trace_report();
+    memset(done, 0, sizeof done);
+    memset(before, 0, sizeof before);
+    memset(ran, 0, sizeof ran);
     kernel_traced = running->kernel;
 }

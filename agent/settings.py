@@ -90,7 +90,9 @@ class SearchSettings(BaseModel):
 
     # Engines
     max_parallel_model: int = Field(default=8, ge=1, le=64)
-    max_parallel_engine: int = Field(default=2, ge=1, le=256)
+    max_parallel_engine: int = Field(
+        default=2, ge=1, le=10_000, description="Evaluations at once; not given: as many as the executor takes"
+    )
     engine: str | None = Field(default=None, description="Engine to judge by; the target's default when not given")
     screen: bool = Field(
         default=True, description="A kernel goes to an `engine` other than the default once it passed on the default"

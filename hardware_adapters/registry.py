@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .base import HardwareAdapter
+from .execution import Dispatched, Executor, chosen
 from .problems import unknown_problem
 from .store import Home
 
@@ -41,10 +42,21 @@ def _adapter(target: str, home: Path) -> HardwareAdapter:
     return _TARGETS[target](Home(home))
 
 
+@functools.cache
+def _dispatched(target: str, home: Path, executor: Executor) -> HardwareAdapter:
+    return Dispatched(_adapter(target, home), executor, Home(home))
+
+
+def local_adapter(target: str, home: Home) -> HardwareAdapter:
+    """The adapter whose work this very process does, whatever executor is chosen."""
+    return _adapter(target, home.path)
+
+
 def adapters(home: Home | None = None) -> dict[str, HardwareAdapter]:
-    """Every adapter by its target's name; they keep builds and artefacts in `home` (default: the user's)."""
-    path = (home or Home()).path
-    return {target: _adapter(target, path) for target in _TARGETS}
+    """Every adapter by its target's name; they keep builds and artefacts in `home` (default: the user's), and their
+    work is done by the chosen executor. Raises UsageError for an executor that does not exist."""
+    path, executor = (home or Home()).path, chosen()
+    return {target: _dispatched(target, path, executor) for target in _TARGETS}
 
 
 def adapter_for(problem_id: str, home: Home | None = None) -> HardwareAdapter:

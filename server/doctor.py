@@ -43,6 +43,7 @@ def doctor(as_json: bool) -> int:
         *_engines(),
         *_compilers(),
         _triton(),
+        _ray(),
         *_models(),
     ]
     failed = [c for c in checks if c.required and not c.ok]
@@ -159,6 +160,14 @@ def _triton() -> Check:
     except EnvironmentLackError as error:
         found = f"the extra {EXTRA!r} is not installed" if _installed("triton") is None else str(error)
         return Check("extra triton", False, found, f"for Triton kernels of nvidia/ problems: {INSTALL}", required=False)
+
+
+def _ray() -> Check:
+    found = _installed("ray")
+    if found is None:
+        said, mend = "the extra 'ray' is not installed", "for `--executor ray`: pip install 'autocomp-mcp[ray]'"
+        return Check("extra ray", False, said, mend, required=False)
+    return Check("extra ray", True, f"Ray {found}: --executor ray judges kernels on a cluster", required=False)
 
 
 def _models() -> list[Check]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from . import serve_options as serving
-from .options import EPILOG, Json, RequireSandbox
+from .options import EPILOG, ExecutorName, Json, RayAddress, RequireSandbox
 
 group = typer.Typer()
 
@@ -64,6 +64,8 @@ def serve(
     state_key_file: serving.StateKeyFile = None,
     metrics: serving.Metrics = False,
     problem_root: serving.ProblemRoot = None,
+    executor: ExecutorName = None,
+    ray_address: RayAddress = None,
     require_sandbox: RequireSandbox = False,
 ) -> None:
     """Offer the tools over MCP: on stdio, or over HTTP with --http.

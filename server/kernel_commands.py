@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .options import EPILOG, Engine, FileArg, Json, ProblemArg, RequireSandbox, Target
+from .options import EPILOG, Engine, ExecutorName, FileArg, Json, ProblemArg, RayAddress, RequireSandbox, Target
 
 group = typer.Typer()
 
@@ -19,6 +19,8 @@ def evaluate(
     file: FileArg,
     engine: Engine = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="varies the input data")] = 0,
+    executor: ExecutorName = None,
+    ray_address: RayAddress = None,
     require_sandbox: RequireSandbox = False,
     json: Json = False,
 ) -> None:
@@ -37,6 +39,8 @@ def profile(
         Path | None, typer.Option("--timeline", metavar="OUT", help="write a Perfetto timeline")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="every line of the source, every wait")] = False,
+    executor: ExecutorName = None,
+    ray_address: RayAddress = None,
     json: Json = False,
 ) -> None:
     """Where a kernel's time goes: units at work or waiting, the bottleneck, the source with the time of each line."""
@@ -46,7 +50,13 @@ def profile(
 
 
 @group.command(name="compile")
-def compile_(problem: ProblemArg, file: FileArg, json: Json = False) -> None:
+def compile_(
+    problem: ProblemArg,
+    file: FileArg,
+    executor: ExecutorName = None,
+    ray_address: RayAddress = None,
+    json: Json = False,
+) -> None:
     """Compile a kernel and show the compiler's messages."""
     from . import judging
 

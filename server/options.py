@@ -7,7 +7,7 @@ import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
 import typer
 
@@ -26,6 +26,16 @@ EPILOG = "\n".join(["Exit status:", *(f"{status:>4}  {meaning}" for status, mean
 def require_sandbox() -> None:
     """For this process and all that it starts."""
     os.environ["AUTOCOMP_REQUIRE_SANDBOX"] = "1"
+
+
+def set_variable(name: str) -> Callable[[str | None], None]:
+    """A callback that passes the option's value on to this process and all that it starts."""
+
+    def passed_on(value: str | None) -> None:
+        if value is not None:
+            os.environ[name] = value
+
+    return passed_on
 
 
 ProblemArg = Annotated[
@@ -47,6 +57,23 @@ RequireSandbox = Annotated[
         "--require-sandbox",
         callback=lambda wanted: require_sandbox() if wanted else None,
         help="refuse to run anything unless every layer of the sandbox is there (AUTOCOMP_REQUIRE_SANDBOX=1)",
+    ),
+]
+ExecutorName = Annotated[
+    Literal["local", "ray"] | None,
+    typer.Option(
+        "--executor",
+        callback=set_variable("AUTOCOMP_EXECUTOR"),
+        help="where kernels are compiled and judged: on this machine (default), or on a Ray cluster",
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="ADDRESS",
+        callback=set_variable("AUTOCOMP_RAY_ADDRESS"),
+        help="of the cluster's head; auto (default): the cluster that this machine is a node of",
     ),
 ]
 Servers = Annotated[
@@ -116,6 +143,8 @@ class SearchOptions(NamedTuple):
     record: Record = None
     engine: Engine = None
     server: Servers = None
+    executor: ExecutorName = None
+    ray_address: RayAddress = None
     iterations: Iterations = None
     plans: Plans = None
     codes: Codes = None

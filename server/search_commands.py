@@ -11,12 +11,14 @@ import typer
 from .options import (
     EPILOG,
     Dashboard,
+    ExecutorName,
     Iterations,
     Json,
     MaxCost,
     MaxEvaluations,
     MaxTokens,
     ProblemArg,
+    RayAddress,
     Record,
     RequireSandbox,
     RunArg,
@@ -50,6 +52,8 @@ def optimize(
 def resume(
     run: RunArg,
     server: Servers = None,
+    executor: ExecutorName = None,
+    ray_address: RayAddress = None,
     iterations: Iterations = None,
     max_cost: MaxCost = None,
     max_tokens: MaxTokens = None,
@@ -86,6 +90,26 @@ def continue_(
     from . import searching
 
     sys.exit(searching.continue_(run, options))
+
+
+@group.command(epilog=EPILOG)
+def campaign(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML or TOML; docs/scale.md", show_default=False)],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would run")] = False,
+    anew: Annotated[bool, typer.Option("--new", help="begin anew; the runs that there are stay")] = False,
+    server: Servers = None,
+    executor: ExecutorName = None,
+    ray_address: RayAddress = None,
+    require_sandbox: RequireSandbox = False,
+    json: Json = False,
+) -> None:
+    """Search for faster kernels for a list of problems, with one budget and one report.
+
+    The same command again goes on where it was stopped; nothing finished is done again.
+    """
+    from . import campaigning
+
+    sys.exit(campaigning.campaign(file, dry_run, anew, server or [], json))
 
 
 @group.command()

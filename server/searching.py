@@ -25,6 +25,7 @@ from ..agent.status import RunStatus
 from ..agent.toolbox import Toolbox
 from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
+from ..tools.bench import Bench
 from ..tools.model_choice import canonical, default_model, model_options
 from .display import Display
 from .options import SearchOptions
@@ -59,6 +60,7 @@ def optimize(problem: str, source: Path | None, options: SearchOptions) -> int:
         wanted = known(problem)
         if not options.server:
             _check(wanted, changes.get("engine"), changes.get("confirm"))
+            changes = Bench().parallel(changes)
         spec = _spec(options)
         settings = _settings(lambda: SearchSettings.for_model(spec, **changes))
         text = read_source(source) if source is not None else None
@@ -103,7 +105,7 @@ def estimate(problem: str, source: Path | None, options: SearchOptions) -> int:
         async def work() -> Estimate:
             async with (
                 connected(wanted, options.server or []) as toolbox,
-                _models(spec, toolbox, settings, None) as models,
+                models_of(spec, toolbox, settings, None) as models,
             ):
                 detail = await toolbox.get_problem(wanted)
                 return await reckon(detail.problem, text or detail.baseline or "", settings, models)
@@ -131,7 +133,7 @@ def _begin(
     run_id = new_run_id()
 
     async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
-        async with _models(spec, toolbox, settings, options.record) as models:
+        async with models_of(spec, toolbox, settings, options.record) as models:
             return await search(
                 problem, settings, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
                 source=source, listener=display.update, run_id=run_id, continues=continues,
@@ -149,7 +151,7 @@ def resume(
         settings = _settings(lambda: SearchSettings.model_validate(row.settings | limits))
 
         async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
-            async with _models(row.model, toolbox, settings, record, resumed=True) as models:
+            async with models_of(row.model, toolbox, settings, record, resumed=True) as models:
                 return await resume_search(
                     row.run_id, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
                     listener=display.update, limits=limits,
@@ -185,8 +187,8 @@ def _pairs(options: SearchOptions) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _models(
-    spec: str, toolbox: Toolbox, settings: SearchSettings, record: Path | None, *, resumed: bool = False
+async def models_of(
+    spec: str, toolbox: Toolbox, settings: SearchSettings, record: Path | None = None, *, resumed: bool = False
 ) -> AsyncIterator[Models]:
     """The run's models; `record`: the file that keeps every exchange. Raises as make_models."""
     models = make_models(spec, toolbox, **model_options(settings))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
-from ..hardware_adapters.base import EnvironmentLackError
+from ..hardware_adapters.base import EnvironmentLackError, UsageError
 from ..hardware_adapters.sandbox.layers import required
 from ..menus.menu import UnknownNameError
 from .shell import DONE, ENVIRONMENT, SIGNALLED, USAGE, say
@@ -58,12 +58,14 @@ def serve(offer: Offer) -> int:
         except EnvironmentLackError as error:
             say(f"autocomp-mcp: {error}")
             return ENVIRONMENT
+    from ..hardware_adapters.execution import chosen
     from .toolsets import NoToolLeftError, Selection
 
     try:
+        chosen()
         selection = Selection.of(offer.toolsets, offer.exclude, offer.read_only)
         selection.tools()
-    except (UnknownNameError, NoToolLeftError) as error:
+    except (UnknownNameError, NoToolLeftError, UsageError) as error:
         return _wrong(error)
     from .telemetry import TelemetryError
 

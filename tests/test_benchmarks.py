@@ -12,6 +12,7 @@ from autocomp_mcp.hardware_adapters.gemmini.families import operator_of
 from autocomp_mcp.hardware_adapters.gemmini.problems import Gemm
 from autocomp_mcp.hardware_adapters.gemmini.rewrites import REWRITES
 from autocomp_mcp.hardware_adapters.gemmini.schedule import baseline_schedule
+from autocomp_mcp.hardware_adapters.store import Home
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 import ablation
@@ -21,6 +22,7 @@ import nki_coverage
 import nki_manifest
 import nvidia_ladder
 import pipeline
+import scale
 import serving
 
 MakeHome = Callable[[Path], Path]
@@ -221,3 +223,16 @@ def test_nvidia_ladder(
     rows = capsys.readouterr().out.splitlines()[2:]
     assert [row.split("`")[1] for row in rows] == list(LADDER)
     assert all(float(row.split("|")[3].replace(",", "")) > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_scale(make_home: MakeHome, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ray", reason="the extra 'ray' is not installed")
+    home = Home(make_home(tmp_path / "home"))
+    scale.report_local(home, 1)
+    scale.report_overhead(home, 3)
+    scale.report_ray(home, [2], 0.2, 2)
+    words = [line.split() for line in capsys.readouterr().out.splitlines()]
+    shown = {line[0]: line[1:] for line in words if len(line) > 1}
+    assert len(shown["1"]) == 3 and float(shown["local"][0]) > 0 and float(shown["ray"][0]) > 0
+    assert float(shown["2"][0]) > 0 and len(shown["2"]) == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from ..hardware_adapters.custom.intake import Intake
     from ..hardware_adapters.custom.proof import Proof
+    from ..hardware_adapters.execution import Executor
     from ..hardware_adapters.store import Home
 
 T = TypeVar("T")
@@ -53,8 +53,22 @@ class Bench:
         self._home = home
         self._adapters = adapters
         self._roots = roots
-        # Compilers and simulators are processes of their own: more of them than cores only makes each one slower.
-        self.slots = Slots(max(2, os.cpu_count() or 1))
+        self._executor: Executor | None = None
+        self.slots = Slots(lambda: self.executor.at_once())
+
+    @property
+    def executor(self) -> Executor:
+        """Where the adapters' work is done. Raises UsageError for one that does not exist."""
+        if self._executor is None:
+            from ..hardware_adapters.execution import chosen
+
+            self._executor = chosen()
+        return self._executor
+
+    def parallel(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """These changes to a search's settings; where they leave that open, with as many evaluations at once as there
+        is room for. It may block. Raises EnvironmentLackError, EngineFailure, UsageError."""
+        return {"max_parallel_engine": self.executor.capacity(), **settings}
 
     @property
     def home(self) -> Home:

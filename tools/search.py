@@ -91,7 +91,7 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
             raise ToolError("settings: base_url is set where the server runs: ANTHROPIC_BASE_URL, OPENAI_BASE_URL")
         try:
             with reported():
-                chosen = SearchSettings.for_model(spec, **(settings or {}))
+                chosen = SearchSettings.for_model(spec, **await in_thread(bench.parallel, settings or {}))
         except ValidationError as error:
             known = ", ".join(SearchSettings.model_fields)
             first = error.errors()[0]

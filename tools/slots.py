@@ -1,4 +1,4 @@
-"""Turns on the machine: as many evaluations at once as it has cores, and callers served in turn."""
+"""Turns at the executor: as many evaluations at once as it takes, and callers served in turn."""
 
 from __future__ import annotations
 
@@ -41,14 +41,17 @@ class Slots:
     """`async with slots`: enter when there is room. Of those that wait the caller whose turn it is goes first, and
     among his calls the oldest, so a flood of one delays another by little more than what runs already.
 
-    Raises ToolError when too many wait.
+    `at_once` may be asked anew each time: a cluster grows and shrinks. Raises ToolError when too many wait.
     """
 
     def __init__(
-        self, at_once: int, most_waiting: int = MAX_WAITING, clock: Callable[[], float] = time.monotonic
+        self,
+        at_once: int | Callable[[], int],
+        most_waiting: int = MAX_WAITING,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._free = at_once
-        self._at_once = at_once
+        self._at_once = at_once if callable(at_once) else lambda: at_once
+        self._running = 0
         self._most_waiting = most_waiting
         self._clock = clock
         self._waiting: OrderedDict[str | None, deque[anyio.Event]] = OrderedDict()  # the next caller first
@@ -63,12 +66,12 @@ class Slots:
     def retry_after_s(self) -> float:
         """When about half of those that wait now will be through."""
         least, most = RETRY_AFTER_S
-        return min(most, max(least, self._takes_s * (self.waiting + 1) / self._at_once / 2))
+        return min(most, max(least, self._takes_s * (self.waiting + 1) / self._at_once() / 2))
 
     async def __aenter__(self) -> None:
         await anyio.lowlevel.checkpoint_if_cancelled()
-        if self._free:
-            self._free -= 1
+        if self._running < self._at_once() and not self._waiting:
+            self._running += 1
         else:
             await self._queue(_caller.get())
         self._began[anyio.get_current_task().id] = self._clock()
@@ -80,6 +83,7 @@ class Slots:
         turn = anyio.Event()
         self._waiting.setdefault(caller, deque()).append(turn)
         waits(1)
+        self._admit()  # there may be more room than when the last one ended
         try:
             await turn.wait()
         except BaseException:
@@ -104,11 +108,14 @@ class Slots:
         self._release()
 
     def _release(self) -> None:
-        if not self._waiting:
-            self._free += 1
-            return
-        caller, queue = self._waiting.popitem(last=False)
-        turn = queue.popleft()
-        if queue:
-            self._waiting[caller] = queue  # at the end: the others come first
-        turn.set()
+        self._running -= 1
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self._running < self._at_once():
+            caller, queue = self._waiting.popitem(last=False)
+            turn = queue.popleft()
+            if queue:
+                self._waiting[caller] = queue  # at the end: the others come first
+            self._running += 1
+            turn.set()

@@ -8,8 +8,7 @@ from mcp.server import MCPServer
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
-from ..hardware_adapters.base import EngineStatus, HardwareAdapter, SandboxStatus, TargetStatus
-from ..hardware_adapters.sandbox import sandbox
+from ..hardware_adapters.base import EngineStatus, HardwareAdapter, TargetStatus
 from ..menus.menu import UnknownNameError
 from ..menus.reference import reference, topics
 from .bench import Bench, in_thread, reported
@@ -40,12 +39,12 @@ def register(server: MCPServer, bench: Bench) -> None:
         with reported():
             if topic is not None:
                 return answer(TargetList(reference=await in_thread(lambda: _read(topic))))
-            confined = await sandbox()
+            confined = await bench.executor.sandbox()
             targets = await in_thread(lambda: [_brief(target_status(adapter)) for adapter in bench.adapters().values()])
         listed = TargetList(
             targets=tuple(targets),
             topics={found.name: _topics(found.name) for found in targets},
-            sandbox=SandboxStatus(active=confined.active, missing=confined.missing),
+            sandbox=confined,
         )
         return answer(listed, terse=True)  # a dozen engines, most of them with the defaults
 

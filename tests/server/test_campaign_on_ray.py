@@ -1,0 +1,90 @@
+"""A campaign on a real Ray cluster finds what it finds on this machine, also where the cluster is lost on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from autocomp_mcp.agent.journal import Journal
+
+pytest.importorskip("ray", reason="the extra 'ray' is not installed: no campaign on a cluster is tested")
+
+from ray_machines import ray_machines
+
+SMALL = ("gemmini/gemm-32x32x32", "gemmini/gemm-64x32x32")
+SIX = ("suite: gemmini/autocomp-gemm",)
+MakeHome = Callable[[Path], Path]
+
+
+def written(path: Path, problems: tuple[str, ...], iterations: int) -> Path:
+    settings = f"{{iterations: {iterations}, plans: 3, timeout_s: 3000}}"
+    path.write_text(f"model: offline\nsettings: {settings}\nproblems:\n" + "".join(f"  - {p}\n" for p in problems))
+    return path
+
+
+def begun(home: Path, file: Path, *more: str) -> subprocess.Popen[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("ANTHROPIC_", "AUTOCOMP_", "RAY_"))}
+    command = [sys.executable, "-m", "autocomp_mcp", "campaign", str(file), "--json", *more]
+    return subprocess.Popen(
+        command, env=clean | {"AUTOCOMP_HOME": str(home)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def campaign(home: Path, file: Path, *more: str) -> list[Any]:
+    """Of each problem the best kernel, as text, its latency, and how many were evaluated."""
+    process = begun(home, file, *more)
+    out, err = process.communicate()
+    assert process.returncode == 0, err[-3000:]
+    journal = Journal(home / "autocomp.db")
+    runs = [entry["run"] for entry in json.loads(out)["entries"]]
+    return [
+        (run["problem"], journal.status(run["run_id"]).best_source, run["best"]["latency"], run["evaluations"])
+        for run in runs
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("problems", "iterations"), [(SMALL, 2), (SIX, 2)], ids=["two small", "the six shapes"])
+def test_a_campaign_on_the_cluster_finds_the_same_kernels(
+    problems: tuple[str, ...], iterations: int, tmp_path: Path, make_home: MakeHome
+) -> None:
+    file = written(tmp_path / "campaign.yaml", problems, iterations)
+    here = campaign(make_home(tmp_path / "here"), file)
+    with ray_machines(make_home(tmp_path / "workers"), {"num_cpus": 2}) as cluster:
+        there = campaign(
+            make_home(tmp_path / "there"), file, "--executor", "ray", "--ray-address", cluster.address
+        )  # fmt: skip
+    assert there == here and all(best for _, best, _, _ in here)
+
+
+@pytest.mark.slow
+def test_a_lost_head_loses_no_finished_evaluation(tmp_path: Path, make_home: MakeHome) -> None:
+    file = written(tmp_path / "campaign.yaml", SMALL, 2)
+    workers, home = make_home(tmp_path / "workers"), make_home(tmp_path / "there")
+    journal = Journal(home / "autocomp.db")
+    with ray_machines(workers, {"num_cpus": 2}) as cluster:
+        process = begun(home, file, "--executor", "ray", "--ray-address", cluster.address)
+        deadline = time.monotonic() + 200
+        while sum(status.evaluations for status in journal.runs()) < 5 and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+        try:
+            process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:  # a user would press Ctrl-C
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+    assert process.returncode != 0
+    before = {status.run_id: status.evaluations for status in journal.runs()}
+    with ray_machines(workers, {"num_cpus": 2}) as cluster:
+        there = campaign(home, file, "--executor", "ray", "--ray-address", cluster.address)
+    assert sum(before.values()) >= 5
+    assert there == campaign(make_home(tmp_path / "here"), file)

@@ -17,6 +17,7 @@ from .figures import MIN_COLUMNS, mark_text, plan_lines
 from .inert import MOST_SHOWN, code_lines, inert, visible
 
 LATENCY, GAIN = 12, 9  # columns
+NARROW = 60  # with fewer, latencies take no more columns than they need
 SENTENCE_LINES = 2  # that a step's plan may take
 LEAST_SENTENCE = 30  # characters; `1. Tile.` says little
 CONTEXT = 2  # unchanged lines around a change
@@ -130,7 +131,7 @@ def _starts(lineage: Sequence[Step], width: int) -> Iterator[tuple[Step, str]]:
     """Each step, and the latency and gain that stand before it."""
     before: float | None = None
     latencies = [f"{step.latency:,.0f}" if step.latency else "-" for step in lineage]
-    widest = max(LATENCY if width >= 2 * MIN_COLUMNS else 0, *map(len, latencies), 0)
+    widest = max(LATENCY if width >= NARROW else 0, *map(len, latencies), 0)
     for step, latency in zip(lineage, latencies, strict=True):
         gain = f"{before / step.latency:.2f}x" if before and step.latency else ""
         yield step, f"{latency:>{widest}}{gain:>{GAIN}}  "

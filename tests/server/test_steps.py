@@ -1,0 +1,36 @@
+"""What a step changed of its parent's kernel, counted and shown."""
+
+import pytest
+from autocomp_mcp.server.steps import change
+
+SCHEDULE = '// schedule: {{"tk": {tk}, "order": "{order}", "fences": "tile"}}\n'
+BODY = "void solution(void) {\n  a();\n  b();\n  c();\n}\n"
+
+
+def test_lines_are_counted_and_settings_of_the_schedule_named() -> None:
+    made = change(
+        SCHEDULE.format(tk=16, order="ij") + BODY,
+        SCHEDULE.format(tk=64, order="ij") + BODY.replace("  b();\n", "  x();\n  y();\n"),
+    )
+    assert made is not None
+    assert (made.added, made.removed, made.schedule) == (2, 1, ("tk 16 -> 64",))
+    assert made.summary == "tk 16 -> 64; +2 -1 lines"
+    assert [line for line in made.diff if line[0] in "+-"] == ["-  b();", "+  x();", "+  y();"]
+    assert made.diff[0] == "@@ -2,5 +2,6 @@", "lines have the numbers that they have in the source"
+
+
+@pytest.mark.parametrize("first", ["// schedule: {not json}\n", "// schedule: [1]\n", "// words\n", ""])
+def test_a_first_line_that_is_no_schedule_is_a_line_like_others(first: str) -> None:
+    made = change(first + BODY, "// other\n" + BODY)
+    assert made is not None and made.schedule == ()
+    assert (made.added, made.removed) == (1, 1 if first else 0)
+    assert change(first + BODY, first + BODY).summary == "the source is the same"  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_lines_that_begin_with_signs_are_still_lines() -> None:
+    made = change("x\n", "x\n++y;\n--z;\n")
+    assert made is not None and (made.added, made.removed) == (2, 0)
+
+
+def test_kernels_that_would_take_long_are_not_compared() -> None:
+    assert change("a\n" * 15_000, "b\n" * 15_000) is None

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import InvalidProblemError, UsageError
-from ..kernel_source import check_source
+from ..kernel_source import check_source, syntax_tree
 from ..results import Record, Tensor
 from .expression import ExpressionError, parse, parse_integer
 
@@ -278,7 +278,7 @@ def _reference(
         return "python", python
     assert given.reference is not None
     try:
-        parse(given.reference, [*dims, *(t.name for t in inputs)], tuple(t.name for t in outputs))
+        parse(given.reference, [*dims, *(t.name for t in inputs)], tuple(t.name for t in outputs), syntax_tree)
     except ExpressionError as error:
         raise InvalidProblemError("reference", str(error)) from error
     return "expression", given.reference.strip()
@@ -286,7 +286,7 @@ def _reference(
 
 def _whole(field: str, text: str, dims: Mapping[str, int], largest: int) -> int:
     try:
-        value = parse_integer(text, dims)
+        value = parse_integer(text, dims, syntax_tree)
     except ExpressionError as error:
         raise InvalidProblemError(field, f"{_short(text.strip())!r}: {error.what}") from error
     if not 1 <= value <= largest:

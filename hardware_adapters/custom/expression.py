@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from ..kernel_source import syntax_tree
+Parser = Callable[[str], ast.Module]
 
 MAX_CHARS = 4_000
 MAX_NODES = 800
@@ -86,15 +86,15 @@ class Program:
         return {name: known[name] for name in self._results}
 
 
-def parse(text: str, names: Collection[str], results: tuple[str, ...]) -> Program:
+def parse(text: str, names: Collection[str], results: tuple[str, ...], parser: Parser = ast.parse) -> Program:
     """`names` may be used, every one of `results` must be assigned; a single result may be one bare expression.
 
-    Raises ExpressionError.
+    `parser`: another one where several threads parse (kernel_source.syntax_tree). Raises ExpressionError.
     """
     if len(text) > MAX_CHARS:
         raise ExpressionError(f"{len(text)} characters; at most {MAX_CHARS}")
     try:
-        tree = syntax_tree(text.strip())
+        tree = parser(text.strip())
     except SyntaxError as error:
         raise ExpressionError(f"not an expression: {error.msg}", error.lineno) from error
     except (ValueError, RecursionError, MemoryError) as error:
@@ -113,9 +113,9 @@ def parse(text: str, names: Collection[str], results: tuple[str, ...]) -> Progra
     return Program(steps, results)
 
 
-def parse_integer(text: str, names: Mapping[str, int]) -> int:
-    """A whole number of integers by name, e.g. `M * N * K`. Raises ExpressionError."""
-    value = parse(text, names, ("value",)).run(names)["value"]
+def parse_integer(text: str, names: Mapping[str, int], parser: Parser = ast.parse) -> int:
+    """A whole number of integers by name, e.g. `M * N * K`; `parser` as of `parse`. Raises ExpressionError."""
+    value = parse(text, names, ("value",), parser).run(names)["value"]
     if isinstance(value, bool) or not isinstance(value, int):
         raise ExpressionError(f"{text.strip()!r} is no whole number, but {type(value).__name__}")
     return value

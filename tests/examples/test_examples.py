@@ -104,6 +104,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_two_hosts_behind_one_controller(
     environment: dict[str, str], tmp_path: Path, make_home: Callable[[Path], Path]
 ) -> None:

@@ -179,7 +179,7 @@ def test_optimize_finds_a_faster_kernel_and_show_explains_it(run) -> None:
     assert final["run_id"] in run("runs").stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_interrupted_in_the_middle_then_resumed(run, home: Path, tmp_path: Path, number: int) -> None:
     arguments = ("optimize", PROBLEM, "--model", "offline", "--iterations", "3", "--seed", str(number), "--json")
     env = {k: v for k, v in os.environ.items() if not k.startswith("ANTHROPIC_")} | {"AUTOCOMP_HOME": str(home)}
@@ -233,6 +233,7 @@ def test_exit_statuses_are_written_down(run) -> None:
             assert f"| {status} | {meaning} |" in architecture
 
 
+@pytest.mark.slow  # the trust suite kills searches too
 def test_killed_then_resumed_gives_the_undisturbed_answer(
     run, tmp_path: Path, make_home: Callable[[Path], Path]
 ) -> None:

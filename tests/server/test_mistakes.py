@@ -223,6 +223,7 @@ async def test_after_a_client_is_gone_nothing_is_left(
 # ---------------------------------------------------------------- giant output
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_compiler_that_writes_megabytes_fills_no_answer(tmp_path: Path) -> None:
     tools = cross_compiler.install(tmp_path, cross_compiler.TALKS)

@@ -73,7 +73,7 @@ def test_a_kernel_of_trainium(tmp_path: Path, make_home: Callable[[Path], Path],
     adapter, problem = TrainiumAdapter(Home(make_home(tmp_path / "home"))), "trainium/gemm-256x256x512"
     described = adapter.problem(problem)
     first = adapter.baseline(described)
-    kernels = profiles(adapter, problem, first, adapter.rewrite(described, first, "split-bf16-high-low", "two"))
+    kernels = profiles(adapter, problem, first, adapter.rewrite(described, first, "split-bf16-high-low", "three"))
     file = written(tmp_path / "run", problem, kernels)
     own = kernels[-1][1]
     with Watched(browser, offline=True) as seen:

@@ -42,7 +42,7 @@ def state(home: Path, run: str) -> str:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 async def test_over_http(
     number: signal.Signals, mode: str, tmp_path: Path, make_home: MakeHome, simulating: Callable[[Path], bool]
 ) -> None:

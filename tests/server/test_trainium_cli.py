@@ -43,6 +43,7 @@ def test_a_kernel_is_judged_and_profiled(command, tmp_path: Path) -> None:
     assert refused.returncode == 1 and "line 2: import of 'os'" in refused.stdout
 
 
+@pytest.mark.slow
 def test_the_offline_tuner_makes_a_kernel_faster_and_reuses_its_schedule(command, tmp_path: Path) -> None:
     limits = ("--model", "offline", "--max-evaluations", "8", "--json")
     found = json.loads(command("optimize", PROBLEM, *limits).stdout)

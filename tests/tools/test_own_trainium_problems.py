@@ -142,6 +142,7 @@ def run(tmp_path: Path, make_home: Callable[[Path], Path]) -> Callable[..., subp
     return command
 
 
+@pytest.mark.slow
 def test_a_folder_from_the_command_line(run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     assert run("problem", "new", "mine", "--target", "trainium", "--python").returncode == 0
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["kernel.py", "problem.toml", "reference.py"]

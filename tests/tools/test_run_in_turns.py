@@ -38,6 +38,7 @@ def gpu_server(folder: Path) -> StdioServerParameters:
     return StdioServerParameters(command=sys.executable, args=["-c", SERVER], env=environment)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_two_kernels_are_timed_in_turns(tmp_path: Path) -> None:
     baseline = operator_of(PROBLEM).baseline()

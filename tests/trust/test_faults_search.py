@@ -13,8 +13,7 @@ from typing import Any
 
 import anyio
 import pytest
-from autocomp_mcp.agent import journal as journals
-from autocomp_mcp.agent import record
+from autocomp_mcp.agent import database, record
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import JournalError, RunBusyError
 from autocomp_mcp.agent.journal import Journal, SteadyClock
@@ -162,7 +161,7 @@ async def test_a_journal_that_another_process_holds(
     patient: bool, tmp_path: Path, wanted: RunStatus, monkeypatch: pytest.MonkeyPatch, score
 ) -> None:
     """For a while: answers that were paid for wait. For good: the search ends, and resumed it goes on."""
-    monkeypatch.setattr(journals, "BUSY_TIMEOUT_MS", 100)
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
     monkeypatch.setattr(record, "JOURNAL_DELAYS_S", (0.2,) * (60 if patient else 2))
     holding: list[Holding] = []
     asked_after: list[int] = []

@@ -48,6 +48,7 @@ def evaluated(tmp_path: Path, make_home: Callable[[Path], Path]):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_draw_of_the_blocks_hardly_matters(name: str, evaluated, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as everything:

@@ -124,6 +124,7 @@ async def test_gemsim_says_the_same_of_it(how: str, tmp_path: Path, make_home: M
     assert said.verdict == ("passed" if how == "unused" else how), said.message
 
 
+@pytest.mark.slow
 def test_the_server_is_timed(tmp_path: Path, make_home: MakeHome, capsys: pytest.CaptureFixture[str]) -> None:
     home = make_home(tmp_path / "home")
     serving.startup(home, 1)

@@ -42,6 +42,7 @@ def test_a_kernel_is_judged_and_profiled(command, tmp_path: Path) -> None:
     assert refused.returncode == 1 and "cublas_v2.h" in refused.stdout
 
 
+@pytest.mark.slow
 def test_a_search_without_a_language_model_says_what_it_cannot_do(command, tmp_path: Path) -> None:
     searched = command("optimize", UNTUNED, "--model", "offline")
     assert searched.returncode == 0, searched.stderr

@@ -98,6 +98,7 @@ def test_every_first_step_is_right(problem: str, request: pytest.FixtureRequest)
             assert result.passed, (option, variant, result.message)
 
 
+@pytest.mark.slow
 def test_all_options_are_reached() -> None:
     """Offered somewhere on the way from a baseline."""
     reached = set()

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, get_args
 from pydantic import ValidationError
 
 from ..hardware_adapters.base import Evaluation, InvalidSourceError, Record, check_source
+from ..hardware_adapters.errors import mistakes
 from .candidate import Candidate
 from .errors import AgentUsageError, LimitType
 from .journal import EventKind, RunRow
@@ -76,7 +77,7 @@ def check_run(path: Path, data: dict[str, Any]) -> RunRow:
         SearchSettings.model_validate(data.get("settings"))
         return RunRow.model_validate(data)
     except ValidationError as error:
-        raise ArchiveError(path, None, f"settings: {_first(error)}; was another version its author?") from error
+        raise ArchiveError(path, None, f"settings: {mistakes(error, 'it')}; was another version its author?") from error
 
 
 def check_event(path: Path, line: int, data: dict[str, Any], candidates: dict[str, Candidate]) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def check_event(path: Path, line: int, data: dict[str, Any], candidates: dict[st
         else:
             _CHECKS.get(kind, lambda _key, _content: None)(key, content)
     except ValidationError as error:
-        raise ArchiveError(path, line, f"{kind}: {_first(error)}") from error
+        raise ArchiveError(path, line, f"{kind}: {mistakes(error, 'it')}") from error
     except (KeyError, TypeError, ValueError, InvalidSourceError) as error:
         what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise ArchiveError(path, line, f"{kind}: {what}") from error
@@ -192,8 +193,3 @@ def _moment(path: Path, line: int | None, value: object, name: str) -> None:
         raise ArchiveError(path, line, f"{name} {value!r:.100} is no time")
     if not 0 <= value <= _LATEST:
         raise ArchiveError(path, line, f"{name} {value!r} is no time in seconds since 1970")
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"

@@ -57,6 +57,9 @@ CREATE TABLE IF NOT EXISTS leases (
     heartbeat {number} NOT NULL) {strict};
 """
 
+# Where a run came from is entered with its row, and is no event of its own.
+_BEGUN = "EXISTS (SELECT 1 FROM events WHERE events.run_id = runs.run_id AND kind <> 'origin') AS begun"
+
 EventKind = Literal[
     "origin", "session", "limits", "problem", "lessons", "phase", "model", "profile", "candidate", "searched",
     "confirm", "state",
@@ -174,12 +177,14 @@ class Journal:
     def begun(self, run_id: str) -> RunRow:
         """As it was started, without the limits of later sessions. Raises UnknownRunError, and as that
         NeverBegunError."""
-        found = self._db.query("SELECT * FROM runs WHERE run_id = ?", run_id) if run_id.isprintable() else []
+        query = f"SELECT runs.*, {_BEGUN} FROM runs WHERE run_id = ?"
+        found = self._db.query(query, run_id) if run_id.isprintable() else []
         if not found:
             raise UnknownRunError(run_id)
-        if not self._exists(run_id):
+        row = found[0]
+        if not row.pop("begun") and not self.driven(run_id):
             raise NeverBegunError(run_id)
-        return RunRow(**{**found[0], "settings": json.loads(found[0]["settings"])})
+        return RunRow(**{**row, "settings": json.loads(row["settings"])})
 
     def run(self, run_id: str) -> RunRow:
         """Raises UnknownRunError."""
@@ -205,20 +210,18 @@ class Journal:
 
     def run_ids(self) -> list[str]:
         """Of all runs, the newest first."""
-        begun = "SELECT 1 FROM events WHERE events.run_id = runs.run_id AND kind <> 'origin'"
-        query = f"SELECT run_id, EXISTS ({begun}) AS begun FROM runs ORDER BY created DESC, run_id"
+        query = f"SELECT run_id, {_BEGUN} FROM runs ORDER BY created DESC, run_id"
         return [row["run_id"] for row in self._db.query(query) if row["begun"] or self.driven(row["run_id"])]
-
-    def _exists(self, run_id: str) -> bool:
-        """Where a run came from is entered with its row, and is no event of its own."""
-        begun = "SELECT 1 AS begun FROM events WHERE run_id = ? AND kind <> 'origin' LIMIT 1"
-        return bool(self._db.query(begun, run_id)) or self.driven(run_id)
 
     def _clear(self, run_id: str) -> None:
         """Room for a run under the id of one that never began."""
-        if not self._exists(run_id):
+        try:
+            self.begun(run_id)
+        except NeverBegunError:
             for table in ("events", "leases", "runs"):
                 self._db.execute(f"DELETE FROM {table} WHERE run_id = ?", run_id)
+        except UnknownRunError:
+            pass
 
     def find_kernel(self, digest: str) -> tuple[str, str] | None:
         """(source, problem) of the kernel of any run whose source, artefact or machine code has this digest; the newest

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any, Literal, LiteralString, cast
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, Literal, LiteralString, TypeVar, cast
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -13,6 +13,8 @@ from psycopg.rows import dict_row
 from .database import BUSY_TIMEOUT_S, Database, Row
 from .errors import JournalError, KnownAlreadyError
 from .keys import hidden, keep_secret
+
+T = TypeVar("T")
 
 SCHEMA = "autocomp"
 CONNECT_TIMEOUT_S = 10
@@ -74,19 +76,22 @@ class PostgresDatabase(Database):
 
     def _run(self, statement: str, values: Sequence[Any]) -> tuple[list[Row], int]:
         text = cast(LiteralString, statement.replace("?", "%s"))
+        cursor = self._first(lambda db: db.execute(text, values))
+        return cursor.fetchall() if cursor.description else [], cursor.rowcount
+
+    def _first(self, act: Callable[[psycopg.Connection[Row]], T]) -> T:
+        """Act, once more on a new connection when the old one was lost while nobody used it."""
         try:
-            cursor = self._connected().execute(text, values)
+            return act(self._connected())
         except psycopg.OperationalError:
             if self._writing or self._db is None or not self._db.closed:
                 raise
-            cursor = self._connected().execute(text, values)
-        return cursor.fetchall() if cursor.description else [], cursor.rowcount
+            return act(self._connected())
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with suppress(psycopg.OperationalError):  # lost while nobody used it; a second failure is told
-            self._connected().execute("SELECT 1")
-        with self._connected().transaction():
+        with ExitStack() as begun:
+            self._first(lambda db: begun.enter_context(db.transaction()))
             self._connected().execute("SELECT pg_advisory_xact_lock(%s)", [_WRITE_LOCK])
             yield
 

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+def mistakes(error: ValidationError, whole: str = "", most: int = 1) -> str:
+    """What a model of pydantic refused: `field.path: why`, the first `most` of it. `whole`: what has no field."""
+    found = error.errors()[:most]
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or whole}: {one['msg']}" for one in found)
 
 
 class AdapterError(Exception):

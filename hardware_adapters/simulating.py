@@ -52,9 +52,9 @@ def disk_is_infrastructure() -> Iterator[None]:
         raise EngineFailure(f"the file system failed: {error}") from error
 
 
-def deliver(made: Path, wanted: Path) -> None:
-    """Copy a timeline to where the caller wants it. Raises EnvironmentLackError."""
+def deliver(timeline: bytes, wanted: Path) -> None:
+    """Write a timeline to where the caller wants it. Raises EnvironmentLackError."""
     try:
-        wanted.write_bytes(made.read_bytes())
+        wanted.write_bytes(timeline)
     except OSError as error:
         raise EnvironmentLackError(f"the timeline cannot be written to {wanted}: {error.strerror}") from error

@@ -27,6 +27,7 @@ from .reading import status_json
 from .remote import connected
 from .searching import models_of
 from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, run, say
+from .telemetry import set_up
 
 AGAIN = 2  # times that a search which the budget had ended goes on in one command: each may find nothing to do
 UNITS = {"max_evaluations": "evaluations", "max_cost_usd": "USD", "timeout_s": "s"}
@@ -37,20 +38,21 @@ def campaign(file: Path, dry_run: bool, anew: bool, servers: list[str], as_json:
         read = read_campaign(file)
         home = Home()
         place = runs_of(home)
-        found = Campaign(read.name, read.entries, read.budget, Journal(place), place)
+        journal = Journal(place)
+        found = Campaign(read.name, read.entries, read.budget, journal, place)
         if anew and not dry_run:
             found.forget()
         if dry_run:
             return _plan(found, as_json)
-        return _run(found, file, home, servers, as_json)
+        set_up(scraped=False)
+        return _run(found, file, home, journal, servers, as_json)
 
     return guarded(command, as_json)
 
 
-def _run(found: Campaign, file: Path, home: Home, servers: list[str], as_json: bool) -> int:
+def _run(found: Campaign, file: Path, home: Home, journal: Journal, servers: list[str], as_json: bool) -> int:
     """Search until all have ended, the budget is spent, or the infrastructure fails; then report. Raises as a search
     does."""
-    journal = Journal(runs_of(home))
     parallel = {} if servers else Bench().parallel({})
     went_on: dict[int, int] = {}
     stopped: Stopped | None = None

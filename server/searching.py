@@ -23,6 +23,7 @@ from ..agent.models.spec import ModelSpec
 from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
 from ..agent.toolbox import Toolbox
+from ..hardware_adapters.errors import mistakes
 from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
 from ..tools.bench import Bench
@@ -204,8 +205,7 @@ def _settings(make: Callable[[], SearchSettings]) -> SearchSettings:
     try:
         return make()
     except ValidationError as error:
-        first = error.errors()[0]
-        raise AgentUsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise AgentUsageError(mistakes(error)) from error
 
 
 def _check(problem: str, engine: str | None, confirm: str | None = None) -> None:

@@ -16,6 +16,7 @@ from ..agent.errors import AgentUsageError, InfrastructureError, JournalError
 from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
 from ..hardware_adapters.base import check_search_source, check_source
+from ..hardware_adapters.errors import mistakes
 from .bench import HEARTBEAT_S, Bench, in_thread, reported
 from .callers import caller_of
 from .jobs import Jobs
@@ -94,9 +95,8 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
                 chosen = SearchSettings.for_model(spec, **await in_thread(bench.parallel, settings or {}))
         except ValidationError as error:
             known = ", ".join(SearchSettings.model_fields)
-            first = error.errors()[0]
-            where = clip(".".join(map(str, first["loc"])) or "settings")
-            raise ToolError(f"settings: {where}: {first['msg']}; known settings: {known}") from error
+            found = clip(mistakes(error, "settings"))
+            raise ToolError(f"settings: {found}; known settings: {known}") from error
         with reported():
             if chosen.engine is not None:
                 await in_thread(adapter.search_engine, chosen.engine)

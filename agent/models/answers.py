@@ -7,6 +7,7 @@ import re
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ...hardware_adapters.errors import mistakes
 from ..candidate import Plan
 from .edits import EditError, apply_edits, read_edits
 from .transport import Stop
@@ -31,7 +32,7 @@ def read_plan(text: str, choices: tuple[str, ...] | None) -> tuple[Plan | None, 
     try:
         answer = _PlanAnswer.model_validate(json.loads(text[start : end + 1], strict=False))
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
+        found = mistakes(error, most=3)
         return None, f"the JSON lacks what was asked for ({found})"
     except ValueError as error:
         return None, f"it is not the JSON object asked for ({error})"

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar
 import anyio
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ...hardware_adapters.errors import mistakes
 from ..errors import AgentUsageError, ModelUnavailableError
 from ..prices import DEFAULT, Price
 from ..status import Tokens
@@ -68,7 +69,7 @@ class LanguageOptions(BaseModel):
         try:
             return cls.model_validate(options)
         except ValidationError as error:
-            found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
+            found = mistakes(error, most=3)
             raise AgentUsageError(f"options of {spec}: {found}") from error
 
 

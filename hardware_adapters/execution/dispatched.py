@@ -141,9 +141,6 @@ class Dispatched(HardwareAdapter):
     def reference_kernel(self, problem: Problem) -> str | None:
         return self.here.reference_kernel(problem)
 
-    def search_engine(self, name: str) -> EngineStatus:
-        return super().search_engine(name)
-
     def rewrites(self, problem: Problem, source: str, option: str) -> list[Rewrite]:
         return self.here.rewrites(problem, source, option)
 

@@ -111,7 +111,12 @@ class Executor(ABC):
 
     async def sandbox(self) -> SandboxStatus:
         """How programs are confined where the jobs run. Raises EnvironmentLackError, EngineFailure."""
-        from ..sandbox import sandbox
+        return await confinement()
 
-        found = await sandbox()
-        return SandboxStatus(active=found.active, missing=found.missing)
+
+async def confinement() -> SandboxStatus:
+    """How this machine confines programs. Raises EnvironmentLackError, EngineFailure."""
+    from ..sandbox import sandbox
+
+    found = await sandbox()
+    return SandboxStatus(active=found.active, missing=found.missing)

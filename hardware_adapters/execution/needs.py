@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import UsageError
+from ..errors import UsageError, mistakes
 
 FILE = Path(__file__).with_name("needs.yaml")
 VARIABLE = "AUTOCOMP_NEEDS"
@@ -78,6 +78,5 @@ def _read(file: Path) -> dict[str, Any]:
         try:
             Needs.model_validate(entry)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise UsageError(f"{file}: {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+            raise UsageError(f"{file}: {name}: {mistakes(error)}") from error
     return dict(entries)

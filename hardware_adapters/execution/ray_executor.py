@@ -28,7 +28,7 @@ from ..base import (
 from ..custom import shelf
 from ..custom.definition import is_own
 from ..sandbox.layers import required
-from ..simulating import disk_is_infrastructure
+from ..simulating import deliver, disk_is_infrastructure
 from ..store import Home
 from . import ray_worker
 from .executor import Executor, Job, Result
@@ -218,7 +218,7 @@ class Ray(Executor):
         await anyio.to_thread.run_sync(self.engine, adapter, engine)
 
     async def sandbox(self) -> SandboxStatus:
-        ask = self._ask(Needs(cpus=0, memory_mib=0), ray_worker.confinement)
+        ask = self._ask(Needs(cpus=0, memory_mib=0), ray_worker.confined)
         found = await anyio.to_thread.run_sync(ask)
         if isinstance(found, Refusal):
             raise found.error()
@@ -325,9 +325,6 @@ def _delivered(done: Done, home: Home, timeline: Path | None) -> Result:
         digest = home.keep(done.log, ".log")
         return result.model_copy(update={"log": str(home.artifact(digest, ".log"))})
     if isinstance(result, Profile) and timeline is not None and done.timeline is not None:
-        try:
-            timeline.write_bytes(done.timeline)
-        except OSError as error:
-            raise EnvironmentLackError(f"the timeline cannot be written to {timeline}: {error.strerror}") from error
+        deliver(done.timeline, timeline)
         return result.model_copy(update={"timeline": str(timeline)})
     return result

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import anyio
 from anyio.from_thread import start_blocking_portal
 
 from ..base import (
@@ -28,7 +29,7 @@ from ..custom import shelf
 from ..custom.definition import is_own
 from ..sandbox.layers import REQUIRE_VARIABLE as REQUIRE_SANDBOX
 from ..store import Home
-from .executor import Job, Result
+from .executor import Job, Result, confinement
 
 # Ray cancels a task by raising KeyboardInterrupt in the worker's main thread, which no lock and no event loop that
 # sleeps will notice: so nothing there may wait longer than this.
@@ -118,17 +119,12 @@ def describe(target: str, engine: str) -> Engine | Refusal:
         return refusal(error)
 
 
-def confinement() -> SandboxStatus | Refusal:
+def confined() -> SandboxStatus | Refusal:
     """How this machine confines programs."""
-    import anyio
-
-    from ..sandbox import sandbox
-
     try:
-        found = anyio.run(sandbox)
+        return anyio.run(confinement)
     except AdapterError as error:
         return refusal(error)
-    return SandboxStatus(active=found.active, missing=found.missing)
 
 
 def work(order: Order) -> Iterator[Compiled | Done | None]:

@@ -105,7 +105,7 @@ async def evaluate_on_gemsim(
             )
             return Run(concluded(stopped, simulate=time.monotonic() - started))
         if timeline is not None and results.profile is not None:
-            await anyio.to_thread.run_sync(deliver, folder / "timeline.json", timeline)
+            await anyio.to_thread.run_sync(lambda: deliver((folder / "timeline.json").read_bytes(), timeline))
     simulated = time.monotonic()
     judged = await anyio.to_thread.run_sync(
         judge, problem, operator, sets, cases, expected, results, compiled.program, source, SOURCE_NAME

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..base import EnvironmentLackError, Roofline, Span
+from ..base import Roofline, Span
+from ..simulating import deliver
 from .estimate import Estimate
 from .machines import Machine
 from .operators import Operator
@@ -91,7 +92,4 @@ def write_timeline(found: Sequence[Span], path: Path, title: str) -> None:
         }
         for span in found
     ]  # fmt: skip
-    try:
-        path.write_text(json.dumps(events), encoding="utf-8")
-    except OSError as error:
-        raise EnvironmentLackError(f"the timeline cannot be written to {path}: {error.strerror}") from error
+    deliver(json.dumps(events).encode(), path)

@@ -132,7 +132,7 @@ async def evaluate_on_nkisim(
         report = await anyio.to_thread.run_sync(_report, folder, finished.returncode, finished.stderr)
         outputs = await anyio.to_thread.run_sync(_outputs, folder, operator, len(sets), report)
         if timeline is not None and (folder / "timeline.json").is_file():
-            await anyio.to_thread.run_sync(deliver, folder / "timeline.json", timeline)
+            await anyio.to_thread.run_sync(lambda: deliver((folder / "timeline.json").read_bytes(), timeline))
     checked = time.monotonic()
     judged = await anyio.to_thread.run_sync(judge, operator, engine, sets, expected, outputs, report, source)
     evaluation = concluded(judged, **seconds, check=time.monotonic() - checked)

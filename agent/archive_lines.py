@@ -11,8 +11,7 @@ from typing import Any, NoReturn, get_args
 
 from pydantic import ValidationError
 
-from ..hardware_adapters.base import Evaluation, InvalidSourceError, Record, check_source
-from ..hardware_adapters.errors import mistakes
+from ..hardware_adapters.base import Evaluation, InvalidSourceError, Record, check_source, mistakes
 from .candidate import Candidate
 from .errors import AgentUsageError, LimitType
 from .journal import EventKind, RunRow

@@ -23,6 +23,7 @@ from .errors import (
     UnknownProblemError,
     UnprovenProblemError,
     UsageError,
+    mistakes,
 )
 from .kernel_source import (
     LANGUAGES,
@@ -121,6 +122,7 @@ __all__ = [
     "kernel_digest",
     "kernel_identity",
     "language_of",
+    "mistakes",
     "normalise_source",
 ]
 

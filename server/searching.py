@@ -23,7 +23,7 @@ from ..agent.models.spec import ModelSpec
 from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
 from ..agent.toolbox import Toolbox
-from ..hardware_adapters.errors import mistakes
+from ..hardware_adapters.base import mistakes
 from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
 from ..tools.bench import Bench

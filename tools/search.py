@@ -15,8 +15,7 @@ from pydantic import Field, ValidationError
 from ..agent.errors import AgentUsageError, InfrastructureError, JournalError
 from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
-from ..hardware_adapters.base import check_search_source, check_source
-from ..hardware_adapters.errors import mistakes
+from ..hardware_adapters.base import check_search_source, check_source, mistakes
 from .bench import HEARTBEAT_S, Bench, in_thread, reported
 from .callers import caller_of
 from .jobs import Jobs

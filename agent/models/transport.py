@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar
 import anyio
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ...hardware_adapters.errors import mistakes
+from ...hardware_adapters.base import mistakes
 from ..errors import AgentUsageError, ModelUnavailableError
 from ..prices import DEFAULT, Price
 from ..status import Tokens

@@ -19,7 +19,7 @@ def check(gemmini: GemminiAdapter, row: dict[str, str]) -> None:
     result = anyio.run(lambda: gemmini.evaluate(problem, source))
     assert result.passed, result.message
     as_measured = toolchain.cross_compiler().kind == toolchain.GCC
-    assert result.utilisation == pytest.approx(float(row["utilisation_first"]), rel=0.06 if as_measured else 0.25)
+    assert result.utilisation == pytest.approx(float(row["utilisation_first"]), rel=0.06 if as_measured else 0.35)
     if as_measured:
         assert result.counters["instret"] == int(row["instret_first"]), "another program than the one measured"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -141,9 +142,10 @@ def test_a_client_that_reads_nothing_does_not_keep_the_server(tmp_path: Path) ->
     messages += [{"jsonrpc": "2.0", "id": n, "method": "tools/list"} for n in range(1, 30)]
     process.stdin.write("".join(json.dumps(message) + "\n" for message in messages).encode())
     process.stdin.flush()
-    time.sleep(4)
+    assert process.stdout
+    assert select.select([process.stdout], [], [], 60)[0], "it answers, so it is ready for signals"
+    time.sleep(3)  # until the pipe is full
     process.terminate()
     assert process.wait(30) == 143
     process.stdin.close()
-    assert process.stdout
     process.stdout.close()

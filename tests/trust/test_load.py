@@ -221,16 +221,19 @@ async def test_a_queue_that_is_full_and_calls_that_are_given_up(score) -> None:
     slots = Slots(1, most_waiting=3)
     done: list[int] = []
 
+    blocked = anyio.Event()
+
     async def work(number: int) -> None:
         async with slots:
-            await anyio.sleep(0.01)
+            if number == 0:
+                await blocked.wait()
             done.append(number)
 
     with anyio.CancelScope() as given_up:
         async with anyio.create_task_group() as tasks:
             for number in range(4):
                 tasks.start_soon(work, number)
-            await anyio.sleep(0.002)
+            await anyio.wait_all_tasks_blocked()
             with pytest.raises(ToolError) as refused:
                 await work(9)
             given_up.cancel()

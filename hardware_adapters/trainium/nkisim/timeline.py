@@ -28,17 +28,18 @@ def write_timeline(schedule: Schedule, machine: Machine, path: Path) -> None:
     lanes = _Lanes()
     for instruction, slot in zip(machine.log[:MAX_EVENTS], schedule.slots, strict=False):
         slices.append(_slice(instruction, slot, lanes.track(queue_of(instruction, machine), slot)))
-    for number, track in enumerate(lanes.names()):
+    # From 1: to Perfetto a thread 0 is the process's main thread, whatever its name.
+    numbers = {track: number for number, track in enumerate(lanes.names(), 1)}
+    for track, number in numbers.items():
         events.append({"ph": "M", "name": "thread_name", "pid": 1, "tid": number, "args": {"name": track}})
         sorting = {"sort_index": number}
         events.append({"ph": "M", "name": "thread_sort_index", "pid": 1, "tid": number, "args": sorting})
-    numbers = {track: number for number, track in enumerate(lanes.names())}
     for each in sorted(slices, key=lambda each: each["ts"]):
         events.append(each | {"tid": numbers[each["tid"]]})
     if left > 0:
         at = max(slot.end for slot in schedule.slots[:MAX_EVENTS])
         said = f"{left} later instructions left out"
-        events.append({"ph": "i", "name": said, "pid": 1, "tid": 0, "ts": _us(at), "s": "p"})
+        events.append({"ph": "i", "name": said, "pid": 1, "tid": 1, "ts": _us(at), "s": "p"})
     found = over_time(schedule, machine)
     for memory, live in found["bytes"].items():
         name = f"{memory.upper()} bytes of each partition"

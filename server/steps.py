@@ -115,10 +115,15 @@ def detailed_lines(
         indent = " " * (len(start) if width >= 2 * MIN_COLUMNS else 4)
         latency, gain = start[: -GAIN - 2], start[-GAIN - 2 :]
         name = Text(visible(step.option or "the first kernel"), "bold")
-        place = Text(f"  (candidate {step.candidate})", "dim") if step.option else ""
-        lines.append(Text.assemble(latency, (gain, "green"), name, place))
+        head = Text.assemble(latency, (gain, "green"), name)
+        lines.append(head)
         if step.option is None:
             continue
+        place = f"(candidate {step.candidate})"
+        if len(head) + 2 + len(place) <= max(width, MIN_COLUMNS):
+            head.append(f"  {place}", "dim")
+        else:
+            lines.append(Text(indent + place, "dim"))
         said = plan_lines(step.plan or "", max(width, MIN_COLUMNS), indent) if plans else _sentence(step, width, indent)
         lines += said
         if (made := known.get(step.candidate)) is not None:

@@ -1,7 +1,8 @@
 """What a step changed of its parent's kernel, counted and shown."""
 
 import pytest
-from autocomp_mcp.server.steps import change
+from autocomp_mcp.agent.status import RunStatus, Step, Tokens
+from autocomp_mcp.server.steps import change, detailed_lines
 
 SCHEDULE = '// schedule: {{"tk": {tk}, "order": "{order}", "fences": "tile"}}\n'
 BODY = "void solution(void) {\n  a();\n  b();\n  c();\n}\n"
@@ -34,3 +35,16 @@ def test_lines_that_begin_with_signs_are_still_lines() -> None:
 
 def test_kernels_that_would_take_long_are_not_compared() -> None:
     assert change("a\n" * 15_000, "b\n" * 15_000) is None
+
+
+def test_a_candidate_that_does_not_fit_behind_its_option_stands_below_it() -> None:
+    status = RunStatus(
+        run_id="r", problem="p", engine=None, model="m", state="finished", iteration=1, iterations=1, evaluations=2,
+        model_calls=0, tokens=Tokens(), cost_usd=0.0, wall_s=1.0,
+        lineage=(Step(candidate="0", latency=1e6), Step(candidate="6.1.0.0", option="separate-load-ids", latency=9e5)),
+    )  # fmt: skip
+    for width in (60, 61):
+        lines = [str(line) for line in detailed_lines(status, {}, width)]
+        assert max(map(len, lines)) <= width
+        together = lines[1].endswith("separate-load-ids  (candidate 6.1.0.0)")
+        assert together == (width == 61) and lines[-1].endswith("(candidate 6.1.0.0)")

@@ -17,6 +17,7 @@ from .settings import FEEDBACK, Feedback
 MAX_BLOCK = 4_000
 MAX_SOURCE = 60_000
 MAX_STEP = 400  # characters of a plan in the lineage: the kernel itself says the rest
+PATH = "critical_path_"
 MAX_EXAMPLE = 2_500  # of a plan that is an example
 
 
@@ -45,6 +46,7 @@ def diagnosis(profile: Profile | None, evaluation: Evaluation | None, kinds: Col
             lines += [f"unit {unit.unit}: busy {unit.share:.0%}" for unit in profile.units]
         if "stalls" in kinds:
             lines += [f"stall {s.cause}: {s.share:.1%} of the time" for s in profile.stalls if s.share >= 0.01]
+            lines += _critical_path(profile)
         if "traffic" in kinds:
             lines += [f"tensor {t.tensor}: moved {t.reloads:.2f} times what is needed" for t in profile.traffic]
         if "lines" in kinds:
@@ -53,10 +55,21 @@ def diagnosis(profile: Profile | None, evaluation: Evaluation | None, kinds: Col
                 lines.append(
                     "lines at which the CPU stood longest, most of it waiting for room in a queue that is full:"
                     if unit == "cycles"
-                    else "lines whose instructions take longest, on engines that work beside each other:"
+                    else "lines that occupy a unit longest (units work beside each other):"
                 )
             lines += [f"line {c.line}: {c.cycles} {unit}: {c.text.strip()[:100]}" for c in profile.lines[:6]]
     return block("diagnosis", "\n".join(lines) or "no profile available")
+
+
+def _critical_path(profile: Profile) -> list[str]:
+    """How the chain of instructions that decides the latency divides among units: who waits for whom in the end."""
+    named = {name.removeprefix(PATH).removesuffix("_ns"): time for name, time in profile.counters.items()
+             if name.startswith(PATH) and time}  # fmt: skip
+    if not named:
+        return []
+    whole = sum(named.values())
+    shares = ", ".join(f"{unit} {time / whole:.0%}" for unit, time in sorted(named.items(), key=lambda e: -e[1]))
+    return [f"critical path: {shares}; what is not on it can be slower without harm"]
 
 
 def failure(evaluation: Evaluation) -> str:

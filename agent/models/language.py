@@ -22,8 +22,10 @@ from .base import TRANSLATE, CodeReply, CodeRequest, Models, PlanReply, PlanRequ
 from .prompting import code_text, parent_text, plan_text, system_text
 from .transport import Answer, LanguageOptions, Prompt, Transport
 
-# Pages of the target's reference that go into the prompt, in this order; those a target lacks are left out.
-TOPICS = ("guide", "machine", "addresses", "config", "mvin", "mvout", "compute", "fence", "semantics", "timing",
+# Pages of the target's reference that go into the prompt, in this order; those a target lacks are left out. Without the
+# pages on instructions and costs a plan is a guess; what stays out is for instructions that not every engine runs.
+TOPICS = ("guide", "machine", "addresses", "config", "mvin", "mvout", "compute", "fence", "semantics",
+          "language", "isa", "memory", "engines", "warps", "occupancy", "timing",
           "causes", "pitfalls", "fast-kernel")  # fmt: skip
 CHARACTERS_PER_TOKEN = 2.5  # on the low side, so that the most a call can cost is not underestimated
 CHARACTERS_ASKED = 30_000  # of the part of a prompt that asks for something, at the most

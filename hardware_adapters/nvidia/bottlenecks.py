@@ -177,16 +177,20 @@ def _residents(operator: Operator, launch: LaunchEstimate) -> Iterator[Costed]:
         )
         evidence = {"blocks": float(counts.blocks), "idle_share": round(launch.idle, 3)}
         yield launch.idle, Bottleneck(id="few_blocks", explanation=text, evidence=evidence)
-    if held.occupancy < LOW_OCCUPANCY:
+    given = min(held.blocks, launch.given)
+    occupancy = held.occupancy * given / max(1, held.blocks)
+    if occupancy < LOW_OCCUPANCY:
+        limit = held.limiter.replace("_", " ") if given == held.blocks else f"the grid, {counts.blocks} blocks"
         text = (
-            f"an SM holds {held.blocks} blocks, {100 * held.occupancy:.0f} % of its warps: the limit is "
-            f"{held.limiter.replace('_', ' ')}"
+            f"an SM holds {given} block{'s' if given != 1 else ''}, {100 * occupancy:.0f} % of its warps: the limit is "
+            f"{limit}"
         )
         evidence = {
-            "occupancy": round(held.occupancy, 3),
+            "occupancy": round(occupancy, 3),
+            "blocks_by_grid": float(launch.given),
             **{f"blocks_by_{k}": float(v) for k, v in held.limits.items()},
         }
-        cost = (1 - held.occupancy) * _time(launch, "latency")
+        cost = (1 - occupancy) * _time(launch, "latency")
         yield cost, Bottleneck(id="low_occupancy", explanation=text, evidence=evidence)
     facts = launch.facts
     if facts is not None and facts.spill_loads + facts.spill_stores:

@@ -43,7 +43,7 @@ BASIS = "of one call of launch, by a roofline over counts of an emulation: not m
 
 
 class LaunchEstimate(NamedTuple):
-    """Times in ns; `idle`: share of the SMs' time in which they have no block."""
+    """Times in ns; `idle`: share of the SMs' time in which they have no block; `given`: blocks of the fullest SM."""
 
     counts: LaunchCounts
     facts: KernelFacts | None
@@ -51,6 +51,7 @@ class LaunchEstimate(NamedTuple):
     units: dict[str, float]
     body_ns: float
     idle: float
+    given: int
     read_bytes: float  # different ones of each block, summed over blocks
     l2_bytes: float
     dram_bytes: float
@@ -147,7 +148,7 @@ def _launch(
     others = (time for unit, time in units.items() if unit not in ("lsu", "shared"))
     body = sum(time**OVERLAP for time in (*others, sum(path.values()))) ** (1 / OVERLAP)
     read_bytes = SECTOR_BYTES * counts.block_read_sectors * counts.scale
-    return LaunchEstimate(counts, facts, held, units, body, 1 - even, read_bytes, l2_bytes, dram_bytes)
+    return LaunchEstimate(counts, facts, held, units, body, 1 - even, on_fullest, read_bytes, l2_bytes, dram_bytes)
 
 
 def _lanes(counts: LaunchCounts, held: Residency, on_fullest: int) -> float:

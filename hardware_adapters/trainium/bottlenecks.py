@@ -44,6 +44,10 @@ def find_bottlenecks(
         share = schedule["busy_ns"][unit] / latency
         found = [(share, _busy(unit, share))]
     found.sort(key=lambda entry: (-entry[0], entry[1].id))
+    dearest: dict[str, Costed] = {}
+    for entry in found:
+        dearest.setdefault(entry[1].id, entry)
+    found = list(dearest.values())
     if utilisation > 0.9:
         text = "the latency is near the bound: little is left to gain on this machine"
         near = Bottleneck(id="near_bound", explanation=text, evidence={"utilisation": round(utilisation, 3)})
@@ -82,11 +86,11 @@ def _wait_rules(schedule: Mapping[str, Any], latency: float) -> Iterator[Costed]
     if dma < BOUND:
         yield loads, Bottleneck(id="load_latency", explanation=text, evidence=evidence)
     others = {name: waits.get(f"wait_{name}", 0.0) / latency for name in COMPUTE}
-    share = sum(others.values())
+    share = min(sum(others.values()), _on_path(schedule, *COMPUTE) / latency)
     worst = max(others, key=lambda name: others[name])
     text = (
-        f"the {_NAMES[unit]} waits for results, mostly of the {_NAMES[worst]}: a chain of instructions that depend "
-        "on one another; work on several tiles in turn, or fuse the steps"
+        f"the {_NAMES[unit]} waits for results, mostly of the {_NAMES[worst]}{_longest_wait(schedule, unit)}: a chain "
+        "of instructions that depend on one another; work on several tiles in turn, or fuse the steps"
     )
     yield (
         share,
@@ -109,6 +113,22 @@ def _wait_rules(schedule: Mapping[str, Any], latency: float) -> Iterator[Costed]
         )
 
 
+def _longest_wait(schedule: Mapping[str, Any], unit: str) -> str:
+    """Of one line for another. Profiles that were measured do not know."""
+    waits = schedule.get("waits", {}).get(unit)
+    if not waits:
+        return ""
+    line, awaited, time = waits[0]
+    return f" (longest: line {line} for line {awaited}, {time:.0f} ns in all)"
+
+
+def _on_path(schedule: Mapping[str, Any], *units: str) -> float:
+    """ns of these units on the chain that decides the latency: an engine that waits for another, which waits for DMA,
+    waits for DMA. Where that chain is not known (a measured profile) there is no such limit."""
+    path = schedule.get("path_ns")
+    return sum(path.get(unit, 0.0) for unit in units) if path else float("inf")
+
+
 def _dma_rules(schedule: Mapping[str, Any], latency: float) -> Iterator[Costed]:
     dma, busy = schedule["dma"], schedule["busy_ns"]["dma"] / latency
     if not dma["count"] or not dma["bytes"]:
@@ -118,7 +138,8 @@ def _dma_rules(schedule: Mapping[str, Any], latency: float) -> Iterator[Costed]:
     if share >= SMALL_PIECES:
         text = "much of the data moves in contiguous pieces below 512 bytes, each of which costs extra: load wider rows"
         evidence = {"small_piece_share": round(share, 3), "dma_busy_share": round(busy, 3)}
-        yield share * busy, Bottleneck(id="small_pieces", explanation=text, evidence=evidence)
+        cost = min(share * busy, _on_path(schedule, "dma") / latency)
+        yield cost, Bottleneck(id="small_pieces", explanation=text, evidence=evidence)
     waits = schedule["stalls_ns"].get(main_engine(schedule), {}).get("wait_load", 0.0) / latency
     if average < 32 * 1024 and dma["count"] > 4:
         text = "transfers are small, so that their fixed latency weighs: move at least 32 KiB at a time"
@@ -146,6 +167,7 @@ def _shape_rules(schedule: Mapping[str, Any], latency: float) -> Iterator[Costed
 def _reload_rule(schedule: Mapping[str, Any], latency: float, traffic: Sequence[Traffic]) -> Iterator[Costed]:
     worst = max(traffic, key=lambda entry: entry.reloads, default=None)
     moved = sum(entry.bytes_moved for entry in traffic)
+    yield from _own_traffic(schedule, latency, traffic, moved)
     if worst is None or worst.reloads <= RELOADED or not moved:
         return
     excess = sum(max(0, entry.bytes_moved - entry.bytes_needed) for entry in traffic)
@@ -154,3 +176,21 @@ def _reload_rule(schedule: Mapping[str, Any], latency: float, traffic: Sequence[
     text = f"{worst.tensor} is moved {worst.reloads:.1f} times: larger tiles, or keeping it in SBUF, save the reloads"
     evidence = {f"reloads_{entry.tensor}": round(entry.reloads, 2) for entry in traffic}
     yield cost / latency * excess / moved, Bottleneck(id="reload_traffic", explanation=text, evidence=evidence)
+
+
+def _own_traffic(
+    schedule: Mapping[str, Any], latency: float, traffic: Sequence[Traffic], moved: int
+) -> Iterator[Costed]:
+    """Tensors in HBM that are neither input nor output: what one step leaves there for the next."""
+    tensors = {entry.tensor for entry in traffic}
+    own = sum(sum(ways) for name, ways in schedule["traffic"].items() if name not in tensors)
+    if own < moved:  # else the reloads of inputs are the smaller evil
+        return
+    share = own / (own + moved)
+    text = (
+        f"{share:.0%} of the bytes moved belong to tensors that the kernel itself keeps in HBM between its steps: go "
+        "through all steps with one block, on chip"
+    )
+    evidence = {"own_bytes": float(own), "bytes_of_inputs_and_outputs": float(moved)}
+    cost = schedule["busy_ns"]["dma"] / latency * share
+    yield cost, Bottleneck(id="reload_traffic", explanation=text, evidence=evidence)

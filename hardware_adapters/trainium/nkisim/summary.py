@@ -13,6 +13,7 @@ SMALL_RUN_BYTES = 512  # pieces below this lose a notable part of the DMA's rate
 SMALL_DMA_BYTES = 32 * 1024  # transfers below this are mostly latency
 SHORT_CYCLES = 64
 WINDOWS = 16
+WAITS = 3  # pairs of lines per engine
 
 
 def summarise(schedule: Schedule, machine: Machine) -> dict[str, Any]:
@@ -22,6 +23,7 @@ def summarise(schedule: Schedule, machine: Machine) -> dict[str, Any]:
     counts: dict[str, int] = defaultdict(int)
     stalls: dict[str, dict[str, float]] = {unit: defaultdict(float) for unit in ENGINES}
     lines: dict[int, float] = defaultdict(float)
+    waits: dict[str, dict[tuple[int | None, int | None], float]] = {unit: defaultdict(float) for unit in ENGINES}
     traffic: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     short = dma_count = dma_bytes = small = partitions = spread = fp32_pe = 0.0
     macs = 0
@@ -44,6 +46,9 @@ def summarise(schedule: Schedule, machine: Machine) -> dict[str, Any]:
             gap = slot.start - free[engine]
             if gap > 0:
                 stalls[engine][slot.cause or "wait_port"] += gap
+                awaited = log[slot.after] if slot.after is not None else None
+                if awaited is not None and awaited.engine != "dma" and None not in (instruction.line, awaited.line):
+                    waits[engine][instruction.line, awaited.line] += gap
             free[engine] = slot.end
             short += time if instruction.cycles <= SHORT_CYCLES else 0.0
             partitions += instruction.shape[0] * time
@@ -61,6 +66,7 @@ def summarise(schedule: Schedule, machine: Machine) -> dict[str, Any]:
         "latency_ns": schedule.latency_ns,
         "busy_ns": busy,
         "stalls_ns": {engine: dict(causes) for engine, causes in stalls.items()},
+        "waits": {engine: _longest(found) for engine, found in waits.items() if found},
         "counts": dict(counts),
         "instructions": len(log),
         "macs": macs,
@@ -74,6 +80,12 @@ def summarise(schedule: Schedule, machine: Machine) -> dict[str, Any]:
         "lines": [[line, time] for line, time in costliest],
         "over_time": over_time(schedule, machine),
     }
+
+
+def _longest(waits: dict[tuple[int | None, int | None], float]) -> list[list[Any]]:
+    """[line that waits, line whose result it waits for, ns], the longest first."""
+    ordered = sorted(waits.items(), key=lambda entry: -entry[1])
+    return [[line, awaited, time] for (line, awaited), time in ordered[:WAITS]]
 
 
 def _is_fp32(machine: Machine, instruction: Any) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Array = np.ndarray
 
 MAX_MISMATCHES = 8
+LOST = "never written, or computed from such memory, or an overflow (inf - inf, inf / inf)"
 # Sampled blocks may touch less than the average one does.
 LEAST_TOUCHED, LEAST_TOUCHED_BY_ALL = 0.5, 0.99
 TRUST = (
@@ -86,9 +87,9 @@ def _wrong(
         return Judgement("wrong_result", text, mismatches=tuple(mismatches), wrong_elements=wrong)
     lost = int(np.isnan(got[bad]).sum())
     if lost == wrong:
-        message += "; they are not a number: never written, or computed from memory that was never written"
+        message += f"; they are not a number: {LOST}"
     elif lost:
-        message += f"; {lost} are not a number: never written, or computed from memory that was never written"
+        message += f"; {lost} are not a number: {LOST}"
     if wrong < expected.size:
         hit = np.argwhere(bad)
         box = "".join(f"[{a}..{b}]" for a, b in zip(hit.min(0), hit.max(0), strict=True))

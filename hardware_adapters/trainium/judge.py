@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Array = np.ndarray
 
 MAX_MISMATCHES = 8
+LOST = "never written, or computed from such memory, or an overflow (inf - inf, inf / inf)"
 PIECE = 1 << 24  # elements compared at once
 STATISTIC = "one call, by a cost model whose Vector costs are uncertain by about 25 %"
 TRUST = (
@@ -82,9 +83,9 @@ def _compared(case: str, name: str, got: Array, expected: Array, near: Closeness
         mismatches.append(Mismatch(output=name, index=index, got=found, expected=float(expected[index])))
     message = f"{wrong} of {expected.size} elements of {name} are wrong with the {case!r} inputs"
     if lost == expected.size:
-        message += "; all are not a number: never written, or computed from memory that was never written"
+        message += f"; all are not a number: {LOST}"
     elif lost:
-        message += f"; {lost} are not a number: never written, or computed from memory that was never written"
+        message += f"; {lost} are not a number: {LOST}"
     elif wrong < expected.size:
         hit = np.unravel_index(bad, expected.shape)
         message += "; all wrong ones lie in " + "".join(f"[{axis.min()}..{axis.max()}]" for axis in hit)

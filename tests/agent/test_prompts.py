@@ -123,6 +123,13 @@ def test_only_the_feedback_asked_for_is_given() -> None:
         ]
 
 
+def test_the_critical_path_says_what_decides() -> None:
+    counters = {"critical_path_dma_ns": 300, "critical_path_pe_ns": 100, "critical_path_scalar_ns": 0, "dma_bytes": 7}
+    text = diagnosis(PROFILE.model_copy(update={"counters": counters}), PARENT.evaluation, ("stalls",))
+    assert "critical path: dma 75%, pe 25%; what is not on it" in text
+    assert "critical path" not in diagnosis(PROFILE, PARENT.evaluation, FEEDBACK)
+
+
 def test_what_comes_from_elsewhere_cannot_leave_its_block() -> None:
     text = plan_text(planning(**RICH))
     assert text.count("<example>") == text.count("</example>") == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -48,7 +49,7 @@ class Sealed:
             trace = error.__traceback__
             if isinstance(error, TypeError) and trace is not None and trace.tb_next is None:
                 text = str(error).replace(f"{self._function.__name__}()", "").strip()
-                fail("wrong_argument", f"{self._path}: {text}")
+                fail("wrong_argument", f"{self._path}: {text}; it takes {_taken(self._function)}")
             if not FIRST:
                 FIRST.append(INTERRUPTED)
             raise
@@ -60,6 +61,12 @@ class Sealed:
 
     def __repr__(self) -> str:
         return f"<function {self._path}>"
+
+
+def _taken(function: Callable[..., Any]) -> str:
+    """Its parameters, with `=` behind those that can be left out."""
+    parameters = inspect.signature(function).parameters.values()
+    return ", ".join(p.name if p.default is p.empty else f"{p.name}=" for p in parameters)
 
 
 class SealedClass(type):

@@ -153,7 +153,10 @@ def _said(error: Exception) -> str:
     """Its class may be the kernel's, and so may what it says."""
     name = type(error).__name__
     try:
-        return f"{name}: {error}"
+        text = f"{name}: {error}"
+        if isinstance(error, TypeError) and "unsupported operand type" in text and f"'{Tensor.__name__}'" in text:
+            text += "; NKI 2 has no operators on tiles: write nl.add, nl.multiply, ... or an instruction of nisa"
+        return text
     except Exception:
         return f"{name}, which cannot be shown"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from autocomp_mcp.hardware_adapters.nvidia.uncertainty import covariance
@@ -262,3 +265,17 @@ def test_when_time_is_over_the_blocks_that_ran_are_spread_over_the_grid(run_cuda
     assert ran.size == run.report.launches[0].blocks_run
     if 8 <= ran.size < 1000:  # as fast as this machine is
         assert np.diff(ran).max() < 16 * 1000 / ran.size
+
+
+RECORDING = Path(__file__).parents[2] / "data" / "recordings" / "sgemm-1024x1024x1024.jsonl"
+
+
+def test_what_a_lambda_captures_is_no_local_memory(run_cuda):
+    """A language model's kernel that loads its tiles by lambdas: nvcc inlines them. Called, they would find by pointers
+    on the stack what they capture, each time. One block, 4 warps, 4 steps, 6 loads each."""
+    exchanges = [json.loads(line) for line in RECORDING.read_text().splitlines()]
+    text = next(each["reply"] for each in exchanges if each.get("key") == "code/1.0.0.0/0").split("```cuda")[1]
+    given = {"A": np.ones(128 * 64, np.float32), "B": np.ones(64 * 64, np.float32)}
+    report = run_cuda(text.split("```")[0], [128, 64, 64], given, {"C": (128 * 64,)}, trace=True).report
+    assert report.fault is None, report.fault
+    assert sum(site.requests for site in report.sites if (site.space, site.op) == ("global", "load")) == 4 * 4 * 6

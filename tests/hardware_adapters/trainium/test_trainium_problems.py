@@ -135,6 +135,60 @@ def test_profiles_account_for_the_whole_call() -> None:
     assert {stall.cause for stall in profile.stalls} <= set(ADAPTER.causes())
 
 
+async def profile_of(problem_id: str, source: str | None = None) -> Profile:
+    problem = ADAPTER.problem(problem_id)
+    found = await ADAPTER.profile(problem, source or ADAPTER.baseline(problem))
+    assert isinstance(found, Profile), found
+    return found
+
+
+def test_what_a_kernel_leaves_in_hbm_between_its_steps_is_told() -> None:
+    """The naive kernel stores its scores four times over; q, k and v are the least of what it moves."""
+    profile = anyio.run(profile_of, "trainium/attention-512x128-bf16")
+    found = next(entry for entry in profile.bottlenecks if entry.id == "reload_traffic")
+    assert "keeps in HBM between its steps" in found.explanation
+    assert found.evidence["own_bytes"] > 5 * found.evidence["bytes_of_inputs_and_outputs"]
+    assert len({entry.id for entry in profile.bottlenecks}) == len(profile.bottlenecks)
+
+
+WAITS_FOR_DMA = """
+import nki, nki.isa as nisa, nki.language as nl
+
+@nki.jit
+def solution(x, gain):
+    R, C = x.shape
+    out = nl.ndarray((R, C), dtype=x.dtype, buffer=nl.shared_hbm)
+    gains = nl.ndarray((128, C), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.dma_copy(dst=gains, src=gain.broadcast(0, 128))
+    eps = nl.full((128, 1), 1e-05, dtype=nl.float32, buffer=nl.sbuf)
+    for r in range(0, R, 128):
+        data = nl.ndarray((128, C), dtype=nl.float32, buffer=nl.sbuf)
+        nisa.dma_copy(dst=data, src=x[r:r + 128, :])
+        total = nl.ndarray((128, 1), dtype=nl.float32, buffer=nl.sbuf)
+        squares = nl.ndarray((128, C), dtype=nl.bfloat16, buffer=nl.sbuf)
+        nisa.activation_reduce(dst=squares, op=nl.square, data=data, reduce_op=nl.add, reduce_res=total)
+        nisa.activation(dst=total, op=nl.rsqrt, data=total, scale=1.0 / C, bias=eps)
+        nisa.scalar_tensor_tensor(dst=data, data=data, op0=nl.multiply, operand0=total, op1=nl.multiply, operand1=gains)
+        nisa.dma_copy(dst=out[r:r + 128, :], src=data)
+    return out
+"""
+
+
+def test_who_waits_for_an_engine_that_waits_for_dma_waits_for_dma() -> None:
+    """Vector stands for Scalar a third of the time, but a chain of instructions is not why."""
+    profile = anyio.run(profile_of, "trainium/rmsnorm-4096x512", WAITS_FOR_DMA)
+    waits = {stall.cause: stall.share for stall in profile.stalls}
+    assert waits["wait_scalar"] > 0.2 and profile.counters["critical_path_dma_ns"] > 0.8 * profile.latency.value
+    assert [entry.id for entry in profile.bottlenecks if entry.id == "dependency"] == []
+
+
+def test_a_dependency_names_the_lines() -> None:
+    """Of the naive kernel: the scaling (line 28) waits for the root (line 27)."""
+    profile = anyio.run(profile_of, "trainium/rmsnorm-1024x512")
+    found = next(entry for entry in profile.bottlenecks if entry.id == "dependency")
+    assert "longest: line 28 for line 27" in found.explanation
+
+
 def test_a_timeline_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     problem = ADAPTER.problem("trainium/rmsnorm-128x64")
     wanted = tmp_path / "absent" / "timeline.json"

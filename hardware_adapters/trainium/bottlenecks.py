@@ -183,8 +183,8 @@ def _own_traffic(
 ) -> Iterator[Costed]:
     """Tensors in HBM that are neither input nor output: what one step leaves there for the next."""
     tensors = {entry.tensor for entry in traffic}
-    own = sum(sum(ways) for name, ways in schedule["traffic"].items() if name not in tensors)
-    if own < moved:  # else the reloads of inputs are the smaller evil
+    own = sum(sum(ways) for name, ways in schedule.get("traffic", {}).items() if name not in tensors)
+    if not own or own < moved:  # with less, the reloads of inputs are the greater evil
         return
     share = own / (own + moved)
     text = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
 import anyio
 
@@ -44,7 +45,6 @@ class Judge:
             judged = None
             try:
                 async with self.slots:
-                    self._record.progress.runs(candidate.id)
                     evaluation = await self._evaluate(candidate)
                 judged = self._known_code(candidate.model_copy(update={"evaluation": evaluation}))
                 return await patiently(lambda: self._record.finished(judged))
@@ -57,11 +57,12 @@ class Judge:
     async def _evaluate(self, candidate: Candidate) -> Evaluation:
         """By the chosen engine, or by the default one alone where the kernel does not even pass there."""
         engine, seed = self._settings.engine, self._settings.seed
+        begun = partial(self._record.progress.runs, candidate.id)
         if await self._screens():
-            screened = await self._toolbox.simulate(self._problem.id, candidate.source, seed=seed)
+            screened = await self._toolbox.simulate(self._problem.id, candidate.source, seed=seed, begun=begun)
             if not screened.passed:
                 return screened
-        return await self._toolbox.simulate(self._problem.id, candidate.source, engine=engine, seed=seed)
+        return await self._toolbox.simulate(self._problem.id, candidate.source, engine=engine, seed=seed, begun=begun)
 
     async def _screens(self) -> bool:
         """Whether there is another, quicker engine than the chosen one, and it is wanted."""
@@ -87,9 +88,11 @@ class Judge:
         if data is None:
             with self._record.progress.work(candidate.id, "profile"):
                 async with self.slots:
-                    self._record.progress.runs(candidate.id)
                     engine = await self._profiling_engine()
-                    outcome = await self._toolbox.profile(self._problem.id, candidate.source, engine=engine)
+                    outcome = await self._toolbox.profile(
+                        self._problem.id, candidate.source, engine=engine,
+                        begun=partial(self._record.progress.runs, candidate.id),
+                    )  # fmt: skip
             await self._record.keep("profile", key, outcome.model_dump(mode="json"))
             return outcome.profile
         return ProfileOutcome.model_validate(data).profile

@@ -18,6 +18,7 @@ LIMITS = ("iterations", "max_evaluations", "max_cost_usd", "max_tokens", "timeou
 Feedback = Literal["latency", "utilisation", "bottlenecks", "units", "stalls", "traffic", "lines"]
 FEEDBACK: tuple[Feedback, ...] = get_args(Feedback)
 
+MOST_PARALLEL = 10_000
 PRESETS = Path(__file__).parent / "presets.yaml"
 
 
@@ -91,7 +92,7 @@ class SearchSettings(BaseModel):
     # Engines
     max_parallel_model: int = Field(default=8, ge=1, le=64)
     max_parallel_engine: int = Field(
-        default=2, ge=1, le=10_000, description="Evaluations at once; not given: as many as the executor takes"
+        default=2, ge=1, le=MOST_PARALLEL, description="Evaluations at once; not given: as many as the executor takes"
     )
     engine: str | None = Field(default=None, description="Engine to judge by; the target's default when not given")
     screen: bool = Field(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import anyio
 from pydantic import Field, ValidationError
@@ -24,21 +23,23 @@ from ..hardware_adapters.base import (
     TargetStatus,
 )
 from ..menus.option import Option
+from .answers import BUSY_PATIENCE_S, failure_of, is_usage, reason, retry_after_s, said, text_of
 from .errors import InfrastructureError, ToolUsageError
 
 if TYPE_CHECKING:
     from mcp import Client
 
-# How tools/ begins an error that is the machine's fault and not the caller's.
-ENVIRONMENT = "environment:"
-# How the SDK begins every error of a tool, its name after it; alone for an exception that the tool did not expect.
-SDK_PREFIX = "Error executing tool "
 RETRY_DELAYS_S = (0.2, 1.0)
-# How tools/ asks to be called again later. It is no failure, and not counted as one, unless it goes on for ever.
-BUSY = re.compile(r"^environment: busy, retry after (\d+) s")
-BUSY_PATIENCE_S = 1800.0
+CALL_TIMEOUT_S = 120.0
 MAX_PAGES = 64
 MAX_OPTIONS = 100  # the most that one call of list_optimizations shows; menus are shorter
+
+
+Begun = Callable[[], None]
+
+
+def nobody_asks() -> None:
+    """Told when a call begins."""
 
 
 class ProblemDetail(Record):
@@ -68,8 +69,16 @@ class ProfileOutcome(Record):
     evaluation: Evaluation | None = None
 
 
+class Machine(NamedTuple):
+    """`at_once`: evaluations that the server works on at once, where it says so."""
+
+    engines: dict[str, EngineStatus]
+    sandbox: SandboxStatus | None
+    at_once: int | None
+
+
 class Toolbox:
-    """Typed calls over one MCP client.
+    """Typed calls over one MCP client (over several: servers/toolbox.py).
 
     Raises ToolUsageError where a tool refuses its arguments, and InfrastructureError where the server, the engine or
     the connection failed even after retries. A kernel that fails is neither: its Evaluation says so.
@@ -80,7 +89,7 @@ class Toolbox:
         client: Client,
         *,
         retry_delays_s: tuple[float, ...] = RETRY_DELAYS_S,
-        call_timeout_s: float = 120.0,
+        call_timeout_s: float = CALL_TIMEOUT_S,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._client = client
@@ -113,6 +122,11 @@ class Toolbox:
             except Exception as error:
                 if not failed:
                     raise InfrastructureError(f"lost the MCP server {server!r}: {reason(error)}") from error
+
+    @property
+    def parallel(self) -> int | None:
+        """Evaluations that are best under way at once; None where whoever made the search has to know."""
+        return None
 
     # ------------------------------------------------------------ tools
 
@@ -151,6 +165,7 @@ class Toolbox:
         seed: int = 0,
         timeout_s: float | None = None,
         against: str | None = None,
+        begun: Begun = nobody_asks,
     ) -> Evaluation:
         """`against`: another kernel to be timed in turns with it, on an engine that can (`in_turns`)."""
         arguments = {"problem": problem, "source": source, "engine": engine, "seed": seed}
@@ -159,7 +174,7 @@ class Toolbox:
         tool = "simulate_kernel"
         if engine is not None and await self._is_hardware(problem.partition("/")[0], engine):
             tool, arguments["against"] = "run_kernel", against
-        data = await self._call(tool, arguments, longer_s=timeout_s or 0.0)
+        data, _ = await self._answer(tool, arguments, longer_s=timeout_s or 0.0, begun=begun)
         return _parsed(Evaluation, data, tool)
 
     async def _is_hardware(self, target: str, engine: str) -> bool:
@@ -169,18 +184,25 @@ class Toolbox:
             self._hardware[target, engine] = found is not None and found.kind == "hardware"
         return self._hardware[target, engine]
 
-    async def engines(self, target: str) -> dict[str, EngineStatus]:
+    async def machine(self, target: str) -> Machine:
+        """What the server has for this target. Raises ToolUsageError where it has no such tool."""
         data = await self._call("list_targets", {})
         targets = [_parsed(TargetStatus, entry, "list_targets") for entry in data.get("targets", ())]
-        return {status.name: status for found in targets if found.name == target for status in found.engines}
+        return Machine(
+            engines={status.name: status for found in targets if found.name == target for status in found.engines},
+            sandbox=_parsed(SandboxStatus, data["sandbox"], "list_targets") if data.get("sandbox") else None,
+            at_once=data["at_once"] if isinstance(data.get("at_once"), int) else None,
+        )
+
+    async def engines(self, target: str) -> dict[str, EngineStatus]:
+        return (await self.machine(target)).engines
 
     async def sandbox(self) -> SandboxStatus | None:
         """How the server confines what it runs; None where it does not say."""
         try:
-            data = await self._call("list_targets", {})
+            return (await self.machine("")).sandbox
         except ToolUsageError:  # a server without this tool
             return None
-        return _parsed(SandboxStatus, data["sandbox"], "list_targets") if data.get("sandbox") else None
 
     async def check_engine(self, target: str, engine: str) -> EngineStatus:
         """Raises ToolUsageError for an engine unknown to the server, InfrastructureError for one that it lacks."""
@@ -191,10 +213,12 @@ class Toolbox:
             raise InfrastructureError(f"engine {engine!r} is not available: {engines[engine].reason}")
         return engines[engine]
 
-    async def profile(self, problem: str, source: str, *, engine: str | None = None) -> ProfileOutcome:
+    async def profile(
+        self, problem: str, source: str, *, engine: str | None = None, begun: Begun = nobody_asks
+    ) -> ProfileOutcome:
         """Whole, where the server says in `_meta` what it leaves out for models."""
         given = {"problem": problem, "source": source, "engine": engine}
-        data, more = await self._answer("profile_kernel", given)
+        data, more = await self._answer("profile_kernel", given, begun=begun)
         left_out = more.get(DRAWN)
         if isinstance(data.get("profile"), dict) and isinstance(left_out, dict):
             data["profile"] = data["profile"] | {name: left_out[name] for name in DRAWN_FIELDS if name in left_out}
@@ -202,9 +226,7 @@ class Toolbox:
 
     async def reference(self, target: str, topic: str) -> str:
         """A page of the target's programming reference, Markdown."""
-        result = await self._guarded(
-            f"reference {target}/{topic}", lambda: self._client.read_resource(f"reference://{target}/{topic}")
-        )
+        result = await self._guarded(f"reference {target}/{topic}", lambda: self._read(f"reference://{target}/{topic}"))
         return "\n".join(part.text for part in result.contents if hasattr(part, "text"))
 
     # ------------------------------------------------------------ calls
@@ -221,23 +243,31 @@ class Toolbox:
             following = part.get("next_offset")
         raise InfrastructureError(f"{tool} keeps returning further pages of {field!r}")
 
-    async def _call(self, tool: str, arguments: Mapping[str, Any], *, longer_s: float = 0.0) -> dict[str, Any]:
-        return (await self._answer(tool, arguments, longer_s=longer_s))[0]
+    async def _call(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return (await self._answer(tool, arguments))[0]
 
     async def _answer(
-        self, tool: str, arguments: Mapping[str, Any], *, longer_s: float = 0.0
+        self, tool: str, arguments: Mapping[str, Any], *, longer_s: float = 0.0, begun: Begun = nobody_asks
     ) -> tuple[dict[str, Any], Mapping[str, Any]]:
-        """Structured content and `_meta`. `longer_s`: time that the call may take besides what any call may."""
+        """Structured content and `_meta`. `longer_s`: time that the call may take besides what any call may. `begun` is
+        called when the server has it, which is at once where there is but one."""
         given = {name: value for name, value in arguments.items() if value is not None}
         allowed_s = self._call_timeout_s + longer_s
-        result = await self._guarded(tool, lambda: self._client.call_tool(tool, given, read_timeout_seconds=allowed_s))
+        result = await self._guarded(tool, lambda: self._send(tool, given, allowed_s, begun))
         more = getattr(result, "meta", None) or {}
         if isinstance(result.structured_content, dict):
             return dict(result.structured_content), more
         try:
-            return dict(json.loads(_text(result))), more
+            return dict(json.loads(text_of(result))), more
         except ValueError as error:
-            raise InfrastructureError(f"{tool} returned no structured content: {_text(result)[:200]!r}") from error
+            raise InfrastructureError(f"{tool} returned no structured content: {text_of(result)[:200]!r}") from error
+
+    async def _send(self, tool: str, given: dict[str, Any], within_s: float, begun: Begun) -> Any:
+        begun()
+        return await self._client.call_tool(tool, given, read_timeout_seconds=within_s)
+
+    async def _read(self, uri: str) -> Any:
+        return await self._client.read_resource(uri)
 
     async def _guarded(self, what: str, call: Callable[[], Awaitable[Any]]) -> Any:
         """Make the call, again after each of the delays while the infrastructure fails, and whenever a busy server
@@ -247,16 +277,15 @@ class Toolbox:
             try:
                 result = await self._let_in(what, call)
             except Exception as error:
-                if _is_usage(error):
+                if is_usage(error):
                     raise ToolUsageError(f"{what}: {reason(error)}") from error
                 failure = reason(error)
             else:
                 if not getattr(result, "is_error", False):
                     return result
-                failure = _said(result, what)
-                if failure and not failure.startswith(ENVIRONMENT):
-                    raise ToolUsageError(f"{what}: {failure}")
-                failure = failure or "an unexpected error in the tool; the server's log has it"
+                failure = failure_of(result, what)
+                if failure is None:
+                    raise ToolUsageError(f"{what}: {said(result, what)}")
             if delay is not None:
                 await self._sleep(delay)
         raise InfrastructureError(f"{what} failed {len(self._retry_delays_s) + 1} times; the last: {failure}")
@@ -265,17 +294,11 @@ class Toolbox:
         waited_s = 0.0
         while True:
             result = await call()
-            later = BUSY.match(_said(result, what)) if getattr(result, "is_error", False) else None
-            if later is None or waited_s >= BUSY_PATIENCE_S:
+            delay_s = retry_after_s(result, what)
+            if delay_s is None or waited_s >= BUSY_PATIENCE_S:
                 return result
-            delay_s = max(1.0, float(later[1]))
             waited_s += delay_s
             await self._sleep(delay_s)
-
-
-def _said(result: Any, what: str) -> str:
-    """Of an error, without what the SDK puts before it."""
-    return _text(result).removeprefix(f"{SDK_PREFIX}{what}").removeprefix(": ")
 
 
 def _parsed(model: type[Any], data: Mapping[str, Any], tool: str) -> Any:
@@ -283,19 +306,3 @@ def _parsed(model: type[Any], data: Mapping[str, Any], tool: str) -> Any:
         return model.model_validate(data)
     except ValidationError as error:
         raise InfrastructureError(f"{tool} returned a result of another shape: {error}") from error
-
-
-def _text(result: Any) -> str:
-    return "\n".join(block.text for block in result.content if getattr(block, "text", None))
-
-
-def _is_usage(error: Exception) -> bool:
-    """JSON-RPC's invalid params (-32602), resource not found (-32002), method not found (-32601)."""
-    return getattr(getattr(error, "error", error), "code", None) in (-32602, -32002, -32601)
-
-
-def reason(error: BaseException) -> str:
-    """One line that names the cause, also out of an exception group."""
-    while isinstance(error, BaseExceptionGroup) and error.exceptions:
-        error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -140,6 +140,9 @@ class EngineStatus(Record):
     profiles: bool = Field(default=True, description="Whether profile_kernel works with it")
     ranks: bool = Field(default=True, description="Whether its latency tells the faster kernel; instructions do not")
     in_turns: bool = Field(default=False, description="Whether run_kernel's `against` works with it")
+    conditions: str = Field(
+        default="", description="Digest of compiler and settings: with the same and the same version, the same results"
+    )
 
 
 class SandboxStatus(Record):

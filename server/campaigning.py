@@ -25,7 +25,7 @@ from .display import Display
 from .own import known
 from .reading import status_json
 from .remote import connected
-from .searching import models_of
+from .searching import models_of, spread_out
 from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, run, say
 from .telemetry import set_up
 
@@ -113,13 +113,17 @@ def _search(
         with Display(problem, as_json) as display:
             if not servers:
                 await adapter_for(problem).prepare(settings.engine, display.building)
-            async with connected(problem, servers) as toolbox, models_of(entry.model, toolbox, settings) as models:
+            async with (
+                connected(problem, servers, settings.engine, display.note) as toolbox,
+                models_of(entry.model, toolbox, settings) as models,
+            ):
                 given: dict[str, Any] = dict(
                     toolbox=toolbox, models=models, journal=journal, runs_dir=home.path / "runs",
                     listener=display.update,
                 )  # fmt: skip
                 if standing.status is None:
-                    return await search(problem, settings, source=entry.source, run_id=run_id, **given)
+                    chosen = settings if "max_parallel_engine" in entry.settings else spread_out(settings, toolbox)
+                    return await search(problem, chosen, source=entry.source, run_id=run_id, **given)
                 more = {name: getattr(settings, name) for name in limits}
                 return await resume_search(run_id, limits=more, **given)
 

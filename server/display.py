@@ -78,6 +78,10 @@ class Display:
         if not self._live:
             self._say(f"{self._seen.problem}: {self._seen.doing}")
 
+    def note(self, text: str) -> None:
+        """Something that the figures do not show; above the panel where there is one."""
+        self._say(f"{self._seen.problem}: {text}")
+
     def update(self, event: SearchEvent) -> None:
         seen = self._seen
         if event.kind == "candidate":

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any
 
+from ..agent.controller import REQUIRE_SANDBOX
 from ..agent.errors import AgentError, AgentUsageError, InfrastructureError, ToolUsageError
+from ..agent.servers.offer import Wanted
+from ..agent.servers.server import Host
+from ..agent.servers.toolbox import SpreadToolbox
 from ..agent.toolbox import Toolbox
 from ..hardware_adapters.custom import shelf
 from ..hardware_adapters.custom.definition import is_own
 from ..hardware_adapters.store import Home
 from .auth import TOKEN_VARIABLE
+from .shell import say
 
 CONNECT_WITHIN_S = 30.0
 REFUSED = "returned an error response"  # what the SDK says of a status such as 401
@@ -21,33 +27,43 @@ SILENT_FOR_S = 300.0  # an answer may be so long in coming
 
 
 @asynccontextmanager
-async def connected(problem: str, servers: list[str]) -> AsyncIterator[Toolbox]:
-    """The first of the servers that knows the problem; without any, the tools of this process. Servers are sent the
-    token in AUTOCOMP_TOKEN. Raises AgentUsageError, InfrastructureError."""
+async def connected(
+    problem: str, servers: list[str], engine: str | None = None, announce: Callable[[str], None] = say
+) -> AsyncIterator[Toolbox]:
+    """The tools of this process, of a server, or of several as one: of all that know the problem and have the engine.
+    Servers are sent the token in AUTOCOMP_TOKEN. `announce` is told which of several the search goes without. Raises
+    AgentUsageError, InfrastructureError."""
     if not servers:
         from .app import build_server
 
         async with Toolbox.connect(build_server()) as toolbox:
             yield toolbox
         return
-    refusals: list[AgentError] = []
-    for url in map(mcp_url, servers):
-        try:
-            async with Toolbox.connect(_reached(url)) as toolbox:
-                await _offer(toolbox, problem)
-        except AgentError as error:
-            refusals.append(error)
-        else:
-            async with Toolbox.connect(_reached(url)) as toolbox:
-                yield toolbox
-            return
-    text = f"no server can work on {problem}: " + "; ".join(map(str, refusals))
-    if any(REFUSED in str(refusal) for refusal in refusals):
-        text += f" (does it want a token? {TOKEN_VARIABLE} holds the one that is sent)"
-    raise AgentUsageError(text) if isinstance(refusals[0], AgentUsageError) else InfrastructureError(text)
+    urls = list(dict.fromkeys(map(mcp_url, servers)))
+    begun = False
+    try:
+        async with AsyncExitStack() as open_:
+            if len(urls) == 1:
+                async with Toolbox.connect(_reached(urls[0])) as toolbox:
+                    await _introduce(problem, toolbox)
+                toolbox = await open_.enter_async_context(Toolbox.connect(_reached(urls[0])))
+            else:
+                hosts = [Host(url, partial(_reached, url)) for url in urls]
+                required = os.environ.get(REQUIRE_SANDBOX, "") not in ("", "0")
+                wanted = Wanted(problem, engine, partial(_introduce, problem), required)
+                toolbox = await open_.enter_async_context(SpreadToolbox.spread(hosts, wanted, announce))
+            begun = True
+            yield toolbox
+    except AgentError as error:
+        if begun:
+            raise
+        text = str(error) if len(urls) > 1 else f"no server can work on {problem}: {error}"
+        if REFUSED in text:
+            text += f" (does it want a token? {TOKEN_VARIABLE} holds the one that is sent)"
+        raise AgentUsageError(text) if isinstance(error, AgentUsageError) else InfrastructureError(text) from error
 
 
-async def _offer(toolbox: Toolbox, problem: str) -> None:
+async def _introduce(problem: str, toolbox: Toolbox) -> None:
     """See that the server knows the problem; one of the user's own it is told. Raises as `get_problem`."""
     try:
         await toolbox.get_problem(problem)

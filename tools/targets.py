@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated
 
 from mcp.server import MCPServer
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
-from ..hardware_adapters.base import EngineStatus, HardwareAdapter, TargetStatus
+from ..hardware_adapters.base import AdapterError, EngineStatus, HardwareAdapter, TargetStatus
 from ..menus.menu import UnknownNameError
 from ..menus.reference import reference, topics
 from .bench import Bench, in_thread, reported
 from .results import TargetList, answer, clip
 
 PATIENCE_S = EngineStatus.model_fields["patience_s"].default
+CONDITIONS_DIGITS = 12
 MAX_UNUSED = 64  # characters on an engine that this machine lacks; `doctor` has all of them
 LOOKS_ONLY = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
@@ -45,6 +47,7 @@ def register(server: MCPServer, bench: Bench) -> None:
             targets=tuple(targets),
             topics={found.name: _topics(found.name) for found in targets},
             sandbox=confined,
+            at_once=bench.executor.at_once(),
         )
         return answer(listed, terse=True)  # a dozen engines, most of them with the defaults
 
@@ -76,9 +79,19 @@ def _read(topic: str) -> str:
 
 
 def target_status(adapter: HardwareAdapter) -> TargetStatus:
+    engines = (status if not status.available else _with_conditions(adapter, status) for status in adapter.engines())
     return TargetStatus(
         name=adapter.target,
         title=adapter.title,
-        engines=tuple(adapter.engines()),
+        engines=tuple(engines),
         families=tuple(adapter.families()),
     )
+
+
+def _with_conditions(adapter: HardwareAdapter, status: EngineStatus) -> EngineStatus:
+    try:
+        configuration = adapter.configuration(status.name)
+    except AdapterError:  # it went away meanwhile
+        return status
+    digest = hashlib.sha256(configuration.encode()).hexdigest()[:CONDITIONS_DIGITS]
+    return status.model_copy(update={"conditions": digest})

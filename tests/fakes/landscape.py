@@ -107,8 +107,16 @@ def answer(data: dict[str, Any]) -> CallToolResult:
 
 
 class Landscape:
-    def __init__(self, *, delay_s: float = 0.0, log_file: Path | None = None, failures: int = 0) -> None:
+    def __init__(
+        self, *, delay_s: float = 0.0, log_file: Path | None = None, failures: int = 0, at_once: int | None = None
+    ) -> None:
         self.delay_s = delay_s
+        self.at_once = at_once  # evaluations; the others wait
+        self._slots = anyio.CapacityLimiter(at_once or 10_000)
+        self.knows = True  # any problem
+        self.refuses_more_than: int | None = None  # evaluations; says that it is busy
+        self.hangs = 0  # so many evaluations never end
+        self.version: str | None = None  # of the engines
         self.log_file = log_file
         self.failures = failures  # so many evaluations fail for reasons of the machine
         self.defect: Exception | None = None  # what simulate_kernel raises without having meant to
@@ -138,7 +146,7 @@ class Landscape:
 
         @tool()
         async def get_problem(problem: str, offset: int = 0) -> Result:
-            if problem not in SIZES:
+            if problem not in SIZES or not self.knows:
                 raise ToolError(f"unknown problem {problem!r}: did you mean {PROBLEM}?")
             text = kernel()
             following = offset + self.page if offset + self.page < len(text) else None
@@ -183,11 +191,12 @@ class Landscape:
         async def list_targets() -> Result:
             engines = [
                 {"name": name, "kind": "hardware" if self.turns and name == "toyrtl" else "simulator",
-                 "available": here, "reason": "as made up", "source": source, "trust": "none",
+                 "version": self.version, "available": here, "reason": "as made up", "source": source, "trust": "none",
                  "default": name == "toysim", "in_turns": self.turns is not None and name == "toyrtl"}
                 for name, source, here in (("toysim", "estimated", True), ("toyrtl", "measured", self.rtl_here))
             ]  # fmt: skip
-            return answer({"targets": [{"name": "toy", "title": "Toy", "engines": engines, "families": ["sum"]}]})
+            targets = [{"name": "toy", "title": "Toy", "engines": engines, "families": ["sum"]}]
+            return answer({"targets": targets, "at_once": self.at_once})
 
         @tool()
         async def simulate_kernel(
@@ -205,7 +214,13 @@ class Landscape:
                 raise ToolError("environment: the engine failed, the kernel is not at fault")
             if self.defect is not None:
                 raise self.defect
-            await anyio.sleep(self.delay_s)
+            if self.refuses_more_than is not None and self._slots.borrowed_tokens >= self.refuses_more_than:
+                raise ToolError("environment: busy, retry after 1 s. Too many evaluations are waiting here.")
+            if self.hangs:
+                self.hangs -= 1
+                await anyio.sleep_forever()
+            async with self._slots:
+                await anyio.sleep(self.delay_s)
             self.note(source)
             return answer(evaluation(source, seed, problem))
 

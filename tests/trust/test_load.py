@@ -19,7 +19,7 @@ import anyio
 import anyio.lowlevel
 import httpx2
 import pytest
-from autocomp_mcp.agent.toolbox import BUSY
+from autocomp_mcp.agent.answers import BUSY
 from autocomp_mcp.hardware_adapters.base import Evaluation
 from autocomp_mcp.hardware_adapters.eviction import IN_USE_S, tidy
 from autocomp_mcp.hardware_adapters.store import EvaluationCache, Home

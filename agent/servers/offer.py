@@ -1,0 +1,94 @@
+"""What a server offers, and whether its answers can stand beside those of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from ...hardware_adapters.base import EngineStatus, SandboxStatus
+from ..errors import InfrastructureError, SandboxLackingError, ToolUsageError
+from ..toolbox import Toolbox
+
+Introduce = Callable[[Toolbox], Awaitable[None]]  # sees that the server knows the problem; raises as get_problem
+
+
+class Wanted(NamedTuple):
+    """What a search asks of every server. engine None: the target's default."""
+
+    problem: str
+    engine: str | None
+    introduce: Introduce
+    require_sandbox: bool = False
+
+    @property
+    def target(self) -> str:
+        return self.problem.partition("/")[0]
+
+
+class Offer(NamedTuple):
+    """`engines`: those of the target; None where the server does not say. `engine`: the name of the one wanted.
+    `at_once`: evaluations that it works on at once, where it says so. `package`: name and version of its software."""
+
+    problem_digest: str
+    engines: dict[str, EngineStatus] | None
+    engine: str | None
+    at_once: int | None
+    sandbox: SandboxStatus | None
+    package: tuple[str, str] | None
+
+
+async def offer_of(toolbox: Toolbox, wanted: Wanted, package: tuple[str, str] | None) -> Offer:
+    """Raises ToolUsageError for a problem or engine that the server does not know, InfrastructureError for an engine
+    that it lacks, SandboxLackingError, and what `introduce` raises."""
+    await wanted.introduce(toolbox)
+    detail = await toolbox.get_problem(wanted.problem)
+    try:
+        machine = await toolbox.machine(wanted.target)
+    except ToolUsageError:  # a server without this tool
+        return Offer(detail.problem.digest, None, wanted.engine, None, None, package)
+    engine = wanted.engine or next((name for name, status in machine.engines.items() if status.default), None)
+    if engine is not None:
+        status = machine.engines.get(engine)
+        if status is None:
+            known = ", ".join(machine.engines) or "none"
+            raise ToolUsageError(f"unknown engine {engine!r}: {wanted.target} has {known}")
+        if not status.available:
+            raise LackingError(f"engine {engine!r} is not available: {status.reason}")
+    sandbox = machine.sandbox
+    if wanted.require_sandbox and (sandbox is None or sandbox.missing):
+        raise SandboxLackingError(sandbox.missing if sandbox else ("all of it: the server does not say",))
+    return Offer(detail.problem.digest, machine.engines, engine, machine.at_once, sandbox, package)
+
+
+class LackingError(InfrastructureError):
+    """The machine lacks the engine."""
+
+
+class UnlikeError(InfrastructureError):
+    """Its answers could not be compared with those of the server that was named first."""
+
+
+def check_alike(offer: Offer, first: Offer, name: str) -> None:
+    """One journal, one ranking: what several servers say of a kernel must be what one of them would have said. Raises
+    UnlikeError. `name`: of the server with the first offer."""
+    if offer.problem_digest != first.problem_digest:
+        raise UnlikeError(f"the problem is another one here than at {name}")
+    if offer.package and first.package and offer.package != first.package:
+        raise UnlikeError(f"it has {' '.join(offer.package)}, {name} {' '.join(first.package)}: install one version")
+    if offer.engine != first.engine:
+        raise UnlikeError(
+            f"its default engine is {offer.engine!r}, that of {name} {first.engine!r}: name one (--engine)"
+        )
+    if offer.engine is None or offer.engines is None or first.engines is None:
+        return
+    here, there = offer.engines[offer.engine], first.engines[offer.engine]
+    if not alike(here, there):
+        differ = (
+            f"{here.version}, not {there.version}" if here.version != there.version else "configuration or compiler"
+        )
+        raise UnlikeError(f"engine {offer.engine!r} is another one here than at {name} ({differ})")
+
+
+def alike(engine: EngineStatus, other: EngineStatus) -> bool:
+    """Whether both judge alike: the same version, compiler and settings."""
+    return (engine.name, engine.version, engine.conditions) == (other.name, other.version, other.conditions)

@@ -1,0 +1,106 @@
+"""The synthetic target as a server process of its own, over HTTP: toy_server.py PORT LOG BEHAVIOUR."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+HOST = "127.0.0.1"
+AS_USUAL: dict[str, Any] = {
+    "delay_s": 0.02, "failures": 0, "hangs": 0, "refuses_more_than": None, "version": None, "knows": True,
+    "rtl_here": True,
+}  # fmt: skip
+
+
+class ToyServer:
+    """A server that works on two evaluations at once. `evaluated`: digests of the kernels that it judged, in order."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._log = folder / f"{name}.log"
+        self._behaviour = folder / f"{name}.json"
+        self.port = _free_port()
+        self.url = f"http://{HOST}:{self.port}/mcp"
+        self.anew()
+        self.start()
+
+    def start(self) -> None:
+        """Also again, at the same address."""
+        command = [sys.executable, __file__, str(self.port), str(self._log), str(self._behaviour)]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+    def wait(self) -> Self:
+        """Until it listens."""
+        for _ in range(6000):
+            assert self.process.poll() is None
+            with suppress(OSError), socket.create_connection((HOST, self.port), 1):
+                return self
+            time.sleep(0.01)
+        raise AssertionError("it does not listen")
+
+    def anew(self, **behaviour: Any) -> Self:
+        """Nothing evaluated yet, and from now on this behaviour: attributes of Landscape besides AS_USUAL."""
+        self._log.write_text("")
+        fresh = self._behaviour.with_suffix(".new")
+        fresh.write_text(json.dumps(AS_USUAL | behaviour | {"told": time.monotonic_ns()}))
+        fresh.replace(self._behaviour)
+        return self
+
+    @property
+    def evaluated(self) -> list[str]:
+        return self._log.read_text().split()
+
+    @property
+    def gone(self) -> bool:
+        return self.process.poll() is not None
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """It hangs: connections are taken by the system, and nobody answers."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        os.kill(self.process.pid, signal.SIGCONT)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
+
+
+def main(port: int, log: Path, behaviour: Path) -> None:
+    import uvicorn
+    from landscape import Landscape
+
+    landscape = Landscape(log_file=log, at_once=2)
+    inner = landscape.server.streamable_http_app(host=HOST)
+    known = ""
+
+    def behave() -> None:
+        nonlocal known
+        now = behaviour.read_text()
+        for name, value in json.loads(now).items() if now != known else ():
+            setattr(landscape, name, value)
+        known = now
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        behave()
+        await inner(scope, receive, send)
+
+    config = uvicorn.Config(app, host=HOST, port=port, log_level="error", timeout_graceful_shutdown=1)
+    uvicorn.Server(config).run()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))

@@ -96,7 +96,7 @@ class Toolbox:
         self._retry_delays_s = retry_delays_s
         self._call_timeout_s = call_timeout_s
         self._sleep = sleep
-        self._hardware: dict[tuple[str, str], bool] = {}
+        self._engines: dict[tuple[str, str], EngineStatus | None] = {}
 
     @classmethod
     @asynccontextmanager
@@ -172,17 +172,18 @@ class Toolbox:
         if timeout_s is not None:
             arguments["timeout_s"] = timeout_s
         tool = "simulate_kernel"
-        if engine is not None and await self._is_hardware(problem.partition("/")[0], engine):
+        chosen = await self._status(problem.partition("/")[0], engine) if engine is not None else None
+        if chosen is not None and chosen.kind == "hardware":
             tool, arguments["against"] = "run_kernel", against
-        data, _ = await self._answer(tool, arguments, longer_s=timeout_s or 0.0, begun=begun)
+        longer_s = timeout_s or (chosen.patience_s if chosen is not None else 0.0)
+        data, _ = await self._answer(tool, arguments, longer_s=longer_s, begun=begun)
         return _parsed(Evaluation, data, tool)
 
-    async def _is_hardware(self, target: str, engine: str) -> bool:
+    async def _status(self, target: str, engine: str) -> EngineStatus | None:
         """Asked once per engine."""
-        if (target, engine) not in self._hardware:
-            found = (await self.engines(target)).get(engine)
-            self._hardware[target, engine] = found is not None and found.kind == "hardware"
-        return self._hardware[target, engine]
+        if (target, engine) not in self._engines:
+            self._engines[target, engine] = (await self.engines(target)).get(engine)
+        return self._engines[target, engine]
 
     async def machine(self, target: str) -> Machine:
         """What the server has for this target. Raises ToolUsageError where it has no such tool."""

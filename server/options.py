@@ -77,7 +77,11 @@ RayAddress = Annotated[
     ),
 ]
 Servers = Annotated[
-    list[str] | None, typer.Option("--server", help="URL of an MCP server to use instead of this process")
+    list[str] | None,
+    typer.Option(
+        "--server",
+        help="URL of an MCP server to use instead of this process; given again: several share the evaluations",
+    ),
 ]
 
 # Of searches: which models

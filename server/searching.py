@@ -106,7 +106,7 @@ def estimate(problem: str, source: Path | None, options: SearchOptions) -> int:
 
         async def work() -> Estimate:
             async with (
-                connected(wanted, options.server or []) as toolbox,
+                connected(wanted, options.server or [], settings.engine) as toolbox,
                 models_of(spec, toolbox, settings, None) as models,
             ):
                 detail = await toolbox.get_problem(wanted)

@@ -226,6 +226,14 @@ def test_nvidia_ladder(
     assert all(float(row.split("|")[3].replace(",", "")) > 0 for row in rows)
 
 
+def test_scale_of_servers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scale.report_servers(tmp_path, 0.05, 2)
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert [line[:24].strip() for line in lines] == ["1", "2", "3", "2, one 4 times slower"]
+    done = [sum(map(int, line[24:40].split("+"))) for line in lines]
+    assert done == [4, 8, 12, 5] and all(float(line.split()[-1]) > 0 for line in lines)
+
+
 @pytest.mark.slow
 def test_scale(make_home: MakeHome, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("ray", reason="the extra 'ray' is not installed")

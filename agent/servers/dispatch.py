@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.abc import TaskGroup
 
-from ..answers import failure_of, is_usage, reason, retry_after_s
+from ..answers import BUSY_PATIENCE_S, failure_of, is_usage, reason, retry_after_s
 from ..errors import AgentError, InfrastructureError
 from ..toolbox import Begun, nobody_asks
 from .pace import Kind, finish_s
@@ -42,6 +42,7 @@ class _Call:
         self.attempts: dict[Server, float] = {}
         self.failed: list[tuple[Server, str]] = []
         self.nowhere_since: float | None = None
+        self.busy_since: float | None = None
         self.ended = False
         self.result: Any = None
         self.error: Exception | None = None
@@ -58,7 +59,7 @@ class Dispatcher:
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self._clock = roster.clock
-        self._waiting: list[_Call] = []
+        self._waiting: dict[_Call, None] = {}  # in the order of asking
         self._calls: set[_Call] = set()
 
     @asynccontextmanager
@@ -79,7 +80,7 @@ class Dispatcher:
     async def call_tool(self, tool: str, arguments: dict[str, Any], within_s: float, begun: Begun = nobody_asks) -> Any:
         """The result, or a refusal of what no server would take. `within_s`: for each attempt. `begun`: called when a
         server has it. Raises InfrastructureError, with every failure, and the SDK's errors of usage."""
-        engine = arguments.get("engine") if tool in EVALUATIONS else None
+        engine = arguments.get("engine") or self._roster.default_engine if tool in EVALUATIONS else None
         return await self._call(
             Kind(tool, engine), tool, lambda client: client.call_tool(tool, arguments, within_s), begun
         )
@@ -96,34 +97,31 @@ class Dispatcher:
                 await anyio.sleep_forever()  # until `end`
         finally:
             self._calls.discard(call)
-            if call in self._waiting:
-                self._waiting.remove(call)
+            self._waiting.pop(call, None)
         if call.error is not None:
             raise call.error
         return call.result
 
     def _enqueue(self, call: _Call) -> None:
-        if call not in self._waiting:
-            self._waiting.append(call)
+        self._waiting.setdefault(call)
         self._assign()
 
     def _assign(self) -> None:
         """Give waiting calls, in their order, to servers. One that another server is expected to end sooner, though it
         has no room yet, goes on waiting for that."""
         held: Counter[Server] = Counter()
+        room = any(server.free for server in self._roster.servers)
         for call in list(self._waiting):
-            if call.takes_place and not any(server.free for server in self._roster.servers):
-                continue
-            server = self._chosen(call, held)
+            server = self._chosen(call, held) if room or not call.takes_place else None
             if server is None:
                 continue
             if call.takes_place and not server.free:
                 held[server] += 1
                 continue
-            self._waiting.remove(call)
+            del self._waiting[call]
             call.attempts[server] = self._clock()
-            server.given += 1
             server.running += call.takes_place
+            room = any(server.free for server in self._roster.servers)
             call.tasks.start_soon(self._attempt, call, server)
 
     def _chosen(self, call: _Call, held: Counter[Server]) -> Server | None:
@@ -172,20 +170,21 @@ class Dispatcher:
     def _answered(self, call: _Call, server: Server, result: Any, seconds: float) -> None:
         later_s = retry_after_s(result, call.what)
         failure = failure_of(result, call.what)
-        if later_s is not None:
+        if later_s is not None and self._still_patient(call):
             server.busy(later_s)
             if not call.attempts:
                 self._enqueue(call)
         elif failure is not None:
             self._failed(call, server, failure)
         else:
-            cached = (
-                isinstance(result.structured_content, dict) and result.structured_content.get("cached")
-                if hasattr(result, "structured_content")
-                else False
-            )
+            content = getattr(result, "structured_content", None)
+            cached = isinstance(content, dict) and bool(content.get("cached"))
             server.answered(call.kind, None if cached else seconds)
             call.end(result)
+
+    def _still_patient(self, call: _Call) -> bool:
+        call.busy_since = call.busy_since or self._clock()
+        return self._clock() - call.busy_since < BUSY_PATIENCE_S
 
     def _failed(self, call: _Call, server: Server, why: str) -> None:
         call.failed.append((server, why))
@@ -212,15 +211,14 @@ class Dispatcher:
         """Ask for a second attempt where the first is with a server that stalls, or takes far too long; give the call
         up where no server is left."""
         now = self._clock()
-        if any(server.live for server in call.attempts):
+        if any(not server.silent for server in call.attempts):
             call.nowhere_since = None
             if call not in self._waiting and self._overdue(call, now):
-                self._waiting.append(call)
+                self._waiting[call] = None
             return
         if any(self._roster.can(server, call.kind.engine) for server in self._roster.live):
             call.nowhere_since = None
-            if call not in self._waiting:
-                self._waiting.append(call)
+            self._waiting.setdefault(call)
             return
         call.nowhere_since = call.nowhere_since or now
         if now - call.nowhere_since > self._roster.patience.alone:

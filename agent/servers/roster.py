@@ -37,13 +37,14 @@ class Roster:
         self.patience = patience
         self.clock = clock
         self.changed: Callable[[], None] = lambda: None  # called whenever a server comes or goes
-        self.servers = [Server(host, patience, lambda: self.changed(), self._say, clock) for host in hosts]
+        self.servers = [Server(host, patience, self._came_or_went, self._say, clock) for host in hosts]
         self._wanted = wanted
         self._announce = announce
         self._unsaid: list[str] | None = []
         self._offers: dict[Server, Offer] = {}  # the first of each
         self._first: Server | None = None  # with whose first offer all others are compared
         self._first_known = anyio.Event()
+        self._able: dict[tuple[Server, str | None], bool] = {}
 
     @asynccontextmanager
     async def joined(self) -> AsyncIterator[None]:
@@ -121,13 +122,27 @@ class Roster:
                     found[name] = status
         return found
 
+    @property
+    def default_engine(self) -> str | None:
+        """Of the target, which calls mean that name none."""
+        return next((name for name, status in self.engines().items() if status.default), None)
+
     def can(self, server: Server, engine: str | None) -> bool:
         """Whether its engine of this name is there, and the one that the others have."""
-        engines = server.offer.engines if server.offer is not None else None
-        if engine is None or engines is None:
-            return True
-        here, chosen = engines.get(engine), self.engines().get(engine)
-        return here is not None and chosen is not None and here.available and alike(here, chosen)
+        key = (server, engine)
+        if key not in self._able:
+            engines = server.offer.engines if server.offer is not None else None
+            chosen = self.engines().get(engine or "")
+            here = (engines or {}).get(engine or "")
+            self._able[key] = (
+                engine is None or engines is None
+                or (here is not None and chosen is not None and here.available and alike(here, chosen))
+            )  # fmt: skip
+        return self._able[key]
+
+    def _came_or_went(self) -> None:
+        self._able.clear()
+        self.changed()
 
     def sandbox(self) -> SandboxStatus | None:
         """What every server has; `missing`: what one of them lacks."""

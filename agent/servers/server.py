@@ -51,7 +51,8 @@ Agree = Callable[["Server", Offer], Awaitable[None]]
 
 
 class Server:
-    """`live`: calls may be given to it. `refused`: why it is left out for good. `reason`: why it is not live."""
+    """`live`: calls may be given to it. `silent`: it does not even answer those that it has. `refused`: why it is left
+    out for good. `reason`: why it is not live."""
 
     def __init__(
         self,
@@ -65,12 +66,12 @@ class Server:
         self.pace = Pace()
         self.offer: Offer | None = None
         self.live = False
+        self.silent = False
         self.reason = "not reached yet"
         self.refused: AgentError | None = None
         self.heard = anyio.Event()  # set once it made an offer, or did not
         self.settled = anyio.Event()  # set once that was taken, or not
         self.running = 0  # evaluations that it was given and has not answered
-        self.given = 0  # calls, in all
         self.last_answer = clock()
         self._places = float(UNTOLD_AT_ONCE)
         self._not_before = 0.0
@@ -132,7 +133,7 @@ class Server:
         raise InfrastructureError(f"the connection was lost: {self.reason}")
 
     def set_aside(self, why: str) -> None:
-        """No further calls until it answers again; those that it has may still be answered."""
+        """No further calls until it was looked at; those that it has go on."""
         self.reason = why
         if not self.live:
             return
@@ -145,7 +146,7 @@ class Server:
         self._changed()
 
     def _take_back(self) -> None:
-        self.live, self.reason, self._back_at = True, "", self._clock()
+        self.live, self.silent, self.reason, self._back_at = True, False, "", self._clock()
         if self._told in ("set aside", "not reached"):
             self._say("back")
         self._changed()
@@ -241,6 +242,7 @@ class Server:
                     answered = True
                 except Exception as error:
                     return reason(error)
+            self.silent = not answered
             if answered and not self.live:
                 self._take_back()
             elif not answered and self.live:

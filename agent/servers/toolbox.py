@@ -27,7 +27,7 @@ class SpreadToolbox(Toolbox):
         self._roster = roster
         self._calls = calls
         self._call_timeout_s = call_timeout_s
-        self._hardware = {}
+        self._engines = {}
 
     @classmethod
     @asynccontextmanager

@@ -260,6 +260,15 @@ async def test_the_toolbox_tells_usage_from_infrastructure() -> None:
 
 
 @pytest.mark.anyio
+async def test_an_engine_is_waited_for_as_long_as_it_takes() -> None:
+    land = Landscape(delay_s=0.5)
+    async with Toolbox.connect(land.server, call_timeout_s=0.1, retry_delays_s=()) as toolbox:
+        assert (await toolbox.simulate(PROBLEM, kernel(), engine="toysim")).passed  # which says 60 s
+        with pytest.raises(InfrastructureError, match="simulate_kernel failed"):
+            await toolbox.simulate(PROBLEM, kernel(), engine="toysim", timeout_s=0.1)
+
+
+@pytest.mark.anyio
 async def test_a_server_that_is_not_there() -> None:
     with pytest.raises(InfrastructureError, match="cannot connect"):
         async with Toolbox.connect("http://127.0.0.1:9/mcp"):

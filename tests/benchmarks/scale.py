@@ -1,8 +1,10 @@
-"""What an executor adds: evaluations a second against workers, and the time that each one costs besides its own.
+"""What an executor, or several servers, add: evaluations a second against workers, and the time that each one costs
+besides its own.
 
     python tests/benchmarks/scale.py local [--rounds 8]                    real evaluations, one and two at a time
     python tests/benchmarks/scale.py overhead [--count 200]                Ray against this process, evaluations of 0 s
     python tests/benchmarks/scale.py ray [--workers 1 2 4 …] [--seconds 2] workers whose evaluation time is given
+    python tests/benchmarks/scale.py servers [--seconds 2] [--rounds 8]    one to three servers, and two unlike ones
 
 Simulated workers are real processes of a real cluster on this machine, and everything but the evaluation itself, which
 sleeps, is what a search does: so any number of them fits on two cores, as far as their overhead does.
@@ -29,7 +31,9 @@ from autocomp_mcp.hardware_adapters.registry import local_adapter
 from autocomp_mcp.hardware_adapters.store import Home
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+import landscape
 from ray_machines import ray_machines
+from toy_server import ToyServer
 
 PROBLEM = "gemmini/gemm-64x64x64"
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
@@ -168,6 +172,56 @@ def on_ray(home: Home, what: Callable[[str], Awaitable[Any]], workers: int) -> A
         del os.environ["AUTOCOMP_NEEDS"]
 
 
+# ---------------------------------------------------------------- several servers
+
+
+async def over_servers(servers: list[ToyServer], count: int) -> Rate:
+    """`count` evaluations, all of them handed over at once."""
+    from autocomp_mcp.agent.servers.offer import Wanted
+    from autocomp_mcp.agent.servers.server import Host
+    from autocomp_mcp.agent.servers.toolbox import SpreadToolbox
+    from autocomp_mcp.agent.toolbox import Toolbox
+
+    async def introduce(toolbox: Toolbox) -> None:
+        await toolbox.get_problem(landscape.PROBLEM)
+
+    hosts = [Host(server.url, partial(str, server.url)) for server in servers]
+    wanted = Wanted(landscape.PROBLEM, None, introduce)
+    async with SpreadToolbox.spread(hosts, wanted, print) as toolbox:
+        limit = anyio.CapacityLimiter(toolbox.parallel or 1)
+
+        async def work(number: int) -> None:
+            async with limit:
+                await toolbox.simulate(landscape.PROBLEM, f"{landscape.kernel(width=1)}// {number}\n")
+
+        began = time.perf_counter()
+        async with anyio.create_task_group() as tasks:
+            for number in range(count):
+                tasks.start_soon(work, number)
+        return Rate(len(servers), count, time.perf_counter() - began)
+
+
+def report_servers(folder: Path, seconds: float, rounds: int) -> None:
+    """`rounds`: evaluations for each place of a server as quick as the first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    servers = [ToyServer(folder, f"server{number}") for number in range(3)]
+    try:
+        for server in servers:
+            server.wait()
+        print(f"servers, simulated evaluations of {seconds:g} s, two at once at each", flush=True)
+        print(f"{'servers':<24}{'evaluations':<16}{'evaluations/s':>15}{'ideal':>8}{'efficiency':>12}", flush=True)
+        for name, slower in (("1", [1]), ("2", [1, 1]), ("3", [1, 1, 1]), ("2, one 4 times slower", [1, 4])):
+            used = [server.anew(delay_s=times * seconds) for server, times in zip(servers, slower, strict=False)]
+            shares = [2 / (times * seconds) for times in slower]
+            found = anyio.run(over_servers, used, round(rounds * seconds * sum(shares)))
+            each = " + ".join(str(len(server.evaluated)) for server in used)
+            rate_, ideal = found.per_second, sum(shares)
+            print(f"{name:<24}{each:<16}{rate_:>15.2f}{ideal:>8.2f}{rate_ / ideal:>12.2f}", flush=True)
+    finally:
+        for server in servers:
+            server.kill()
+
+
 def report_local(home: Home, rounds: int) -> None:
     rates = anyio.run(local, home, rounds)
     print(f"this machine, {PROBLEM}, medians of {rounds} rounds in turns")
@@ -198,7 +252,7 @@ def report_ray(home: Home, workers: list[int], seconds: float, rounds: int) -> N
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["local", "overhead", "ray"])
+    parser.add_argument("what", choices=["local", "overhead", "ray", "servers"])
     parser.add_argument("--rounds", type=int, default=8, help="evaluations for each worker")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--workers", type=int, nargs="+", default=list(WORKERS))
@@ -211,6 +265,8 @@ def main() -> None:
             report_local(home, given.rounds)
         elif given.what == "overhead":
             report_overhead(home, given.count)
+        elif given.what == "servers":
+            report_servers(Path(scratch) / "servers", given.seconds, given.rounds)
         else:
             report_ray(home, given.workers, given.seconds, given.rounds)
 

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from ..hardware_adapters.base import (
     DRAWN,
     DRAWN_FIELDS,
+    FACTS,
     EngineStatus,
     Evaluation,
     Problem,
@@ -20,6 +21,7 @@ from ..hardware_adapters.base import (
     Record,
     Rewrite,
     SandboxStatus,
+    ServerFacts,
     TargetStatus,
 )
 from ..menus.option import Option
@@ -70,11 +72,11 @@ class ProfileOutcome(Record):
 
 
 class Machine(NamedTuple):
-    """`at_once`: evaluations that the server works on at once, where it says so."""
+    """What a server has for a target."""
 
     engines: dict[str, EngineStatus]
     sandbox: SandboxStatus | None
-    at_once: int | None
+    facts: ServerFacts
 
 
 class Toolbox:
@@ -187,12 +189,12 @@ class Toolbox:
 
     async def machine(self, target: str) -> Machine:
         """What the server has for this target. Raises ToolUsageError where it has no such tool."""
-        data = await self._call("list_targets", {})
+        data, more = await self._answer("list_targets", {})
         targets = [_parsed(TargetStatus, entry, "list_targets") for entry in data.get("targets", ())]
         return Machine(
             engines={status.name: status for found in targets if found.name == target for status in found.engines},
             sandbox=_parsed(SandboxStatus, data["sandbox"], "list_targets") if data.get("sandbox") else None,
-            at_once=data["at_once"] if isinstance(data.get("at_once"), int) else None,
+            facts=_parsed(ServerFacts, more.get(FACTS, {}), "list_targets"),
         )
 
     async def engines(self, target: str) -> dict[str, EngineStatus]:

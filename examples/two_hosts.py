@@ -10,8 +10,8 @@ and among those to the one with the fewest calls in flight:
 
     python two_hosts.py 8400 http://127.0.0.1:8321/mcp http://127.0.0.1:8322/mcp
 
-The controller needs to know nothing of it. (For a search alone no such program is needed: `--server` may be given several
-times. Assistants know only one.) Let it have more evaluations in flight, since there is more to run them on:
+The controller needs to know nothing of it. (For a search alone no such program is needed: `--server` may be given
+several times. Assistants know only one.) Let it have more evaluations in flight, since there is more to run them on:
 
     autocomp-mcp optimize gemmini/gemm-512x512x512 --server http://127.0.0.1:8400/mcp --set max_parallel_engine=4
 

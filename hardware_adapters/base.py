@@ -71,6 +71,7 @@ from .results import (
 __all__ = [
     "DRAWN",
     "DRAWN_FIELDS",
+    "FACTS",
     "LANGUAGES",
     "MAX_SOURCE_BYTES",
     "PYTHON",
@@ -104,6 +105,7 @@ __all__ = [
     "Record",
     "Rewrite",
     "Roofline",
+    "ServerFacts",
     "Span",
     "Stall",
     "StallCause",
@@ -127,6 +129,17 @@ __all__ = [
 ]
 
 
+# What a controller of several servers has to know, and no model: `_meta` of list_targets has it under this key.
+FACTS = "io.github.autocomp-mcp/server"
+
+
+class ServerFacts(Record):
+    at_once: int | None = Field(default=None, description="Kernels that it works on at once; more of them wait")
+    conditions: dict[str, str] = Field(
+        default_factory=dict, description="target/engine -> digest of compiler and settings, which decide its results"
+    )
+
+
 class EngineStatus(Record):
     name: str
     kind: Literal["simulator", "hardware"]
@@ -140,9 +153,6 @@ class EngineStatus(Record):
     profiles: bool = Field(default=True, description="Whether profile_kernel works with it")
     ranks: bool = Field(default=True, description="Whether its latency tells the faster kernel; instructions do not")
     in_turns: bool = Field(default=False, description="Whether run_kernel's `against` works with it")
-    conditions: str = Field(
-        default="", description="Digest of compiler and settings: with the same and the same version, the same results"
-    )
 
 
 class SandboxStatus(Record):

@@ -49,7 +49,6 @@ class TargetList(Record):
     )
     reference: str | None = Field(default=None, description="The topic that was asked for, as Markdown")
     sandbox: SandboxStatus | None = Field(default=None, description="How kernels are confined here")
-    at_once: int | None = Field(default=None, description="Kernels that are worked on at once; more of them wait")
 
 
 class ProblemList(Record):

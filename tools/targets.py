@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 from mcp.server import MCPServer
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
-from ..hardware_adapters.base import AdapterError, EngineStatus, HardwareAdapter, TargetStatus
+from ..hardware_adapters.base import FACTS, AdapterError, EngineStatus, HardwareAdapter, ServerFacts, TargetStatus
 from ..menus.menu import UnknownNameError
 from ..menus.reference import reference, topics
 from .bench import Bench, in_thread, reported
@@ -43,13 +45,14 @@ def register(server: MCPServer, bench: Bench) -> None:
                 return answer(TargetList(reference=await in_thread(lambda: _read(topic))))
             confined = await bench.executor.sandbox()
             targets = await in_thread(lambda: [_brief(target_status(adapter)) for adapter in bench.adapters().values()])
+            facts = await in_thread(lambda: _facts(bench, targets))
         listed = TargetList(
             targets=tuple(targets),
             topics={found.name: _topics(found.name) for found in targets},
             sandbox=confined,
-            at_once=bench.executor.at_once(),
         )
-        return answer(listed, terse=True)  # a dozen engines, most of them with the defaults
+        # A dozen engines, most of them with the defaults.
+        return answer(listed, terse=True, meta={FACTS: facts.model_dump(mode="json")})
 
 
 def _topics(target: str) -> tuple[str, ...]:
@@ -79,19 +82,21 @@ def _read(topic: str) -> str:
 
 
 def target_status(adapter: HardwareAdapter) -> TargetStatus:
-    engines = (status if not status.available else _with_conditions(adapter, status) for status in adapter.engines())
     return TargetStatus(
         name=adapter.target,
         title=adapter.title,
-        engines=tuple(engines),
+        engines=tuple(adapter.engines()),
         families=tuple(adapter.families()),
     )
 
 
-def _with_conditions(adapter: HardwareAdapter, status: EngineStatus) -> EngineStatus:
-    try:
-        configuration = adapter.configuration(status.name)
-    except AdapterError:  # it went away meanwhile
-        return status
-    digest = hashlib.sha256(configuration.encode()).hexdigest()[:CONDITIONS_DIGITS]
-    return status.model_copy(update={"conditions": digest})
+def _facts(bench: Bench, targets: Sequence[TargetStatus]) -> ServerFacts:
+    conditions: dict[str, str] = {}
+    for target in targets:
+        for engine in target.engines:
+            if engine.available:
+                with suppress(AdapterError):  # it went away meanwhile
+                    configuration = bench.adapter(target.name).configuration(engine.name)
+                    digest = hashlib.sha256(configuration.encode()).hexdigest()
+                    conditions[f"{target.name}/{engine.name}"] = digest[:CONDITIONS_DIGITS]
+    return ServerFacts(at_once=bench.executor.at_once(), conditions=conditions)

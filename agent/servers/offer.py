@@ -27,11 +27,13 @@ class Wanted(NamedTuple):
 
 class Offer(NamedTuple):
     """`engines`: those of the target; None where the server does not say. `engine`: the name of the one wanted.
-    `at_once`: evaluations that it works on at once, where it says so. `package`: name and version of its software."""
+    `conditions`: of each engine, a digest of what decides its results besides its version. `at_once`: evaluations that
+    it works on at once, where it says so. `package`: name and version of its software."""
 
     problem_digest: str
     engines: dict[str, EngineStatus] | None
     engine: str | None
+    conditions: dict[str, str]
     at_once: int | None
     sandbox: SandboxStatus | None
     package: tuple[str, str] | None
@@ -45,7 +47,7 @@ async def offer_of(toolbox: Toolbox, wanted: Wanted, package: tuple[str, str] | 
     try:
         machine = await toolbox.machine(wanted.target)
     except ToolUsageError:  # a server without this tool
-        return Offer(detail.problem.digest, None, wanted.engine, None, None, package)
+        return Offer(detail.problem.digest, None, wanted.engine, {}, None, None, package)
     engine = wanted.engine or next((name for name, status in machine.engines.items() if status.default), None)
     if engine is not None:
         status = machine.engines.get(engine)
@@ -57,7 +59,8 @@ async def offer_of(toolbox: Toolbox, wanted: Wanted, package: tuple[str, str] | 
     sandbox = machine.sandbox
     if wanted.require_sandbox and (sandbox is None or sandbox.missing):
         raise SandboxLackingError(sandbox.missing if sandbox else ("all of it: the server does not say",))
-    return Offer(detail.problem.digest, machine.engines, engine, machine.at_once, sandbox, package)
+    own = {name: machine.facts.conditions.get(f"{wanted.target}/{name}", "") for name in machine.engines}
+    return Offer(detail.problem.digest, machine.engines, engine, own, machine.facts.at_once, sandbox, package)
 
 
 class LackingError(InfrastructureError):
@@ -82,13 +85,14 @@ def check_alike(offer: Offer, first: Offer, name: str) -> None:
     if offer.engine is None or offer.engines is None or first.engines is None:
         return
     here, there = offer.engines[offer.engine], first.engines[offer.engine]
-    if not alike(here, there):
-        differ = (
-            f"{here.version}, not {there.version}" if here.version != there.version else "configuration or compiler"
-        )
+    if not alike(offer, first, offer.engine):
+        differ = f"{here.version}, not {there.version}" if here.version != there.version else "compiler or settings"
         raise UnlikeError(f"engine {offer.engine!r} is another one here than at {name} ({differ})")
 
 
-def alike(engine: EngineStatus, other: EngineStatus) -> bool:
-    """Whether both judge alike: the same version, compiler and settings."""
-    return (engine.name, engine.version, engine.conditions) == (other.name, other.version, other.conditions)
+def alike(offer: Offer, other: Offer, engine: str) -> bool:
+    """Whether this engine judges alike at both: the same version, compiler and settings."""
+    here, there = (offer.engines or {}).get(engine), (other.engines or {}).get(engine)
+    if here is None or there is None:
+        return False
+    return (here.version, offer.conditions.get(engine)) == (there.version, other.conditions.get(engine))

@@ -115,11 +115,17 @@ class Roster:
 
     def engines(self) -> dict[str, EngineStatus]:
         """Of the target: as the first server has them that has them available."""
-        found: dict[str, EngineStatus] = {}
+        return {name: offer.engines[name] for name, offer in self._leading().items() if offer.engines}
+
+    def _leading(self) -> dict[str, Offer]:
+        """By engine, the offer that those of others must be like."""
+        found: dict[str, Offer] = {}
         for server in [*self.live, *self.servers]:
-            for name, status in ((server.offer and server.offer.engines) or {}).items():
-                if name not in found or (status.available and not found[name].available):
-                    found[name] = status
+            offer = server.offer
+            for name, status in ((offer and offer.engines) or {}).items():
+                known = found[name].engines if name in found else None
+                if offer is not None and (known is None or (status.available and not known[name].available)):
+                    found[name] = offer
         return found
 
     @property
@@ -131,14 +137,14 @@ class Roster:
         """Whether its engine of this name is there, and the one that the others have."""
         key = (server, engine)
         if key not in self._able:
-            engines = server.offer.engines if server.offer is not None else None
-            chosen = self.engines().get(engine or "")
-            here = (engines or {}).get(engine or "")
-            self._able[key] = (
-                engine is None or engines is None
-                or (here is not None and chosen is not None and here.available and alike(here, chosen))
-            )  # fmt: skip
+            self._able[key] = self._has(server.offer, engine)
         return self._able[key]
+
+    def _has(self, offer: Offer | None, engine: str | None) -> bool:
+        if engine is None or offer is None or offer.engines is None:
+            return True
+        status, leading = offer.engines.get(engine), self._leading().get(engine)
+        return status is not None and status.available and leading is not None and alike(offer, leading, engine)
 
     def _came_or_went(self) -> None:
         self._able.clear()

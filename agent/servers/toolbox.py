@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
+from ...hardware_adapters.base import ServerFacts
 from ..answers import failure_of, is_usage, reason, said
 from ..errors import InfrastructureError, ToolUsageError
 from ..toolbox import CALL_TIMEOUT_S, Begun, Machine, Toolbox
@@ -50,7 +51,7 @@ class SpreadToolbox(Toolbox):
 
     async def machine(self, target: str) -> Machine:
         """Of the target that the search is about, all servers together."""
-        return Machine(self._roster.engines(), self._roster.sandbox(), self._roster.at_once)
+        return Machine(self._roster.engines(), self._roster.sandbox(), ServerFacts(at_once=self._roster.at_once))
 
     async def _send(self, tool: str, given: dict[str, Any], within_s: float, begun: Begun) -> Any:
         return await self._calls.call_tool(tool, given, within_s, begun)

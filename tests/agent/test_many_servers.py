@@ -239,14 +239,19 @@ async def test_who_cannot_work_on_it_is_left_out(servers: list[ToyServer]) -> No
     assert without.url in str(caught.value) and lacking.url in str(caught.value) and able.url not in str(caught.value)
 
 
-async def test_answers_must_be_comparable(servers: list[ToyServer]) -> None:
-    first, newer, other = servers[0].anew(version="1"), servers[1].anew(version="2"), servers[2].anew(version="1")
+@pytest.mark.parametrize(
+    ("differs", "reason"), [({"version": "2"}, "2, not 1"), ({"conditions": "gcc"}, "compiler or settings")]
+)
+async def test_answers_must_be_comparable(servers: list[ToyServer], differs: dict[str, str], reason: str) -> None:
+    first, unlike, other = (
+        server.anew(**({"version": "1"} | more)) for server, more in zip(servers, ({}, differs, {}), strict=True)
+    )
     spread = Spread(servers)
     async with spread.connect() as toolbox:
         await each(kernels(8), partial(toolbox.simulate, PROBLEM))
-    reason = f"engine 'toysim' is another one here than at {first.url} (2, not 1)"
-    assert spread.said == [f"server {newer.url} left out: {reason}"]
-    assert newer.evaluated == [] and other.evaluated
+    whole = f"engine 'toysim' is another one here than at {first.url} ({reason})"
+    assert spread.said == [f"server {unlike.url} left out: {whole}"]
+    assert unlike.evaluated == [] and other.evaluated
 
 
 async def test_an_engine_that_only_one_server_has_is_used_there(tmp_path: Path, servers: list[ToyServer]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
-from autocomp_mcp.hardware_adapters.base import kernel_digest
+from autocomp_mcp.hardware_adapters.base import FACTS, kernel_digest
 from autocomp_mcp.hardware_adapters.gemmini.operators import TIMING
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -102,8 +102,9 @@ def problem_record(problem: str = PROBLEM) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def answer(data: dict[str, Any]) -> CallToolResult:
-    return CallToolResult(content=[TextContent(type="text", text=json.dumps(data))], structured_content=data)
+def answer(data: dict[str, Any], meta: dict[str, Any] | None = None) -> CallToolResult:
+    text = TextContent(type="text", text=json.dumps(data))
+    return CallToolResult(content=[text], structured_content=data, _meta=meta)
 
 
 class Landscape:
@@ -114,6 +115,7 @@ class Landscape:
         self.at_once = at_once  # evaluations; the others wait
         self._slots = anyio.CapacityLimiter(at_once or 10_000)
         self.knows = True  # any problem
+        self.conditions = "as usual"  # of toysim
         self.refuses_more_than: int | None = None  # evaluations; says that it is busy
         self.hangs = 0  # so many evaluations never end
         self.version: str | None = None  # of the engines
@@ -196,7 +198,8 @@ class Landscape:
                 for name, source, here in (("toysim", "estimated", True), ("toyrtl", "measured", self.rtl_here))
             ]  # fmt: skip
             targets = [{"name": "toy", "title": "Toy", "engines": engines, "families": ["sum"]}]
-            return answer({"targets": targets, "at_once": self.at_once})
+            facts = {"at_once": self.at_once, "conditions": {"toy/toysim": self.conditions}}
+            return answer({"targets": targets}, {FACTS: facts})
 
         @tool()
         async def simulate_kernel(

@@ -16,7 +16,7 @@ from typing import Any, Self
 HOST = "127.0.0.1"
 AS_USUAL: dict[str, Any] = {
     "delay_s": 0.02, "failures": 0, "hangs": 0, "refuses_more_than": None, "version": None, "knows": True,
-    "rtl_here": True,
+    "rtl_here": True, "conditions": "as usual",
 }  # fmt: skip
 
 

@@ -163,6 +163,9 @@ async def test_the_list_of_targets_leaves_room_for_more(make_home: Callable[[Pat
     """Two more engines, or a few longer reasons, must not make it long."""
     async with connected(make_home(tmp_path / "home")) as client:
         data, size = await sized(client, "list_targets")
+        facts = (await Toolbox(client).machine("gemmini")).facts
+    assert facts.at_once is not None and facts.at_once >= 2
+    assert len(facts.conditions["gemmini/gemsim"]) == 12, "what several servers are compared by, and no model reads"
     assert size < USUAL_BYTES - 512
     assert all(engine["reason"] for target in data["targets"] for engine in target["engines"])
     nvidia = next(target for target in data["targets"] if target["name"] == "nvidia")

@@ -226,6 +226,7 @@ def test_nvidia_ladder(
     assert all(float(row.split("|")[3].replace(",", "")) > 0 for row in rows)
 
 
+@pytest.mark.slow
 def test_scale_of_servers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scale.report_servers(tmp_path, 0.05, 2)
     lines = capsys.readouterr().out.splitlines()[2:]

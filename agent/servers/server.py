@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 UNTOLD_AT_ONCE = 2  # evaluations, of a server that does not say
 MOST_AT_ONCE = 56  # `serve --max-calls` is 64, and what is not an evaluation must come through too
+LOST = "the connection was lost"
 CLOSING_S = 2.0  # a server that does not answer is not told goodbye for longer
 
 
@@ -123,14 +124,14 @@ class Server:
         """Raises what the SDK raises, and InfrastructureError where the connection is lost meanwhile."""
         client = self._client
         if client is None:
-            raise InfrastructureError(self.reason)
+            raise InfrastructureError(self.reason or LOST)
         with anyio.CancelScope() as scope:
             self._calls.add(scope)
             try:
                 return await send(client)
             finally:
                 self._calls.discard(scope)
-        raise InfrastructureError(f"the connection was lost: {self.reason}")
+        raise InfrastructureError(f"{LOST}: {self.reason}" if self.reason else LOST)
 
     def set_aside(self, why: str) -> None:
         """No further calls until it was looked at; those that it has go on."""

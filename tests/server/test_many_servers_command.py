@@ -48,6 +48,7 @@ def judged(home: Path) -> int:
     return rows(home / "autocomp.db", "SELECT count(*) FROM evaluations")[0][0]
 
 
+@pytest.mark.slow
 def test_one_of_three_is_killed_and_the_search_ends_as_if_nothing_had_happened(
     tmp_path: Path, make_home: MakeHome
 ) -> None:

@@ -73,6 +73,7 @@ class Spread:
 
     def __init__(self, servers: Sequence[ToyServer], *, engine: str | None = None, **patience: float) -> None:
         self.said: list[str] = []
+        self.introduced = 0  # servers that were told of the problem
         self._said_more = anyio.Event()
         self._hosts = [Host(server.url, partial(str, server.wait().url)) for server in servers]
         self._engine = engine
@@ -81,6 +82,7 @@ class Spread:
     def connect(self) -> Any:
         async def introduce(toolbox: Toolbox) -> None:
             await toolbox.get_problem(PROBLEM)
+            self.introduced += 1
 
         wanted = Wanted(PROBLEM, self._engine, introduce)
         return SpreadToolbox.spread(self._hosts, wanted, self._say, self._patience)
@@ -173,7 +175,19 @@ async def test_a_server_that_comes_back_works_on(servers: list[ToyServer]) -> No
         await spread.told(f"server {second.url} back")
         await each(kernels(8), partial(toolbox.simulate, PROBLEM))
     assert len(spread.said) == 2 and " set aside: " in spread.said[0]
-    assert second.evaluated
+    assert second.evaluated and spread.introduced == 3, "a server that comes back may have forgotten the problem"
+
+
+async def test_a_server_whose_proxy_answers_for_it(servers: list[ToyServer]) -> None:
+    first, second = servers[:2]
+    spread = Spread([first, second])
+    async with spread.connect() as toolbox:
+        second.anew(status=503)
+        assert all(e.passed for e in await each(kernels(8), partial(toolbox.simulate, PROBLEM)))
+        second.anew()
+        await spread.told(f"server {second.url} back")
+    assert f"server {second.url} set aside: " in spread.said[0]
+    assert len(first.evaluated) == 8
 
 
 async def test_a_server_that_hangs_is_steered_around(
@@ -220,7 +234,10 @@ async def test_the_quicker_server_gets_more(servers: list[ToyServer]) -> None:
                 await toolbox.simulate(PROBLEM, source)
 
         await each(kernels(100), one)
-    assert len({*quick.evaluated, *slow.evaluated}) == 100
+        done = len(slow.evaluated)
+        await each([f"{source}// last" for source in kernels(3)], one)
+        assert len(slow.evaluated) == done, "the quick one ends even the third of them sooner"
+    assert len(quick.evaluated) + len(slow.evaluated) == 103
     assert 3 * len(slow.evaluated) < len(quick.evaluated) and len(slow.evaluated) >= 2
 
 

@@ -116,6 +116,7 @@ class Landscape:
         self._slots = anyio.CapacityLimiter(at_once or 10_000)
         self.knows = True  # any problem
         self.conditions = "as usual"  # of toysim
+        self.status: int | None = None  # of HTTP, instead of any answer (toy_server.py)
         self.refuses_more_than: int | None = None  # evaluations; says that it is busy
         self.hangs = 0  # so many evaluations never end
         self.version: str | None = None  # of the engines

@@ -16,7 +16,7 @@ from typing import Any, Self
 HOST = "127.0.0.1"
 AS_USUAL: dict[str, Any] = {
     "delay_s": 0.02, "failures": 0, "hangs": 0, "refuses_more_than": None, "version": None, "knows": True,
-    "rtl_here": True, "conditions": "as usual",
+    "rtl_here": True, "conditions": "as usual", "status": None,
 }  # fmt: skip
 
 
@@ -82,6 +82,7 @@ def _free_port() -> int:
 def main(port: int, log: Path, behaviour: Path) -> None:
     import uvicorn
     from landscape import Landscape
+    from starlette.responses import Response
 
     landscape = Landscape(log_file=log, at_once=2)
     inner = landscape.server.streamable_http_app(host=HOST)
@@ -96,6 +97,9 @@ def main(port: int, log: Path, behaviour: Path) -> None:
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         behave()
+        if landscape.status is not None and scope["type"] == "http":
+            await Response("not now", landscape.status)(scope, receive, send)
+            return
         await inner(scope, receive, send)
 
     config = uvicorn.Config(app, host=HOST, port=port, log_level="error", timeout_graceful_shutdown=1)

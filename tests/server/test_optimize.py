@@ -162,6 +162,7 @@ def test_tools_of_another_server_do_the_judging(optimize: Run, remote: str, tmp_
     assert result.returncode == 0, result.stderr
     final = json.loads(result.stdout)
     assert final["speedup"] > 1 and Path(final["best"]["source_path"]).exists()
+    assert "server http://127.0.0.1:9/mcp not reached: ConnectError" in result.stderr
     assert list((tmp_path / "remote" / "artifacts").rglob("*.elf")), "nothing was compiled on the remote side"
     assert optimize("gemmini/gem-4x4x4", "--server", remote).returncode == 2
 

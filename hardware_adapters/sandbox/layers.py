@@ -17,7 +17,7 @@ MODE_VARIABLE = "AUTOCOMP_SANDBOX"
 REQUIRE_VARIABLE = "AUTOCOMP_REQUIRE_SANDBOX"
 SPACES = ("user", "mount", "pid", "net", "ipc", "uts")
 TRIAL_S = 10.0
-_OWN_PROC = "--security-opt systempaths=unconfined (Docker), --security-opt unmask=ALL (Podman), procMount: Unmasked (Kubernetes)"
+_OWN_PROC = "--security-opt systempaths=unconfined (Docker: or unmask=ALL, Podman; Kubernetes: procMount: Unmasked)"
 _USER_SPACES = (
     "allow user name spaces: in a container with --security-opt seccomp=PROFILE (deploy/seccomp.json, or unconfined) "
     f"and {_OWN_PROC}, on Ubuntu `sysctl kernel.apparmor_restrict_unprivileged_userns=0` or install bubblewrap with "

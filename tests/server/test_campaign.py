@@ -78,8 +78,10 @@ def test_a_campaign_from_its_plan_to_a_larger_budget(tmp_path: Path, make_home: 
     file.write_text(FILE.format(evaluations=16))
     plan = campaign(home, file, "--dry-run")
     assert "go on" in [entry["would"] for entry in plan["entries"]]
-    larger = campaign(home, file)
+    larger = campaign(home, file, "--report", str(tmp_path / "report"))
     assert [e["run"]["run_id"] for e in larger["entries"]] == runs, "the same searches went on"
+    assert larger["report"] == str(tmp_path / "report" / "index.html")
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {"index.html", *(f"{run}.html" for run in runs)}
     assert 8 < larger["spent"]["evaluations"] <= 16
     assert campaign(home, file, "--new")["entries"][0]["run"]["run_id"] != runs[0]
 

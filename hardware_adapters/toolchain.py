@@ -25,6 +25,10 @@ from .store import Home, locked
 MAX_DIAGNOSTICS = 30
 MAX_MESSAGE_CHARS = 300
 BUILD_LIMITS = Limits(wall_s=300.0, memory_bytes=None)
+PREBUILT_VARIABLE = "AUTOCOMP_PREBUILT"
+# x86-64-v3 by its definition (https://gitlab.com/x86-psABIs/x86-64-ABI), in the words of /proc/cpuinfo.
+_V3_FEATURES = frozenset(("avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"))
+FAMILIES = {"x86_64": ("x86_64_v3", "baseline")}
 _DIAGNOSTIC = re.compile(
     r"^(?P<file>[^:\n]+):(?P<line>\d+):(?:(?P<column>\d+):)? "
     r"(?P<severity>fatal error|error|warning|note): (?P<text>.*)$"
@@ -134,19 +138,34 @@ def _digest(files: tuple[tuple[Path, int, int], ...], more: tuple[str, ...]) -> 
     return digest.hexdigest()[:16]
 
 
+class HostProgram(NamedTuple):
+    """A program of ours in C. Headers among the sources count for its identity."""
+
+    name: str
+    sources: Sequence[Path]
+    flags: Sequence[str]
+
+
 async def build_host_program(
-    home: Home, name: str, sources: Sequence[Path], flags: Sequence[str], announce: Callable[[], None] | None = None
+    home: Home, wanted: HostProgram, announce: Callable[[], None] | None = None, *, processors: str | None = None
 ) -> Path:
-    """The program built from C files (headers among `sources` count for its identity), from the cache when it is there.
+    """The program, from where it was built beforehand (prebuilt.py), else from the cache when it is there.
 
     Built once per sources, flags, compiler and platform, under a lock and renamed into place: safe for any number of
     processes at once, and a killed build leaves nothing behind that looks finished. `announce` is called before a
-    build, ours or that of another process we wait for. Raises EnvironmentLackError with the compiler's words when it
-    cannot be built.
+    build, ours or that of another process we wait for. `processors`: a family of them, by the compiler's name; None
+    for the one of this machine. Raises EnvironmentLackError with the compiler's words when it cannot be built.
     """
+    name, sources, flags = wanted
     compiler = host_compiler()
-    key = source_digest(sources, compiler.title, " ".join(compiler.command), " ".join(flags), _processor())
-    program = home.cache / f"{name}-{key}" / name
+    if processors is None:
+        if (before := prebuilt(wanted, compiler)) is not None:
+            return before
+        folder = home.cache / f"{name}-{program_key(wanted, compiler, _processor())}"
+    else:
+        folder = home.cache / f"{name}-{program_key(wanted, compiler, processors)}"
+        flags = (*flags, f"-mcpu={processors}")
+    program = folder / name
     if program.exists():
         return program
     if announce is not None:
@@ -157,14 +176,47 @@ async def build_host_program(
     return program
 
 
+def prebuilt(wanted: HostProgram, compiler: Compiler) -> Path | None:
+    """Where it is, if it was built beforehand for processors like this one, from just these sources."""
+    folder = os.environ.get(PREBUILT_VARIABLE)
+    if not folder:
+        return None
+    for family in _families_here():
+        program = Path(folder) / f"{wanted.name}-{program_key(wanted, compiler, family)}" / wanted.name
+        if program.exists():
+            return program
+    return None
+
+
+def processor_families() -> tuple[str, ...]:
+    """By zig's names, the fastest first; the last is all of this architecture."""
+    return FAMILIES.get(os.uname().machine, ("baseline",))
+
+
+@functools.cache
+def _families_here() -> tuple[str, ...]:
+    """Those that this machine's processor belongs to."""
+    has = frozenset(_features().split())
+    return tuple(family for family in processor_families() if family != "x86_64_v3" or has >= _V3_FEATURES)
+
+
+def program_key(wanted: HostProgram, compiler: Compiler, processors: str) -> str:
+    words = (compiler.title, " ".join(compiler.command), " ".join(wanted.flags), processors)
+    return source_digest(wanted.sources, *words)
+
+
 @functools.cache
 def _processor() -> str:
     """What the compiler may have optimised for: a home on a shared disk serves machines that differ."""
+    return " ".join(filter(None, [sys.platform, os.uname().machine, _features()]))
+
+
+def _features() -> str:
     try:
-        features = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")][:1]
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        features = []
-    return " ".join([sys.platform, os.uname().machine, *features])
+        return ""
+    return next((line for line in lines if line.startswith("flags")), "")
 
 
 async def _build(program: Path, compiler: Compiler, sources: Sequence[Path], flags: Sequence[str]) -> None:

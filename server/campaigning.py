@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
 from ..tools.bench import Bench
 from .campaign_file import read_campaign
+from .campaign_totals import totals
 from .display import Display
 from .own import known
 from .reading import status_json
@@ -33,7 +33,9 @@ AGAIN = 2  # times that a search which the budget had ended goes on in one comma
 UNITS = {"max_evaluations": "evaluations", "max_cost_usd": "USD", "timeout_s": "s"}
 
 
-def campaign(file: Path, dry_run: bool, anew: bool, servers: list[str], as_json: bool) -> int:
+def campaign(file: Path, dry_run: bool, anew: bool, servers: list[str], pages: Path | None, as_json: bool) -> int:
+    """`pages`: a folder for the report as pages."""
+
     def command() -> int:
         read = read_campaign(file)
         home = Home()
@@ -43,14 +45,16 @@ def campaign(file: Path, dry_run: bool, anew: bool, servers: list[str], as_json:
         if anew and not dry_run:
             found.forget()
         if dry_run:
-            return _plan(found, as_json)
+            return _plan(found, _written(found, journal, pages), as_json)
         set_up(scraped=False)
-        return _run(found, file, home, journal, servers, as_json)
+        return _run(found, file, home, journal, servers, pages, as_json)
 
     return guarded(command, as_json)
 
 
-def _run(found: Campaign, file: Path, home: Home, journal: Journal, servers: list[str], as_json: bool) -> int:
+def _run(
+    found: Campaign, file: Path, home: Home, journal: Journal, servers: list[str], pages: Path | None, as_json: bool
+) -> int:
     """Search until all have ended, the budget is spent, or the infrastructure fails; then report. Raises as a search
     does."""
     parallel = {} if servers else Bench().parallel({})
@@ -74,7 +78,7 @@ def _run(found: Campaign, file: Path, home: Home, journal: Journal, servers: lis
         again = found.standings()[number]
         if status.state != "finished" and again.state != "ended":
             failed = status
-    _report(found, as_json)
+    _report(found, journal, pages, as_json)
     more = f"autocomp-mcp campaign {file}"
     if stopped is not None:
         say(f"{stopped}; go on with: {more}")
@@ -137,8 +141,8 @@ def _limits_text(limits: dict[str, Any]) -> str:
 # ---------------------------------------------------------------- what is said
 
 
-def _plan(found: Campaign, as_json: bool) -> int:
-    """What the command would do now; nothing is begun."""
+def _plan(found: Campaign, written: str | None, as_json: bool) -> int:
+    """What the command would do now; nothing is begun. `written`: where the report of what there is went."""
     standings = found.standings()
     following = found.next()
     doing = {"waiting": "begin", "open": "resume", "ended": "done"}
@@ -151,7 +155,8 @@ def _plan(found: Campaign, as_json: bool) -> int:
         for number, s in enumerate(standings)
     ]  # fmt: skip
     if as_json:
-        emit({"campaign": found.id, "dry_run": True, "budget": found.budget.model_dump(), "entries": entries})
+        told = {"campaign": found.id, "dry_run": True, "budget": found.budget.model_dump(), "entries": entries}
+        emit(told | {"report": written})
         return DONE
     budget = ", ".join(f"{value:g} {UNITS[name]}" for name, value in found.budget.limits.items()) or "none"
     print(f"campaign {found.id}: {len(entries)} problems, budget {budget}; nothing is begun")
@@ -159,21 +164,18 @@ def _plan(found: Campaign, as_json: bool) -> int:
         changes = ", ".join(f"{name}={value}" for name, value in entry["settings"].items())
         first = f"  next{_limits_text(entry['limits'])}" if entry["limits"] is not None else ""
         print(f"{number:>4}  {entry['would']:<7}{entry['problem']}  {entry['model']}  {changes}{first}")
+    if written is not None:
+        print(f"report    {written}")
     return DONE
 
 
-def _report(found: Campaign, as_json: bool) -> None:
+def _report(found: Campaign, journal: Journal, pages: Path | None, as_json: bool) -> None:
+    """Raises EnvironmentLackError where the pages cannot be written."""
     standings = found.standings()
     known_runs = [s.status for s in standings if s.status is not None]
-    speedups = [status.speedup for status in known_runs if status.speedup is not None]
-    mean = math.exp(sum(map(math.log, speedups)) / len(speedups)) if speedups else None
-    costs = [status.cost_usd for status in known_runs]
-    cost = None if any(c is None for c in costs) else sum(c or 0.0 for c in costs)
-    spent = {
-        "evaluations": sum(status.evaluations for status in known_runs),
-        "cost_usd": cost,
-        "time_s": sum(status.wall_s for status in known_runs),
-    }
+    all_of = totals(standings)
+    spent = {"evaluations": all_of.evaluations, "cost_usd": all_of.cost_usd, "time_s": all_of.time_s}
+    written = _written(found, journal, pages)
     if as_json:
         entries = [
             {"problem": s.entry.problem, "state": s.state, "run": s.status and status_json(s.status, None)}
@@ -182,7 +184,7 @@ def _report(found: Campaign, as_json: bool) -> None:
         emit(
             {
                 "campaign": found.id, "budget": found.budget.model_dump(), "spent": spent, "entries": entries,
-                "geometric_mean_speedup": mean,
+                "geometric_mean_speedup": all_of.speedup, "report": written,
             }
         )  # fmt: skip
         return
@@ -193,11 +195,22 @@ def _report(found: Campaign, as_json: bool) -> None:
     for s in standings:
         table.add_row(s.entry.problem, *_cells(s))
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120).print(table)
-    money = "unknown cost" if cost is None else f"{cost:.2f} USD"
-    whole = f", geometric mean of the speed-ups {mean:.2f}x" if mean is not None else ""
+    money = "unknown cost" if all_of.cost_usd is None else f"{all_of.cost_usd:.2f} USD"
+    whole = f", geometric mean of the speed-ups {all_of.speedup:.2f}x" if all_of.speedup is not None else ""
     print(f"{spent['evaluations']} evaluations, {money}, {spent['time_s']:.0f} s{whole}")
     if known_runs:
         print("more      autocomp-mcp show RUN, autocomp-mcp report RUN")
+    if written is not None:
+        print(f"report    {written}")
+
+
+def _written(found: Campaign, journal: Journal, pages: Path | None) -> str | None:
+    """Where the campaign's page is; None where none was asked for."""
+    if pages is None:
+        return None
+    from .report.campaign import write_report
+
+    return str(write_report(found, journal, pages)[-1].absolute())
 
 
 def _cells(s: Standing) -> Sequence[str]:

@@ -97,6 +97,10 @@ def campaign(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML or TOML; docs/scale.md", show_default=False)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would run")] = False,
     anew: Annotated[bool, typer.Option("--new", help="begin anew; the runs that there are stay")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="DIR", help="the report as a page, DIR/index.html, and a page of each run"),
+    ] = None,
     server: Servers = None,
     executor: ExecutorName = None,
     ray_address: RayAddress = None,
@@ -109,7 +113,7 @@ def campaign(
     """
     from . import campaigning
 
-    sys.exit(campaigning.campaign(file, dry_run, anew, server or [], json))
+    sys.exit(campaigning.campaign(file, dry_run, anew, server or [], report, json))
 
 
 @group.command()

@@ -15,7 +15,7 @@ from ..base import EngineFailure, Tensor
 from ..host_faults import check_process
 from ..process import Finished, Limits, minimal_environment, run
 from ..store import Home
-from ..toolchain import build_host_program, source_digest
+from ..toolchain import HostProgram, build_host_program, source_digest
 from .operators import DEFAULT_CONFIGURATION, tensor_bytes
 
 if TYPE_CHECKING:
@@ -176,8 +176,11 @@ def source_files() -> tuple[Path, ...]:
 
 async def simulator(home: Home, announce: Callable[[], None] | None = None) -> Path:
     """The simulator's program, built at first use, `announce` called before. Raises EnvironmentLackError."""
-    includes = ("-I", str(SOURCES))
-    return await build_host_program(home, "gemsim", source_files(), (*BUILD_FLAGS, *includes), announce)
+    return await build_host_program(home, host_program(), announce)
+
+
+def host_program() -> HostProgram:
+    return HostProgram("gemsim", source_files(), (*BUILD_FLAGS, "-I", str(SOURCES)))
 
 
 def layout(tensors: Sequence[Tensor], base: int, case: str) -> tuple[Buffer, ...]:

@@ -17,10 +17,11 @@ MODE_VARIABLE = "AUTOCOMP_SANDBOX"
 REQUIRE_VARIABLE = "AUTOCOMP_REQUIRE_SANDBOX"
 SPACES = ("user", "mount", "pid", "net", "ipc", "uts")
 TRIAL_S = 10.0
+_OWN_PROC = "--security-opt systempaths=unconfined (Docker: or unmask=ALL, Podman; Kubernetes: procMount: Unmasked)"
 _USER_SPACES = (
-    "allow user name spaces: in a container start it with --security-opt seccomp=unconfined (or --privileged), on "
-    "Ubuntu `sysctl kernel.apparmor_restrict_unprivileged_userns=0` or install bubblewrap with its AppArmor profile, "
-    "elsewhere `sysctl user.max_user_namespaces=10000`"
+    "allow user name spaces: in a container with --security-opt seccomp=PROFILE (deploy/seccomp.json, or unconfined) "
+    f"and {_OWN_PROC}, on Ubuntu `sysctl kernel.apparmor_restrict_unprivileged_userns=0` or install bubblewrap with "
+    "its AppArmor profile, elsewhere `sysctl user.max_user_namespaces=10000`"
 )
 
 
@@ -130,7 +131,7 @@ def _layers(found: Found, way: str, wanted: Mode, root: bool) -> list[Layer]:
     )
     bare = Layer("environment", True, "minimal, no descriptors")
     made = (files, space, network, calls, privileges, limits, bare)
-    return [layer._replace(mend="" if layer.active else _mend(wanted)) for layer in made]
+    return [layer._replace(mend="" if layer.active else _mend(found, wanted)) for layer in made]
 
 
 def _reason(found: Found, wanted: Mode) -> str:
@@ -144,10 +145,14 @@ def _reason(found: Found, wanted: Mode) -> str:
     return "not allowed here: " + (", ".join(wrong) or "bubblewrap does not work")
 
 
-def _mend(wanted: Mode) -> str:
+def _mend(found: Found, wanted: Mode) -> str:
     if sys.platform != "linux":
         return "run it on Linux, or in a Linux container or virtual machine"
-    return f"unset {MODE_VARIABLE}" if wanted == "limits" else _USER_SPACES
+    if wanted == "limits":
+        return f"unset {MODE_VARIABLE}"
+    if [name for name in SPACES if found.works(name)] == list(SPACES) and not found.works("proc"):
+        return f"something is mounted over parts of /proc, as containers have it: start them with {_OWN_PROC}"
+    return _USER_SPACES
 
 
 # ------------------------------------------------------------ trying

@@ -16,6 +16,7 @@ from .reach import Place, Reach, places
 if TYPE_CHECKING:
     from ..process import Limits
     from ..store import Home
+    from ..toolchain import HostProgram
 
 SOURCES = Path(__file__).parent / "launcher"
 BUILD_FLAGS = ("-O2", "-std=gnu11")
@@ -43,16 +44,23 @@ async def check_required() -> Sandbox:
     return found
 
 
+def host_program() -> HostProgram:
+    """The launcher."""
+    from ..toolchain import HostProgram
+
+    sources = sorted(path for path in SOURCES.iterdir() if path.suffix in (".c", ".h"))
+    return HostProgram("launcher", sources, (*BUILD_FLAGS, "-I", str(SOURCES)))
+
+
 async def _tried(home: Home, wanted: Mode) -> Found:
     from ..errors import AdapterError
     from ..toolchain import build_host_program
 
     if sys.platform != "linux" or wanted == "limits":
         return Found(None, {}, None)
-    sources = sorted(path for path in SOURCES.iterdir() if path.suffix in (".c", ".h"))
     why = ""
     try:
-        launcher = await build_host_program(home, "launcher", sources, (*BUILD_FLAGS, "-I", str(SOURCES)))
+        launcher = await build_host_program(home, host_program())
     except (AdapterError, OSError) as error:
         launcher, why = None, f"the launcher cannot be built: {str(error)[:300]}"
     errors = await anyio.to_thread.run_sync(try_launcher, launcher) if launcher else {}

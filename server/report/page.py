@@ -58,7 +58,7 @@ def policy(mode: Mode) -> str:
     """Content-Security-Policy. A live page may ask its own server, the others nobody."""
     rules = [
         "default-src 'none'",
-        f"script-src '{_hash(_script())}'",
+        f"script-src '{hash_of(_script())}'",
         f"style-src '{style_hash()}'",
         "img-src data:",
         "base-uri 'none'",
@@ -83,7 +83,7 @@ def style() -> str:
 
 
 def style_hash() -> str:
-    return _hash(style())
+    return hash_of(style())
 
 
 @cache
@@ -92,5 +92,6 @@ def _script() -> str:
     return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
+    """As a policy names it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

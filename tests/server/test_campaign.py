@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from autocomp_mcp.agent.journal import Journal
 from autocomp_mcp.server.campaign_file import CampaignFileError, read_campaign
+from postgres_server import PostgresServer
 
 FILE = """\
 name: small
@@ -29,19 +32,20 @@ problems:
 MakeHome = Callable[[Path], Path]
 
 
-def environment(home: Path) -> dict[str, str]:
+def environment(home: Path, **more: str) -> dict[str, str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("ANTHROPIC_", "AUTOCOMP_"))}
-    return clean | {"AUTOCOMP_HOME": str(home)}
+    return clean | {"AUTOCOMP_HOME": str(home)} | more
 
 
 def command(file: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "autocomp_mcp", "campaign", str(file), "--json", *more]
 
 
-def campaign(home: Path, file: Path, *more: str) -> dict[str, Any]:
+def campaign(home: Path, file: Path, *more: str, **variables: str) -> dict[str, Any]:
     ran = subprocess.run(
-        command(file, *more), env=environment(home), capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
+        command(file, *more), env=environment(home, **variables), capture_output=True, text=True,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
     assert ran.returncode == 0, ran.stderr[-3000:]
     return json.loads(ran.stdout)
 
@@ -74,10 +78,67 @@ def test_a_campaign_from_its_plan_to_a_larger_budget(tmp_path: Path, make_home: 
     file.write_text(FILE.format(evaluations=16))
     plan = campaign(home, file, "--dry-run")
     assert "go on" in [entry["would"] for entry in plan["entries"]]
-    larger = campaign(home, file)
+    larger = campaign(home, file, "--report", str(tmp_path / "report"))
     assert [e["run"]["run_id"] for e in larger["entries"]] == runs, "the same searches went on"
+    assert larger["report"] == str(tmp_path / "report" / "index.html")
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {"index.html", *(f"{run}.html" for run in runs)}
     assert 8 < larger["spent"]["evaluations"] <= 16
     assert campaign(home, file, "--new")["entries"][0]["run"]["run_id"] != runs[0]
+
+
+def evaluated_in(home: Path) -> int:
+    """How many kernels were judged with this home."""
+    with closing(sqlite3.connect(home / "autocomp.db")) as database:
+        known = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'evaluations'").fetchone()[0]
+        return database.execute("SELECT count(*) FROM evaluations").fetchone()[0] if known else 0
+
+
+def test_two_machines_that_share_a_database_share_a_campaign(
+    tmp_path: Path, make_home: MakeHome, file: Path, postgresql: PostgresServer
+) -> None:
+    here, there = make_home(tmp_path / "here"), make_home(tmp_path / "there")
+    database = {"AUTOCOMP_DB": postgresql.new_database()}
+    first = campaign(here, file, **database)
+    runs = [e["run"]["run_id"] for e in first["entries"]]
+    plan = campaign(there, file, "--dry-run", **database)
+    assert [entry["run_id"] for entry in plan["entries"]] == runs
+    assert "begin" not in [entry["would"] for entry in plan["entries"]]
+    assert campaign(there, file, **database)["entries"] == first["entries"] and evaluated_in(there) == 0
+
+    file.write_text(FILE.format(evaluations=14))
+    larger = campaign(there, file, **database)
+    assert [e["run"]["run_id"] for e in larger["entries"]] == runs, "the same searches went on elsewhere"
+    assert 8 < larger["spent"]["evaluations"] <= 14 and evaluated_in(there) > 0
+    assert campaign(here, file, "--dry-run", **database)["campaign"] == larger["campaign"]
+    assert campaign(here, file, **database)["entries"] == larger["entries"]
+
+
+@pytest.mark.slow
+def test_a_machine_goes_on_with_the_campaign_of_one_that_was_killed(
+    tmp_path: Path, make_home: MakeHome, file: Path, postgresql: PostgresServer
+) -> None:
+    file.write_text(FILE.format(evaluations=40))
+    whole = campaign(make_home(tmp_path / "whole"), file)
+    here, there = make_home(tmp_path / "here"), make_home(tmp_path / "there")
+    address = postgresql.new_database()
+    process = subprocess.Popen(
+        command(file), env=environment(here, AUTOCOMP_DB=address), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    journal, deadline = Journal(address), time.monotonic() + 120
+    while (before := sum(status.evaluations for status in journal.runs())) < 5 and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.02)
+    busy = subprocess.run(
+        command(file), env=environment(there, AUTOCOMP_DB=address), capture_output=True, text=True,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    process.kill()
+    process.wait()
+    assert busy.returncode == 2 and "is being driven by process" in busy.stderr, "one machine drives it at a time"
+    while journal.driven(journal.run_ids()[-1]):  # until its heartbeat is a minute old
+        time.sleep(1)
+    assert before >= 5
+    assert found(campaign(there, file, AUTOCOMP_DB=address)) == found(whole)
 
 
 @pytest.mark.slow

@@ -18,7 +18,15 @@ from ...host_faults import check_host
 from ...process import Limits, minimal_environment, run
 from ...sandbox import toolchain
 from ...store import Home, locked
-from ...toolchain import Compiler, build_host_program, parse_diagnostics, source_digest, version_of, zig_binary
+from ...toolchain import (
+    Compiler,
+    HostProgram,
+    build_host_program,
+    parse_diagnostics,
+    source_digest,
+    version_of,
+    zig_binary,
+)
 from .image import read_image
 from .rewrite import FILE, Translated
 from .symbols import ALLOWED, WRAPPED
@@ -104,7 +112,11 @@ def emulator_version() -> str:
 
 async def emulator(home: Home, announce: Callable[[], None] | None = None) -> Path:
     """The emulator's program, built at first use, `announce` called before. Raises EnvironmentLackError."""
-    return await build_host_program(home, "cpusim", runtime_files(), (*RUNTIME_FLAGS, "-I", str(RUNTIME)), announce)
+    return await build_host_program(home, host_program(), announce)
+
+
+def host_program() -> HostProgram:
+    return HostProgram("cpusim", runtime_files(), (*RUNTIME_FLAGS, "-I", str(RUNTIME)))
 
 
 def _flags(compiler: Compiler, checked: bool) -> tuple[str, ...]:

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -46,12 +47,31 @@ static void make_way(const char *path, int folder) {
     }
 }
 
+/* A container's /tmp may be mounted noexec, say: who is in a name space within may add to such flags, not drop one. */
+static unsigned long flags_of(const char *path) {
+    static const struct {
+        unsigned long has, keep;
+    } known[] = {{ST_RDONLY, MS_RDONLY},   {ST_NOSUID, MS_NOSUID},         {ST_NODEV, MS_NODEV},      {ST_NOEXEC, MS_NOEXEC},
+                 {ST_NOATIME, MS_NOATIME}, {ST_NODIRATIME, MS_NODIRATIME}, {ST_RELATIME, MS_RELATIME}};
+    struct statvfs found;
+    unsigned long flags = 0;
+    if (statvfs(path, &found)) return 0;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (found.f_flag & known[i].has) flags |= known[i].keep;
+    return flags;
+}
+
 /* With all that is mounted below it. Before Linux 5.12 only the place itself is made read-only. */
 static void read_only(const char *path, int devices) {
     struct mount_attr wanted = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | (devices ? 0 : MOUNT_ATTR_NODEV)};
     if (syscall(SYS_mount_setattr, AT_FDCWD, path, AT_RECURSIVE, &wanted, sizeof wanted) == 0) return;
-    unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | (devices ? 0 : MS_NODEV);
+    unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | (devices ? 0 : MS_NODEV) | flags_of(path);
     if (mount(NULL, path, NULL, flags, NULL)) fail("read-only", path);
+}
+
+static void writable(const char *path, const char *name) {
+    unsigned long flags = MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV | flags_of(path);
+    if (mount(NULL, path, NULL, flags, NULL)) fail("place", name);
 }
 
 static void bind_place(const char *old, const char *new, const struct place *place) {
@@ -66,7 +86,7 @@ static void bind_place(const char *old, const char *new, const struct place *pla
     make_way(to, S_ISDIR(found.st_mode));
     if (mount(from, to, NULL, MS_BIND | MS_REC, NULL)) fail("place", place->path);
     if (place->kind != WRITE) read_only(to, place->kind == DEVICE);
-    else if (mount(NULL, to, NULL, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV, NULL)) fail("place", place->path);
+    else writable(to, place->path);
 }
 
 static void put(const char *old, const char *new, const struct place *place) {

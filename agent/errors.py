@@ -79,8 +79,9 @@ class NeverBegunError(UnknownRunError):
 class RunBusyError(AgentUsageError):
     """Another live process drives this run."""
 
-    def __init__(self, run_id: str, pid: int) -> None:
-        super().__init__(f"run {run_id!r} is being driven by process {pid}; cancel it there, or wait until it ends")
+    def __init__(self, run_id: str, pid: int, host: str) -> None:
+        where = f"process {pid} of {host}"
+        super().__init__(f"run {run_id!r} is being driven by {where}; cancel it there, or wait until it ends")
         self.run_id = run_id
         self.pid = pid
 

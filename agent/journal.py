@@ -310,7 +310,7 @@ class Journal:
         with self._db.writing():
             held = self._db.query("SELECT * FROM leases WHERE run_id = ?", run_id)
             if held and self._alive(held[0]):
-                raise RunBusyError(run_id, held[0]["pid"])
+                raise RunBusyError(run_id, held[0]["pid"], held[0]["host"])
             return self._grant(run_id)
 
     def _grant(self, run_id: str) -> Lease:

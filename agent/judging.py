@@ -7,7 +7,7 @@ from functools import partial
 
 import anyio
 
-from ..hardware_adapters.base import EngineStatus, Evaluation, Problem, Profile
+from ..hardware_adapters.base import UNSUPPORTED, EngineStatus, Evaluation, Problem, Profile
 from .candidate import Candidate
 from .permits import Permits
 from .record import RunRecord, patiently
@@ -55,12 +55,14 @@ class Judge:
             ended.set()
 
     async def _evaluate(self, candidate: Candidate) -> Evaluation:
-        """By the chosen engine, or by the default one alone where the kernel does not even pass there."""
+        """By the chosen engine, or by the default one alone where the kernel does not even pass there. What that one
+        cannot judge (tensor cores, say), the chosen one may."""
         engine, seed = self._settings.engine, self._settings.seed
         begun = partial(self._record.progress.runs, candidate.id)
         if await self._screens():
             screened = await self._toolbox.simulate(self._problem.id, candidate.source, seed=seed, begun=begun)
-            if not screened.passed:
+            beyond = screened.fault is not None and screened.fault.kind == UNSUPPORTED
+            if not screened.passed and not beyond:
                 return screened
         return await self._toolbox.simulate(self._problem.id, candidate.source, engine=engine, seed=seed, begun=begun)
 

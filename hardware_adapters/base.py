@@ -40,6 +40,7 @@ from .kernel_source import (
 from .results import (
     DRAWN,
     DRAWN_FIELDS,
+    UNSUPPORTED,
     Activity,
     Beside,
     Bottleneck,
@@ -75,6 +76,7 @@ __all__ = [
     "LANGUAGES",
     "MAX_SOURCE_BYTES",
     "PYTHON",
+    "UNSUPPORTED",
     "Activity",
     "AdapterError",
     "Beside",

@@ -116,6 +116,9 @@ class Latency(Record):
     error_percent: float | None = Field(default=None, description="For estimates: the engine's stated median error")
 
 
+UNSUPPORTED = "unsupported"  # kind of a fault: right or wrong, the engine cannot tell
+
+
 class Fault(Record):
     """Why a kernel was stopped: what it did, where."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 import anyio.to_thread
 
-from ..base import AdapterError, Compilation, Diagnostic, Evaluation, Problem, Recall, kernel_digest
+from ..base import UNSUPPORTED, AdapterError, Compilation, Diagnostic, Evaluation, Fault, Problem, Recall, kernel_digest
 from ..simulating import Judgement, compile_error, generator
 from ..store import Home
 from . import nvcc as device_compiler
@@ -53,12 +53,14 @@ class Run(NamedTuple):
 
 
 class Compiled(NamedTuple):
-    """`built` is None for what was refused or does not compile; `refused` says why no attempt was made."""
+    """`built` is None for what was refused or does not compile; `refused` says why no attempt was made, and
+    `unsupported` that only the emulator refuses it."""
 
     compilation: Compilation
     built: Built | None
     kernels: Mapping[str, KernelFacts]
     refused: str | None = None
+    unsupported: bool = False
 
 
 @lru_cache
@@ -112,7 +114,7 @@ async def compile_kernel(home: Home, device: Machine, nvcc: Nvcc | None, source:
         # What both compilers object to is said once, in the words of the device's.
         known = {entry.line for entry in found if entry.severity == "error"}
         found += [entry for entry in attempt.diagnostics if entry.severity == "error" and entry.line not in known]
-        refused = attempt.unsupported
+        refused = attempt.unsupported or attempt.refused
         built = attempt
     ok = refused is None and not any(entry.severity == "error" for entry in found)
     return Compiled(
@@ -121,6 +123,7 @@ async def compile_kernel(home: Home, device: Machine, nvcc: Nvcc | None, source:
             seconds=round(time.monotonic() - started, 4),
         ),
         built if ok and built is not None and built.program is not None else None, kernels, refused,
+        built is not None and built.unsupported is not None,
     )  # fmt: skip
 
 
@@ -186,7 +189,8 @@ async def evaluate_on_cpu(
         )
 
     if compiled.refused:
-        return Run(concluded(Judgement("rejected", compiled.refused)))
+        beyond = Fault(kind=UNSUPPORTED, message=compiled.refused) if compiled.unsupported else None
+        return Run(concluded(Judgement("rejected", compiled.refused, beyond)))
     if compiled.built is None or compiled.built.program is None:
         first = next(entry for entry in compiled.compilation.diagnostics if entry.severity == "error")
         return Run(concluded(compile_error(first)))

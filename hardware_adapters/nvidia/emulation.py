@@ -30,12 +30,14 @@ FILE_BYTES = 2 << 30
 
 
 class Built(NamedTuple):
-    """`program` is None where `unsupported` names what the emulator does not do, or where diagnostics have an error."""
+    """`program` is None where `unsupported` names what the emulator does not do, `refused` what no kernel may do, or
+    where diagnostics have an error."""
 
     program: Program | None
     compiler: str
     diagnostics: tuple[Diagnostic, ...] = ()
     unsupported: str | None = None
+    refused: str | None = None
 
 
 class Outcome(NamedTuple):
@@ -77,7 +79,7 @@ async def build(home: Home, source: str, *, checked: bool = True) -> Built:
         text = f"{where}{error.message} ({error.kind.replace('_', ' ')}): the cpu engine does not run this"
         return Built(None, compiler, (Diagnostic(severity="error", message=text, line=error.line),), text)
     made = await build_program(home, translated, checked=checked)
-    return Built(made.program, compiler, made.diagnostics, made.refused)
+    return Built(made.program, compiler, made.diagnostics, refused=made.refused)
 
 
 async def emulate(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from ..base import Compilation, Diagnostic, Evaluation, Latency, Problem, kernel_digest
+from ..base import UNSUPPORTED, Compilation, Diagnostic, Evaluation, Latency, Problem, kernel_digest
 from ..simulating import compile_error, generator
 from .counts import complete
 from .embedded import ENGINE, Run, engine_version, facts_of, in_later_call, together
@@ -188,9 +188,10 @@ def _wrong(
     for chosen, outcome in zip((*small, whole), found, strict=False):
         case = Case(chosen.name, 0)
         if outcome.fault is not None:
-            if outcome.fault.kind in ("unsupported", "forbidden"):
+            if outcome.fault.kind in (UNSUPPORTED, "forbidden"):
                 where = f"line {outcome.fault.line}: " if outcome.fault.line else ""
-                return Judgement("rejected", f"{where}{outcome.fault.message}")
+                beyond = outcome.fault if outcome.fault.kind == UNSUPPORTED else None
+                return Judgement("rejected", f"{where}{outcome.fault.message}", beyond)
             later = "; in a later call only" if (outcome.fault.call or 1) > 1 else ""
             return faulted(case, outcome.fault, source, later)
         if not outcome.launches:

@@ -45,6 +45,14 @@ async def test_what_fails_on_the_simulator_takes_no_time_of_the_slow_engine(tmp_
     assert status.engine == "toyrtl" and status.best is not None and status.best.source == "measured"
 
 
+async def test_what_the_simulator_cannot_judge_the_chosen_engine_does(tmp_path: Path) -> None:
+    land = Landscape()
+    land.beyond_toysim = lambda values: sum(values.values()) > 0  # all but the first kernel
+    _, judged = await run(land, tmp_path, engine="toyrtl")
+    right, wrong = "toyrtl: passed", "toyrtl: wrong_result"
+    assert judged == {"0": right, "1.0.0.0": right, "1.0.0.1": wrong, "1.0.1.0": right, "1.0.1.1": wrong}
+
+
 @pytest.mark.parametrize("settings", [{"engine": "toyrtl", "screen": False}, {"engine": "toysim"}, {}])
 async def test_without_a_screen_one_engine_judges_everything(tmp_path: Path, settings: dict[str, Any]) -> None:
     land = Landscape()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
-from autocomp_mcp.hardware_adapters.base import FACTS, kernel_digest
+from autocomp_mcp.hardware_adapters.base import FACTS, UNSUPPORTED, kernel_digest
 from autocomp_mcp.hardware_adapters.gemmini.operators import TIMING
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -129,6 +129,7 @@ class Landscape:
         self.rtl: Callable[[dict[str, int]], dict[str, Any]] = lambda values: {}
         self.rtl_failures = 0
         self.rtl_log: list[tuple[str, float | None]] = []
+        self.beyond_toysim: Callable[[dict[str, int]], bool] = lambda values: False
         self.rtl_here = True
         # Speed of a kernel against another and whether that is certain; set, toyrtl is hardware that times in turns.
         self.turns: Callable[[dict[str, int], dict[str, int]], tuple[float, bool]] | None = None
@@ -226,7 +227,11 @@ class Landscape:
             async with self._slots:
                 await anyio.sleep(self.delay_s)
             self.note(source)
-            return answer(evaluation(source, seed, problem))
+            result = evaluation(source, seed, problem)
+            if self.beyond_toysim(values_of(source) or {}):
+                fault = {"kind": UNSUPPORTED, "message": "toysim has no such number"}
+                result |= {"verdict": "rejected", "message": fault["message"], "fault": fault, "latency": None}
+            return answer(result)
 
         @tool()
         async def run_kernel(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from autocomp_mcp.hardware_adapters.base import Evaluation
+from autocomp_mcp.hardware_adapters.base import UNSUPPORTED, Evaluation
 from autocomp_mcp.hardware_adapters.nvidia.adapter import NvidiaAdapter
 from autocomp_mcp.hardware_adapters.nvidia.families import FAMILIES, operator_of
 from autocomp_mcp.hardware_adapters.nvidia.operators import BASELINES
@@ -109,6 +109,9 @@ def test_a_kernel_that_the_cpu_cannot_run_is_told_so_by_name(evaluated) -> None:
     source = COLSUM.replace("float sum = 0.0f;", 'float sum; asm("mov.f32 %0, 0f00000000;" : "=f"(sum));')
     evaluation = evaluated("colsum-700x512", source)
     assert evaluation.verdict == "rejected" and "PTX" in evaluation.message and "line 6" in evaluation.message
+    assert evaluation.fault is not None and evaluation.fault.kind == UNSUPPORTED, "a device may be asked"
+    refused = evaluated("colsum-700x512", COLSUM.replace("float sum = 0.0f;", 'float sum = 0.0f; system("id");'))
+    assert refused.verdict == "rejected" and refused.fault is None
 
 
 ATTACKS = {

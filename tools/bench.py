@@ -11,6 +11,7 @@ import anyio.to_thread
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 
+from ..agent.each import beside
 from ..hardware_adapters.base import (
     AdapterError,
     EngineFailure,
@@ -194,13 +195,6 @@ async def heartbeat(ctx: Context, message: str) -> AsyncIterator[None]:
             await anyio.sleep(HEARTBEAT_S)
             elapsed += HEARTBEAT_S
 
-    failure: Exception | None = None
-    async with anyio.create_task_group() as tasks:
+    async with beside() as tasks:
         tasks.start_soon(beat)
-        try:
-            yield
-        except Exception as error:  # a task group would wrap it in an exception group
-            failure = error
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+        yield

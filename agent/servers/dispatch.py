@@ -11,6 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..answers import BUSY_PATIENCE_S, failure_of, is_usage, reason, retry_after_s
+from ..each import beside
 from ..errors import AgentError, InfrastructureError
 from ..toolbox import Begun, nobody_asks
 from .pace import Kind, finish_s
@@ -65,17 +66,10 @@ class Dispatcher:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """The roster has joined."""
-        failure: Exception | None = None
         self._roster.changed = self._assign
-        async with anyio.create_task_group() as tasks:
+        async with beside() as tasks:
             tasks.start_soon(self._tick)
-            try:
-                yield
-            except Exception as error:  # the task group would wrap it in an exception group
-                failure = error
-            tasks.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
+            yield
 
     async def call_tool(self, tool: str, arguments: dict[str, Any], within_s: float, begun: Begun = nobody_asks) -> Any:
         """The result, or a refusal of what no server would take. `within_s`: for each attempt. `begun`: called when a

@@ -11,6 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...hardware_adapters.base import EngineStatus, SandboxStatus
+from ..each import beside
 from ..errors import AgentUsageError, InfrastructureError
 from ..toolbox import Toolbox
 from .offer import Offer, Wanted, alike, check_alike, offer_of
@@ -50,16 +51,9 @@ class Roster:
     async def joined(self) -> AsyncIterator[None]:
         """All that can be reached; those that cannot are tried again meanwhile. Raises AgentUsageError or
         InfrastructureError with every server's reason where none can work on the problem."""
-        failure: Exception | None = None
-        async with anyio.create_task_group() as tasks:
-            try:
-                await self._join(tasks)
-                yield
-            except Exception as error:  # the task group would wrap it in an exception group
-                failure = error
-            tasks.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
+        async with beside() as tasks:
+            await self._join(tasks)
+            yield
 
     async def _join(self, tasks: TaskGroup) -> None:
         """The first of those that can work on it, in the order given, is the one that the others must be like."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, final
 
 from pydantic import Field
 
@@ -288,6 +288,7 @@ class HardwareAdapter(ABC):
         able = ", ".join(status.name for status in self.engines() if status.in_turns)
         raise UsageError(f"engine {engine!r} cannot time two kernels in turns; those that can: {able or 'none'}")
 
+    @final
     def search_engine(self, name: str) -> EngineStatus:
         """The engine, if a search can be steered by it. Raises UnknownEngineError, UsageError."""
         status = self.engine(name)

@@ -234,8 +234,7 @@ extern "C" int launch(void** p, const int64_t* d, cudaStream_t s) {
   int z = (int)a[50];
   o[threadIdx.x] = (float)(n / z); // BUG""")),
     "a loop without end": Bug("timeout", kernel("""
-  for (int i = 0; ; i++)
-    o[blockIdx.x * 64 + threadIdx.x % 32] = a[i % n]; // BUG"""), defines="#define B 32\n"),
+  for (int i = 0; ; i++) o[blockIdx.x * 64 + threadIdx.x % 32] = a[i % n]; // BUG"""), defines="#define B 32\n"),
     "a lock inside of a warp": Bug("deadlock", kernel("""
   __shared__ int lock;
   if (threadIdx.x == 0) lock = 1;

@@ -82,9 +82,23 @@ static void on_segv(int number, siginfo_t *info, void *context) {
     fault(address < 65536 ? "null_pointer" : "out_of_bounds", pc, 0, "an access at %s", text);
 }
 
+static void end_after(double seconds) {
+    struct itimerval timer = {.it_value = {(time_t)seconds, (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6) + 1}};
+    setitimer(ITIMER_VIRTUAL, &timer, NULL);
+}
+
+/* Between two threads no line of the kernel is to blame: a moment later one is. */
+static int between_threads(void) {
+    static int moments;
+    if (mode != RUNTIME || moments++ == 1000) return 0;
+    end_after(0.001);
+    return 1;
+}
+
 static void on_other_signal(int number, siginfo_t *info, void *context) {
     uintptr_t pc = interrupted_at(context) + 1;
     (void)info;
+    if (number == SIGVTALRM && between_threads()) return;
     if (mode == RUNTIME && number != SIGVTALRM) broken("signal %d", number);
     if (number == SIGFPE) fault("division_by_zero", pc, 0, "an integer is divided by zero");
     if (number == SIGVTALRM) fault("timeout", pc, 0, "%s did not end within %g s of processor time", mode == HOST ? "launch()" : "the kernel", job.cpu_s);
@@ -103,10 +117,7 @@ void fault_init(void) {
     sigaction(SIGILL, &action, NULL);
     sigaction(SIGTRAP, &action, NULL);
     sigaction(SIGVTALRM, &action, NULL);
-    if (job.cpu_s > 0) {
-        struct itimerval timer = {.it_value = {(time_t)job.cpu_s, (suseconds_t)((job.cpu_s - (double)(time_t)job.cpu_s) * 1e6) + 1}};
-        setitimer(ITIMER_VIRTUAL, &timer, NULL);
-    }
+    if (job.cpu_s > 0) end_after(job.cpu_s);
 }
 
 void cpusim_fail(const char *kind, const char *message, int line) { fault(kind, 0, line, "%s", message); }

@@ -14,6 +14,9 @@ from .results import Diagnostic, Fault, Latency, Mismatch, Verdict
 if TYPE_CHECKING:
     import numpy as np
 
+# What elements that are not a number may come from.
+LOST = "never written, or computed from such memory, or an overflow (inf - inf, inf / inf)"
+
 
 class Judgement(NamedTuple):
     """What a verdict says of a kernel; the fields are those of an Evaluation."""

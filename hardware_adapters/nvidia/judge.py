@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..base import Fault, Latency, Mismatch
-from ..simulating import Judgement
+from ..simulating import LOST, Judgement
 from .counts import LaunchCounts, complete
 from .estimate import BASIS, Estimate, touched_bytes
 from .machines import Machine
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     Array = np.ndarray
 
 MAX_MISMATCHES = 8
-LOST = "never written, or computed from such memory, or an overflow (inf - inf, inf / inf)"
 # Sampled blocks may touch less than the average one does.
 LEAST_TOUCHED, LEAST_TOUCHED_BY_ALL = 0.5, 0.99
 TRUST = (

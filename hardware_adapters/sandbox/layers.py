@@ -150,7 +150,7 @@ def _mend(found: Found, wanted: Mode) -> str:
         return "run it on Linux, or in a Linux container or virtual machine"
     if wanted == "limits":
         return f"unset {MODE_VARIABLE}"
-    if [name for name in SPACES if found.works(name)] == list(SPACES) and not found.works("proc"):
+    if all(map(found.works, SPACES)) and not found.works("proc"):
         return f"something is mounted over parts of /proc, as containers have it: start them with {_OWN_PROC}"
     return _USER_SPACES
 

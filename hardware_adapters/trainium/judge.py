@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..base import Fault, Latency, Mismatch
-from ..simulating import Judgement
+from ..simulating import LOST, Judgement
 from .machines import ENGINES, machines
 from .operators import Closeness, InputSet, Operator, bound
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     Array = np.ndarray
 
 MAX_MISMATCHES = 8
-LOST = "never written, or computed from such memory, or an overflow (inf - inf, inf / inf)"
 PIECE = 1 << 24  # elements compared at once
 STATISTIC = "one call, by a cost model whose Vector costs are uncertain by about 25 %"
 TRUST = (

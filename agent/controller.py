@@ -30,11 +30,13 @@ from .journal import HEARTBEAT_S, Journal, Lease
 from .loop import SearchLoop
 from .models.base import Models
 from .record import patiently
-from .settings import LIMITS, SearchSettings
+from .settings import LIMITS, MOST_PARALLEL, SearchSettings
 from .status import RunState, RunStatus, Searched, search_seconds
-from .toolbox import Toolbox, reason
+from .toolbox import Machine, Toolbox, reason
 
 log = logging.getLogger(__name__)
+
+REQUIRE_SANDBOX = "AUTOCOMP_REQUIRE_SANDBOX"
 
 
 async def search(
@@ -70,10 +72,11 @@ async def search(
         journal.run(settings.reuse)
     if settings.confirm is not None:  # hours later would be late to learn that it is not there
         await toolbox.check_engine(detail.problem.target, settings.confirm)
+    hardware = await _hardware(toolbox, detail.problem)
     run_id = run_id or new_run_id()
     chosen = settings.model_dump(mode="json")
     lease = journal.create(run_id, problem_id, models.spec, chosen, start, continues=continues)
-    return await _drive(lease, detail.problem, toolbox, models, journal, Path(runs_dir), listener)
+    return await _drive(lease, hardware, models, journal, Path(runs_dir), listener)
 
 
 async def resume(
@@ -103,10 +106,11 @@ async def resume(
     elif status.state == "finished":
         return status
     detail = await toolbox.get_problem(row.problem)
+    hardware = await _hardware(toolbox, detail.problem)
     lease = journal.acquire(run_id)
     if limits:
         journal.append(lease, "limits", dict(limits))
-    return await _drive(lease, detail.problem, toolbox, models, journal, Path(runs_dir), listener)
+    return await _drive(lease, hardware, models, journal, Path(runs_dir), listener)
 
 
 def _check_priced(settings: SearchSettings, models: Models) -> None:
@@ -138,38 +142,42 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
+class _Hardware(NamedTuple):
+    """What a session judges by."""
+
+    problem: Problem
+    toolbox: Toolbox
+    machine: Machine
+
+
+async def _hardware(toolbox: Toolbox, problem: Problem) -> _Hardware:
+    """Raises SandboxLackingError."""
+    machine = await toolbox.machine(problem.target)
+    if os.environ.get(REQUIRE_SANDBOX, "") not in ("", "0") and (machine.sandbox is None or machine.sandbox.missing):
+        missing = machine.sandbox.missing if machine.sandbox is not None else ("all of it: the server does not say",)
+        raise SandboxLackingError(missing)
+    return _Hardware(problem, toolbox, machine)
+
+
 async def _drive(
-    lease: Lease,
-    problem: Problem,
-    toolbox: Toolbox,
-    models: Models,
-    journal: Journal,
-    runs_dir: Path,
-    listener: Listener | None,
+    lease: Lease, hardware: _Hardware, models: Models, journal: Journal, runs_dir: Path, listener: Listener | None
 ) -> RunStatus:
-    run_id = lease.run_id
+    """Whoever is stopped from here on leaves a run that says so: until the loop is watched there is nothing to wait
+    for."""
+    run_id, (problem, toolbox, machine) = lease.run_id, hardware
     try:
         settings = SearchSettings.model_validate(journal.run(run_id).settings)
         before = search_seconds(journal.events(run_id))
-        journal.append(lease, "session", {"model": models.spec, **await _confinement(toolbox)})
+        confined = {"sandbox": machine.sandbox.model_dump(mode="json")} if machine.sandbox is not None else {}
+        journal.append(lease, "session", {"model": models.spec, **confined})
         journal.set_state(lease, "running")
-        loop = SearchLoop(run_id, problem, settings, lease, toolbox, models, journal, runs_dir, listener)
+        at_once = settings.max_parallel_engine or min(MOST_PARALLEL, toolbox.room(machine))
+        loop = SearchLoop(run_id, problem, settings, lease, toolbox, models, journal, runs_dir, listener, at_once)
         await _within_limits(loop, settings, before, journal, lease)
     finally:
         with suppress(JournalError):  # the lease is no longer known to be alive, whatever its row says
             journal.release(lease)
     return journal.status(run_id)
-
-
-REQUIRE_SANDBOX = "AUTOCOMP_REQUIRE_SANDBOX"
-
-
-async def _confinement(toolbox: Toolbox) -> dict[str, Any]:
-    """How the judge of this session confines what it runs, for the record. Raises SandboxLackingError."""
-    found = await toolbox.sandbox()
-    if os.environ.get(REQUIRE_SANDBOX, "") not in ("", "0") and (found is None or found.missing):
-        raise SandboxLackingError(found.missing if found is not None else ("all of it: the server does not say",))
-    return {"sandbox": found.model_dump(mode="json")} if found is not None else {}
 
 
 async def _within_limits(

@@ -16,14 +16,15 @@ from .toolbox import ProfileOutcome, Toolbox
 
 
 class Judge:
-    def __init__(self, problem: Problem, settings: SearchSettings, record: RunRecord, toolbox: Toolbox) -> None:
-        self.slots = anyio.CapacityLimiter(settings.max_parallel_engine)
+    def __init__(
+        self, problem: Problem, settings: SearchSettings, record: RunRecord, toolbox: Toolbox, at_once: int
+    ) -> None:
+        self.slots = anyio.CapacityLimiter(at_once)
         self._problem = problem
         self._settings = settings
         self._record = record
         self._toolbox = toolbox
         self._in_flight: dict[str, anyio.Event] = {}  # kernel digest -> set when its evaluation ended
-        self._engines: dict[str, EngineStatus] = {}  # the target's, once they were asked for
 
     async def judge(self, candidate: Candidate, permits: Permits, unit: int) -> Candidate:
         """The candidate with its evaluation, journalled. Of kernels that are the same text one is evaluated, the
@@ -74,8 +75,7 @@ class Judge:
         return any(status.default and status.available and status.name != chosen for status in await self._known())
 
     async def _known(self) -> Collection[EngineStatus]:
-        self._engines = self._engines or await self._toolbox.engines(self._problem.target)
-        return self._engines.values()
+        return (await self._toolbox.engines(self._problem.target)).values()
 
     def _known_code(self, candidate: Candidate) -> Candidate:
         """As a duplicate, where another source of this run compiles to the same machine code."""

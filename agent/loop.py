@@ -40,7 +40,9 @@ class SearchLoop:
         journal: Journal,
         runs_dir: Path,
         listener: Listener | None,
+        at_once: int,
     ) -> None:
+        """`at_once`: evaluations under way."""
         self.run_id = run_id
         self._problem = problem
         self._settings = settings
@@ -48,7 +50,7 @@ class SearchLoop:
         self._journal = journal
         self._source = journal.run(run_id).source
         self._record = RunRecord(lease, journal, settings, runs_dir, listener)
-        self._judge = Judge(problem, settings, self._record, toolbox)
+        self._judge = Judge(problem, settings, self._record, toolbox, at_once)
         lessons = self._lessons()
         self._schedule = lessons.schedule
         self._steps: tuple[Plan, ...] = lessons.schedule.steps if lessons.schedule else ()

@@ -91,8 +91,8 @@ class SearchSettings(BaseModel):
 
     # Engines
     max_parallel_model: int = Field(default=8, ge=1, le=64)
-    max_parallel_engine: int = Field(
-        default=2, ge=1, le=MOST_PARALLEL, description="Evaluations at once; not given: as many as the executor takes"
+    max_parallel_engine: int | None = Field(
+        default=None, ge=1, le=MOST_PARALLEL, description="Evaluations at once; None: as many as there is room for"
     )
     engine: str | None = Field(default=None, description="Engine to judge by; the target's default when not given")
     screen: bool = Field(

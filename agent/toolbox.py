@@ -35,6 +35,7 @@ RETRY_DELAYS_S = (0.2, 1.0)
 CALL_TIMEOUT_S = 120.0
 MAX_PAGES = 64
 MAX_OPTIONS = 100  # the most that one call of list_optimizations shows; menus are shorter
+UNTOLD_AT_ONCE = 2  # evaluations, of a server that does not say
 
 
 Begun = Callable[[], None]
@@ -98,7 +99,7 @@ class Toolbox:
         self._retry_delays_s = retry_delays_s
         self._call_timeout_s = call_timeout_s
         self._sleep = sleep
-        self._engines: dict[tuple[str, str], EngineStatus | None] = {}
+        self._machines: dict[str, Machine] = {}  # by target
 
     @classmethod
     @asynccontextmanager
@@ -124,11 +125,6 @@ class Toolbox:
             except Exception as error:
                 if not failed:
                     raise InfrastructureError(f"lost the MCP server {server!r}: {reason(error)}") from error
-
-    @property
-    def parallel(self) -> int | None:
-        """Evaluations that are best under way at once; None where whoever made the search has to know."""
-        return None
 
     # ------------------------------------------------------------ tools
 
@@ -174,38 +170,34 @@ class Toolbox:
         if timeout_s is not None:
             arguments["timeout_s"] = timeout_s
         tool = "simulate_kernel"
-        chosen = await self._status(problem.partition("/")[0], engine) if engine is not None else None
+        chosen = (await self.engines(problem.partition("/")[0])).get(engine) if engine is not None else None
         if chosen is not None and chosen.kind == "hardware":
             tool, arguments["against"] = "run_kernel", against
         longer_s = timeout_s or (chosen.patience_s if chosen is not None else 0.0)
         data, _ = await self._answer(tool, arguments, longer_s=longer_s, begun=begun)
         return _parsed(Evaluation, data, tool)
 
-    async def _status(self, target: str, engine: str) -> EngineStatus | None:
-        """Asked once per engine."""
-        if (target, engine) not in self._engines:
-            self._engines[target, engine] = (await self.engines(target)).get(engine)
-        return self._engines[target, engine]
-
     async def machine(self, target: str) -> Machine:
-        """What the server has for this target. Raises ToolUsageError where it has no such tool."""
-        data, more = await self._answer("list_targets", {})
-        targets = [_parsed(TargetStatus, entry, "list_targets") for entry in data.get("targets", ())]
-        return Machine(
-            engines={status.name: status for found in targets if found.name == target for status in found.engines},
-            sandbox=_parsed(SandboxStatus, data["sandbox"], "list_targets") if data.get("sandbox") else None,
-            facts=_parsed(ServerFacts, more.get(FACTS, {}), "list_targets"),
-        )
+        """What the server has for this target, which it is asked once; nothing where it does not say."""
+        if target not in self._machines:
+            try:
+                data, more = await self._answer("list_targets", {})
+            except ToolUsageError:  # a server without this tool
+                data, more = {}, {}
+            targets = [_parsed(TargetStatus, entry, "list_targets") for entry in data.get("targets", ())]
+            self._machines[target] = Machine(
+                engines={status.name: status for found in targets if found.name == target for status in found.engines},
+                sandbox=_parsed(SandboxStatus, data["sandbox"], "list_targets") if data.get("sandbox") else None,
+                facts=_parsed(ServerFacts, more.get(FACTS, {}), "list_targets"),
+            )
+        return self._machines[target]
+
+    def room(self, machine: Machine) -> int:
+        """Evaluations that are best under way at once."""
+        return machine.facts.at_once or UNTOLD_AT_ONCE
 
     async def engines(self, target: str) -> dict[str, EngineStatus]:
         return (await self.machine(target)).engines
-
-    async def sandbox(self) -> SandboxStatus | None:
-        """How the server confines what it runs; None where it does not say."""
-        try:
-            return (await self.machine("")).sandbox
-        except ToolUsageError:  # a server without this tool
-            return None
 
     async def check_engine(self, target: str, engine: str) -> EngineStatus:
         """Raises ToolUsageError for an engine unknown to the server, InfrastructureError for one that it lacks."""

@@ -289,14 +289,14 @@ class HardwareAdapter(ABC):
         raise UsageError(f"engine {engine!r} cannot time two kernels in turns; those that can: {able or 'none'}")
 
     @final
-    def search_engine(self, name: str) -> EngineStatus:
-        """The engine, if a search can be steered by it. Raises UnknownEngineError, UsageError."""
+    def search_engine(self, name: str | None) -> EngineStatus:
+        """The engine, None the default one, if a search can be steered by it. Raises UnknownEngineError, UsageError."""
         status = self.engine(name)
         if status.ranks:
             return status
         raise UsageError(
-            f"engine {name!r} tells no time by which kernels could be ordered: search with another engine, "
-            f"and let {name!r} confirm what is found (--confirm {name}, or the setting confirm)"
+            f"engine {status.name!r} tells no time by which kernels could be ordered: search with another engine, "
+            f"and let {status.name!r} confirm what is found (--confirm {status.name}, or the setting confirm)"
         )
 
     @abstractmethod

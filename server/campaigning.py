@@ -18,14 +18,13 @@ from ..agent.journal import Journal
 from ..agent.status import RunStatus
 from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
-from ..tools.bench import Bench
 from .campaign_file import read_campaign
 from .campaign_totals import totals
 from .display import Display
 from .own import known
 from .reading import status_json
 from .remote import connected
-from .searching import models_of, spread_out
+from .searching import models_of
 from .shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, run, say
 from .telemetry import set_up
 
@@ -57,7 +56,6 @@ def _run(
 ) -> int:
     """Search until all have ended, the budget is spent, or the infrastructure fails; then report. Raises as a search
     does."""
-    parallel = {} if servers else Bench().parallel({})
     went_on: dict[int, int] = {}
     stopped: Stopped | None = None
     failed: RunStatus | None = None
@@ -71,7 +69,7 @@ def _run(
             went_on[number] = went_on.get(number, 0) + 1
         say(f"{number + 1} of {len(found.entries)}: {standing.entry.problem}{_limits_text(limits)}")
         try:
-            status = _search(found, number, standing, limits, home, journal, servers, parallel, as_json)
+            status = _search(found, number, standing, limits, home, journal, servers, as_json)
         except Stopped as stop:
             stopped = stop
             break
@@ -102,15 +100,12 @@ def _search(
     home: Home,
     journal: Journal,
     servers: list[str],
-    parallel: dict[str, Any],
     as_json: bool,
 ) -> RunStatus:
     """Begin the entry's search, or go on with it, to its end. Raises Stopped."""
     entry = standing.entry
     problem = known(entry.problem)
     settings = entry.chosen(limits)
-    if "max_parallel_engine" not in entry.settings:
-        settings = settings.model_copy(update=parallel)
     run_id = found.begin(number, new_run_id())
 
     async def work() -> RunStatus:
@@ -126,8 +121,7 @@ def _search(
                     listener=display.update,
                 )  # fmt: skip
                 if standing.status is None:
-                    chosen = settings if "max_parallel_engine" in entry.settings else spread_out(settings, toolbox)
-                    return await search(problem, chosen, source=entry.source, run_id=run_id, **given)
+                    return await search(problem, settings, source=entry.source, run_id=run_id, **given)
                 more = {name: getattr(settings, name) for name in limits}
                 return await resume_search(run_id, limits=more, **given)
 

@@ -20,13 +20,12 @@ from ..agent.journal import Journal
 from ..agent.models.base import Models, make_models
 from ..agent.models.recording import kept
 from ..agent.models.spec import ModelSpec
-from ..agent.settings import MOST_PARALLEL, SearchSettings
+from ..agent.settings import SearchSettings
 from ..agent.status import RunStatus
 from ..agent.toolbox import Toolbox
 from ..hardware_adapters.base import mistakes
 from ..hardware_adapters.registry import adapter_for
 from ..hardware_adapters.store import Home
-from ..tools.bench import Bench
 from ..tools.model_choice import canonical, default_model, model_options
 from .display import Display
 from .options import SearchOptions
@@ -61,11 +60,10 @@ def optimize(problem: str, source: Path | None, options: SearchOptions) -> int:
         wanted = known(problem)
         if not options.server:
             _check(wanted, changes.get("engine"), changes.get("confirm"))
-            changes = Bench().parallel(changes)
         spec = _spec(options)
         settings = _settings(lambda: SearchSettings.for_model(spec, **changes))
         text = read_source(source) if source is not None else None
-        return _begin(wanted, settings, spec, text, options, spread="max_parallel_engine" not in changes)
+        return _begin(wanted, settings, spec, text, options)
 
     return guarded(command, options.json)
 
@@ -89,8 +87,7 @@ def continue_(run: str, options: SearchOptions) -> int:
         settings = _settings(lambda: SearchSettings.for_model(spec, **(kept | given)))
         if not options.server:
             _check(earlier.problem, settings.engine, settings.confirm)
-        spread = "max_parallel_engine" not in given
-        return _begin(earlier.problem, settings, spec, best, options, spread=spread, continues=earlier.run_id)
+        return _begin(earlier.problem, settings, spec, best, options, continues=earlier.run_id)
 
     return guarded(command, options.json)
 
@@ -128,20 +125,16 @@ def _begin(
     spec: str,
     source: str | None,
     options: SearchOptions,
-    *,
-    spread: bool,
     continues: str | None = None,
 ) -> int:
-    """`spread`: have as many evaluations under way as suits several servers."""
     if settings.reuse not in ("auto", "none"):
         settings = settings.model_copy(update={"reuse": find_run(Journal(runs_of(Home())), settings.reuse)})
     run_id = new_run_id()
 
     async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
-        chosen = spread_out(settings, toolbox) if spread else settings
-        async with models_of(spec, toolbox, chosen, options.record) as models:
+        async with models_of(spec, toolbox, settings, options.record) as models:
             return await search(
-                problem, chosen, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
+                problem, settings, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
                 source=source, listener=display.update, run_id=run_id, continues=continues,
             )  # fmt: skip
 
@@ -166,13 +159,6 @@ def resume(
         return _run(row.run_id, row.problem, servers, row.settings.get("engine"), as_json, drive, dashboard)
 
     return guarded(command, as_json)
-
-
-def spread_out(settings: SearchSettings, toolbox: Toolbox) -> SearchSettings:
-    """With as many evaluations under way as suits the servers, where there are several."""
-    if toolbox.parallel is None:
-        return settings
-    return settings.model_copy(update={"max_parallel_engine": min(MOST_PARALLEL, toolbox.parallel)})
 
 
 def _showing(run_id: str, home: Home, wanted: bool) -> AbstractAsyncContextManager[None]:
@@ -224,8 +210,7 @@ def _check(problem: str, engine: str | None, confirm: str | None = None) -> None
     """Typos are refused before anything starts. Raises UnknownProblemError, UnknownEngineError, UsageError."""
     adapter = adapter_for(problem)
     adapter.problem(problem)
-    if engine is not None:
-        adapter.search_engine(engine)
+    adapter.search_engine(engine)
     if confirm is not None:
         adapter.engine(confirm)
 

@@ -66,11 +66,6 @@ class Bench:
             self._executor = chosen()
         return self._executor
 
-    def parallel(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """These changes to a search's settings; where they leave that open, with as many evaluations at once as there
-        is room for. It may block. Raises EnvironmentLackError, EngineFailure, UsageError."""
-        return {"max_parallel_engine": self.executor.capacity(), **settings}
-
     @property
     def home(self) -> Home:
         if self._home is None:

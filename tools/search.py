@@ -91,14 +91,13 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
             raise ToolError("settings: base_url is set where the server runs: ANTHROPIC_BASE_URL, OPENAI_BASE_URL")
         try:
             with reported():
-                chosen = SearchSettings.for_model(spec, **await in_thread(bench.parallel, settings or {}))
+                chosen = SearchSettings.for_model(spec, **(settings or {}))
         except ValidationError as error:
             known = ", ".join(SearchSettings.model_fields)
             found = clip(mistakes(error, "settings"))
             raise ToolError(f"settings: {found}; known settings: {known}") from error
         with reported():
-            if chosen.engine is not None:
-                await in_thread(adapter.search_engine, chosen.engine)
+            await in_thread(adapter.search_engine, chosen.engine)
             if chosen.confirm is not None:
                 await in_thread(adapter.engine, chosen.confirm)
         try:

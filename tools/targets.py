@@ -94,7 +94,7 @@ def _facts(bench: Bench, targets: Sequence[TargetStatus]) -> ServerFacts:
     conditions: dict[str, str] = {}
     for target in targets:
         for engine in target.engines:
-            if engine.available:
+            if engine.available and engine.version is not None:  # else its machine has yet to come
                 with suppress(AdapterError):  # it went away meanwhile
                     configuration = bench.adapter(target.name).configuration(engine.name)
                     digest = hashlib.sha256(configuration.encode()).hexdigest()

@@ -44,9 +44,8 @@ async def offer_of(toolbox: Toolbox, wanted: Wanted, package: tuple[str, str] | 
     that it lacks, SandboxLackingError, and what `introduce` raises."""
     await wanted.introduce(toolbox)
     detail = await toolbox.get_problem(wanted.problem)
-    try:
-        machine = await toolbox.machine(wanted.target)
-    except ToolUsageError:  # a server without this tool
+    machine = await toolbox.machine(wanted.target)
+    if not machine.engines:
         return Offer(detail.problem.digest, None, wanted.engine, {}, None, None, package)
     engine = wanted.engine or next((name for name, status in machine.engines.items() if status.default), None)
     if engine is not None:

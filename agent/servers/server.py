@@ -10,13 +10,13 @@ import anyio
 
 from ..answers import reason
 from ..errors import AgentError, AgentUsageError, InfrastructureError, SandboxLackingError
+from ..toolbox import UNTOLD_AT_ONCE
 from .offer import LackingError, Offer, UnlikeError
 from .pace import Kind, Pace
 
 if TYPE_CHECKING:
     from mcp import Client
 
-UNTOLD_AT_ONCE = 2  # evaluations, of a server that does not say
 MOST_AT_ONCE = 56  # `serve --max-calls` is 64, and what is not an evaluation must come through too
 LOST = "the connection was lost"
 CLOSING_S = 2.0  # a server that does not answer is not told goodbye for longer

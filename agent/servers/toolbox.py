@@ -28,7 +28,6 @@ class SpreadToolbox(Toolbox):
         self._roster = roster
         self._calls = calls
         self._call_timeout_s = call_timeout_s
-        self._engines = {}
 
     @classmethod
     @asynccontextmanager
@@ -45,13 +44,12 @@ class SpreadToolbox(Toolbox):
         async with roster.joined(), calls.running():
             yield cls(roster, calls)
 
-    @property
-    def parallel(self) -> int | None:
-        return AHEAD * self._roster.at_once
-
     async def machine(self, target: str) -> Machine:
         """Of the target that the search is about, all servers together."""
         return Machine(self._roster.engines(), self._roster.sandbox(), ServerFacts(at_once=self._roster.at_once))
+
+    def room(self, machine: Machine) -> int:
+        return AHEAD * super().room(machine)
 
     async def _send(self, tool: str, given: dict[str, Any], within_s: float, begun: Begun) -> Any:
         return await self._calls.call_tool(tool, given, within_s, begun)

@@ -72,10 +72,6 @@ class Executor(ABC):
     def at_once(self) -> int:
         """How many jobs are best given to it at once; it may change. Returns at once, and is asked often."""
 
-    def capacity(self) -> int:
-        """As `at_once`, looked up now; it may block. Raises EnvironmentLackError, EngineFailure, UsageError."""
-        return self.at_once()
-
     @abstractmethod
     async def run(
         self,

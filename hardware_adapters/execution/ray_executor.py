@@ -70,10 +70,6 @@ class Ray(Executor):
     def at_once(self) -> int:
         return min(MOST_AT_ONCE, max(2, AHEAD * self._cluster.processors()))
 
-    def capacity(self) -> int:
-        self._cluster.nodes()
-        return self.at_once()
-
     # ------------------------------------------------------------ jobs
 
     async def run(
@@ -199,13 +195,20 @@ class Ray(Executor):
     # ------------------------------------------------------------ what the machines say
 
     def engines(self, adapter: HardwareAdapter) -> list[EngineStatus]:
-        found = []
-        for local in adapter.engines():
-            try:
-                found.append(self._engine(adapter, local.name).status)
-            except (EnvironmentLackError, EngineFailure) as error:
-                found.append(local.model_copy(update={"available": False, "reason": str(error)}))
-        return found
+        return [self._listed(adapter, local) for local in adapter.engines()]
+
+    def _listed(self, adapter: HardwareAdapter, local: EngineStatus) -> EngineStatus:
+        """As a machine has it. Only who uses an engine has an autoscaler bring a node; to list it must cost nothing."""
+        try:
+            if self._patience_s:
+                without = lacking(needs_of(adapter.target, local.name), self._cluster.nodes())
+                if without is not None:
+                    reason = f"{without} now; whoever uses it waits up to {self._patience_s:g} s for one"
+                    later = {"patience_s": local.patience_s + self._patience_s, "version": None}
+                    return local.model_copy(update={"available": True, "reason": reason, **later})
+            return self._engine(adapter, local.name).status
+        except (EnvironmentLackError, EngineFailure) as error:
+            return local.model_copy(update={"available": False, "reason": str(error)})
 
     def engine(self, adapter: HardwareAdapter, name: str | None) -> EngineStatus:
         return self._engine(adapter, adapter.engine(name).name).status

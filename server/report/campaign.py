@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from ...agent.campaign import Campaign, Standing
 from ...agent.journal import Journal
 from ...agent.status import Mark
@@ -17,8 +14,9 @@ from ...hardware_adapters.base import EnvironmentLackError
 from ...hardware_adapters.store import replace
 from ..campaign_totals import totals
 from ..inert import inert
+from .document import WEB, common_style, content_policy, document
 from .following import snapshot
-from .page import WEB, hash_of, page, style
+from .page import page
 from .snapshot import Snapshot
 
 INDEX = "index.html"
@@ -75,14 +73,10 @@ def write_report(found: Campaign, journal: Journal, folder: Path) -> list[Path]:
 def campaign_page(found: Campaign, standings: Sequence[Standing], shots: Sequence[Snapshot | None]) -> str:
     most = max((shot.rows[-1].n for shot in shots if shot is not None and shot.rows), default=1)
     lines = [_line(standing, shot, most) for standing, shot in zip(standings, shots, strict=True)]
-    sheet = style() + (WEB / "campaign.css").read_text()
-    policy = f"default-src 'none'; style-src '{hash_of(sheet)}'; img-src data:; base-uri 'none'; form-action 'none'"
-    environment = Environment(loader=FileSystemLoader(WEB), autoescape=True, undefined=StrictUndefined)
-    environment.filters["money"] = lambda usd: "unknown" if usd is None else f"{usd:,.2f} USD"
-    environment.filters["time"] = _time
-    return environment.get_template("campaign.html").render(
-        campaign=inert(found.id), policy=policy, style=Markup(sheet), lines=lines, totals=totals(standings),
-        budget=found.budget, ended=sum(s.state == "ended" for s in standings), most=most,
+    style = common_style() + (WEB / "campaign.css").read_text()
+    return document(
+        "campaign.html", title=f"Campaign {inert(found.id)}", style=style, policy=content_policy(style), lines=lines,
+        totals=totals(standings), budget=found.budget, ended=sum(s.state == "ended" for s in standings), most=most,
         box=(WIDTH, HEIGHT, LEFT, WIDTH - RIGHT, TOP, HEIGHT - BOTTOM),
     )  # fmt: skip
 
@@ -123,9 +117,3 @@ def _curve(shot: Snapshot | None, best: Mark | None, most: int) -> Curve | None:
     )
     under = f"{line}V{floor}H{across(first.n)}Z"
     return Curve(line, under, end_x, up(last.latency), top, known, words)
-
-
-def _time(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

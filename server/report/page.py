@@ -7,21 +7,17 @@ were it to get into the document as more than text. Data are JSON in a block tha
 from __future__ import annotations
 
 import base64
-import hashlib
 import zlib
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from .document import WEB, common_style, content_policy, document, hash_of
 from .snapshot import Snapshot
 
 Mode = Literal["file", "live", "app"]
 
-WEB = Path(__file__).parent / "web"
-STYLES = ("report.css", "explorer.css")
 SCRIPTS = (
     "data.js", "dom.js", "charts.js", "roof.js", "summary.js", "tree.js", "diff.js", "course.js", "profile.js",
     "detail.js", "live.js", "app.js", "main.js",
@@ -33,38 +29,29 @@ _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 def page(snapshot: Snapshot | None, mode: Mode = "file", events: str = "") -> str:
     """`snapshot`: shown at once; None where the page gets it later, from the address `events` or from its host."""
-    script = _script()
     head = snapshot.head if snapshot else None
     data = snapshot.json_text() if snapshot else "null"
     packed = len(data) > PACKED_FROM
     data = pack(data) if packed else inert(data)
-    return (
-        Environment(loader=FileSystemLoader(WEB), autoescape=True, undefined=StrictUndefined)
-        .get_template("report.html")
-        .render(
-            mode=mode,
-            events=events,
-            policy=policy(mode),
-            title=f"{head.problem} · {head.run_id}" if head else "autocomp-mcp",
-            style=Markup(style()),
-            script=Markup(script),
-            data=Markup(data),
-            packed=packed,
-        )
+    return document(
+        "report.html",
+        title=f"{head.problem} · {head.run_id}" if head else "autocomp-mcp",
+        style=common_style(),
+        policy=policy(mode),
+        mode=mode,
+        events=events,
+        script=Markup(_script()),
+        data=Markup(data),
+        packed=packed,
     )
 
 
 def policy(mode: Mode) -> str:
     """Content-Security-Policy. A live page may ask its own server, the others nobody."""
-    rules = [
-        "default-src 'none'",
-        f"script-src '{hash_of(_script())}'",
-        f"style-src '{style_hash()}'",
-        "img-src data:",
-        "base-uri 'none'",
-        "form-action 'none'",
-    ]
-    return "; ".join([*rules, "connect-src 'self'"] if mode == "live" else rules)
+    rules = [f"script-src '{hash_of(_script())}'"]
+    if mode == "live":
+        rules.append("connect-src 'self'")
+    return content_policy(common_style(), *rules)
 
 
 def pack(json_text: str) -> str:
@@ -78,20 +65,6 @@ def inert(json_text: str) -> str:
 
 
 @cache
-def style() -> str:
-    return "".join((WEB / name).read_text() for name in STYLES)
-
-
-def style_hash() -> str:
-    return hash_of(style())
-
-
-@cache
 def _script() -> str:
     parts = "".join((WEB / name).read_text() for name in SCRIPTS)
     return f'"use strict";\n(() => {{\n{parts}}})();\n'
-
-
-def hash_of(text: str) -> str:
-    """As a policy names it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -155,6 +155,13 @@ async def test_the_work_is_shared_and_nothing_is_done_twice(
     assert spread.said == []
 
 
+async def test_no_server_is_given_more_than_it_has_room_for(tmp_path: Path, servers: list[ToyServer]) -> None:
+    quick, slow = servers[0], servers[1].anew(delay_s=0.2)
+    status = await Spread([quick, slow]).search(tmp_path, max_parallel_engine=None)
+    assert status.state == "finished"
+    assert quick.most_under_way == slow.most_under_way == 2, "what they say to work on at once"
+
+
 async def test_a_server_that_is_killed(tmp_path: Path, servers: list[ToyServer], alone: RunStatus) -> None:
     victim = servers[1]
     spread = Spread(servers)
@@ -227,7 +234,7 @@ async def test_a_call_that_does_not_end_is_given_to_another(servers: list[ToySer
 async def test_the_quicker_server_gets_more(servers: list[ToyServer]) -> None:
     quick, slow = servers[0].anew(delay_s=0.05), servers[1].anew(delay_s=0.5)
     async with Spread([quick, slow]).connect() as toolbox:
-        limit = anyio.CapacityLimiter(toolbox.parallel or 0)
+        limit = anyio.CapacityLimiter(toolbox.room(await toolbox.machine("toy")))
 
         async def one(source: str) -> None:
             async with limit:

@@ -70,6 +70,14 @@ async def test_same_seed_same_run_whatever_the_parallelism(tmp_path: Path) -> No
     assert one.lineage != other.lineage
 
 
+async def test_as_many_evaluations_at_once_as_there_is_room_for_in_each_session(tmp_path: Path) -> None:
+    small, large = Landscape(at_once=1, delay_s=0.002), Landscape(at_once=5, delay_s=0.002)
+    begun = await run(small, tmp_path, {"max_evaluations": 9})
+    resumed = await run(large, tmp_path, {}, again=begun.run_id, limits={"max_evaluations": 20})
+    assert len(small.log) == 9 and resumed.evaluations == 20
+    assert (small.most_under_way, large.most_under_way) == (1, 5)
+
+
 async def test_limit_of_evaluations(tmp_path: Path) -> None:
     land = Landscape()
     status = await run(land, tmp_path, {"max_evaluations": 7})

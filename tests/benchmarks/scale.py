@@ -188,7 +188,7 @@ async def over_servers(servers: list[ToyServer], count: int) -> Rate:
     hosts = [Host(server.url, partial(str, server.url)) for server in servers]
     wanted = Wanted(landscape.PROBLEM, None, introduce)
     async with SpreadToolbox.spread(hosts, wanted, print) as toolbox:
-        limit = anyio.CapacityLimiter(toolbox.parallel or 1)
+        limit = anyio.CapacityLimiter(toolbox.room(await toolbox.machine("toy")))
 
         async def work(number: int) -> None:
             async with limit:

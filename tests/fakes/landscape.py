@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -124,6 +125,9 @@ class Landscape:
         self.failures = failures  # so many evaluations fail for reasons of the machine
         self.defect: Exception | None = None  # what simulate_kernel raises without having meant to
         self.log: list[str] = []
+        self._under_way = 0
+        self.most_under_way = 0  # evaluations at once, those that wait among them
+        self.most_file: Path | None = None  # has that number
         self.profiled = 0
         # A second engine, "toyrtl": what it makes of a kernel that toysim passes, and what it was asked.
         self.rtl: Callable[[dict[str, int]], dict[str, Any]] = lambda values: {}
@@ -144,6 +148,17 @@ class Landscape:
             handle = os.open(self.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             os.write(handle, (kernel_digest(source) + "\n").encode())
             os.close(handle)
+
+    @contextmanager
+    def _here(self) -> Iterator[None]:
+        self._under_way += 1
+        self.most_under_way = max(self.most_under_way, self._under_way)
+        if self.most_file is not None:
+            self.most_file.write_text(str(self.most_under_way))
+        try:
+            yield
+        finally:
+            self._under_way -= 1
 
     def _register(self) -> None:
         tool = self.server.tool
@@ -221,11 +236,12 @@ class Landscape:
                 raise self.defect
             if self.refuses_more_than is not None and self._slots.borrowed_tokens >= self.refuses_more_than:
                 raise ToolError("environment: busy, retry after 1 s. Too many evaluations are waiting here.")
-            if self.hangs:
-                self.hangs -= 1
-                await anyio.sleep_forever()
-            async with self._slots:
-                await anyio.sleep(self.delay_s)
+            with self._here():
+                if self.hangs:
+                    self.hangs -= 1
+                    await anyio.sleep_forever()
+                async with self._slots:
+                    await anyio.sleep(self.delay_s)
             self.note(source)
             result = evaluation(source, seed, problem)
             if self.beyond_toysim(values_of(source) or {}):

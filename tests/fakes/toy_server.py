@@ -25,6 +25,7 @@ class ToyServer:
 
     def __init__(self, folder: Path, name: str) -> None:
         self._log = folder / f"{name}.log"
+        self._most = folder / f"{name}.most"
         self._behaviour = folder / f"{name}.json"
         self.port = _free_port()
         self.url = f"http://{HOST}:{self.port}/mcp"
@@ -48,6 +49,7 @@ class ToyServer:
     def anew(self, **behaviour: Any) -> Self:
         """Nothing evaluated yet, and from now on this behaviour: attributes of Landscape besides AS_USUAL."""
         self._log.write_text("")
+        self._most.write_text("0")
         fresh = self._behaviour.with_suffix(".new")
         fresh.write_text(json.dumps(AS_USUAL | behaviour | {"told": time.monotonic_ns()}))
         fresh.replace(self._behaviour)
@@ -56,6 +58,11 @@ class ToyServer:
     @property
     def evaluated(self) -> list[str]:
         return self._log.read_text().split()
+
+    @property
+    def most_under_way(self) -> int:
+        """Evaluations that it had at once."""
+        return int(self._most.read_text())
 
     @property
     def gone(self) -> bool:
@@ -85,14 +92,17 @@ def main(port: int, log: Path, behaviour: Path) -> None:
     from starlette.responses import Response
 
     landscape = Landscape(log_file=log, at_once=2)
+    landscape.most_file = log.with_suffix(".most")
     inner = landscape.server.streamable_http_app(host=HOST)
     known = ""
 
     def behave() -> None:
         nonlocal known
         now = behaviour.read_text()
-        for name, value in json.loads(now).items() if now != known else ():
-            setattr(landscape, name, value)
+        if now != known:
+            landscape.most_under_way = 0
+            for name, value in json.loads(now).items():
+                setattr(landscape, name, value)
         known = now
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -17,7 +17,9 @@ import pytest
 from autocomp_mcp.hardware_adapters.base import EngineFailure, EnvironmentLackError, Evaluation, UsageError
 from autocomp_mcp.hardware_adapters.evaluator import evaluate
 from autocomp_mcp.hardware_adapters.execution import chosen
+from autocomp_mcp.hardware_adapters.execution.dispatched import Dispatched
 from autocomp_mcp.hardware_adapters.execution.ray_cluster import Cluster
+from autocomp_mcp.hardware_adapters.execution.ray_executor import Ray
 from autocomp_mcp.hardware_adapters.registry import adapter_for, adapters
 from autocomp_mcp.hardware_adapters.store import Home
 
@@ -191,6 +193,14 @@ async def test_a_resource_that_no_node_has_is_named(
     listed = {engine.name: engine for engine in adapters(home)["gemmini"].engines()}
     assert listed["gemsim"].available and not listed["firesim"].available
     assert "gemmini_firesim" in listed["firesim"].reason
+    here = adapters(home)["gemmini"]
+    assert isinstance(here, Dispatched)
+    patient = Ray(os.environ["AUTOCOMP_RAY_ADDRESS"], patience_s=300.0)
+    with anyio.fail_after(30):
+        listed = {engine.name: engine for engine in await anyio.to_thread.run_sync(patient.engines, here.here)}
+    assert listed["gemsim"].available and listed["firesim"].available, "a node may yet come; a list waits for none"
+    assert "gemmini_firesim" in listed["firesim"].reason and "up to 300 s" in listed["firesim"].reason
+    assert listed["firesim"].patience_s > 300.0
     more = tmp_path / "needs.yaml"
     more.write_text("gemmini/gemsim: {cpus: 1000}\n")
     monkeypatch.setenv("AUTOCOMP_NEEDS", str(more))

@@ -12,6 +12,7 @@ import pytest
 from autocomp_mcp.hardware_adapters.store import HOME_VARIABLE
 from postgres_server import PostgresServer, postgres, programs
 from scoreboard import how_many, pytest_addoption, pytest_terminal_summary, score
+from server_process import BUILDS_VARIABLE
 
 __all__ = ["how_many", "pytest_addoption", "pytest_terminal_summary", "score"]
 
@@ -45,9 +46,10 @@ def make_home(builds: Path) -> MakeHome:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_home(make_home: MakeHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _own_home(builds: Path, make_home: MakeHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test builds its launcher in the home of whoever runs the tests, or finds a key in his keyring."""
     os.environ.setdefault("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    os.environ[BUILDS_VARIABLE] = str(builds)
     if HOME_VARIABLE in os.environ:
         yield
         return

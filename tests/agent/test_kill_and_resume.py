@@ -36,7 +36,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return finish(start(home, home / "log"))
 
 
-@pytest.mark.parametrize("kills", [(1,), (6, 14), (20,)], ids=str)
+@pytest.mark.parametrize(
+    "kills", [pytest.param((1,), marks=pytest.mark.slow), (6, 14), pytest.param((20,), marks=pytest.mark.slow)], ids=str
+)
 def test_killed_and_resumed(tmp_path: Path, undisturbed: dict[str, Any], kills: tuple[int, ...]) -> None:
     log = tmp_path / "log"
     for turn, wanted in enumerate(kills):

@@ -69,6 +69,7 @@ LONG = (
     "gemm-512x512x512-edits",
     "attention-1024x128-bf16",
     "sgemm-1024x1024x1024",
+    "colsum-8192x4096",
 )
 
 

@@ -10,7 +10,7 @@ import pytest
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import AgentUsageError, RunBusyError, ToolUsageError, UnknownRunError
 from autocomp_mcp.agent.events import SearchEvent
-from autocomp_mcp.agent.journal import Journal
+from autocomp_mcp.agent.journal import Journal, Lease
 from autocomp_mcp.agent.models.base import make_models
 from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.agent.status import RunStatus
@@ -129,6 +129,23 @@ async def test_cancelled_then_resumed_is_as_undisturbed(tmp_path: Path) -> None:
     assert (status.best, status.lineage, status.evaluations) == (whole.best, whole.lineage, whole.evaluations)
     assert status.model_calls == whole.model_calls
     assert (await run(Landscape(), tmp_path / "b", {}, again="r")) == journal.status("r"), "finished: nothing to do"
+
+
+async def test_a_search_stopped_as_it_begins_says_so(tmp_path: Path) -> None:
+    class Interrupted(Journal):
+        def create(self, *given: Any, **more: Any) -> Lease:
+            lease = super().create(*given, **more)
+            scope.cancel()
+            return lease
+
+    journal = Interrupted(tmp_path / "autocomp.db")
+    async with Toolbox.connect(Landscape().server) as toolbox:
+        with anyio.CancelScope() as scope:
+            await search(
+                PROBLEM, SearchSettings.for_model("offline", **QUICK), toolbox=toolbox, journal=journal, run_id="early",
+                models=make_models("offline", toolbox), runs_dir=tmp_path / "runs",
+            )  # fmt: skip
+    assert scope.cancelled_caught and journal.status("early").state == "cancelled"
 
 
 @pytest.mark.parametrize(

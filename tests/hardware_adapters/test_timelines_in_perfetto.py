@@ -73,6 +73,7 @@ def written(engine: str, home: Home, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_perfetto_knows_every_event(home: Home, tmp_path: Path) -> None:
     paths = {engine: written(engine, home, tmp_path) for engine in PROBLEMS}
     with perfetto(tmp_path) as address, chromium() as browser:

@@ -164,6 +164,7 @@ def test_its_model_gets_our_instructions_and_complete_results(claude_code: Claud
     assert "Makes kernels for tensor accelerators fast." in asked and "get_search" in asked
 
 
+@pytest.mark.slow
 def test_from_an_empty_home_install_is_all_it_takes(claude_code: ClaudeCode) -> None:
     installed = claude_code.autocomp("install", "claude-code", "--yes")
     assert installed.returncode == 0, installed.stderr

@@ -62,6 +62,7 @@ def test_a_run_continues_from_anothers_best_kernel(cli: Cli, home: Path, earlier
     assert resumed["continues"] == earlier["run_id"] and resumed["evaluations"] == 6
 
 
+@pytest.mark.slow
 def test_what_cannot_be_continued(cli: Cli, home: Path, earlier: dict[str, Any]) -> None:
     journal = Journal(home / "autocomp.db")
     settings = SearchSettings.for_model("offline").model_dump(mode="json")

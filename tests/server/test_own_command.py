@@ -115,6 +115,7 @@ def remote(tmp_path: Path, make_home: Callable[[Path], Path]) -> Iterator[str]:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_another_server_is_told_of_the_problem(run: Run, remote: str, tmp_path: Path) -> None:
     run("problem", "new", "sent", "-o", "deeper/down/sent")
     searched = run("optimize", "deeper/down/sent", "--model", "offline", "--server", remote, "--json")
@@ -146,6 +147,7 @@ void solution(const int8_t *A, const int8_t *B, const int8_t *R, int8_t *C) {
 """
 
 
+@pytest.mark.slow
 def test_a_language_model_searches_on_it(run: Run, tmp_path: Path) -> None:
     run("problem", "new", "mine")
     change(tmp_path / "mine" / "problem.toml", 'macs = "M * N * K"', "")  # no bound to be near to

@@ -106,7 +106,7 @@ def test_doctor_tells_each_layer(cli: Cli) -> None:
     assert "MISS sandbox network" in cli("doctor", AUTOCOMP_SANDBOX="limits", AUTOCOMP_REQUIRE_SANDBOX="1").stdout
 
 
-@pytest.mark.parametrize("way", ["limits", "auto"])
+@pytest.mark.parametrize("way", ["limits", pytest.param("auto", marks=pytest.mark.slow)])
 def test_a_run_records_the_layers_of_each_session(
     way: str, cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

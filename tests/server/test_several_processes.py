@@ -61,7 +61,7 @@ async def call(client: Client, tool: str, **arguments: object) -> dict:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("mode", ["auto", pytest.param("legacy", marks=pytest.mark.slow)])
 async def test_a_client_that_meets_another_server_each_time(mode: str, tmp_path: Path, make_home: MakeHome) -> None:
     home = make_home(tmp_path / "home")
     with Serving(home, AUTOCOMP_STATE_KEY=KEY) as first, Serving(home, AUTOCOMP_STATE_KEY=KEY) as second:

@@ -111,7 +111,7 @@ async def test_an_open_stream_does_not_hold_the_end_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 async def test_over_stdio_a_search_is_journalled(
     number: signal.Signals, tmp_path: Path, make_home: MakeHome, simulating: Callable[[Path], bool]
 ) -> None:

@@ -127,7 +127,7 @@ async def test_a_run_of_the_command_line_that_is_killed_is_told(tmp_path: Path, 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", [pytest.param("auto", marks=pytest.mark.slow), "legacy"])
-@pytest.mark.parametrize("transport", [over_http, over_stdio])
+@pytest.mark.parametrize("transport", [pytest.param(over_http, marks=pytest.mark.slow), over_stdio])
 async def test_progress_while_waiting(transport: Callable, mode: str, tmp_path: Path, make_home: MakeHome) -> None:
     told: list[tuple[float, float | None, str | None]] = []
 

@@ -74,8 +74,15 @@ async def refusal(client: Client, tool: str, **arguments: object) -> str:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-@pytest.mark.parametrize("transport", [stdio, http])
+@pytest.mark.parametrize(
+    ("transport", "mode"),
+    [
+        (stdio, "auto"),
+        (http, "legacy"),
+        pytest.param(stdio, "legacy", marks=pytest.mark.slow),
+        pytest.param(http, "auto", marks=pytest.mark.slow),
+    ],
+)
 async def test_every_tool_works(
     transport: Callable[..., Awaitable[Client]], mode: str, environment: dict[str, str]
 ) -> None:

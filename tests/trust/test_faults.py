@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -139,12 +140,13 @@ def test_a_simulator_that_is_slow_has_not_hung(home: Path, score) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_compiler_that_is_killed_or_hangs(
-    number: signal.Signals, home: Path, monkeypatch: pytest.MonkeyPatch, score
+    number: signal.Signals, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, score
 ) -> None:
     """Killed from outside at some moment of its work; where it survives that, nothing was wrong with it."""
     from autocomp_mcp.hardware_adapters.gemmini import toolchain
 
     monkeypatch.setattr(toolchain, "COMPILE_LIMITS", toolchain.COMPILE_LIMITS._replace(wall_s=4.0))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where no other test's compiler works
     adapter = adapter_for(PROBLEM, Home(home))
     source = adapter.baseline(adapter.problem(PROBLEM))
     said: list[str] = []
@@ -160,7 +162,7 @@ def test_a_compiler_that_is_killed_or_hangs(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(compile_it)
             while not hit and not said:
-                for process in running(lambda found: "autocomp-compile-" in found.folder):
+                for process in running(lambda found: found.folder.startswith(f"{tmp_path}/autocomp-compile-")):
                     words = process.command  # not the shell that the compiler has not yet taken the place of
                     if "-S" in words and not words[0].endswith("sh") and process.kill(number):
                         hit.append(process.pid)

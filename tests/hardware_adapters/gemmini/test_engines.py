@@ -145,7 +145,7 @@ def test_problems_for_another_configuration_are_refused(machine: Make, engine: s
     assert not made.installed.runs()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", [pytest.param("spike", marks=pytest.mark.slow), "verilator", "firesim"])
 def test_a_kernel_that_hangs_is_stopped_with_all_its_processes(machine: Make, engine: str) -> None:
     made = machine(engine, "hangs")
     started = time.monotonic()

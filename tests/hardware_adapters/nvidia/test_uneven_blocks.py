@@ -64,6 +64,7 @@ def test_the_draw_of_the_blocks_hardly_matters(name: str, evaluated, monkeypatch
         assert latency == pytest.approx(truth, rel=0.12), "four standard errors"
 
 
+@pytest.mark.slow
 def test_without_time_the_uncertainty_is_told(evaluated, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "UNEVEN_S", 0.0)
     found, _ = evaluated(KERNELS["every fourth row eight times"], 1)

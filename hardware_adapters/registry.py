@@ -68,3 +68,10 @@ def adapter_for(problem_id: str, home: Home | None = None) -> HardwareAdapter:
     patterns = [pattern for adapter in known.values() for pattern in adapter.families().values()]
     near = next(filter(None, (adapter.nearest(problem_id) for adapter in known.values())), None)
     raise unknown_problem(problem_id, near, patterns)
+
+
+def trust(problem_id: str, engine: str | None) -> str | None:
+    """How far this engine's latencies of this problem can be believed, as it states it; None where this installation
+    does not have it."""
+    adapter = adapters().get(problem_id.partition("/")[0])
+    return adapter.trust(problem_id, engine) if adapter is not None and engine else None

@@ -21,12 +21,12 @@ from ..tools import completion, kernels, menu, problems, prompts, resources, sea
 from ..tools.bench import Bench
 from ..tools.jobs import Jobs
 from ..tools.updates import Updates
-from .auth import Access
-from .calls import Calls
 from .inert import inert
 from .report.app_view import apps, register_data
-from .stdio import stdio_streams
-from .toolsets import TOOLS, Selection, instructions
+from .serving.auth import Access
+from .serving.calls import Calls
+from .serving.stdio import stdio_streams
+from .serving.toolsets import TOOLS, Selection, instructions
 
 
 class Deployment(NamedTuple):

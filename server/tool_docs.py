@@ -15,7 +15,7 @@ from mcp.types import Prompt, ResourceTemplate, Tool
 from ..hardware_adapters.store import Home
 from ..tools.bench import Bench
 from .app import build_server
-from .toolsets import TOOLSETS, instructions
+from .serving.toolsets import TOOLSETS, instructions
 
 HEAD = """\
 # Tools, resources and prompts

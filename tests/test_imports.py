@@ -48,6 +48,29 @@ def test_no_import_runs_upwards(room: str) -> None:
             )
 
 
+# What each room within `server` may import of the other rooms there.
+WITHIN_SERVER = {
+    "terminal": set(),
+    "report": set(),
+    "install": set(),
+    "serving": {"report"},
+    "commands": {"terminal", "report", "install", "serving"},
+    "cli": {"commands", "install", "serving"},
+}
+
+
+@pytest.mark.parametrize("room", WITHIN_SERVER)
+def test_no_import_runs_upwards_within_the_server(room: str) -> None:
+    files = sorted((ROOT / "server" / room).rglob("*.py"))
+    assert len(files) > 1
+    for path in files:
+        for module in imported_modules(path):
+            within = module.split(".")[1] if module.startswith("server.") else ""
+            assert within not in WITHIN_SERVER or within in WITHIN_SERVER[room] | {room}, (
+                f"{path.relative_to(ROOT)} imports {module}; server/{room}/ may import only {WITHIN_SERVER[room]}"
+            )
+
+
 def test_help_is_light() -> None:
     """`--help` must not pay for the SDKs: mcp alone costs most of a second to import."""
     code = (

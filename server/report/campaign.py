@@ -12,8 +12,8 @@ from ...agent.journal import Journal
 from ...agent.status import Mark
 from ...hardware_adapters.base import EnvironmentLackError
 from ...hardware_adapters.store import replace
-from ..campaign_totals import totals
 from ..inert import inert
+from .campaign_totals import totals
 from .document import WEB, common_style, content_policy, document
 from .following import snapshot
 from .page import page

@@ -11,7 +11,7 @@ from ...agent.journal import Journal
 from ...agent.status import RunStatus, derive, elapsed
 from ...agent.toolbox import ProfileOutcome
 from ...hardware_adapters.base import Evaluation, Profile, Roofline, language_of
-from ..reading import trust
+from ...hardware_adapters.registry import trust
 from .reproducing import reproduction
 from .snapshot import Diff, Headline, OptionUse, Point, Roof, Row, Snapshot, Step
 
@@ -101,7 +101,7 @@ class Following:
             stop_reason=status.stop_reason,
             engine=status.engine,
             engine_version=first and first.engine_version,
-            trust=trust(status),
+            trust=trust(status.problem, status.engine),
             source=shown and shown.source,
             unit=shown and shown.unit,
             baseline=baseline and baseline.latency,

@@ -9,7 +9,7 @@ from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.agent.status import Tokens
 from autocomp_mcp.agent.toolbox import Toolbox
 from autocomp_mcp.hardware_adapters.base import Problem
-from autocomp_mcp.server.reading import tokens_line
+from autocomp_mcp.server.terminal.figures import tokens_line
 from landscape import Landscape, kernel, problem_record
 from messages_api import MessagesApi
 

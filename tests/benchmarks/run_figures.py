@@ -15,7 +15,7 @@ from autocomp_mcp.agent.history import Entry, history
 from autocomp_mcp.agent.journal import Journal
 from autocomp_mcp.agent.status import Tokens
 from autocomp_mcp.hardware_adapters.store import Home
-from autocomp_mcp.server.reading import find_run
+from autocomp_mcp.server.commands.reading import find_run
 
 NOT_COMPILED = ("compile_error", "rejected")
 MOMENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # evaluations, the first kernel's among them

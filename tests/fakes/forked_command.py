@@ -14,7 +14,8 @@ from pathlib import Path
 
 PRELOADED = [
     "anthropic", "mcp", "mcp.client.streamable_http", "numpy", "uvicorn", "pydantic", "typer",
-    "autocomp_mcp.server.cli", "autocomp_mcp.server.searching", "autocomp_mcp.server.app", "autocomp_mcp.server.http",
+    "autocomp_mcp.server.cli", "autocomp_mcp.server.commands.searching", "autocomp_mcp.server.app",
+    "autocomp_mcp.server.serving.http",
     "autocomp_mcp.agent.models.anthropic", "autocomp_mcp.hardware_adapters.gemmini.adapter",
     "autocomp_mcp.hardware_adapters.gemmini.embedded",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from autocomp_mcp.agent.journal import Journal
-from autocomp_mcp.server.campaign_file import CampaignFileError, read_campaign
+from autocomp_mcp.server.commands.campaign_file import CampaignFileError, read_campaign
 from postgres_server import PostgresServer
 
 FILE = """\

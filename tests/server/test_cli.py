@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from autocomp_mcp.server.options import EXIT_STATUSES
+from autocomp_mcp.server.commands.options import EXIT_STATUSES
 
 PROBLEM = "gemmini/gemm-32x32x32"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from autocomp_mcp.agent.events import SearchEvent
 from autocomp_mcp.agent.status import Mark
-from autocomp_mcp.server.display import Display
+from autocomp_mcp.server.terminal.display import Display
 from rich.console import Console
 from terminal import CONTROL, Terminal
 

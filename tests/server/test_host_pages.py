@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from autocomp_mcp import __version__
 from autocomp_mcp.server.cli import app
-from autocomp_mcp.server.hosts import HOSTS, Machine
-from autocomp_mcp.server.install_links import buttons
+from autocomp_mcp.server.install.hosts import HOSTS, Machine
+from autocomp_mcp.server.install.links import buttons
 from typer.main import get_command
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from autocomp_mcp.server.hosts import HOSTS, Machine, fleeting
-from autocomp_mcp.server.install_links import cursor_link, cursor_page, vscode_link, vscode_page
+from autocomp_mcp.server.install.hosts import HOSTS, Machine, fleeting
+from autocomp_mcp.server.install.links import cursor_link, cursor_page, vscode_link, vscode_page
 
 WRITTEN = {
     "claude-code": {"user": ".claude.json", "project": ".mcp.json"},

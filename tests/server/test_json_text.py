@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from autocomp_mcp.server.json_text import JsonTextError, parse, with_entry
+from autocomp_mcp.server.install.json_text import JsonTextError, parse, with_entry
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -3,8 +3,8 @@
 from autocomp_mcp.agent.events import SearchEvent
 from autocomp_mcp.agent.progress import Tally, Work
 from autocomp_mcp.agent.status import Mark, Step, Tokens
-from autocomp_mcp.server.charts import ASCII, BLOCKS, bar, characters, curve
-from autocomp_mcp.server.panel import Seen, picture
+from autocomp_mcp.server.terminal.charts import ASCII, BLOCKS, bar, characters, curve
+from autocomp_mcp.server.terminal.panel import Seen, picture
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from autocomp_mcp.hardware_adapters.base import Bottleneck, Latency, Profile, Stall, UnitTime
 from autocomp_mcp.hardware_adapters.registry import adapter_for
-from autocomp_mcp.server.profile_view import profile_lines
+from autocomp_mcp.server.terminal.profile_view import profile_lines
 from terminal import Terminal, environment
 from terminal_picture import picture
 

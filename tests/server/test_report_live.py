@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from autocomp_mcp.server.report.passes import LASTS_S, Passes
+from autocomp_mcp.server.serving.passes import LASTS_S, Passes
 from browsing import Watched, chromium, violations
 from server_process import Serving, clean_environment
 from synthetic_run import SyntheticRun, evaluation

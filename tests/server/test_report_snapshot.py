@@ -18,7 +18,7 @@ from autocomp_mcp.server.app import build_server
 from autocomp_mcp.server.report.following import Following, snapshot
 from autocomp_mcp.server.report.page import inert, page
 from autocomp_mcp.server.report.snapshot import Snapshot
-from autocomp_mcp.server.toolsets import Selection
+from autocomp_mcp.server.serving.toolsets import Selection
 from autocomp_mcp.tools.bench import Bench
 from autocomp_mcp.tools.search import VIEW
 from hypothesis import given, settings

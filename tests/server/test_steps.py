@@ -2,7 +2,7 @@
 
 import pytest
 from autocomp_mcp.agent.status import RunStatus, Step, Tokens
-from autocomp_mcp.server.steps import change, detailed_lines
+from autocomp_mcp.server.terminal.steps import change, detailed_lines
 
 SCHEDULE = '// schedule: {{"tk": {tk}, "order": "{order}", "fences": "tile"}}\n'
 BODY = "void solution(void) {\n  a();\n  b();\n  c();\n}\n"

@@ -14,7 +14,7 @@ import anyio
 import pytest
 from autocomp_mcp.agent.journal import Journal
 from autocomp_mcp.hardware_adapters.store import Home
-from autocomp_mcp.server.calls import STOPPING
+from autocomp_mcp.server.serving.calls import STOPPING
 from mcp import Client, MCPError, StdioServerParameters
 from server_process import ENDLESS, LARGE, Serving, clean_environment
 

@@ -13,7 +13,7 @@ import pytest
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.menus.menu import UnknownNameError
 from autocomp_mcp.server.app import build_server
-from autocomp_mcp.server.toolsets import CHANGING, TOOLS, TOOLSETS, NoToolLeftError, Selection
+from autocomp_mcp.server.serving.toolsets import CHANGING, TOOLS, TOOLSETS, NoToolLeftError, Selection
 from autocomp_mcp.tools.bench import Bench
 from autocomp_mcp.tools.prompts import NEEDS
 from mcp import Client, StdioServerParameters

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from autocomp_mcp.server.gate import MAX_OPEN_REQUESTS, RETRY_AFTER_S, Gate, security
+from autocomp_mcp.server.serving.gate import MAX_OPEN_REQUESTS, RETRY_AFTER_S, Gate, security
 from faults import intact, running, until, workers
 from server_process import ENDLESS, INITIALIZE, LARGE, Serving, clean_environment
 from starlette.testclient import TestClient

@@ -18,7 +18,7 @@ import anyio
 import pytest
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.server.app import build_server
-from autocomp_mcp.server.toolsets import TOOLS, Selection
+from autocomp_mcp.server.serving.toolsets import TOOLS, Selection
 from autocomp_mcp.tools.bench import Bench
 from faults import intact, until
 from mcp import Client, MCPError

@@ -1,0 +1,88 @@
+"""The command line of this machine and those who connect to it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ..commands.options import EPILOG, ExecutorName, Json, RayAddress, RequireSandbox
+from ..serving import options as serving
+
+group = typer.Typer()
+
+
+@group.command()
+def doctor(json: Json = False) -> None:
+    """Check this machine: compilers, simulators, engines, models, and what would mend each."""
+    from ..commands import doctor as checks
+
+    sys.exit(checks.doctor(json))
+
+
+@group.command()
+def install(
+    host: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOST",
+            help="claude-code, claude-desktop, cursor, vscode, zed, windsurf or jetbrains",
+            show_default=False,
+        ),
+    ],
+    scope: Annotated[
+        str | None,
+        typer.Option("--scope", metavar="user|project", help="for all projects, or for this folder's; default: user"),
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="what the host calls the server")] = "autocomp",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+    print_only: Annotated[bool, typer.Option("--print", help="only print what would be added, and where")] = False,
+) -> None:
+    """Add the MCP server to an assistant's configuration: shows the change, asks, keeps a copy of the old file."""
+    from ..install import command as installing
+
+    sys.exit(installing.install(host, scope, name, yes, print_only))
+
+
+@group.command(epilog=EPILOG)
+def serve(
+    http: serving.Http = None,
+    toolsets: serving.Toolsets = None,
+    exclude: serving.Exclude = None,
+    read_only: serving.ReadOnly = False,
+    token_file: serving.TokenFile = None,
+    oauth_issuer: serving.OAuthIssuer = None,
+    oauth_audience: serving.OAuthAudience = None,
+    oauth_scope: serving.OAuthScope = None,
+    resource_url: serving.ResourceUrl = None,
+    allow_host: serving.AllowHost = None,
+    max_request_bytes: serving.MaxRequestBytes = 4 << 20,
+    max_calls: serving.MaxCalls = 64,
+    max_searches: serving.MaxSearches = 4,
+    workers: serving.Workers = 1,
+    state_key_file: serving.StateKeyFile = None,
+    metrics: serving.Metrics = False,
+    problem_root: serving.ProblemRoot = None,
+    executor: ExecutorName = None,
+    ray_address: RayAddress = None,
+    require_sandbox: RequireSandbox = False,
+) -> None:
+    """Offer the tools over MCP: on stdio, or over HTTP with --http.
+
+    Without a token or an issuer, only this machine may connect. AUTOCOMP_TOKEN holds a token too, AUTOCOMP_STATE_KEY a
+    state key.
+    """
+    from ..commands import own
+    from ..serving.serve import Offer
+    from ..serving.serve import serve as run
+
+    own.allow(problem_root or [])
+    offer = Offer(
+        http=http, toolsets=toolsets, exclude=tuple(exclude or ()), read_only=read_only, token_file=token_file,
+        oauth_issuer=oauth_issuer, oauth_audience=tuple(oauth_audience or ()), oauth_scope=tuple(oauth_scope or ()),
+        resource_url=resource_url, allow_host=tuple(allow_host or ()), max_request_bytes=max_request_bytes,
+        max_calls=max_calls, max_searches=max_searches, workers=workers, state_key_file=state_key_file,
+        metrics=metrics,
+    )  # fmt: skip
+    sys.exit(run(offer))

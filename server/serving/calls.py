@@ -1,0 +1,89 @@
+"""Calls that come over HTTP: how many of one caller may work at once, and what they hear when the server stops."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import anyio
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.types import CallToolResult, TextContent
+
+from ...tools.callers import caller_of, presence_of
+from ...tools.slots import busy, on_behalf_of
+
+# They compile or simulate; all others answer from memory, files, or the database.
+EXPENSIVE = frozenset(
+    {"compile_kernel", "simulate_kernel", "run_kernel", "profile_kernel", "compare_kernels", "start_search"}
+)
+STOPPING = (
+    "environment: the server is stopping, and this call was given up; nothing is held against the kernel. Call again "
+    "when the server is back. Searches that it ran are kept: `autocomp-mcp resume RUN` goes on."
+)
+
+
+CALLERS = 4  # that may have as many calls waiting as they are allowed, before everybody is asked to come back later
+OWN_RETRY_S = 2.0
+FULL_RETRY_S = 10.0
+
+
+class Calls:
+    """Middleware of the MCP server. Calls that a search makes in this process, and those over stdio, pass unseen: they
+    have no caller."""
+
+    def __init__(self, at_once: int | None) -> None:
+        """`at_once`: of one caller; of all together CALLERS times as many. None: any number."""
+        self._at_once = at_once
+        self._working: Counter[str] = Counter()
+        self._scopes: set[anyio.CancelScope] = set()
+        self._stopping = False
+
+    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        caller = caller_of(ctx)
+        if caller is None or ctx.method != "tools/call":
+            return await call_next(ctx)
+        if self._stopping:
+            return _refusal(STOPPING)
+        name = (ctx.params or {}).get("name")
+        if name not in EXPENSIVE:
+            return await self._unless_stopped(ctx, call_next)
+        if self._at_once is not None and self._working[caller] >= self._at_once:
+            return _busy(
+                f"{name}: {self._at_once} of your calls that compile or simulate are running, and this server allows "
+                "no more of one caller. Wait until one of them has ended, then call again; several kernels for one "
+                "problem go into one call: simulate_kernel(sources=[…]). (serve --max-calls N raises the limit.)",
+                OWN_RETRY_S,
+            )
+        if self._at_once is not None and self._working.total() >= CALLERS * self._at_once:
+            return _busy(f"{name}: {self._working.total()} calls of all callers are running.", FULL_RETRY_S)
+        self._working[caller] += 1
+        try:
+            with on_behalf_of(caller):
+                return await self._unless_stopped(ctx, call_next)
+        finally:
+            self._working[caller] -= 1
+            if not self._working[caller]:
+                del self._working[caller]
+
+    async def _unless_stopped(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        with anyio.CancelScope() as scope, presence_of(ctx).telling(scope.cancel):
+            self._scopes.add(scope)
+            try:
+                return await call_next(ctx)
+            finally:
+                self._scopes.discard(scope)
+        return _refusal(STOPPING)  # unless the client has gone: then it is nobody's
+
+    def stop(self) -> None:
+        """Give up what runs, with its compilers and simulators, and answer it and whatever comes yet with STOPPING."""
+        self._stopping = True
+        for scope in list(self._scopes):
+            scope.cancel()
+
+
+def _busy(what: str, retry_after_s: float) -> CallToolResult:
+    return _refusal(busy(what, retry_after_s)).model_copy(update={"meta": {"retry_after_s": retry_after_s}})
+
+
+def _refusal(text: str) -> CallToolResult:
+    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)

@@ -18,11 +18,11 @@ from typing import Any
 
 from ..hardware_adapters.base import InvalidSourceError, check_source, language_of
 from .archive_lines import PROFILE, ArchiveError, check_event, check_run, parsed
-from .best_kernel import best_name, headed
-from .candidate import ROOT, Candidate
 from .errors import AgentError, AgentUsageError
-from .journal import Journal, RunRow
-from .status import RunStatus, derive
+from .runs.best_kernel import best_name, headed
+from .runs.candidate import ROOT, Candidate
+from .runs.journal import Journal, RunRow
+from .runs.status import RunStatus, derive
 
 FORMAT = 1
 RUN, EVENTS = "run.json", "journal.jsonl"

@@ -12,13 +12,13 @@ from typing import Any, NoReturn, get_args
 from pydantic import ValidationError
 
 from ..hardware_adapters.base import Evaluation, InvalidSourceError, Record, check_source, mistakes
-from .candidate import Candidate
 from .errors import AgentUsageError, LimitType
-from .journal import EventKind, RunRow
-from .lessons import Lessons
 from .models.base import Reply
+from .runs.candidate import Candidate
+from .runs.journal import EventKind, RunRow
+from .runs.status import RunState, Searched
+from .search.lessons import Lessons
 from .settings import LIMITS, SearchSettings
-from .status import RunState, Searched
 from .toolbox import ProfileOutcome
 
 CANDIDATE_ID = re.compile(r"\d{1,6}(\.\d{1,6}){0,8}(r\d{1,3})?")

@@ -15,11 +15,11 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .database import opened
 from .errors import UnknownRunError
-from .journal import Journal
+from .runs.database import opened
+from .runs.journal import Journal
+from .runs.status import RunStatus
 from .settings import SearchSettings
-from .status import RunStatus
 
 _TABLE = """CREATE TABLE IF NOT EXISTS campaigns (
     campaign TEXT NOT NULL, entry INTEGER NOT NULL, run_id TEXT NOT NULL, PRIMARY KEY (campaign, entry)) {strict}"""

@@ -25,13 +25,13 @@ from .errors import (
     LimitType,
     SandboxLackingError,
 )
-from .events import Listener
-from .journal import HEARTBEAT_S, Journal, Lease
-from .loop import SearchLoop
 from .models.base import Models
-from .record import patiently
+from .runs.events import Listener
+from .runs.journal import HEARTBEAT_S, Journal, Lease
+from .runs.status import RunState, RunStatus, Searched, search_seconds
+from .search.loop import SearchLoop
+from .search.record import patiently
 from .settings import LIMITS, MOST_PARALLEL, SearchSettings
-from .status import RunState, RunStatus, Searched, search_seconds
 from .toolbox import Machine, Toolbox, reason
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from ..hardware_adapters.base import Problem, Record
 from .models.base import Models
 from .models.ensemble import Ensemble
 from .models.language import CHARACTERS_PER_TOKEN, LanguageModels
+from .runs.status import Tokens
 from .settings import SearchSettings
-from .status import Tokens
 
 # A call's own part of the prompt (menu, diagnosis, plan) and its answer, in tokens, by the templates: a menu of
 # 40 options with about 8,000 characters, and plans of 250 words; a kernel is as long as its parent.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..agent.database import opened
+from ..agent.runs.database import opened
 
 BEGINS_WITHIN_S = 60.0  # so long a job may be without a run in the journal
 _TABLE = """CREATE TABLE IF NOT EXISTS jobs (

@@ -12,9 +12,9 @@ import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
-from ..agent.database import runs_of
 from ..agent.errors import AgentError, UnknownRunError
-from ..agent.journal import Journal
+from ..agent.runs.database import runs_of
+from ..agent.runs.journal import Journal
 from ..agent.settings import SearchSettings
 from ..hardware_adapters.base import AdapterError
 from .bench import MAX_ERROR, Bench, in_thread

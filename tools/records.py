@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..agent.database import runs_of
 from ..agent.errors import NeverBegunError, UnknownRunError
-from ..agent.history import history
-from ..agent.journal import Journal
-from ..agent.status import RunStatus
+from ..agent.runs.database import runs_of
+from ..agent.runs.history import history
+from ..agent.runs.journal import Journal
+from ..agent.runs.status import RunStatus
 from ..hardware_adapters.base import HardwareAdapter, Problem, UsageError
 from ..menus.menu import UnknownNameError, load_menu
 from .results import clip

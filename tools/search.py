@@ -13,8 +13,8 @@ from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field, ValidationError
 
 from ..agent.errors import AgentUsageError, InfrastructureError, JournalError
+from ..agent.runs.status import RunStatus
 from ..agent.settings import SearchSettings
-from ..agent.status import RunStatus
 from ..hardware_adapters.base import check_search_source, check_source, mistakes
 from .bench import HEARTBEAT_S, Bench, in_thread, reported
 from .callers import caller_of

@@ -21,9 +21,9 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ResourceUpdated, ServerEvent
 from mcp.types import INVALID_PARAMS, EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
 
-from ..agent.database import runs_of
 from ..agent.errors import AgentError
-from ..agent.journal import Journal
+from ..agent.runs.database import runs_of
+from ..agent.runs.journal import Journal
 from ..hardware_adapters.base import AdapterError
 from .bench import Bench, in_thread
 

@@ -8,7 +8,7 @@ import re
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...hardware_adapters.base import mistakes
-from ..candidate import Plan
+from ..runs.candidate import Plan
 from .edits import EditError, apply_edits, read_edits
 from .transport import Stop
 

@@ -11,11 +11,11 @@ from pydantic import Field
 
 from ..errors import AgentUsageError, ModelPackageError, ModelUsageError
 from ..keys import find_key, hidden
-from ..prices import price_of
-from ..status import Tokens
+from ..runs.status import Tokens
 from ..toolbox import Toolbox
 from .batches import POLL_S, WINDOW_S, Batcher, Outcome, Service
 from .language import LanguageModels
+from .prices import price_of
 from .transport import Answer, LanguageOptions, Passing, Prompt, Stop, Transport, with_backoff
 
 SUBMIT_S = 60.0

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from ...hardware_adapters.base import Bottleneck, Evaluation, Problem, Profile, Record
-from ..budget import Use
-from ..candidate import Attempt, Candidate, Plan
 from ..errors import AgentUsageError
+from ..runs.candidate import Attempt, Candidate, Plan
+from ..runs.status import Tokens
 from ..settings import FEEDBACK, Feedback
-from ..status import Tokens
 from ..toolbox import OptionSummary
+from .budget import Use
 
 if TYPE_CHECKING:
     from ..toolbox import Toolbox

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..budget import Use
 from ..errors import AgentUsageError
 from .base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest
+from .budget import Use
 from .spec import ModelSpec
 
 

@@ -12,13 +12,13 @@ from typing import Any
 import anyio
 
 from ...hardware_adapters.base import Problem
-from ..budget import Use
 from ..errors import ToolUsageError
-from ..feedback import bare_source
-from ..status import Tokens
+from ..runs.status import Tokens
 from ..toolbox import OptionDetail, Toolbox
 from .answers import edited_source, fenced_source, judged, read_option, read_plan
 from .base import TRANSLATE, CodeReply, CodeRequest, Models, PlanReply, PlanRequest
+from .budget import Use
+from .feedback import bare_source
 from .prompting import code_text, parent_text, plan_text, system_text
 from .transport import Answer, LanguageOptions, Prompt, Transport
 

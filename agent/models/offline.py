@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import anyio
 
-from ..candidate import Plan
 from ..errors import AgentUsageError, ToolUsageError
+from ..runs.candidate import Plan
 from ..toolbox import Toolbox
 from .base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest
 

@@ -14,10 +14,10 @@ import anyio
 
 from ..errors import AgentUsageError, ModelPackageError, ModelUsageError
 from ..keys import find_key, hidden
-from ..prices import price_of
-from ..status import Tokens
+from ..runs.status import Tokens
 from ..toolbox import Toolbox
 from .language import LanguageModels
+from .prices import price_of
 from .transport import Answer, LanguageOptions, Passing, Prompt, Stop, Transport, with_backoff
 
 STOPS: dict[str | None, Stop] = {"length": "cut_off", "content_filter": "refused"}

@@ -8,9 +8,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..feedback import MAX_SOURCE, bare_source, block, diagnosis, examples, failure, lineage, tried
 from ..toolbox import OptionDetail
 from .base import CodeRequest, PlanRequest
+from .feedback import MAX_SOURCE, bare_source, block, diagnosis, examples, failure, lineage, tried
 
 
 @lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from ...hardware_adapters.base import Record
 from ..errors import AgentUsageError, ModelUsageError
-from ..status import Tokens
+from ..runs.status import Tokens
 from ..toolbox import Toolbox
 from .base import Models
 from .ensemble import Ensemble

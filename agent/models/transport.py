@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...hardware_adapters.base import mistakes
 from ..errors import AgentUsageError, ModelUnavailableError
-from ..prices import DEFAULT, Price
-from ..status import Tokens
+from ..runs.status import Tokens
+from .prices import DEFAULT, Price
 
 BACKOFF_S = (5.0, 20.0, 60.0)  # after the SDK's own retries of 429, 5xx and broken connections
 MAX_TOKENS = 64_000  # what every model listed in prices.yaml can answer with

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ... import __version__
 from ...agent.archive import export_run, import_run
-from ...agent.database import runs_of
-from ...agent.journal import Journal
+from ...agent.runs.database import runs_of
+from ...agent.runs.journal import Journal
 from ...hardware_adapters.store import Home
 from ..shell import DONE, emit, guarded, say, tell
 from .reading import find_run

@@ -13,9 +13,9 @@ from rich.table import Table
 from ...agent.campaign import Campaign, Standing
 from ...agent.controller import new_run_id, search
 from ...agent.controller import resume as resume_search
-from ...agent.database import runs_of
-from ...agent.journal import Journal
-from ...agent.status import RunStatus
+from ...agent.runs.database import runs_of
+from ...agent.runs.journal import Journal
+from ...agent.runs.status import RunStatus
 from ...hardware_adapters.registry import adapter_for
 from ...hardware_adapters.store import Home
 from ..report.campaign_totals import totals

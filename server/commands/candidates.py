@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...agent.errors import AgentUsageError
-from ...agent.history import Entry, history
-from ...agent.journal import Journal
+from ...agent.runs.history import Entry, history
+from ...agent.runs.journal import Journal
 from ..inert import visible
 from ..terminal.figures import plan_lines
 from ..terminal.verdict import evaluation_lines

@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from ...agent.database import runs_of
-from ...agent.history import Entry, history, reached
-from ...agent.journal import Journal
-from ...agent.status import RunStatus
+from ...agent.runs.database import runs_of
+from ...agent.runs.history import Entry, history, reached
+from ...agent.runs.journal import Journal
+from ...agent.runs.status import RunStatus
 from ...hardware_adapters.store import Home
 from ..inert import visible
 from ..shell import DONE, emit, guarded, tell

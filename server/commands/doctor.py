@@ -95,8 +95,8 @@ def _home() -> Check:
 
 def _runs() -> list[Check]:
     """Said only where they are not in the home."""
-    from ...agent.database import DATABASE_VARIABLE, opened, runs_of
     from ...agent.errors import AgentError
+    from ...agent.runs.database import DATABASE_VARIABLE, opened, runs_of
     from ...hardware_adapters.store import Home
 
     try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ...agent.database import runs_of
 from ...agent.errors import AgentUsageError
-from ...agent.journal import Journal
-from ...agent.status import Mark, RunStatus
+from ...agent.runs.database import runs_of
+from ...agent.runs.journal import Journal
+from ...agent.runs.status import Mark, RunStatus
 from ...hardware_adapters.store import Home
 from ..shell import DONE, emit, guarded, tell, tell_source
 from ..terminal.steps import changes, detailed_lines

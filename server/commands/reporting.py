@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...agent.database import runs_of
-from ...agent.journal import Journal
+from ...agent.runs.database import runs_of
+from ...agent.runs.journal import Journal
 from ...hardware_adapters.base import EnvironmentLackError
 from ...hardware_adapters.store import Home, replace
 from ..report.following import snapshot

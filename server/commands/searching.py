@@ -12,16 +12,16 @@ from pydantic import ValidationError
 
 from ...agent.controller import new_run_id, search
 from ...agent.controller import resume as resume_search
-from ...agent.database import runs_of
 from ...agent.errors import AgentUsageError
 from ...agent.estimate import Estimate
 from ...agent.estimate import estimate as reckon
-from ...agent.journal import Journal
 from ...agent.models.base import Models, make_models
 from ...agent.models.recording import kept
 from ...agent.models.spec import ModelSpec
+from ...agent.runs.database import runs_of
+from ...agent.runs.journal import Journal
+from ...agent.runs.status import RunStatus
 from ...agent.settings import SearchSettings
-from ...agent.status import RunStatus
 from ...agent.toolbox import Toolbox
 from ...hardware_adapters.base import mistakes
 from ...hardware_adapters.registry import adapter_for

@@ -9,8 +9,8 @@ from mcp.server.apps import APP_MIME_TYPE, Apps
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 
-from ...agent.database import runs_of
 from ...agent.errors import AgentError
+from ...agent.runs.database import runs_of
 from ...tools.bench import Bench
 from ...tools.search import VIEW
 from .packed import Logs

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...agent.campaign import Campaign, Standing
-from ...agent.journal import Journal
-from ...agent.status import Mark
+from ...agent.runs.journal import Journal
+from ...agent.runs.status import Mark
 from ...hardware_adapters.base import EnvironmentLackError
 from ...hardware_adapters.store import replace
 from ..inert import inert

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
-from ...agent.history import Entry, history
-from ...agent.journal import Journal
-from ...agent.status import RunStatus, derive, elapsed
+from ...agent.runs.history import Entry, history
+from ...agent.runs.journal import Journal
+from ...agent.runs.status import RunStatus, derive, elapsed
 from ...agent.toolbox import ProfileOutcome
 from ...hardware_adapters.base import Evaluation, Profile, Roofline, language_of
 from ...hardware_adapters.registry import trust

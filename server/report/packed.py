@@ -12,7 +12,7 @@ from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
 
-from ...agent.journal import Journal
+from ...agent.runs.journal import Journal
 from .following import Following
 from .page import pack
 
@@ -38,7 +38,7 @@ class Logs:
     """Those of the runs looked at last. For threads."""
 
     def __init__(self, place: str | Path) -> None:
-        """`place`: of the runs (agent/database.py)."""
+        """`place`: of the runs (agent/runs/database.py)."""
         self._place = place
         self._logs: OrderedDict[str, _Log] = OrderedDict()
         self._lock = Lock()

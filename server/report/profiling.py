@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...agent.errors import AgentUsageError
-from ...agent.journal import Journal
+from ...agent.runs.journal import Journal
 from ...hardware_adapters.base import Profile
 from ...hardware_adapters.registry import adapter_for
 from ..shell import run, say

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from ... import __version__
 from ...agent.errors import AgentUsageError
-from ...agent.history import Entry
-from ...agent.journal import RunRow
+from ...agent.runs.history import Entry
+from ...agent.runs.journal import RunRow
+from ...agent.runs.status import RunStatus
 from ...agent.settings import SearchSettings, presets
-from ...agent.status import RunStatus
 from ...hardware_adapters.base import AdapterError, kernel_identity, language_of
 from .snapshot import Reproduction, Setting
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...agent.status import RunStatus
+from ...agent.runs.status import RunStatus
 from .document import common_style, content_policy, document
 
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from ...agent.confirmation import Confirmation
-from ...agent.status import RunState, Tokens
+from ...agent.runs.confirmation import Confirmation
+from ...agent.runs.status import RunState, Tokens
 from ...hardware_adapters.base import LatencySource, Profile, Record
 
 FORMAT = 1

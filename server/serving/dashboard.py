@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 from starlette.applications import Starlette
 
-from ...agent.database import runs_of
+from ...agent.runs.database import runs_of
 from ...hardware_adapters.base import EnvironmentLackError
 from ...hardware_adapters.store import Home
 from ..shell import say

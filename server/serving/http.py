@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 import uvicorn
 
-from ...agent.database import runs_of
+from ...agent.runs.database import runs_of
 from .auth import TOKEN_VARIABLE, is_loopback
 from .gate import Gate, PatientProtocol, security
 from .live import Reports

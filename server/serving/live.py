@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from ...agent.errors import AgentError, UnknownRunError
-from ...agent.journal import Journal
+from ...agent.runs.journal import Journal
 from ..report.page import page, policy
 from ..report.sheets import login_sheet, runs_sheet, sheet_policy
 from .auth import Access, bearer, shown_by
@@ -52,7 +52,7 @@ class Reports:
         guarded: bool = False,
         expected: str | None = None,
     ) -> None:
-        """`place`: of the runs (agent/database.py). `expected`: a run that is about to begin; its page waits for it."""
+        """`place`: of the runs (agent/runs/database.py). `expected`: a run about to begin; its page waits for it."""
         self._place = place
         self._access = access
         self.passes = passes or Passes()

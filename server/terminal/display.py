@@ -16,8 +16,8 @@ from rich.control import Control
 from rich.live import Live
 from rich.text import Text
 
-from ...agent.events import SearchEvent
-from ...agent.progress import PHASES
+from ...agent.runs.events import SearchEvent
+from ...agent.runs.progress import PHASES
 from ..inert import inert
 from .charts import characters
 from .panel import RECENT, Seen, cost, picture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from ...agent.status import Mark, Tokens
+from ...agent.runs.status import Mark, Tokens
 from ..inert import visible
 
 MIN_COLUMNS = 40

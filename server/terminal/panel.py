@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from rich.text import Text
 
-from ...agent.events import SearchEvent
-from ...agent.progress import PHASES, Work
-from ...agent.status import Step
+from ...agent.runs.events import SearchEvent
+from ...agent.runs.progress import PHASES, Work
+from ...agent.runs.status import Step
 from ..inert import inert
 from .charts import BLOCKS, Characters, bar, curve
 from .figures import count, tokens_line

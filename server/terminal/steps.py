@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from ...agent.status import RunStatus, Step
+from ...agent.runs.status import RunStatus, Step
 from ..inert import MOST_SHOWN, code_lines, inert, visible
 from .figures import MIN_COLUMNS, mark_text, plan_lines
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from ...agent.estimate import Estimate
-from ...agent.status import RunStatus
+from ...agent.runs.status import RunStatus
 from ...hardware_adapters.registry import trust
 from ...hardware_adapters.store import Home
 from .figures import LABEL, MIN_COLUMNS, mark_text, tokens_line, wrapped

@@ -8,17 +8,17 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from autocomp_mcp.agent.beam import select
-from autocomp_mcp.agent.budget import Budget, Use
-from autocomp_mcp.agent.candidate import Candidate, Plan, attempts
 from autocomp_mcp.agent.errors import AgentUsageError, InfrastructureError, LimitExceeded, ToolUsageError
-from autocomp_mcp.agent.feedback import block, failure
 from autocomp_mcp.agent.models.answers import fenced_source
 from autocomp_mcp.agent.models.anthropic import AnthropicOptions
-from autocomp_mcp.agent.permits import Permits
-from autocomp_mcp.agent.prices import price_of
+from autocomp_mcp.agent.models.budget import Budget, Use
+from autocomp_mcp.agent.models.feedback import block, failure
+from autocomp_mcp.agent.models.prices import price_of
+from autocomp_mcp.agent.runs.candidate import Candidate, Plan, attempts
+from autocomp_mcp.agent.runs.status import Tokens, search_seconds, wall_seconds
+from autocomp_mcp.agent.search.beam import select
+from autocomp_mcp.agent.search.permits import Permits
 from autocomp_mcp.agent.settings import SearchSettings
-from autocomp_mcp.agent.status import Tokens, search_seconds, wall_seconds
 from autocomp_mcp.agent.toolbox import Toolbox
 from autocomp_mcp.hardware_adapters.base import Evaluation
 from landscape import PROBLEM, Landscape, evaluation, kernel
@@ -179,7 +179,7 @@ def test_prices(tmp_path: Path) -> None:
 
 def test_every_listed_price_is_complete() -> None:
     import yaml
-    from autocomp_mcp.agent.prices import DEFAULT
+    from autocomp_mcp.agent.models.prices import DEFAULT
 
     for name in yaml.safe_load(DEFAULT.read_text())["models"]:
         price = price_of(name)
@@ -192,7 +192,7 @@ def test_every_model_of_the_sdk_has_a_price_or_a_reason() -> None:
 
     import yaml
     from anthropic.types import Model
-    from autocomp_mcp.agent.prices import DEFAULT
+    from autocomp_mcp.agent.models.prices import DEFAULT
 
     unpriced = yaml.safe_load(DEFAULT.read_text())["unpriced"]
     named = {name for part in get_args(Model) for name in get_args(part)}

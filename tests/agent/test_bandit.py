@@ -8,7 +8,8 @@ from random import Random
 from typing import ClassVar
 
 import pytest
-from autocomp_mcp.agent.bandit import (
+from autocomp_mcp.agent.runs.candidate import Attempt
+from autocomp_mcp.agent.search.bandit import (
     ADDRESSING,
     PRIOR_GAIN,
     SCORES,
@@ -19,7 +20,6 @@ from autocomp_mcp.agent.bandit import (
     reward,
     tallies,
 )
-from autocomp_mcp.agent.candidate import Attempt
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,8 +10,8 @@ import pytest
 from autocomp_mcp.agent.controller import search
 from autocomp_mcp.agent.errors import AgentUsageError
 from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.runs.status import RunStatus
 from autocomp_mcp.agent.settings import SearchSettings
-from autocomp_mcp.agent.status import RunStatus
 from autocomp_mcp.agent.toolbox import Toolbox
 from landscape import PROBLEM, Landscape
 from language_bench import CALL_USD, SMALL, bench, clever

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import InfrastructureError, ToolUsageError
-from autocomp_mcp.agent.events import SearchEvent
-from autocomp_mcp.agent.journal import Journal
 from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.runs.events import SearchEvent
+from autocomp_mcp.agent.runs.journal import Journal
+from autocomp_mcp.agent.runs.status import RunStatus
 from autocomp_mcp.agent.settings import SearchSettings
-from autocomp_mcp.agent.status import RunStatus
 from autocomp_mcp.agent.toolbox import Toolbox
 from landscape import PROBLEM, Landscape, latency_of
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from autocomp_mcp.agent.estimate import Estimate, estimate
 from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.runs.status import Tokens
 from autocomp_mcp.agent.settings import SearchSettings
-from autocomp_mcp.agent.status import Tokens
 from autocomp_mcp.agent.toolbox import Toolbox
 from autocomp_mcp.hardware_adapters.base import Problem
 from autocomp_mcp.server.terminal.figures import tokens_line

@@ -10,7 +10,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from autocomp_mcp.agent.database import opened, runs_of
 from autocomp_mcp.agent.errors import (
     AgentError,
     AgentUsageError,
@@ -21,7 +20,8 @@ from autocomp_mcp.agent.errors import (
     RunBusyError,
     UnknownRunError,
 )
-from autocomp_mcp.agent.journal import STALE_S, Journal
+from autocomp_mcp.agent.runs.database import opened, runs_of
+from autocomp_mcp.agent.runs.journal import STALE_S, Journal
 from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.tools.job_table import JobTable
@@ -156,7 +156,7 @@ def test_other_tables_in_the_file_and_other_versions(tmp_path: Path) -> None:
 
 
 def test_many_processes_open_a_new_database_at_once(place: str | Path) -> None:
-    code = f"from autocomp_mcp.agent.journal import Journal; Journal({str(place)!r}).runs()"
+    code = f"from autocomp_mcp.agent.runs.journal import Journal; Journal({str(place)!r}).runs()"
     processes = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(4)]
     for process in processes:
         _, err = process.communicate(timeout=60)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from autocomp_mcp.agent.errors import ModelUsageError
-from autocomp_mcp.agent.journal import Journal
 from autocomp_mcp.agent.keys import MARK, SERVICE, find_key, hidden
+from autocomp_mcp.agent.runs.journal import Journal
 
 NAME = "ANTHROPIC_API_KEY"
 CANARY = "canary-77c0ffee"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from autocomp_mcp.agent.journal import Journal
+from autocomp_mcp.agent.runs.journal import Journal
 
 SCRIPT = Path(__file__).parents[1] / "fakes" / "search_process.py"
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from autocomp_mcp.agent.controller import search
 from autocomp_mcp.agent.errors import AgentUsageError, UnknownRunError
-from autocomp_mcp.agent.journal import Journal
-from autocomp_mcp.agent.lessons import FARTHEST, MAX_DIFF, Lessons, distance, gather
+from autocomp_mcp.agent.runs.journal import Journal
+from autocomp_mcp.agent.runs.status import RunStatus
+from autocomp_mcp.agent.search.lessons import FARTHEST, MAX_DIFF, Lessons, distance, gather
 from autocomp_mcp.agent.settings import SearchSettings
-from autocomp_mcp.agent.status import RunStatus
 from autocomp_mcp.agent.toolbox import Toolbox
 from autocomp_mcp.hardware_adapters.base import Problem
 from hypothesis import given

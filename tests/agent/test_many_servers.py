@@ -13,14 +13,14 @@ import pytest
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.each import each
 from autocomp_mcp.agent.errors import AgentUsageError, InfrastructureError, ToolUsageError
-from autocomp_mcp.agent.events import SearchEvent
-from autocomp_mcp.agent.journal import Journal
 from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.runs.events import SearchEvent
+from autocomp_mcp.agent.runs.journal import Journal
+from autocomp_mcp.agent.runs.status import RunStatus
 from autocomp_mcp.agent.servers.offer import Wanted
 from autocomp_mcp.agent.servers.server import Host, Patience
 from autocomp_mcp.agent.servers.toolbox import SpreadToolbox
 from autocomp_mcp.agent.settings import SearchSettings
-from autocomp_mcp.agent.status import RunStatus
 from autocomp_mcp.agent.toolbox import Toolbox
 from landscape import PROBLEM, TOP, Landscape, kernel
 from toy_server import ToyServer

@@ -1,7 +1,7 @@
 """What a watcher is told of work under way."""
 
 import pytest
-from autocomp_mcp.agent.progress import Progress, Tally
+from autocomp_mcp.agent.runs.progress import Progress, Tally
 
 
 def test_work_is_told_from_its_beginning_through_its_turn_to_its_end() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from autocomp_mcp.agent.candidate import Attempt, Candidate, Plan
-from autocomp_mcp.agent.feedback import diagnosis
 from autocomp_mcp.agent.models.base import Ancestor, CodeRequest, Example, Models, Offer, PlanRequest, make_models
+from autocomp_mcp.agent.models.feedback import diagnosis
 from autocomp_mcp.agent.models.prompting import code_text, parent_text, plan_text, system_text
+from autocomp_mcp.agent.runs.candidate import Attempt, Candidate, Plan
 from autocomp_mcp.agent.settings import FEEDBACK
 from autocomp_mcp.agent.toolbox import OptionDetail, Toolbox
 from autocomp_mcp.hardware_adapters.base import Evaluation, Problem, Profile

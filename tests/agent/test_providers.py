@@ -13,8 +13,8 @@ from autocomp_mcp.agent.controller import search
 from autocomp_mcp.agent.errors import AgentUsageError, ModelPackageError, ModelUsageError
 from autocomp_mcp.agent.models import base
 from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.runs.status import RunStatus
 from autocomp_mcp.agent.settings import SearchSettings
-from autocomp_mcp.agent.status import RunStatus
 from autocomp_mcp.agent.toolbox import Toolbox
 from chat_api import ChatApi, completion, error
 from landscape import NAMES, PROBLEM, Landscape, kernel, values_of
@@ -55,7 +55,7 @@ async def run(api: ChatApi, home: Path, **settings: Any) -> RunStatus:
 
 
 def base_journal(home: Path) -> Any:
-    from autocomp_mcp.agent.journal import Journal
+    from autocomp_mcp.agent.runs.journal import Journal
 
     return Journal(home / "db")
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from autocomp_mcp.agent.candidate import Candidate, canonical
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import AgentUsageError
-from autocomp_mcp.agent.journal import Journal
 from autocomp_mcp.agent.models.base import make_models
 from autocomp_mcp.agent.models.recording import Recording, kept
+from autocomp_mcp.agent.runs.candidate import Candidate, canonical
+from autocomp_mcp.agent.runs.journal import Journal
+from autocomp_mcp.agent.runs.status import RunStatus
 from autocomp_mcp.agent.settings import SearchSettings
-from autocomp_mcp.agent.status import RunStatus
 from autocomp_mcp.agent.toolbox import Toolbox
 from landscape import PROBLEM, Landscape, kernel
 from language_bench import CALL_USD, SMALL, bench, clever

@@ -9,11 +9,11 @@ import anyio
 import pytest
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import AgentUsageError, RunBusyError, ToolUsageError, UnknownRunError
-from autocomp_mcp.agent.events import SearchEvent
-from autocomp_mcp.agent.journal import Journal, Lease
 from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.runs.events import SearchEvent
+from autocomp_mcp.agent.runs.journal import Journal, Lease
+from autocomp_mcp.agent.runs.status import RunStatus
 from autocomp_mcp.agent.settings import SearchSettings
-from autocomp_mcp.agent.status import RunStatus
 from autocomp_mcp.agent.toolbox import Toolbox
 from autocomp_mcp.hardware_adapters.base import InvalidSourceError
 from landscape import PROBLEM, Landscape, kernel, latency_of, values_of

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from autocomp_mcp.agent.controller import resume, search
-from autocomp_mcp.agent.journal import Journal
 from autocomp_mcp.agent.models.base import CodeRequest
+from autocomp_mcp.agent.runs.journal import Journal
+from autocomp_mcp.agent.runs.status import RunStatus
 from autocomp_mcp.agent.settings import SearchSettings
-from autocomp_mcp.agent.status import RunStatus
 from autocomp_mcp.agent.toolbox import Toolbox
 from landscape import PROBLEM, Landscape, kernel, latency_of, values_of
 from scripted_models import ScriptedModels, raised

@@ -24,9 +24,9 @@ import anyio
 import numpy as np
 import trio.testing
 from autocomp_mcp.agent.controller import search
-from autocomp_mcp.agent.events import SearchEvent
-from autocomp_mcp.agent.journal import Journal
 from autocomp_mcp.agent.models.base import CodeReply, CodeRequest, PlanReply, PlanRequest
+from autocomp_mcp.agent.runs.events import SearchEvent
+from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.agent.toolbox import Toolbox
 from autocomp_mcp.hardware_adapters.base import kernel_digest

@@ -9,11 +9,11 @@ from __future__ import annotations
 import sys
 from typing import Any, NamedTuple
 
-from autocomp_mcp.agent.candidate import ROOT
 from autocomp_mcp.agent.errors import UnknownRunError
-from autocomp_mcp.agent.history import Entry, history
-from autocomp_mcp.agent.journal import Journal
-from autocomp_mcp.agent.status import Tokens
+from autocomp_mcp.agent.runs.candidate import ROOT
+from autocomp_mcp.agent.runs.history import Entry, history
+from autocomp_mcp.agent.runs.journal import Journal
+from autocomp_mcp.agent.runs.status import Tokens
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.server.commands.reading import find_run
 

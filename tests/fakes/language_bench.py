@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from autocomp_mcp.agent.controller import search
-from autocomp_mcp.agent.journal import Journal
 from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.runs.journal import Journal
+from autocomp_mcp.agent.runs.status import RunStatus
 from autocomp_mcp.agent.settings import SearchSettings
-from autocomp_mcp.agent.status import RunStatus
 from autocomp_mcp.agent.toolbox import Toolbox
 from landscape import NAMES, PROBLEM, Landscape, kernel, values_of
 from messages_api import MessagesApi, asked, is_plan, plan_json

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from autocomp_mcp.agent.budget import Use
-from autocomp_mcp.agent.candidate import Plan
 from autocomp_mcp.agent.models.base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest
-from autocomp_mcp.agent.status import Tokens
+from autocomp_mcp.agent.models.budget import Use
+from autocomp_mcp.agent.runs.candidate import Plan
+from autocomp_mcp.agent.runs.status import Tokens
 from landscape import kernel, values_of
 
 Planned = Callable[[PlanRequest], str]

@@ -13,9 +13,9 @@ from functools import cache
 from random import Random
 from typing import Any, NamedTuple
 
-from autocomp_mcp.agent.candidate import Plan
 from autocomp_mcp.agent.models.base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest
-from autocomp_mcp.agent.status import Tokens
+from autocomp_mcp.agent.runs.candidate import Plan
+from autocomp_mcp.agent.runs.status import Tokens
 from autocomp_mcp.agent.toolbox import OptionDetail, Toolbox
 from gemm_tools import spoilt, unspoilt
 

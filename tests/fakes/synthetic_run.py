@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from autocomp_mcp.agent.journal import Journal
+from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.hardware_adapters.base import (
     Compilation,

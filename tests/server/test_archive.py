@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from autocomp_mcp.agent.journal import Journal
+from autocomp_mcp.agent.runs.journal import Journal
 
 PROBLEM = "gemmini/gemm-32x32x32"
 Cli = Callable[..., subprocess.CompletedProcess[str]]

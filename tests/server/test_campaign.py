@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from autocomp_mcp.agent.journal import Journal
+from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.server.commands.campaign_file import CampaignFileError, read_campaign
 from postgres_server import PostgresServer
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from autocomp_mcp.agent.journal import Journal
+from autocomp_mcp.agent.runs.journal import Journal
 
 pytest.importorskip("ray", reason="the extra 'ray' is not installed: no campaign on a cluster is tested")
 

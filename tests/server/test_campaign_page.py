@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from autocomp_mcp.agent.campaign import Budget, Campaign, Entry
-from autocomp_mcp.agent.journal import Journal
+from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.hardware_adapters.base import EnvironmentLackError
 from autocomp_mcp.server.report.campaign import write_report
 from browsing import Watched, chromium, violations

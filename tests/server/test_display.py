@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from autocomp_mcp.agent.events import SearchEvent
-from autocomp_mcp.agent.status import Mark
+from autocomp_mcp.agent.runs.events import SearchEvent
+from autocomp_mcp.agent.runs.status import Mark
 from autocomp_mcp.server.terminal.display import Display
 from rich.console import Console
 from terminal import CONTROL, Terminal

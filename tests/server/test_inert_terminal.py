@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from autocomp_mcp.agent.journal import Journal
+from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.hardware_adapters.base import Compilation, Diagnostic, Evaluation, Fault, Latency
 from autocomp_mcp.server.inert import code_lines, inert, visible

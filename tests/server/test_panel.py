@@ -1,8 +1,8 @@
 """The panel at any size with any content: it fits, leaves out what matters least first, and no words steer it."""
 
-from autocomp_mcp.agent.events import SearchEvent
-from autocomp_mcp.agent.progress import Tally, Work
-from autocomp_mcp.agent.status import Mark, Step, Tokens
+from autocomp_mcp.agent.runs.events import SearchEvent
+from autocomp_mcp.agent.runs.progress import Tally, Work
+from autocomp_mcp.agent.runs.status import Mark, Step, Tokens
 from autocomp_mcp.server.terminal.charts import ASCII, BLOCKS, bar, characters, curve
 from autocomp_mcp.server.terminal.panel import Seen, picture
 from hypothesis import example, given

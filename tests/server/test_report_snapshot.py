@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 import pytest
-from autocomp_mcp.agent.journal import Journal
+from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.server.app import build_server
 from autocomp_mcp.server.report.following import Following, snapshot
 from autocomp_mcp.server.report.page import inert, page

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from anyio.from_thread import start_blocking_portal
-from autocomp_mcp.agent.journal import Journal
+from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.hardware_adapters.base import Activity, Evaluation, HardwareAdapter, Profile, Span
 from autocomp_mcp.hardware_adapters.nvidia.adapter import NvidiaAdapter
 from autocomp_mcp.hardware_adapters.store import Home

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from autocomp_mcp.agent.journal import Journal
+from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.hardware_adapters.sandbox import sandbox
 from server_process import clean_environment
 

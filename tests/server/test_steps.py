@@ -1,7 +1,7 @@
 """What a step changed of its parent's kernel, counted and shown."""
 
 import pytest
-from autocomp_mcp.agent.status import RunStatus, Step, Tokens
+from autocomp_mcp.agent.runs.status import RunStatus, Step, Tokens
 from autocomp_mcp.server.terminal.steps import change, detailed_lines
 
 SCHEDULE = '// schedule: {{"tk": {tk}, "order": "{order}", "fences": "tile"}}\n'

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from autocomp_mcp.agent.journal import Journal
+from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.server.serving.calls import STOPPING
 from mcp import Client, MCPError, StdioServerParameters

@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
-from autocomp_mcp.agent.journal import Journal
+from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.menus.menu import load_menu
 from autocomp_mcp.menus.reference import topics

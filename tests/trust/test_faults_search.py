@@ -16,9 +16,9 @@ import pytest
 from autocomp_mcp.agent import database, record
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import JournalError, RunBusyError
-from autocomp_mcp.agent.journal import Journal, SteadyClock
+from autocomp_mcp.agent.runs.journal import Journal, SteadyClock
+from autocomp_mcp.agent.runs.status import RunStatus
 from autocomp_mcp.agent.settings import SearchSettings
-from autocomp_mcp.agent.status import RunStatus
 from faults import Disk, Holding, Process, can_mount, intact, on_small_disk, stopped, until
 from landscape import PROBLEM
 from language_bench import CALL_USD, bench, clever
@@ -205,7 +205,7 @@ async def test_two_processes_want_one_run(tmp_path: Path, score) -> None:
     def author(body: dict[str, Any]) -> Answer:
         if len(api.requests) == 5:
             code = (
-                "import sys, anyio\nfrom autocomp_mcp.agent.journal import Journal\n"
+                "import sys, anyio\nfrom autocomp_mcp.agent.runs.journal import Journal\n"
                 f"Journal({str(tmp_path / 'db')!r}).acquire('r')\n"
             )
             done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

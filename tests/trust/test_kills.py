@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from autocomp_mcp.agent.journal import Journal
+from autocomp_mcp.agent.runs.journal import Journal
 from faults import intact, running, until, workers
 from forked_command import Command
 from messages_api import MessagesApi

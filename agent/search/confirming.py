@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import anyio
 
-from ..hardware_adapters.base import Problem
-from .candidate import Candidate
-from .confirmation import fastest
-from .each import each
+from ...hardware_adapters.base import Problem
+from ..each import each
+from ..runs.candidate import Candidate
+from ..runs.confirmation import fastest
+from ..runs.status import Searched
+from ..toolbox import Toolbox
 from .record import RunRecord, patiently
-from .status import Searched
-from .toolbox import Toolbox
 
 
 async def confirm(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import anyio
 
-from .errors import LimitExceeded
+from ..errors import LimitExceeded
 
 
 class Permits:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from ..hardware_adapters.base import Evaluation, Record
+from ...hardware_adapters.base import Evaluation, Record
 from .candidate import Candidate, Plan, stand
 
 

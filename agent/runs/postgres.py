@@ -10,9 +10,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
+from ..errors import JournalError, KnownAlreadyError
+from ..keys import hidden, keep_secret
 from .database import BUSY_TIMEOUT_S, Database, Row
-from .errors import JournalError, KnownAlreadyError
-from .keys import hidden, keep_secret
 
 T = TypeVar("T")
 

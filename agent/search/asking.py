@@ -7,14 +7,14 @@ from typing import TypeVar
 
 import anyio
 
-from ..hardware_adapters.base import InvalidSourceError, check_source
-from .budget import Budget, Use
-from .candidate import Plan
-from .errors import JournalError
+from ...hardware_adapters.base import InvalidSourceError, check_source
+from ..errors import JournalError
+from ..models.base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest, Reply
+from ..models.budget import Budget, Use
+from ..runs.candidate import Plan
+from ..settings import SearchSettings
 from .metering import answered
-from .models.base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest, Reply
 from .record import RunRecord
-from .settings import SearchSettings
 
 ATTEMPTS = 2  # a malformed reply is sent back once with what is wrong with it
 

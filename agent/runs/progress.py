@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
-from ..hardware_adapters.base import Record
+from ...hardware_adapters.base import Record
 
 Phase = Literal["profile", "plan", "generate", "evaluate"]
 PHASES: tuple[Phase, ...] = get_args(Phase)

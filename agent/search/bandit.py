@@ -14,8 +14,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from random import Random
 
-from ..hardware_adapters.base import Record
-from .candidate import Attempt
+from ...hardware_adapters.base import Record
+from ..runs.candidate import Attempt
 
 PRIOR_GAIN = 0.05  # octaves that an option not tried yet is expected to gain
 PRIOR_TRIES = 2.0

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..hardware_adapters.base import Problem
+from ...hardware_adapters.base import Problem
+from ..errors import AgentUsageError
+from ..models.base import Models, PlanReply, PlanRequest
+from ..runs.candidate import ROOT, Candidate, Plan
+from ..runs.events import Listener
+from ..runs.journal import Journal, Lease
+from ..runs.status import Searched
+from ..settings import SearchSettings
+from ..toolbox import Toolbox
 from .asking import Asker
 from .beam import select
-from .candidate import ROOT, Candidate, Plan
 from .confirming import confirm
-from .errors import AgentUsageError
-from .events import Listener
-from .journal import Journal, Lease
 from .judging import Judge
 from .lessons import Lessons, gather
-from .models.base import Models, PlanReply, PlanRequest
 from .permits import Permits
 from .pipeline import Pipeline
 from .planning import Planner
 from .record import RunRecord
-from .settings import SearchSettings
-from .status import Searched
-from .toolbox import Toolbox
 
 BARREN = 3  # iterations in a row without a new kernel, after which the search has dried up
 REPLAY_BEAM = 2  # candidates that go on while an earlier run's schedule is replayed

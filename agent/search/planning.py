@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from ..hardware_adapters.base import Bottleneck, Problem, Profile
+from ...hardware_adapters.base import Bottleneck, Problem, Profile
+from ..each import each
+from ..models.base import Ancestor, Example, Models, Offer, PlanRequest
+from ..runs.candidate import Attempt, Candidate, Plan, attempts, steps_to
+from ..settings import SearchSettings
+from ..toolbox import OptionSummary, Toolbox
 from .bandit import ModelUse, OptionBandit, choose_model, reward
-from .candidate import Attempt, Candidate, Plan, attempts, steps_to
-from .each import each
 from .judging import Judge
 from .lessons import Lessons
-from .models.base import Ancestor, Example, Models, Offer, PlanRequest
 from .record import RunRecord
-from .settings import SearchSettings
-from .toolbox import OptionSummary, Toolbox
 
 LEAST_OFFERS = 3  # a menu of one dish is no choice
 DROPPED = 0.05  # what the weight of a dropped option is multiplied by, where rewrites are drawn by weight

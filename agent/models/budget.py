@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import anyio
 
-from .errors import LimitExceeded
+from ..errors import LimitExceeded
 
 
 class Use(NamedTuple):

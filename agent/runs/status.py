@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ..hardware_adapters.base import Evaluation, Record
+from ...hardware_adapters.base import Evaluation, Record
+from ..errors import LimitType
 from .candidate import ROOT, Candidate, place, stand
 from .confirmation import Confirmation, confirmation, ranked
-from .errors import LimitType
 
 RunState = Literal["running", "interrupted", "finished", "cancelled", "failed"]
 

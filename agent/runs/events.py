@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ..hardware_adapters.base import Record
+from ...hardware_adapters.base import Record
 from .progress import Phase, Tally, Work
 from .status import Mark, Step, Tokens
 

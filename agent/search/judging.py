@@ -7,12 +7,12 @@ from functools import partial
 
 import anyio
 
-from ..hardware_adapters.base import UNSUPPORTED, EngineStatus, Evaluation, Problem, Profile
-from .candidate import Candidate
+from ...hardware_adapters.base import UNSUPPORTED, EngineStatus, Evaluation, Problem, Profile
+from ..runs.candidate import Candidate
+from ..settings import SearchSettings
+from ..toolbox import ProfileOutcome, Toolbox
 from .permits import Permits
 from .record import RunRecord, patiently
-from .settings import SearchSettings
-from .toolbox import ProfileOutcome, Toolbox
 
 
 class Judge:

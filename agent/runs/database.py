@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from .errors import AgentError, AgentUsageError, JournalError, KnownAlreadyError
-from .keys import find_key
+from ..errors import AgentError, AgentUsageError, JournalError, KnownAlreadyError
+from ..keys import find_key
 
 DATABASE_VARIABLE = "AUTOCOMP_DB"
 BUSY_TIMEOUT_S = 20.0

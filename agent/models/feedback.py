@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from ..hardware_adapters.base import Evaluation, Profile
-from .best_kernel import SCHEDULE
-from .candidate import Attempt, Plan
-from .settings import FEEDBACK, Feedback
+from ...hardware_adapters.base import Evaluation, Profile
+from ..runs.best_kernel import SCHEDULE
+from ..runs.candidate import Attempt, Plan
+from ..settings import FEEDBACK, Feedback
 
 MAX_BLOCK = 4_000
 MAX_SOURCE = 60_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from .candidate import Candidate
-from .settings import SearchSettings
+from ..runs.candidate import Candidate
+from ..settings import SearchSettings
 
 
 def may_enter(child: Candidate, parent: Candidate, iteration: int, settings: SearchSettings) -> bool:

@@ -9,8 +9,8 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .errors import AgentUsageError
-from .status import Tokens
+from ..errors import AgentUsageError
+from ..runs.status import Tokens
 
 DEFAULT = Path(__file__).parent / "prices.yaml"
 _DATE = re.compile(r"-20\d{6}$")

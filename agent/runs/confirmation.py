@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from ..hardware_adapters.base import Evaluation, LatencySource, Record, Verdict
+from ...hardware_adapters.base import Evaluation, LatencySource, Record, Verdict
 from .candidate import Candidate, place
 
 MAX_MESSAGE = 300

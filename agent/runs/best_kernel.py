@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..hardware_adapters.base import PYTHON, language_of
+from ...hardware_adapters.base import PYTHON, language_of
 from .candidate import Candidate
 from .confirmation import Confirmation
 

@@ -12,17 +12,17 @@ from typing import Any, TypeVar
 
 import anyio
 
-from ..hardware_adapters.base import LANGUAGES, Evaluation
+from ...hardware_adapters.base import LANGUAGES, Evaluation
+from ..errors import JournalError
+from ..runs.best_kernel import best_name, headed
+from ..runs.candidate import ROOT, Candidate, place, stand
+from ..runs.confirmation import Confirmation, confirmation, ranked
+from ..runs.events import EventName, Listener, SearchEvent
+from ..runs.journal import EventKind, Journal, Lease
+from ..runs.progress import Progress
+from ..runs.status import Mark, Searched, Step, Tokens, lineage, search_seconds, wall_seconds
+from ..settings import SearchSettings
 from .bandit import ModelUse
-from .best_kernel import best_name, headed
-from .candidate import ROOT, Candidate, place, stand
-from .confirmation import Confirmation, confirmation, ranked
-from .errors import JournalError
-from .events import EventName, Listener, SearchEvent
-from .journal import EventKind, Journal, Lease
-from .progress import Progress
-from .settings import SearchSettings
-from .status import Mark, Searched, Step, Tokens, lineage, search_seconds, wall_seconds
 
 log = logging.getLogger(__name__)
 

@@ -23,9 +23,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from ..hardware_adapters.base import Record
-from .database import Row, opened
-from .errors import (
+from ...hardware_adapters.base import Record
+from ..errors import (
     AgentError,
     AgentUsageError,
     KnownAlreadyError,
@@ -35,7 +34,8 @@ from .errors import (
     RunBusyError,
     UnknownRunError,
 )
-from .keys import hidden
+from ..keys import hidden
+from .database import Row, opened
 from .status import RunState, RunStatus, derive
 
 SCHEMA_VERSION = 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from opentelemetry import metrics
 
 if TYPE_CHECKING:
-    from .models.base import Reply
+    from ..models.base import Reply
 
 _meter = metrics.get_meter("autocomp_mcp")
 _calls = _meter.create_counter("autocomp.model.calls", "{call}", "Answers of models, by model and phase")

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, TypeVar
 
-from ..hardware_adapters.base import Problem
+from ...hardware_adapters.base import Problem
+from ..each import each
+from ..errors import AgentError
+from ..models.base import CodeRequest, PlanReply, PlanRequest
+from ..runs.candidate import Candidate, Plan
+from ..settings import SearchSettings
 from .asking import Asker
-from .candidate import Candidate, Plan
-from .each import each
-from .errors import AgentError
 from .judging import Judge
-from .models.base import CodeRequest, PlanReply, PlanRequest
 from .permits import Permits
 from .planning import Planner
 from .record import RunRecord
-from .settings import SearchSettings
 
 DIRECT = "direct"  # option of a plan that was never made: planning is left out
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from ..hardware_adapters.base import Evaluation, Record, kernel_identity
+from ...hardware_adapters.base import Evaluation, Record, kernel_identity
 
 ROOT = "0"  # id of the kernel a search starts from
 

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import Field
 
-from ..hardware_adapters.base import Problem, Record
+from ...hardware_adapters.base import Problem, Record
+from ..errors import AgentUsageError
+from ..models.base import Example
+from ..runs.candidate import ROOT, Attempt, Candidate, Plan, attempts, canonical, steps_to
+from ..runs.journal import Journal
 from .bandit import Tally, tallies
-from .candidate import ROOT, Attempt, Candidate, Plan, attempts, canonical, steps_to
-from .errors import AgentUsageError
-from .journal import Journal
-from .models.base import Example
 
 MAX_RUNS = 40  # the newest of the family
 MAX_EXAMPLES = 16

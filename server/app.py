@@ -103,6 +103,10 @@ class Server(MCPServer[Jobs]):
         if self._jobs is not None:
             self._jobs.stop()
 
+    async def stopped(self) -> None:
+        """Until the calls that `stop` gave up have ended."""
+        await self._calls.ended()
+
 
 def build_server(
     bench: Bench | None = None, selection: Selection | None = None, deployment: Deployment | None = None

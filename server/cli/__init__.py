@@ -8,10 +8,7 @@ import typer
 
 from ... import __version__
 from ..commands.options import EPILOG
-from . import host as host_commands
-from . import kernel as kernel_commands
-from . import own as own_commands
-from . import search as search_commands
+from . import host, kernel, own, search
 
 app = typer.Typer(
     name="autocomp-mcp",
@@ -22,10 +19,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(search_commands.group)
-app.add_typer(kernel_commands.group)
-app.add_typer(host_commands.group)
-app.add_typer(own_commands.group, name="problem")
+app.add_typer(search.group)
+app.add_typer(kernel.group)
+app.add_typer(host.group)
+app.add_typer(own.group, name="problem")
 
 
 def _version(wanted: bool) -> None:

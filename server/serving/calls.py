@@ -36,6 +36,7 @@ class Calls:
         self._at_once = at_once
         self._working: Counter[str] = Counter()
         self._scopes: set[anyio.CancelScope] = set()
+        self._one_ended = anyio.Event()
         self._stopping = False
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -72,6 +73,7 @@ class Calls:
                 return await call_next(ctx)
             finally:
                 self._scopes.discard(scope)
+                self._one_ended.set()
         return _refusal(STOPPING)  # unless the client has gone: then it is nobody's
 
     def stop(self) -> None:
@@ -79,6 +81,12 @@ class Calls:
         self._stopping = True
         for scope in list(self._scopes):
             scope.cancel()
+
+    async def ended(self) -> None:
+        """Until none is left that runs, with its compilers and simulators."""
+        while self._scopes:
+            self._one_ended = anyio.Event()
+            await self._one_ended.wait()
 
 
 def _busy(what: str, retry_after_s: float) -> CallToolResult:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 DEFAULT_ADDRESS = "127.0.0.1:8321"
 MCP_PATH = "/mcp"
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-ANSWER_GRACE_S = 0.5  # in which calls that were given up are answered, before their connections are closed
+GIVEN_UP_WITHIN_S = 10.0  # calls, with their compilers and simulators, on a machine that is busy
+ANSWER_GRACE_S = 0.5  # in which they are answered, before their connections are closed
 SHUTDOWN_GRACE_S = 3
 MAX_CONNECTIONS = 1024
 MAX_REQUEST_BYTES = 4 << 20
@@ -132,6 +133,8 @@ async def serve(
 
     async def stop(number: int) -> None:
         server.stop()
+        with anyio.move_on_after(GIVEN_UP_WITHIN_S):
+            await server.stopped()
         await anyio.sleep(ANSWER_GRACE_S)
         gate.hang_up()
         running.handle_exit(number, None)

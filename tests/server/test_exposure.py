@@ -8,8 +8,8 @@ from pathlib import Path
 import anyio
 import pytest
 from autocomp_mcp.hardware_adapters.store import Home
-from autocomp_mcp.server import gate, http
 from autocomp_mcp.server.app import Deployment, build_server
+from autocomp_mcp.server.serving import gate, http
 from autocomp_mcp.tools.bench import Bench
 from mcp import Client
 from server_process import ENDLESS, INITIALIZE, LARGE, Serving

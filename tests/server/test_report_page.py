@@ -116,8 +116,9 @@ def test_the_tree_is_walked_by_keys(finished: tuple[Path, dict[str, Any]], brows
         page.keyboard.press("ArrowDown")
         assert now() != child
         page.keyboard.press("ArrowUp")
-        page.keyboard.press("ArrowLeft")
-        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("ArrowLeft")  # closes the child where it has children of its own
+        if now() != "0":
+            page.keyboard.press("ArrowLeft")
         assert now() == "0"
         page.keyboard.press("End")
         page.wait_for_selector("[role=treeitem][aria-selected=true]:not([data-id='0'])")

@@ -13,11 +13,12 @@ from typing import Any
 
 import anyio
 import pytest
-from autocomp_mcp.agent import database, record
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import JournalError, RunBusyError
+from autocomp_mcp.agent.runs import database
 from autocomp_mcp.agent.runs.journal import Journal, SteadyClock
 from autocomp_mcp.agent.runs.status import RunStatus
+from autocomp_mcp.agent.search import record
 from autocomp_mcp.agent.settings import SearchSettings
 from faults import Disk, Holding, Process, can_mount, intact, on_small_disk, stopped, until
 from landscape import PROBLEM

@@ -24,7 +24,16 @@ from .judge import Case, Judgement, compared, faulted, timed, unsound
 from .machines import Machine, machine
 from .operators import InputSet, Operator, full_set, small_sets
 from .spots import fair, mixed, spot_check
-from .triton_jobs import CompiledTriton, Interpreted, TimedOut, compile_for, counts, dot_flops, interpret
+from .triton_jobs import (
+    CompiledTriton,
+    Interpreted,
+    TimedOut,
+    compile_for,
+    counts,
+    dot_flops,
+    interpret,
+    seconds_of_all,
+)
 from .triton_screen import Screened, screen, unavailable
 
 if TYPE_CHECKING:
@@ -32,6 +41,8 @@ if TYPE_CHECKING:
 
 COMPILE_S = 120.0
 ALL_PROGRAMS = 1 << 31
+EVEN_SHARE = 0.999  # of what as many programs would write on average
+TWO_FACED = "launch starts other kernels, grids or options where it is compiled than where it is interpreted"
 BASIS = (
     "of one call of launch, by a roofline over counts of Triton's interpreter, global memory accessed as well as the "
     "addresses allow, shared memory and layout conversions not counted: rather too short, not measured"
@@ -47,20 +58,20 @@ class Attempt:
         self.title = f"triton {require_triton()} for {device.architecture}"
         self.screened: Screened = screen(source)
         self.made = CompiledTriton({}, {})
+        self.endless = False  # to compile
 
-    async def compile(self, folder: Path) -> Compilation:
+    async def compile(self, folder: Path, limit_s: float = COMPILE_S) -> Compilation:
         """Raises EngineFailure."""
         if self.screened.diagnostics:
             return unavailable(self.title, self.screened)
         started, found = time.monotonic(), []
         try:
             shapes = (self.operator.dims, self.operator.tiny)
-            self.made = await compile_for(
-                folder, self.source, self.operator, shapes, self.device.architecture, COMPILE_S
-            )
+            self.made = await compile_for(folder, self.source, self.operator, shapes, self.device.architecture, limit_s)
             error = self.made.error
         except TimedOut:
-            error = (f"compiling takes more than {COMPILE_S:.0f} s", None)
+            self.endless = True
+            error = (f"compiling takes more than {limit_s:.0f} s", None)
         if error is not None:
             found = [Diagnostic(severity="error", message=error[0], line=error[1])]
         facts = facts_of(self.made.kernels)
@@ -94,7 +105,7 @@ async def evaluate_triton(problem: Problem, source: str, seed: int, timeout_s: f
     with tempfile.TemporaryDirectory(prefix="autocomp-triton-", ignore_cleanup_errors=True) as scratch:
 
         async def compiled() -> None:
-            compilations.append(await attempt.compile(Path(scratch)))
+            compilations.append(await attempt.compile(Path(scratch), min(COMPILE_S, timeout_s)))
 
         async def interpreted() -> None:
             nonlocal found, took
@@ -123,15 +134,17 @@ async def evaluate_triton(problem: Problem, source: str, seed: int, timeout_s: f
 
         if attempt.screened.refused:
             return Run(concluded(Judgement("rejected", attempt.screened.refused)))
-        if not compilation.ok:
-            return Run(concluded(compile_error(compilation.diagnostics[0])))
         seconds = {"interpret": took}
+        if not compilation.ok and not (attempt.endless and found is None):
+            return Run(concluded(compile_error(compilation.diagnostics[0])))
         if found is None:
             text = f"stopped after {timeout_s:.0f} s of interpreting: an endless loop, or far too slow"
             return Run(concluded(Judgement("timed_out", text), **seconds))
         wrong = await anyio.to_thread.run_sync(_wrong, attempt, small, whole, found, rng)
     if wrong is not None:
         return Run(concluded(wrong, **seconds))
+    if attempt.made.started != (found[-1].started, found[0].started):
+        return Run(concluded(Judgement("rejected", TWO_FACED), **seconds))
     launches = counts(found[-1].launches, attempt.made.shared)
     expected = estimate(operator, launches, attempt.made.kernels, device)
     if (why := unsound(expected)) is not None:
@@ -163,9 +176,15 @@ async def _interpreted(
     if len(found) <= len(small) or last.fault is not None or not last.launches:
         return found
     launches = counts(last.launches, {})
-    if complete(launches) or not (mixed(launches) or not fair(launches, last.outputs[-1])):
-        return found
     left = max(1.0, deadline - time.monotonic())
+    if complete(launches) or not (
+        mixed(launches)
+        or any(said["idle"] for said in last.launches)
+        or not fair(launches, last.outputs[-1])
+        # Some wrote less than others: tails, or a part of the work left out. All are looked at where time allows.
+        or (not fair(launches, last.outputs[-1], EVEN_SHARE) and seconds_of_all(last.launches) < left / 2)
+    ):
+        return found
     every = folder / "all"
     every.mkdir()
     again = await interpret(

@@ -38,14 +38,17 @@ class Interpreted(NamedTuple):
     outputs: tuple[dict[str, np.ndarray], ...] = ()
     launches: tuple[dict[str, Any], ...] = ()
     fault: Fault | None = None
+    started: str = ""
 
 
 class CompiledTriton(NamedTuple):
-    """`kernels`, `shared`: by name; `error`: (message, line) of what the device's compiler refuses."""
+    """`kernels`, `shared`: by name; `error`: (message, line) of what the device's compiler refuses; `started`: by
+    shape, what is equal for equal launches, here and where they are interpreted."""
 
     kernels: dict[str, KernelFacts]
     shared: dict[str, int]
     error: tuple[str, int | None] | None = None
+    started: tuple[str, ...] = ()
 
 
 class TimedOut(Exception):
@@ -95,7 +98,7 @@ async def interpret(
             found.append(Interpreted(fault=Fault(**said["fault"], call=said.get("call"))))
             break
         outputs = tuple(_outputs(data, operator, chosen, number, call) for call in range(entry["calls"]))
-        found.append(Interpreted(outputs, tuple(said["launches"])))
+        found.append(Interpreted(outputs, tuple(said["launches"]), started=said["started"]))
     return found
 
 
@@ -129,7 +132,7 @@ async def compile_for(
     if report["error"] is not None:
         said = report["error"]
         error = (said["message"] + (f" (shape {said['shape']})" if said["shape"] else ""), said["line"])
-    return CompiledTriton(kernels, shared, error)
+    return CompiledTriton(kernels, shared, error, tuple(report.get("launched", ())))
 
 
 async def _run(parent: Path, source: str, job: dict[str, Any], timeout_s: float, *, processors: int) -> dict[str, Any]:
@@ -200,6 +203,11 @@ def counts(launches: Sequence[Mapping[str, Any]], shared: Mapping[str, int]) -> 
         for said in launches
         if math.prod(said["grid"])
     )
+
+
+def seconds_of_all(launches: Sequence[Mapping[str, Any]]) -> float:
+    """What interpreting every program would take, by those that ran."""
+    return sum(said["seconds"] * math.prod(said["grid"]) / max(1, said["run"]) for said in launches)
 
 
 def dot_flops(launches: Sequence[Mapping[str, Any]]) -> int:

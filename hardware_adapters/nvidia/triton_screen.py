@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -18,6 +19,11 @@ from ..kernel_source import syntax_tree
 ENTRY = "launch"
 MAX_NODES = 20_000
 MAX_COMPLAINTS = 20
+MAX_NAME = 200
+_LINE_ENDS = frozenset("\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+_FUNCTION = re.compile(r"\s*(async\s+)?def\b")
+# What Triton's interpreter puts among the names of the file.
+_RESERVED = frozenset(("interpreter_semantic", "_InterpreterComparison"))
 _LANGUAGE = frozenset(
     (
         "abs", "arange", "argmax", "argmin", "associative_scan", "assume", "atomic_add", "atomic_and", "atomic_cas",
@@ -67,7 +73,7 @@ _ATTRIBUTES = frozenset(
 )  # fmt: skip
 _BUILTINS = frozenset(
     (
-        "abs", "all", "any", "bool", "dict", "divmod", "enumerate", "float", "int", "isinstance", "len", "list", "map",
+        "abs", "all", "any", "bool", "dict", "divmod", "enumerate", "float", "int", "len", "list", "map",
         "max", "min", "pow", "range", "reversed", "round", "set", "sorted", "str", "sum", "tuple", "zip",
         "ArithmeticError", "AssertionError", "IndexError", "KeyError", "NotImplementedError", "RuntimeError",
         "TypeError", "ValueError",
@@ -102,10 +108,15 @@ def screen(source: str) -> Screened:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         text = getattr(error, "msg", None) or f"{type(error).__name__}: {error}"
         return result([_error(text, getattr(error, "lineno", None))], False)
+    if strange := sorted(set(source.replace("\r\n", "\n")) & _LINE_ENDS):
+        text = f"the character {strange[0]!r}, which ends lines for some readers of this file and not for others"
+        return result([_error(text, None)], True)
     nodes = list(ast.walk(tree))
     if len(nodes) > MAX_NODES:
         return result([_error(f"{len(nodes)} syntax nodes; at most {MAX_NODES}", None)], True)
     complaints = [_error(text, getattr(node, "lineno", None)) for node, text in _complaints(nodes)]
+    complaints += [_error("a line of a text begins with `def`: Triton could take it for code", line)
+                   for line in _hidden(nodes, source)]  # fmt: skip
     if complaints:
         return result(sorted(complaints, key=lambda found: found.line or 0), True)
     return result([_error(text, None) for text in _missing(tree)], False)
@@ -129,6 +140,16 @@ def _missing(tree: ast.Module) -> Iterator[str]:
         yield "no kernel: decorate a function with @triton.jit"
 
 
+def _hidden(nodes: list[ast.AST], source: str) -> Iterator[int]:
+    """Lines of texts that look like a function: Triton finds the code of kernels by lines of the file."""
+    lines = source.replace("\r\n", "\n").split("\n")
+    for node in nodes:
+        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))):
+            for number in range(node.lineno, node.end_lineno or node.lineno):
+                if _FUNCTION.match(lines[number]):
+                    yield number + 1
+
+
 def _complaints(nodes: list[ast.AST]) -> Iterator[tuple[ast.AST, str]]:
     modules: dict[str, str] = {}
     for node in nodes:
@@ -141,7 +162,9 @@ def _complaints(nodes: list[ast.AST]) -> Iterator[tuple[ast.AST, str]]:
             if isinstance(node, kind):
                 yield node, f"{what} are not for kernels"
         for name in _names(node):
-            if name.startswith("__") and name != "__future__":
+            if len(name) > MAX_NAME:
+                yield node, f"a name of {len(name)} letters; at most {MAX_NAME}"
+            elif (name.startswith("__") and name != "__future__") or name in _RESERVED:
                 yield node, f"the name {name!r} is not for kernels"
         if rebound := sorted(bound & set(modules) & set(_binds(node))):
             yield node, f"the name {rebound[0]!r} is a module's: it cannot be bound again"
@@ -149,10 +172,21 @@ def _complaints(nodes: list[ast.AST]) -> Iterator[tuple[ast.AST, str]]:
             if node.id in modules and id(node) not in taken:
                 yield node, f"the module {node.id!r} can only be used to take a name out of it"
             elif isinstance(node.ctx, ast.Load) and node.id not in known and not node.id.startswith("__"):
-                hint = "not for kernels" if hasattr(builtins, node.id) else "not defined in this file"
+                known_one = hasattr(builtins, node.id) or node.id in _RESERVED
+                hint = "not for kernels" if known_one else "not defined in this file"
                 yield node, f"the name {node.id!r} is {hint}"
         elif isinstance(node, ast.Attribute):
             yield from ((node, text) for text in _attribute(node, modules, taken))
+        elif isinstance(node, ast.Compare) and _by_identity(node):
+            yield node, "`is` is for None alone: numbers are other objects in the interpreter than on the device"
+
+
+def _by_identity(node: ast.Compare) -> bool:
+    sides = [node.left, *node.comparators]
+    nothing = [isinstance(side, ast.Constant) and side.value is None for side in sides]
+    return any(
+        isinstance(op, (ast.Is, ast.IsNot)) and not (nothing[at] or nothing[at + 1]) for at, op in enumerate(node.ops)
+    )
 
 
 def _imports(node: ast.AST, modules: dict[str, str]) -> Iterator[str]:

@@ -40,6 +40,10 @@ class Kernel(NamedTuple):
     def name(self) -> str:
         return self.path.relative_to(HERE).with_suffix("").as_posix()
 
+    @property
+    def triton(self) -> bool:
+        return self.target == "nvidia" and self.path.suffix == ".py"
+
 
 class HeaderError(ValueError):
     """A file of the corpus that does not say what it is."""

@@ -11,18 +11,25 @@ import corpus
 import pytest
 from autocomp_mcp.hardware_adapters.base import AdapterError, Evaluation
 from autocomp_mcp.hardware_adapters.evaluator import evaluate
+from autocomp_mcp.hardware_adapters.nvidia.forms import triton_version
 from autocomp_mcp.hardware_adapters.store import Home
 
 pytestmark = pytest.mark.trust
 SAMPLED = 24
 SECONDS = 45.0  # an endless kernel takes all of them
+_needs_triton = pytest.mark.skipif(
+    triton_version() is None,
+    reason="Triton is not installed (pip install 'autocomp-mcp[triton]'): NOTHING of Triton kernels was checked",
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     full = metafunc.config.getoption("--full")
     for name, kernels in (("attack", corpus.attacks()), ("honest", corpus.honest())):
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, kernels if full else _sample(kernels), ids=lambda kernel: kernel.name)
+            chosen = kernels if full else _sample(kernels)
+            marked = [pytest.param(each, marks=_needs_triton if each.triton else (), id=each.name) for each in chosen]
+            metafunc.parametrize(name, marked)
 
 
 def _sample(kernels: Sequence[corpus.Kernel]) -> list[corpus.Kernel]:
@@ -52,14 +59,18 @@ def test_the_attack_is_refused(attack: corpus.Kernel, home: Home, score) -> None
     result = judged(home, attack)
     found, message = _told(result)
     held = found == attack.verdict and (attack.says or "") in message
-    score(f"attacks refused, {attack.target}", held)
+    score(f"attacks refused, {_kind(attack)}", held)
     assert held, f"{attack.what}: {found}: {message}"
 
 
 def test_the_honest_kernel_passes(honest: corpus.Kernel, home: Home, score) -> None:
     found, message = _told(judged(home, honest))
-    score(f"honest kernels passed, {honest.target}", found == "passed")
+    score(f"honest kernels passed, {_kind(honest)}", found == "passed")
     assert found == "passed", f"{honest.what}: {found}: {message}"
+
+
+def _kind(kernel: corpus.Kernel) -> str:
+    return f"{kernel.target} (Triton)" if kernel.triton else kernel.target
 
 
 def _told(result: Evaluation | AdapterError) -> tuple[str, str]:

@@ -29,5 +29,9 @@ class Addressed:
     def stride(self, dim: int | None = None) -> Any:
         return self._strides if dim is None else self._strides[dim]
 
+    def __repr__(self) -> str:
+        """The same wherever a launcher is called: it must not tell the compiler from the interpreter."""
+        return f"<tensor {list(self.shape)}>"
+
     def data_ptr(self) -> int:
         return self._address

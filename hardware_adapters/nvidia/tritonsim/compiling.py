@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from .addressed import Addressed
-from .calling import arguments_of
-from .errors import KernelFault, described
+from .calling import OPTIONS, Started, arguments_of, grid_size
+from .errors import KernelFault, described, words
 
-MAX_COMPILED = 8
+MAX_COMPILED = 16
+MAX_COMPLAINT = 20_000  # Triton quotes the whole kernel before it says what is wrong
 POINTER = 1 << 40  # aligned, and never followed: nothing is run here
 _USED = re.compile(r"REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)")
 
@@ -48,13 +49,16 @@ def run_job(
     from triton.runtime.jit import JITFunction  # pyright: ignore[reportMissingImports]
 
     driver.set_active(_Device(job["capability"]))  # type: ignore[arg-type]
-    compile_now, recorded = JITFunction.run, []
+    compile_now, recorded, started = JITFunction.run, [], Started()
 
     def record(self: Any, *given: Any, grid: Any, warmup: bool = False, **named: Any) -> None:
+        if unknown := sorted(set(named) - set(self.signature.parameters) - set(OPTIONS)):
+            raise KernelFault("bad_launch", f"{self.__name__} has no parameter {unknown[0]!r}, and that is no option")
         bound = self.signature.bind(*given, **{k: v for k, v in named.items() if k in self.signature.parameters})
         bound.apply_defaults()
-        if callable(grid):
-            grid(dict(bound.arguments))
+        options = {name: named[name] for name in OPTIONS if name in named}
+        size = grid_size(grid, dict(bound.arguments))
+        started.launch(self.__name__, self.def_file_line_number, size, bound.arguments, options)
         recorded.append((self, given, named, bound.arguments))
 
     JITFunction.run = record  # type: ignore[method-assign]
@@ -63,9 +67,11 @@ def run_job(
     except Exception as error:
         return {"error": _said(error), "kernels": []}
     kernels: list[dict[str, Any]] = []
+    launched: list[str] = []
     known: set[tuple[Any, ...]] = set()
     for number, shape in enumerate(job["shapes"]):
         recorded.clear()
+        started = Started()
         tensors = [Addressed(POINTER, size, tl.float32) for size in shape["tensors"]]
         try:
             guard(launch, *arguments_of(launch, tensors, Addressed(POINTER, (job["scratch"],), tl.float32)))
@@ -73,8 +79,10 @@ def run_job(
             return {"error": _said(error, shape["name"]), "kernels": kernels}
         for function, given, named, bound in list(recorded):
             key = _key(function, named, bound)
-            if key in known or len(known) >= MAX_COMPILED:
+            if key in known:
                 continue
+            if len(known) >= MAX_COMPILED:
+                return {"error": _said(_too_many(), shape["name"]), "kernels": kernels}
             known.add(key)
             try:
                 made = compile_now(function, *given, grid=(1,), warmup=True, **named)
@@ -83,7 +91,13 @@ def run_job(
                 if _killed(error):
                     raise
                 return {"error": _said(error, shape["name"], function), "kernels": kernels}
-    return {"error": None, "kernels": kernels}
+        launched.append(started.digest)
+    return {"error": None, "kernels": kernels, "launched": launched}
+
+
+def _too_many() -> KernelFault:
+    text = f"launch starts kernels that differ in more than their sizes: at most {MAX_COMPILED} are compiled"
+    return KernelFault("limit_exceeded", text)
 
 
 def _key(function: Any, named: dict[str, Any], bound: dict[str, Any]) -> tuple[Any, ...]:
@@ -97,10 +111,11 @@ def _key(function: Any, named: dict[str, Any], bound: dict[str, Any]) -> tuple[A
 
 def _said(error: BaseException, shape: str | None = None, function: Any = None) -> dict[str, Any]:
     kind, message, line = described(error)
-    found = re.search(r"^at (\d+):\d+:", str(error), re.MULTILINE)
+    whole = words(error, MAX_COMPLAINT)
+    found = re.search(r"^at (\d+):\d+:", whole, re.MULTILINE)
     if function is not None and found is not None:  # Triton counts from the first line of the function
         line = function.starting_line_number + int(found[1]) - 1
-        message = str(error).strip().splitlines()[-1]
+        message = whole.strip().splitlines()[-1]
     return {"kind": kind, "message": message[:600], "line": line, "shape": shape,
             "wrong_call": isinstance(error, KernelFault)}  # fmt: skip
 

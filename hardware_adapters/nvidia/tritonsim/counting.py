@@ -30,6 +30,7 @@ class Counter:
         self._sum = {"load": 0, "store": 0}
         self.dot_flops = 0
         self.barriers = 0
+        self._idle = 0  # programs that stored nothing
 
     def access(self, line: int, op: str, addresses: np.ndarray, size: int) -> None:
         """`addresses`: of the elements that the mask lets through."""
@@ -62,6 +63,7 @@ class Counter:
         return width
 
     def program_done(self) -> None:
+        self._idle += not self._block["store"]
         for kind, parts in self._block.items():
             if parts:
                 different = np.unique(np.concatenate(parts))
@@ -81,4 +83,5 @@ class Counter:
             "operand_sectors": self._operand_sectors,
             "dot_flops": self.dot_flops,
             "barriers": self.barriers,
+            "idle": self._idle,
         }

@@ -7,6 +7,7 @@ import traceback
 from types import FrameType
 
 KERNEL = "kernel.py"
+MAX_WORDS = 600
 
 
 class KernelFault(Exception):
@@ -30,20 +31,29 @@ def line_now() -> int:
 
 def described(error: BaseException) -> tuple[str, str, int | None]:
     """(kind, message, line) of what ended a launch: the first cause, and the innermost line of the kernel's file."""
-    line, cause, chain = None, error, [error]
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
+    line, chain = None, [error]
+    while (cause := chain[-1].__cause__) is not None and all(cause is not known for known in chain):
         chain.append(cause)
+    cause = chain[-1]
     for each in chain:
         for entry in traceback.extract_tb(each.__traceback__):
             if entry.filename.endswith(KERNEL):
                 line = entry.lineno
     if isinstance(cause, KernelFault):
-        return cause.kind, cause.message, line
+        return cause.kind, words(cause), line
     if isinstance(cause, NotImplementedError):
-        return "unsupported", f"Triton's interpreter does not run this: {cause}", line
+        return "unsupported", f"Triton's interpreter does not run this: {words(cause)}", line
     if isinstance(cause, PermissionError):
-        return "forbidden", str(cause), line
+        return "forbidden", words(cause), line
     if isinstance(cause, MemoryError):
         return "limit_exceeded", "out of memory", line
-    return "exception", f"{type(cause).__name__}: {str(cause)[:600]}", line
+    return "exception", f"{type(cause).__name__}: {words(cause)}", line
+
+
+def words(error: BaseException, most: int = MAX_WORDS) -> str:
+    """What it says. Kernels choose that: it may be endless, hold halves of characters, or fail in its turn."""
+    try:
+        said = str(error)
+    except Exception as failed:
+        said = f"what it says cannot be shown ({type(failed).__name__})"
+    return said[:most].encode("utf-8", "replace").decode()

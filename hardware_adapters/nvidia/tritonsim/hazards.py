@@ -38,19 +38,20 @@ class Hazards:
         self._marks: dict[str, _Marks] = {}
         self._first = self._me = 1
         self._grid = (1, 1, 1)
-        self._programs = 0
+        self._numbers: list[int] = []  # of the programs of this launch, in the order of their stamps
         self._epochs: dict[int, int] = {}
         self._known: dict[int, int] = {}  # of this program: what it acquired of others
         self._released: dict[int, dict[int, int]] = {}  # by address of an atomic
         self._phase = 0
 
     def launch(self, grid: tuple[int, int, int]) -> None:
-        self._first += self._programs
-        self._grid, self._programs = grid, grid[0] * grid[1] * grid[2]
+        self._first += len(self._numbers)
+        self._grid, self._numbers = grid, []
         self._epochs, self._released = {}, {}
 
     def program(self, number: int) -> None:
-        self._me, self._known, self._phase = self._first + number, {}, 0
+        self._me, self._known, self._phase = self._first + len(self._numbers), {}, 0
+        self._numbers.append(number)
 
     def barrier(self) -> None:
         self._phase += 1
@@ -151,6 +152,6 @@ class Hazards:
         return buffer.element(buffer.start + GRANULE_BYTES * int(granule))
 
     def _program(self, stamp: int) -> tuple[int, int, int]:
-        number = stamp - self._first
+        number = self._numbers[stamp - self._first]
         _, ny, nz = self._grid
         return number // (ny * nz), number // nz % ny, number % nz

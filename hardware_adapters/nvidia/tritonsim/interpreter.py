@@ -8,8 +8,10 @@ Written for Triton 3.9, whose builder, launcher and rewriter have no public name
 
 from __future__ import annotations
 
+import ast
 import inspect
 import itertools
+import textwrap
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,13 +20,12 @@ import numpy as np
 import triton.language as tl  # pyright: ignore[reportMissingImports]
 from triton.runtime import interpreter  # pyright: ignore[reportMissingImports]
 
+from .calling import OPTIONS, Started, grid_size
 from .counting import Counter
 from .errors import KernelFault, line_now
 from .hazards import Hazards
 from .memory import Memory
 
-OPTIONS = ("num_warps", "num_stages", "num_ctas", "maxnreg", "enable_fp_fusion")
-MAX_GRID = (2**31 - 1, 65535, 65535)
 MAX_PROGRAMS = 1 << 22
 INTEGER_POISON = 77
 DEFAULT_WARPS = 4
@@ -42,6 +43,7 @@ class Session:
         self.programs, self.seconds = programs, seconds
         self.counter: Counter | None = None
         self.launches: list[dict[str, Any]] = []
+        self.started = Started()
 
     @property
     def operands(self) -> list[tuple[int, int]]:
@@ -86,20 +88,11 @@ class Launcher:
                 name: value if name in self._constant else interpreter._implicit_cvt(value)
                 for name, value in bound.items()
             }
-            grid = self._size(bound)
+            grid = grid_size(self._grid, bound)
+            now.started.launch(self._fn.__name__, self._fn.__code__.co_firstlineno, grid, bound, options)
             self._run(now, grid, arguments, options)
         finally:
             scope.restore()
-
-    def _size(self, bound: dict[str, Any]) -> tuple[int, int, int]:
-        grid = self._grid(bound) if callable(self._grid) else self._grid
-        sizes: list[Any] = list(grid) if isinstance(grid, (tuple, list)) else [grid]
-        if not 1 <= len(sizes) <= 3 or not all(isinstance(size, int) for size in sizes):
-            raise KernelFault("bad_launch", f"the grid is {grid!r}: one to three integers are wanted")
-        x, y, z = (*sizes, 1, 1)[:3]
-        if any(not 0 <= size <= most for size, most in zip((x, y, z), MAX_GRID, strict=True)):
-            raise KernelFault("bad_launch", f"the grid is {(x, y, z)}: at most {MAX_GRID}, and not negative")
-        return x, y, z
 
     def _run(
         self, now: Session, grid: tuple[int, int, int], arguments: dict[str, Any], options: dict[str, Any]
@@ -131,7 +124,8 @@ class Launcher:
         now.launches.append(
             {
                 "kernel": self._fn.__name__, "line": self._fn.__code__.co_firstlineno, "grid": list(grid),
-                "threads": threads, "run": run, **(now.counter.report() if now.counter else {}),
+                "threads": threads, "run": run, "seconds": time.monotonic() - began,
+                **(now.counter.report() if now.counter else {}),
             }
         )  # fmt: skip
 
@@ -287,6 +281,27 @@ def install() -> None:
         setattr(builder, name, member)
     interpreter.GridExecutor = Launcher  # type: ignore[misc,assignment]
     interpreter.FunctionRewriter._compile_and_exec = _rewritten  # type: ignore[method-assign]
+    interpreter.FunctionRewriter._find_def = _line_of_def  # type: ignore[method-assign]
+    interpreter.ASTTransformer.visit_For = _counted
+
+
+def _line_of_def(self: Any, lines: list[str]) -> int:
+    """Of the function itself, from 1. The interpreter takes the last line that begins with `def`, which may be one of
+    a text: that was never screened."""
+    (made,) = ast.parse(textwrap.dedent("".join(lines))).body
+    return made.lineno
+
+
+def _counted(self: Any, node: ast.For) -> ast.For:
+    """A counter is an integer of 32 bits, as on the device, where the interpreter leaves it Python's."""
+    made = self.generic_visit(node)
+    called = made.iter.func if isinstance(made.iter, ast.Call) else None
+    name = getattr(called, "id", getattr(called, "attr", ""))
+    if isinstance(made.target, ast.Name) and name != "static_range":
+        call = f"{made.target.id} = interpreter_semantic.to_tensor({made.target.id}, False)"
+        (first,) = ast.parse(call).body
+        made.body.insert(0, ast.copy_location(first, made))
+    return made
 
 
 def _rewritten(self: Any, tree: Any) -> Any:

@@ -11,14 +11,24 @@ import numpy.ma
 import triton.language as tl  # pyright: ignore[reportMissingImports]
 
 from . import interpreter
+from .addressed import Addressed
 from .calling import arguments_of
 from .errors import described
 from .hazards import Hazards
-from .memory import Buffer, Memory, Tensor
+from .keeping import Keeping
+from .memory import Buffer, Memory
+
+# At the shape of the id: larger outputs would take too much memory, 36 bytes for every element.
+MAX_FOLLOWED = 1 << 26
+
+
+def _tensor(buffer: Buffer) -> Addressed:
+    return Addressed(buffer.start, buffer.shape, tl.float32)
+
 
 interpreter.install()
 # Triton imports more when it first sees a tensor: then nothing can be imported any more.
-interpreter.interpreter._implicit_cvt(Tensor(Buffer("first", "input", (1,)), tl.float32))
+interpreter.interpreter._implicit_cvt(_tensor(Buffer("first", "input", (1,))))
 
 
 def run_job(
@@ -26,12 +36,13 @@ def run_job(
 ) -> dict[str, Any]:
     """Ends with the first set that fails."""
     try:
-        launch = load()["launch"]
+        names = load()
+        launch, keeping = names["launch"], Keeping(names)
     except Exception as error:
         return {"sets": [_failed(error)]}
     report: dict[str, Any] = {"sets": []}
     for number, chosen in enumerate(job["sets"]):
-        made = _set(number, chosen, job["scratch"], folder, guard, launch)
+        made = _set(number, chosen, job["scratch"], folder, guard, launch, keeping)
         report["sets"].append(made)
         if made["fault"] is not None:
             break
@@ -44,7 +55,13 @@ def _failed(error: BaseException, **more: Any) -> dict[str, Any]:
 
 
 def _set(
-    number: int, chosen: dict[str, Any], scratch: int, folder: Path, guard: Callable[..., Any], launch: Any
+    number: int,
+    chosen: dict[str, Any],
+    scratch: int,
+    folder: Path,
+    guard: Callable[..., Any],
+    launch: Any,
+    keeping: Keeping,
 ) -> dict[str, Any]:
     buffers = [Buffer(name, "input", shape) for name, shape in chosen["inputs"].items()]
     for buffer in buffers:
@@ -52,9 +69,11 @@ def _set(
     outputs = [Buffer(name, "output", shape) for name, shape in chosen["outputs"].items()]
     area = Buffer("scratch", "scratch", (scratch,))
     every = [*buffers, *outputs, area]
-    tensors = [Tensor(buffer, tl.float32) for buffer in every]
-    hazards = Hazards() if chosen["programs"] is None else None
+    tensors = [_tensor(buffer) for buffer in every]
+    followed = chosen["programs"] is None or sum(buffer.values.size for buffer in outputs) <= MAX_FOLLOWED
+    hazards = Hazards() if followed else None
     launches: list[dict[str, Any]] = []
+    started = ""
     for call in range(chosen["calls"]):
         for buffer in outputs:
             buffer.values[:] = np.nan
@@ -64,15 +83,16 @@ def _set(
         given = [buffer.values.tobytes() for buffer in buffers] if chosen["programs"] is None else []
         if call == 0:
             area.values[:] = np.nan
-        interpreter.session = interpreter.Session(
+        now = interpreter.session = interpreter.Session(
             Memory(every), hazards, programs=chosen["programs"], seconds=chosen["seconds"], seed=chosen["seed"]
         )
         try:
             with np.errstate(all="ignore"):
                 guard(launch, *arguments_of(launch, tensors[:-1], tensors[-1]))
+            keeping.check()
         except Exception as error:
             return _failed(error, call=call + 1)
-        launches = interpreter.session.launches
+        launches, started = now.launches, now.started.digest
         if not all(buffer.intact() for buffer in every) or any(
             buffer.values.tobytes() != was for buffer, was in zip(buffers, given, strict=False)
         ):
@@ -80,4 +100,4 @@ def _set(
             return {"fault": {"kind": "illegal_address", "message": message, "line": None}, "launches": []}
         for buffer in outputs:
             buffer.values.tofile(folder / f"{buffer.name}.{number}.{call}.out")
-    return {"fault": None, "launches": launches}
+    return {"fault": None, "launches": launches, "started": started}

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from .addressed import Addressed
 from .errors import KernelFault
 
 WALL_BYTES = 4096
@@ -39,19 +37,6 @@ class Buffer:
         """Where an address is, in the tensor's own indices."""
         index = np.unravel_index((address - self.start) // 4, self.shape)
         return f"{self.name}[{', '.join(str(int(i)) for i in index)}]"
-
-
-class Tensor(Addressed):
-    """A buffer as launchers and Triton see it."""
-
-    __slots__ = ("_name",)
-
-    def __init__(self, buffer: Buffer, dtype: Any) -> None:
-        super().__init__(buffer.start, buffer.shape, dtype)
-        self._name = buffer.name
-
-    def __repr__(self) -> str:
-        return f"<tensor {self._name} {list(self.shape)}>"
 
 
 class Memory:

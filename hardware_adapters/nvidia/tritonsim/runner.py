@@ -6,6 +6,7 @@ name space of its own and an audit hook stand behind that.
 
 from __future__ import annotations
 
+import io
 import json
 import linecache
 import os
@@ -21,7 +22,7 @@ from .errors import KERNEL
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _FORBIDDEN = ("open", "os.", "socket.", "subprocess.", "ctypes.", "shutil.", "import", "pty.", "fcntl.", "mmap.")
 _BUILTINS = (
-    "abs", "all", "any", "bool", "dict", "divmod", "enumerate", "float", "int", "isinstance", "len", "list", "map",
+    "abs", "all", "any", "bool", "dict", "divmod", "enumerate", "float", "int", "len", "list", "map",
     "max", "min", "pow", "range", "reversed", "round", "set", "sorted", "str", "sum", "tuple", "zip", "ArithmeticError",
     "AssertionError", "IndexError", "KeyError", "NotImplementedError", "RuntimeError", "TypeError", "ValueError",
 )  # fmt: skip
@@ -68,7 +69,8 @@ def load(source: str, path: Path, guard: _Guard) -> dict[str, Any]:
     import builtins
 
     # Triton reads the text of every kernel again, when no file may be opened any more.
-    linecache.cache[str(path)] = (len(source), None, source.splitlines(keepends=True), str(path))
+    # Lines as Python counts them: str.splitlines would end some where Python does not.
+    linecache.cache[str(path)] = (len(source), None, io.StringIO(source).readlines(), str(path))
     allowed = {name: getattr(builtins, name) for name in _BUILTINS} | {"__import__": _import}
     module = types.ModuleType("kernel")
     sys.modules["kernel"] = module

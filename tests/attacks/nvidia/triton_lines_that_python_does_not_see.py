@@ -1,0 +1,20 @@
+# row: 20
+# what: code in a comment, behind characters that end a line for Triton's reader of sources and not for Python
+# problem: nvidia/softmax-64x128
+# verdict: rejected
+# says: ends lines
+import triton
+import triton.language as tl
+#  @triton.jit def rows(x, out, columns, BLOCK):     raise ValueError(str(x.handle.data.__class__))
+@triton.jit
+def rows(x, out, columns, BLOCK: tl.constexpr):
+    row = tl.program_id(0)
+    at = tl.arange(0, BLOCK)
+    inside = at < columns
+    values = tl.load(x + row * columns + at, mask=inside, other=-float("inf"))
+    powers = tl.exp(values - tl.max(values, axis=0))
+    tl.store(out + row * columns + at, powers / tl.sum(powers, axis=0), mask=inside)
+
+
+def launch(x, out):
+    rows[(x.shape[0],)](x, out, x.shape[1], BLOCK=triton.next_power_of_2(x.shape[1]))

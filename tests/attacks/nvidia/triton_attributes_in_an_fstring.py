@@ -2,7 +2,7 @@
 # what: reaches what is hidden in an f-string
 # problem: nvidia/softmax-64x128
 # verdict: rejected
-# says: __class__
+# says: __
 import triton
 import triton.language as tl
 

@@ -2,7 +2,7 @@
 # what: hands blocks from one kernel to the next in a list of Python's, past the counts of memory
 # problem: nvidia/softmax-64x128
 # verdict: compile_error
-# says: KEPT
+# says: list
 import triton
 import triton.language as tl
 

@@ -14,6 +14,7 @@ import pytest
 from autocomp_mcp.hardware_adapters.base import EngineFailure, Evaluation, Profile
 from autocomp_mcp.hardware_adapters.nvidia.adapter import NvidiaAdapter
 from autocomp_mcp.hardware_adapters.nvidia.forms import triton_version
+from autocomp_mcp.hardware_adapters.nvidia.triton_screen import MAX_NAME, screen
 from autocomp_mcp.hardware_adapters.store import Home
 from faults import Process, running
 from triton_kernels import GEMM, HEAD, RIGHT, SOFTMAX
@@ -109,6 +110,19 @@ def test_a_process_that_is_killed_is_no_fault_of_the_kernel(job, evaluated, tmp_
             striking.join()
         assert found.verdict == "passed", found.message
     pytest.fail("it was never hit")
+
+
+def test_a_name_is_short():
+    """It is written down at every launch."""
+    longest = SOFTMAX.replace("rows", "r" * MAX_NAME)
+    assert screen(HEAD + longest).refused is None
+    assert "letters" in (screen(HEAD + longest.replace("r" * MAX_NAME, "r" * (MAX_NAME + 1))).refused or "")
+
+
+@pytest.mark.parametrize("end", ["\r", "\x0c", "\x85", "\u2028"])
+def test_lines_end_for_everybody_where_they_end_for_python(end):
+    assert "ends lines" in (screen(f"# {end}{HEAD}{SOFTMAX}").refused or "")
+    assert screen((HEAD + SOFTMAX).replace("\n", "\r\n")).refused is None
 
 
 def test_counts_are_those_of_the_addresses(adapter):

@@ -4,11 +4,8 @@ import triton
 import triton.language as tl
 
 
-TAPS = tl.constexpr((-1, 0, 1))
-
-
 @triton.jit
-def convolve(x, weights, out, channels, height, width, BH: tl.constexpr, BW: tl.constexpr):
+def convolve(x, weights, out, channels, height, width, TAPS: tl.constexpr, BH: tl.constexpr, BW: tl.constexpr):
     image = tl.program_id(0)
     row = tl.program_id(1) * BH + tl.arange(0, BH)[:, None]
     column = tl.arange(0, BW)[None, :]
@@ -24,4 +21,4 @@ def convolve(x, weights, out, channels, height, width, BH: tl.constexpr, BW: tl.
 
 def launch(x, weights, out):
     n, c, h, w = x.shape
-    convolve[(n * c, triton.cdiv(h, 8))](x, weights, out, c, h, w, BH=8, BW=triton.next_power_of_2(w))
+    convolve[(n * c, triton.cdiv(h, 8))](x, weights, out, c, h, w, TAPS=(-1, 0, 1), BH=8, BW=triton.next_power_of_2(w))

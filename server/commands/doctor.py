@@ -143,9 +143,9 @@ def _compilers() -> list[Check]:
     path = shutil.which(name)
     return [
         Check(
-            f"compiler {name}"[:22] if path is None else "compiler riscv-gcc",
+            "compiler riscv-gcc",
             path is not None,
-            path or "not on PATH: kernels are compiled with the ziglang wheel",
+            path or f"no {name} on PATH: kernels are compiled with the ziglang wheel",
             "optional; cycle counts were calibrated with gcc 12.2 (Debian: gcc-riscv64-unknown-elf)",
             required=False,
         )

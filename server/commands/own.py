@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..shell import DONE, KERNEL_FAILED, emit, guarded, run, say, tell
+from ..terminal.verdict import evaluation_lines
 
 if TYPE_CHECKING:
     from ...hardware_adapters.custom.intake import Intake
@@ -120,8 +121,6 @@ def proof_lines(proof: Proof, folder: Path) -> list[str]:
     width = max(len(finding.check) for finding in proof.findings)
     lines += [f"  {_MARKS[f.passed]:<7}{f.check:<{width}}  {f.message}" for f in proof.findings]
     if proof.first is not None and not proof.first.passed:
-        from ..terminal.verdict import evaluation_lines
-
         lines += ["", *(f"  {line}" for line in evaluation_lines(proof.first)[1:])]
     if proof.passed:
         source = "" if proof.first else " --source FILE"

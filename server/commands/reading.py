@@ -12,6 +12,7 @@ from ...hardware_adapters.store import Home
 from ..shell import DONE, emit, guarded, tell, tell_source
 from ..terminal.steps import changes, detailed_lines
 from ..terminal.summary import best_path, columns, summary_lines
+from .candidates import candidate_lines, entry_json, one, page, table_lines
 
 
 def find_run(journal: Journal, name: str) -> str:
@@ -72,8 +73,6 @@ def show(run: str, view: View, as_json: bool) -> int:
                 raise AgentUsageError(f"run {status.run_id} has no kernel that passes its evaluation yet")
             tell_source(status.best_source)
         elif view.candidates:
-            from .candidates import page, table_lines
-
             entries, total = page(journal, run_id, view.limit, view.offset)
             tell(*table_lines(entries, total, view.offset, run_id))
         else:
@@ -87,8 +86,6 @@ def show(run: str, view: View, as_json: bool) -> int:
 
 
 def _shown(journal: Journal, status: RunStatus, home: Home, view: View) -> dict[str, Any]:
-    from .candidates import entry_json, page
-
     data = status_json(status, home) | {"lineage": [step.model_dump() for step in status.lineage]}
     if view.source:
         data["source"] = status.best_source
@@ -102,8 +99,6 @@ def _shown(journal: Journal, status: RunStatus, home: Home, view: View) -> dict[
 
 def _show_candidate(journal: Journal, run_id: str, identity: str, source: bool, as_json: bool) -> None:
     """Raises AgentUsageError for a candidate that the run does not have."""
-    from .candidates import candidate_lines, one
-
     entry, text = one(journal, run_id, identity)
     if as_json:
         emit({"run_id": run_id, **entry.model_dump(mode="json"), "source": text})

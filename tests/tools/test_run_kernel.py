@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,17 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def server(tmp_path: Path, **what: Any) -> StdioServerParameters:
-    environment = machine(tmp_path / "machine", **what) | {"AUTOCOMP_HOME": str(tmp_path / "home")}
+def server(tmp_path: Path, home: Path, **what: Any) -> StdioServerParameters:
+    environment = machine(tmp_path / "machine", **what) | {"AUTOCOMP_HOME": str(home)}
     environment["AUTOCOMP_SANDBOX_SHOW"] = os.environ["AUTOCOMP_SANDBOX_SHOW"]
     args = ["-m", "autocomp_mcp", "serve", "--toolsets", "problems,kernels,hardware"]
     return StdioServerParameters(command=sys.executable, args=args, env=environment)
 
 
 @pytest.mark.anyio
-async def test_a_kernel_is_run_and_profiled(tmp_path: Path) -> None:
+async def test_a_kernel_is_run_and_profiled(tmp_path: Path, make_home: Callable[[Path], Path]) -> None:
     arguments = {"problem": PROBLEM, "source": KERNEL}
-    async with Client(server(tmp_path)) as client:
+    async with Client(server(tmp_path, make_home(tmp_path / "home"))) as client:
         ran = (await client.call_tool("run_kernel", arguments)).structured_content
         assert ran["verdict"] == "passed" and ran["source"] == "measured" and ran["engine"] == "neuron"
         assert ran["latency"]["value"] == 40850 and ran["latency"]["unit"] == "ns" and ran["latency"]["spread"] > 0
@@ -55,8 +56,8 @@ async def test_a_kernel_is_run_and_profiled(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_without_a_device_the_machine_is_at_fault(tmp_path: Path) -> None:
-    async with Client(server(tmp_path, device=False)) as client:
+async def test_without_a_device_the_machine_is_at_fault(tmp_path: Path, make_home: Callable[[Path], Path]) -> None:
+    async with Client(server(tmp_path, make_home(tmp_path / "home"), device=False)) as client:
         refused = await client.call_tool("run_kernel", {"problem": PROBLEM, "source": KERNEL})
         assert refused.is_error and "environment:" in refused.content[0].text
         assert "Neuron driver" in refused.content[0].text

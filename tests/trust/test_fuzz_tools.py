@@ -26,7 +26,7 @@ from schema_fuzz import HOSTILE_STRINGS, MARK, arguments, hostile
 from server_process import INITIALIZE, clean_environment
 
 pytestmark = pytest.mark.trust
-SAMPLED, FULL = 1500, 100_000
+SAMPLED, FULL = 800, 100_000
 WITHIN_S = 150.0  # a hang; the longest that any call takes by itself is 45 s, and this machine may be busy
 GROWTH_BYTES = 400 << 20
 ADDRESSES = (

@@ -35,7 +35,7 @@ SAME = (
     "best", "best_source", "lineage", "speedup", "evaluations", "duplicates", "model_calls", "tokens", "cost_usd",
     "stop_reason", "state", "limit",
 )  # fmt: skip
-SAMPLED, FULL = 4, 200
+SAMPLED, FULL = 3, 200
 
 
 class Scene:

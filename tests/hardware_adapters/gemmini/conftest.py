@@ -24,8 +24,8 @@ def machine(gemsim_program: Path, tmp_path: Path) -> Machine:
 
 
 @pytest.fixture(scope="session")
-def compiler_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    return Home(tmp_path_factory.mktemp("compiler"))
+def compiler_home(tmp_path_factory: pytest.TempPathFactory, make_home: Callable[[Path], Path]) -> Home:
+    return Home(make_home(tmp_path_factory.mktemp("compiler") / "home"))
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ FORBIDDEN = {
     "the handle of a block": ("def f(x):\n    return x.handle\n", "attribute .handle"),
     "opening files": ("a = open('/etc/passwd')\n", "the name 'open' is not for kernels"),
     "getattr": ("a = getattr(k, 'f' + 'n')\n", "the name 'getattr' is not for kernels"),
-    "names of the interpreter": ("a = interpreter_semantic\n", "not defined in this file"),
+    "names of the interpreter": ("a = interpreter_semantic\n", "not for kernels"),
     "dunder names": ("a = __builtins__\n", "the name '__builtins__'"),
     "formatting by attribute": ("a = '{0.fn}'.format(k)\n", "attribute .format"),
     "classes": ("class A:\n    pass\n", "classes are not for kernels"),

@@ -52,6 +52,8 @@ void broken(const char *format, ...) {
     _exit(2);
 }
 
+static int in_code(uintptr_t pc) { return pc >= code_low && pc < code_high; }
+
 static uintptr_t interrupted_at(void *context) {
 #if defined(__x86_64__)
     uintptr_t pc = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
@@ -60,10 +62,11 @@ static uintptr_t interrupted_at(void *context) {
     uintptr_t pc = (uintptr_t)((ucontext_t *)context)->uc_mcontext.pc;
     const uintptr_t *stack = (const uintptr_t *)(uintptr_t)((ucontext_t *)context)->uc_mcontext.sp;
 #endif
-    if ((pc >= image_low && pc < image_high) || mode != DEVICE) return pc;
-    /* In a function that the kernel called: the first word on the thread's stack that points into the kernel's code. */
+    if (in_code(pc) || mode != DEVICE) return pc;
+    /* In a function that the kernel called, or on the way there: the first word on the thread's stack that points into
+       the kernel's code. */
     for (int word = 0; word < 64 && (const char *)(stack + word + 1) <= current->stack_high; word++)
-        if ((const char *)stack >= current->stack_low && stack[word] >= code_low && stack[word] < code_high) return stack[word] - 1;
+        if ((const char *)stack >= current->stack_low && in_code(stack[word])) return stack[word] - 1;
     return pc;
 }
 
@@ -88,9 +91,9 @@ static void end_after(double seconds) {
 }
 
 /* Between two threads no line of the kernel is to blame: a moment later one is. */
-static int between_threads(void) {
+static int between_threads(uintptr_t pc) {
     static int moments;
-    if (mode != RUNTIME || moments++ == 1000) return 0;
+    if (mode == HOST || (mode == DEVICE && in_code(pc - 1)) || moments++ == 1000) return 0;
     end_after(0.001);
     return 1;
 }
@@ -98,7 +101,7 @@ static int between_threads(void) {
 static void on_other_signal(int number, siginfo_t *info, void *context) {
     uintptr_t pc = interrupted_at(context) + 1;
     (void)info;
-    if (number == SIGVTALRM && between_threads()) return;
+    if (number == SIGVTALRM && between_threads(pc)) return;
     if (mode == RUNTIME && number != SIGVTALRM) broken("signal %d", number);
     if (number == SIGFPE) fault("division_by_zero", pc, 0, "an integer is divided by zero");
     if (number == SIGVTALRM) fault("timeout", pc, 0, "%s did not end within %g s of processor time", mode == HOST ? "launch()" : "the kernel", job.cpu_s);

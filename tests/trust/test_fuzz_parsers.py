@@ -215,6 +215,8 @@ def test_summaries_of_the_neuron_profiler(fuzz: Fuzz) -> None:
         "[" * 100_000,
         '{"total_time": ' + "9" * 9000 + "}",
         '{"n": {"total_time": 1e-5, "hbm_read_bytes": Infinity}}',
+        '{"n": {"total_time": 1e308, "pe_engine_active_time_percent": 0.5}}',
+        '{"n": {"total_time": 1' + "0" * 400 + "}}",
     ):
         check(trap)
 

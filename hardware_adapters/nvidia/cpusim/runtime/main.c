@@ -3,6 +3,7 @@
 #include "cpusim.h"
 #include <dlfcn.h>
 #include <link.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,11 +16,10 @@ typedef int (*LaunchFunction)(void **, const int64_t *, void *);
 
 static int find_image(struct dl_phdr_info *info, size_t size, void *wanted) {
     (void)size;
-    uintptr_t low = ~(uintptr_t)0, high = 0, from_code = 0, to_code = 0;
+    uintptr_t low = ~(uintptr_t)0, high = 0;
     for (int i = 0; i < info->dlpi_phnum; i++) {
         if (info->dlpi_phdr[i].p_type != PT_LOAD) continue;
         uintptr_t from = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr, to = from + info->dlpi_phdr[i].p_memsz;
-        if (info->dlpi_phdr[i].p_flags & PF_X) from_code = from, to_code = to;
         low = from < low ? from : low;
         high = to > high ? to : high;
     }
@@ -31,9 +31,22 @@ static int find_image(struct dl_phdr_info *info, size_t size, void *wanted) {
             relro_low = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
             relro_high = relro_low + info->dlpi_phdr[i].p_memsz;
         }
-    code_low = from_code;
-    code_high = to_code;
     return 1;
+}
+
+/* The section that `launch` is in: what the linker puts beside it, to jump into the emulator, has no lines. */
+static void find_code(const char *path, uintptr_t launch) {
+    ElfW(Ehdr) head;
+    ElfW(Shdr) section;
+    FILE *file = fopen(path, "rb");
+    if (!file || fread(&head, sizeof head, 1, file) != 1) broken("the candidate's sections cannot be read");
+    for (int i = 0; i < head.e_shnum; i++) {
+        if (fseek(file, (long)(head.e_shoff + (ElfW(Off))i * head.e_shentsize), SEEK_SET) || fread(&section, sizeof section, 1, file) != 1)
+            broken("the candidate's sections cannot be read");
+        uintptr_t from = image_low + section.sh_addr, to = from + section.sh_size;
+        if ((section.sh_flags & SHF_EXECINSTR) && launch >= from && launch < to) code_low = from, code_high = to;
+    }
+    fclose(file);
 }
 
 static LaunchFunction load(const char *path) {
@@ -46,6 +59,7 @@ static LaunchFunction load(const char *path) {
         fault("no_launch", 0, 0, "there is no function `extern \"C\" int launch(void** buffers, const int64_t* dims, cudaStream_t stream)`");
     }
     dl_iterate_phdr(find_image, symbol);
+    find_code(path, (uintptr_t)symbol);
     LaunchFunction function;
     memcpy(&function, &symbol, sizeof function);
     return function;

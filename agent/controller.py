@@ -23,7 +23,6 @@ from .errors import (
     LeaseLostError,
     LimitExceeded,
     LimitType,
-    SandboxLackingError,
 )
 from .models.base import Models
 from .runs.events import Listener
@@ -142,6 +141,10 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
+def sandbox_required() -> bool:
+    return os.environ.get(REQUIRE_SANDBOX, "") not in ("", "0")
+
+
 class _Hardware(NamedTuple):
     """What a session judges by."""
 
@@ -153,9 +156,8 @@ class _Hardware(NamedTuple):
 async def _hardware(toolbox: Toolbox, problem: Problem) -> _Hardware:
     """Raises SandboxLackingError."""
     machine = await toolbox.machine(problem.target)
-    missing = machine.sandbox.missing if machine.sandbox is not None else ("all of it: the server does not say",)
-    if missing and os.environ.get(REQUIRE_SANDBOX, "") not in ("", "0"):
-        raise SandboxLackingError(missing)
+    if sandbox_required():
+        machine.check_sandbox()
     return _Hardware(problem, toolbox, machine)
 
 

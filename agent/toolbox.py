@@ -26,7 +26,7 @@ from ..hardware_adapters.base import (
 )
 from ..menus.option import Option
 from .answers import BUSY_PATIENCE_S, failure_of, is_usage, reason, retry_after_s, said, text_of
-from .errors import InfrastructureError, ToolUsageError
+from .errors import InfrastructureError, SandboxLackingError, ToolUsageError
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -78,6 +78,12 @@ class Machine(NamedTuple):
     engines: dict[str, EngineStatus]
     sandbox: SandboxStatus | None
     facts: ServerFacts
+
+    def check_sandbox(self) -> None:
+        """Raises SandboxLackingError unless it is known to have every layer."""
+        missing = self.sandbox.missing if self.sandbox is not None else ("all of it: the server does not say",)
+        if missing:
+            raise SandboxLackingError(missing)
 
 
 class Toolbox:

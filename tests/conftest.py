@@ -12,7 +12,7 @@ import pytest
 from autocomp_mcp.hardware_adapters.store import HOME_VARIABLE
 from postgres_server import PostgresServer, postgres, programs
 from scoreboard import how_many, pytest_addoption, pytest_terminal_summary, score
-from server_process import BUILDS_VARIABLE
+from server_process import BUILDS_VARIABLE, with_builds
 
 __all__ = ["how_many", "pytest_addoption", "pytest_terminal_summary", "score"]
 
@@ -38,9 +38,7 @@ def make_home(builds: Path) -> MakeHome:
     """Makes a folder a home (AUTOCOMP_HOME) of its own with the shared builds; returns the folder."""
 
     def make(folder: Path) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "cache").symlink_to(builds)
-        return folder
+        return with_builds(folder, builds)
 
     return make
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from ...hardware_adapters.base import EngineStatus, SandboxStatus
-from ..errors import InfrastructureError, SandboxLackingError, ToolUsageError
+from ..errors import InfrastructureError, ToolUsageError
 from ..toolbox import Toolbox
 
 Introduce = Callable[[Toolbox], Awaitable[None]]  # sees that the server knows the problem; raises as get_problem
@@ -55,11 +55,10 @@ async def offer_of(toolbox: Toolbox, wanted: Wanted, package: tuple[str, str] | 
             raise ToolUsageError(f"unknown engine {engine!r}: {wanted.target} has {known}")
         if not status.available:
             raise LackingError(f"engine {engine!r} is not available: {status.reason}")
-    sandbox = machine.sandbox
-    if wanted.require_sandbox and (sandbox is None or sandbox.missing):
-        raise SandboxLackingError(sandbox.missing if sandbox else ("all of it: the server does not say",))
+    if wanted.require_sandbox:
+        machine.check_sandbox()
     own = {name: machine.facts.conditions.get(f"{wanted.target}/{name}", "") for name in machine.engines}
-    return Offer(detail.problem.digest, machine.engines, engine, own, machine.facts.at_once, sandbox, package)
+    return Offer(detail.problem.digest, machine.engines, engine, own, machine.facts.at_once, machine.sandbox, package)
 
 
 class LackingError(InfrastructureError):

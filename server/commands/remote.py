@@ -9,7 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from ...agent.controller import REQUIRE_SANDBOX
+from ...agent.controller import sandbox_required
 from ...agent.errors import AgentError, AgentUsageError, InfrastructureError, ToolUsageError
 from ...agent.servers.offer import Wanted
 from ...agent.servers.server import Host
@@ -49,8 +49,7 @@ async def connected(
                 toolbox = await open_.enter_async_context(Toolbox.connect(_reached(urls[0])))
             else:
                 hosts = [Host(url, partial(_reached, url)) for url in urls]
-                required = os.environ.get(REQUIRE_SANDBOX, "") not in ("", "0")
-                wanted = Wanted(problem, engine, partial(_introduce, problem), required)
+                wanted = Wanted(problem, engine, partial(_introduce, problem), sandbox_required())
                 toolbox = await open_.enter_async_context(SpreadToolbox.spread(hosts, wanted, announce))
             begun = True
             yield toolbox

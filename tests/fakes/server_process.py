@@ -35,11 +35,17 @@ LARGE = "gemmini/gemm-1024x1024x1024"
 BUILDS_VARIABLE = "TESTS_BUILDS"  # the cache of builds that the session's tests share
 
 
+def with_builds(home: Path, builds: Path) -> Path:
+    """Makes the folder, which has nothing yet, a home with these builds."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "cache").symlink_to(builds)
+    return home
+
+
 def clean_environment(home: Path, **more: str) -> dict[str, str]:
     """A home that is new gets the shared builds."""
     if BUILDS_VARIABLE in os.environ and not home.exists():
-        home.mkdir(parents=True)
-        (home / "cache").symlink_to(os.environ[BUILDS_VARIABLE])
+        with_builds(home, Path(os.environ[BUILDS_VARIABLE]))
     env = {k: v for k, v in os.environ.items() if not k.startswith(("ANTHROPIC_", "AUTOCOMP_"))}
     return env | {"AUTOCOMP_HOME": str(home)} | more
 

@@ -275,8 +275,9 @@ def test_a_bug_is_found_with_its_line(name, run_cuda):
 def test_an_endless_loop_has_a_line_wherever_the_clock_stops_it(run_cuda):
     bug = BUGS["a loop without end"]
     source = HEAD + bug.defines + bug.body + bug.tail
-    for n in range(30):  # of which one stopped between the kernel and a hook, where no line is
-        fault = run_cuda(source, [100], {"a": np.zeros(100, np.float32)}, {"o": (100,)}, cpu_s=0.01 + n / 1e4).report.fault
+    a = np.zeros(100, np.float32)
+    for n in range(30):  # of which some stop between the kernel and a hook, where no line is
+        fault = run_cuda(source, [100], {"a": a}, {"o": (100,)}, cpu_s=0.01 + n / 1e4).report.fault
         assert fault is not None
         assert {fault.line} == lines_of(source), fault
 

@@ -102,7 +102,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
     calls = duplicates = iteration = 0
     standing: dict[str, Candidate] = {}
     schedule: dict[str, Any] = {}
-    confirmed: list[Confirmation] = []
+    confirmed: dict[str, Confirmation] = {}
     searched = False
     state: str = "running"
     reason: str | None = None
@@ -122,7 +122,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
         elif kind == "lessons":
             schedule = data["schedule"] or {}
         elif kind == "confirm":
-            confirmed.append(confirmation(data, _evaluated(standing[data["candidate"]], standing)))
+            confirmed[data["candidate"]] = confirmation(data, _evaluated(standing[data["candidate"]], standing))
         elif kind in ("searched", "limits"):
             searched = kind == "searched"  # larger limits open the search again
         elif kind == "phase":
@@ -135,7 +135,9 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
         state = "interrupted"
     evaluations = {key: c.evaluation for key, c in standing.items() if c.evaluation is not None}
     marks = {key: mark for key, value in evaluations.items() if (mark := _mark(key, value))}
-    confirmations = ranked(confirmed)
+    # By the name that the kernel has in the end: a place before may turn out to have the same one.
+    named = {standing[name].duplicate_of or name: found for name, found in confirmed.items()}
+    confirmations = ranked(found.model_copy(update={"candidate": name}) for name, found in named.items())
     if searched and confirmations:
         best = marks[confirmations[0].candidate] if confirmations[0].best else None
     else:

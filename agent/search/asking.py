@@ -8,11 +8,11 @@ from typing import TypeVar
 import anyio
 
 from ...hardware_adapters.base import InvalidSourceError, check_source
-from ..errors import JournalError
 from ..models.base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest, Reply
 from ..models.budget import Budget, Use
 from ..runs.candidate import Plan
 from ..settings import SearchSettings
+from .brake import Brake
 from .metering import answered
 from .record import RunRecord
 
@@ -24,14 +24,14 @@ R = TypeVar("R", bound=Reply)
 
 
 class Asker:
-    def __init__(self, settings: SearchSettings, record: RunRecord, models: Models) -> None:
+    def __init__(self, settings: SearchSettings, record: RunRecord, models: Models, brake: Brake) -> None:
         self._record = record
+        self._brake = brake
         self._models = models
         spent = Use(record.cost_usd or 0.0, record.used.total)
         self._budget = Budget(settings.max_cost_usd, settings.max_tokens, spent)
         # A batch is worth waiting for when many calls share it: nothing runs here meanwhile.
         slots = max(BATCHED, settings.max_parallel_model) if settings.batch else settings.max_parallel_model
-        self._unwritable: JournalError | None = None
         self._slots = anyio.CapacityLimiter(slots)
 
     async def plan(self, request: PlanRequest) -> PlanReply:
@@ -73,9 +73,14 @@ class Asker:
         known = self._record.get(key)
         if known is not None:
             return kind.model_validate(known["reply"])
-        async with self._slots, self._budget.call(self._models.most(request)) as spending:
-            if self._unwritable is not None:  # what cannot be written down is not to be paid for
-                raise self._unwritable
+        async with self._slots:
+            with self._brake.asking():
+                return await self._paid(key, kind, ask, request)
+
+    async def _paid(
+        self, key: str, kind: type[R], ask: Callable[..., Awaitable[R]], request: PlanRequest | CodeRequest
+    ) -> R:
+        async with self._budget.call(self._models.most(request)) as spending:
             self._record.progress.runs(request.key)
             reply = await ask(request)
             planning = kind is PlanReply
@@ -83,9 +88,5 @@ class Asker:
             answered(request.model or next(iter(several)), "plan" if planning else "code", reply)
             spending.used = Use(reply.cost_usd or 0.0, reply.usage.total)
             said = {"reply": reply.model_dump(mode="json"), "model": request.model}
-            try:
-                await self._record.keep("model", key, said)
-            except JournalError as error:
-                self._unwritable = error
-                raise
+            await self._record.keep("model", key, said)
         return reply

@@ -11,49 +11,66 @@ from ...hardware_adapters.base import UNSUPPORTED, EngineStatus, Evaluation, Pro
 from ..runs.candidate import Candidate
 from ..settings import SearchSettings
 from ..toolbox import ProfileOutcome, Toolbox
+from .brake import Brake
 from .permits import Permits
 from .record import RunRecord, patiently
 
 
 class Judge:
     def __init__(
-        self, problem: Problem, settings: SearchSettings, record: RunRecord, toolbox: Toolbox, at_once: int
+        self,
+        problem: Problem,
+        settings: SearchSettings,
+        record: RunRecord,
+        toolbox: Toolbox,
+        brake: Brake,
+        at_once: int,
     ) -> None:
         self.slots = anyio.CapacityLimiter(at_once)
+        self._brake = brake
         self._problem = problem
         self._settings = settings
         self._record = record
         self._toolbox = toolbox
-        self._in_flight: dict[str, anyio.Event] = {}  # kernel digest -> set when its evaluation ended
+        self._once = settings.duplicates != "evaluate"
+        self._evaluating: set[str] = set()  # digests of kernels
 
     async def judge(self, candidate: Candidate, permits: Permits, unit: int) -> Candidate:
-        """The candidate with its evaluation, journalled. Of kernels that are the same text one is evaluated, the
-        others wait for it, unless the settings want all evaluated. Raises LimitExceeded, InfrastructureError."""
+        """The candidate with its evaluation, as it is journalled. Of kernels that are the same text one is evaluated,
+        the others wait for it, unless the settings want all evaluated. Raises LimitExceeded, InfrastructureError."""
         restored = self._record.restored(candidate.id)
         if restored is not None:
             return restored
-        once = self._settings.duplicates != "evaluate"
-        while once:
-            first = self._record.first_with.get(candidate.digest)
+        with self._brake.judging():
+            first = await self._known(candidate, permits, unit)
             if first is not None:
-                return self._record.finished(candidate.model_copy(update={"duplicate_of": first}))
-            if candidate.digest not in self._in_flight:
-                break
-            await self._in_flight[candidate.digest].wait()
-        ended = self._in_flight[candidate.digest] = anyio.Event()
-        try:
-            await permits.take(unit)
+                return await self._journalled(candidate.model_copy(update={"duplicate_of": first}))
             judged = None
             try:
                 async with self.slots:
-                    evaluation = await self._evaluate(candidate)
+                    with self._brake.judging():  # again: it waited
+                        evaluation = await self._evaluate(candidate)
                 judged = self._known_code(candidate.model_copy(update={"evaluation": evaluation}))
-                return await patiently(lambda: self._record.finished(judged))
+                return await self._journalled(judged)
             finally:
+                self._evaluating.discard(candidate.digest)
                 permits.end(counts=judged is not None and judged.duplicate_of is None)
-        finally:
-            self._in_flight.pop(candidate.digest, None)
-            ended.set()
+
+    async def _known(self, candidate: Candidate, permits: Permits, unit: int) -> str | None:
+        """The candidate that was evaluated with this kernel; None where this one is to be, and has the permit for it.
+
+        A kernel is claimed together with its permit: nobody ever waits for one that waits for a permit itself."""
+        while True:
+            if self._once and (first := self._record.first_with.get(candidate.digest)) is not None:
+                return first
+            if not (self._once and candidate.digest in self._evaluating) and permits.granted(unit):
+                self._evaluating.add(candidate.digest)
+                return None
+            await permits.change()
+
+    async def _journalled(self, candidate: Candidate) -> Candidate:
+        await patiently(lambda: self._record.finished(candidate))
+        return candidate
 
     async def _evaluate(self, candidate: Candidate) -> Evaluation:
         """By the chosen engine, or by the default one alone where the kernel does not even pass there. What that one
@@ -72,9 +89,9 @@ class Judge:
         chosen = self._settings.engine
         if chosen is None or not self._settings.screen:
             return False
-        return any(status.default and status.available and status.name != chosen for status in await self._known())
+        return any(status.default and status.available and status.name != chosen for status in await self._engines())
 
-    async def _known(self) -> Collection[EngineStatus]:
+    async def _engines(self) -> Collection[EngineStatus]:
         return (await self._toolbox.engines(self._problem.target)).values()
 
     def _known_code(self, candidate: Candidate) -> Candidate:
@@ -104,4 +121,4 @@ class Judge:
         chosen = self._settings.engine
         if chosen is None:
             return None
-        return chosen if any(status.profiles and status.name == chosen for status in await self._known()) else None
+        return chosen if any(status.profiles and status.name == chosen for status in await self._engines()) else None

@@ -16,6 +16,7 @@ from ..settings import SearchSettings
 from ..toolbox import Toolbox
 from .asking import Asker
 from .beam import select
+from .brake import Brake
 from .confirming import confirm
 from .judging import Judge
 from .lessons import Lessons, gather
@@ -50,12 +51,13 @@ class SearchLoop:
         self._journal = journal
         self._source = journal.run(run_id).source
         self._record = RunRecord(lease, journal, settings, runs_dir, listener)
-        self._judge = Judge(problem, settings, self._record, toolbox, at_once)
+        brake = Brake()
+        self._judge = Judge(problem, settings, self._record, toolbox, brake, at_once)
         lessons = self._lessons()
         self._schedule = lessons.schedule
         self._steps: tuple[Plan, ...] = lessons.schedule.steps if lessons.schedule else ()
         self._planner = Planner(problem, settings, self._record, toolbox, models, self._judge, lessons)
-        asker = Asker(settings, self._record, models)
+        asker = Asker(settings, self._record, models, brake)
         self._pipeline = Pipeline(problem, settings, self._record, self._planner, asker, self._judge)
 
     def _lessons(self) -> Lessons:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import anyio
 
@@ -24,19 +25,24 @@ class Permits:
         self._needs = list(needs)
         self._changed = anyio.Event()
 
-    async def take(self, unit: int) -> None:
-        """Wait for a permit; `end` follows. Raises LimitExceeded when none is left, and none can come back."""
-        while self._limit is not None:
+    def granted(self, unit: int) -> bool:
+        """Take a permit, if there is one for this unit now; `end` follows. Raises LimitExceeded when none is left, and
+        none can come back."""
+        if self._limit is not None:
             left = self._limit - self._used
             if left <= 0 and not self._in_flight:
                 raise LimitExceeded("evaluations", self._used, self._limit)
-            if left > sum(self._needs[:unit]):
-                break
-            await self._changed.wait()
+            if left <= sum(self._needs[:unit]):
+                return False
         self._used += 1
         self._in_flight += 1
         self._needs[unit] = max(0, self._needs[unit] - 1)
         self._wake()
+        return True
+
+    async def change(self) -> None:
+        """Wait until an evaluation begins or ends, or a unit needs no more."""
+        await self._changed.wait()
 
     def end(self, *, counts: bool) -> None:
         """An evaluation ended. It does not count when the kernel turned out to be known: the permit comes back."""
@@ -44,10 +50,15 @@ class Permits:
         self._used -= not counts
         self._wake()
 
-    def settle(self, unit: int) -> None:
-        """The unit needs no more."""
-        self._needs[unit] = 0
-        self._wake()
+    @contextmanager
+    def settled(self, *units: int) -> Iterator[None]:
+        """After it, however it ends, the units need no more."""
+        try:
+            yield
+        finally:
+            for unit in units:
+                self._needs[unit] = 0
+            self._wake()
 
     def _wake(self) -> None:
         self._changed.set()

@@ -2,7 +2,8 @@
 
 A plan's codes are asked for as soon as it exists, each code is judged as soon as it arrives, one that does not pass
 is repaired at once. Only selection waits for all. What a model sees was settled before the iteration, or is the
-plan's own history: so results do not depend on which call came back first.
+plan's own history: so results do not depend on which call came back first. (Where several write the same kernel and
+it does not pass, the one that came first is repaired.)
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import Literal, TypeVar
 
 from ...hardware_adapters.base import Problem
 from ..each import each
-from ..errors import AgentError
 from ..models.base import CodeRequest, PlanReply, PlanRequest
 from ..runs.candidate import Candidate, Plan
 from ..settings import SearchSettings
@@ -44,13 +44,12 @@ class Pipeline:
         self._planner = planner
         self._asker = asker
         self._judge = judge
-        self._stopped: AgentError | None = None  # nothing new is begun after the first failure or limit
         self._told: set[str] = set()
 
     async def run(self, requests: Sequence[PlanRequest]) -> list[PlanReply]:
         """Replies in the order of the requests; the kernels are in the record. Raises LimitExceeded and what
-        `resume` may get over, once all that was under way has ended: it is paid for."""
-        self._stopped, self._told = None, set()
+        `resume` may get over, once all that was under way has ended: it is paid for (see brake.py)."""
+        self._told = set()
         codes = self._settings.codes
         asked = len(requests)
         self._progress.begin(
@@ -63,7 +62,7 @@ class Pipeline:
         async def one(indexed: tuple[int, PlanRequest]) -> PlanReply:
             index, request = indexed
             units = range(index * codes, (index + 1) * codes)
-            try:
+            with permits.settled(*units):
                 reply = await self._plan(request)
                 plan = reply.plan
                 if plan is not None:
@@ -71,9 +70,6 @@ class Pipeline:
                 else:
                     self._expect(-codes)
                 return reply
-            finally:
-                for unit in units:
-                    permits.settle(unit)
 
         return await each(list(enumerate(requests)), one)
 
@@ -98,35 +94,35 @@ class Pipeline:
             plan=plan,
             direct=request if self._settings.one_phase else None,
         )
-        for repair in range(self._settings.repairs + 1):
-            if repair:
-                self._expect(+1)
-            reply = await self._step("generate", self._asker.code, asked, asked.key, plan.option)
-            if reply.source is None:
-                self._progress.expect("evaluate", -1)
-                break
-            made = plan if reply.option is None else plan.model_copy(update={"option": reply.option})
-            candidate = Candidate(
-                id=asked.key,
-                iteration=request.iteration,
-                parent=request.parent.id,
-                plan=made,
-                source=reply.source,
-                model=asked.model,
-            )
-            judged = await self._step(
-                "evaluate", lambda c: self._judge.judge(c, permits, unit), candidate, candidate.id, made.option
-            )
-            if judged.evaluation is None or judged.passed:
-                break
-            asked = asked.model_copy(
-                update={
-                    "key": f"{request.key}.{code}r{repair + 1}",
-                    "failed_source": judged.source,
-                    "failure": judged.evaluation,
-                }
-            )
-        permits.settle(unit)
+        with permits.settled(unit):
+            for repair in range(self._settings.repairs + 1):
+                if repair:
+                    self._expect(+1)
+                reply = await self._step("generate", self._asker.code, asked, asked.key, plan.option)
+                if reply.source is None:
+                    self._progress.expect("evaluate", -1)
+                    break
+                made = plan if reply.option is None else plan.model_copy(update={"option": reply.option})
+                candidate = Candidate(
+                    id=asked.key,
+                    iteration=request.iteration,
+                    parent=request.parent.id,
+                    plan=made,
+                    source=reply.source,
+                    model=asked.model,
+                )
+                judged = await self._step(
+                    "evaluate", lambda c: self._judge.judge(c, permits, unit), candidate, candidate.id, made.option
+                )
+                if judged.evaluation is None or judged.passed:
+                    break
+                asked = asked.model_copy(
+                    update={
+                        "key": f"{request.key}.{code}r{repair + 1}",
+                        "failed_source": judged.source,
+                        "failure": judged.evaluation,
+                    }
+                )
 
     def _expect(self, codes: int) -> None:
         self._progress.expect("generate", codes)
@@ -140,14 +136,8 @@ class Pipeline:
         place: str,
         option: str | None = None,
     ) -> T:
-        if self._stopped is not None:
-            raise self._stopped
         if phase not in self._told:
             self._told.add(phase)
             self._record.tell("phase", phase=phase)
-        try:
-            with self._progress.work(place, phase, option):
-                return await work(asked)
-        except AgentError as error:
-            self._stopped = self._stopped or error
-            raise
+        with self._progress.work(place, phase, option):
+            return await work(asked)

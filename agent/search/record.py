@@ -15,7 +15,7 @@ import anyio
 from ...hardware_adapters.base import LANGUAGES, Evaluation
 from ..errors import JournalError
 from ..runs.best_kernel import best_name, headed
-from ..runs.candidate import ROOT, Candidate, place, stand
+from ..runs.candidate import ROOT, Candidate, canonical, place, stand
 from ..runs.confirmation import Confirmation, confirmation, ranked
 from ..runs.events import EventName, Listener, SearchEvent
 from ..runs.journal import EventKind, Journal, Lease
@@ -61,6 +61,7 @@ class RunRecord:
         self._folder = runs_dir / lease.run_id
         self._listener = listener
         self._lineage: tuple[Step, ...] = ()  # to the best, remembered because it is told with every event
+        self._confirmed: list[str] = []  # candidates
         events = journal.events(lease.run_id, sources=True)
         self._began = time.monotonic() - wall_seconds(events, None)
         self.progress = Progress(lambda: time.monotonic() - self._began, lambda: self.tell("work"))
@@ -70,6 +71,9 @@ class RunRecord:
             if event["key"] is not None:
                 self._results[event["key"]] = {**event["data"], "source": event["source"]}
                 self._count(event["kind"], event["key"], event["data"])
+        # A resumed search comes to its candidates again one by one; what it found before is its best from the start.
+        self._before = {c.id: c for c in canonical(self._journalled())}
+        self.best = min((c for c in self._before.values() if self._eligible(c)), key=lambda c: c.order, default=None)
 
     def get(self, key: str) -> dict[str, Any] | None:
         return self._results.get(key)
@@ -104,23 +108,38 @@ class RunRecord:
                 self._model_calls.append((place(key.split("/")[1])[0], data["model"], price or 0.0))
         elif kind == "candidate" and not data.get("duplicate_of"):
             self.evaluations += 1
+        elif kind == "confirm":
+            self._confirmed.append(data["candidate"])
 
     # ------------------------------------------------------------ candidates
 
-    def restored(self, identity: str) -> Candidate | None:
-        """The candidate of this place, if the journal has it."""
-        data = self.get(f"candidate/{identity}")
-        return self.admit(Candidate.model_validate(data)) if data else None
+    def _journalled(self) -> list[Candidate]:
+        """In the order they were finished."""
+        found = (data for key, data in self._results.items() if key.startswith("candidate/"))
+        return [Candidate.model_validate(data) for data in found]
 
-    def finished(self, candidate: Candidate) -> Candidate:
+    def restored(self, identity: str) -> Candidate | None:
+        """The candidate of this place as it is journalled, if it is."""
+        data = self.get(f"candidate/{identity}")
+        if data is None:
+            return None
+        candidate = Candidate.model_validate(data)
+        self._admit(candidate)
+        return candidate
+
+    def finished(self, candidate: Candidate) -> None:
         """Journal a candidate's result, then use it."""
         data = candidate.model_dump(mode="json", exclude={"source"})
         self.put("candidate", f"candidate/{candidate.id}", data, candidate.source)
-        return self.admit(candidate)
+        self._admit(candidate)
 
-    def admit(self, candidate: Candidate) -> Candidate:
+    def _eligible(self, candidate: Candidate) -> bool:
+        found = self.confirming(candidate)
+        return candidate.passed and (found is None or found.passed)
+
+    def _admit(self, candidate: Candidate) -> None:
         if candidate.id in self.candidates:
-            return candidate
+            return
         if candidate.duplicate_of is None:
             self.first_with.setdefault(candidate.digest, candidate.id)
             if candidate.passed:
@@ -134,10 +153,8 @@ class RunRecord:
         option = candidate.plan.option if candidate.plan else None
         known = {"candidate": candidate.id, "option": option, "verdict": verdict}
         latency = candidate.latency if candidate.passed else None
-        found = self.confirming(first)
-        eligible = first.passed and (found is None or found.passed)
         # A duplicate that comes before its kernel by place takes that one's place as the best, which is no news.
-        better = eligible and (self.best is None or first.order < self.best.order)
+        better = self._eligible(first) and (self.best is None or first.order < self.best.order)
         news = better and (self.best is None or first.latency < self.best.latency)
         if better:
             self.best = first
@@ -146,7 +163,6 @@ class RunRecord:
             self.write_best()
         if news:
             self.tell("best", latency=first.latency, **known)
-        return self.candidates[candidate.id]
 
     def settled(self) -> list[Candidate]:
         """All so far, by place."""
@@ -167,15 +183,19 @@ class RunRecord:
     def end_search(self, ended: Searched) -> None:
         """From here on the kernels of this run are known; a resumed run goes on here."""
         self.put("searched", self._searched_key, ended.model_dump())
-        for key in list(self._results):
-            if key.startswith("candidate/"):
-                self.restored(key.removeprefix("candidate/"))
+        for candidate in self._journalled():
+            self._admit(candidate)
 
     def confirming(self, candidate: Candidate) -> Confirmation | None:
-        data = self.get(f"confirm/{candidate.id}")
-        if data is None or candidate.evaluation is None:
+        """What was said of its kernel, be it by the name of another place that has the same one."""
+        if candidate.evaluation is None:
             return None
-        return confirmation(data, candidate.evaluation)
+        for identity in self._confirmed:
+            named = self.candidates.get(identity) or self._before.get(identity)
+            if identity == candidate.id or (named is not None and named.duplicate_of == candidate.id):
+                data = {**self._results[f"confirm/{identity}"], "candidate": candidate.id}
+                return confirmation(data, candidate.evaluation)
+        return None
 
     def put_confirmation(self, candidate: Candidate, said: Evaluation) -> None:
         data = {"candidate": candidate.id, "evaluation": said.model_dump(mode="json")}
@@ -204,7 +224,7 @@ class RunRecord:
             return
         s, now = self.settings, time.monotonic()
         limited = s.timeout_s is not None and self.searched is None  # confirming has time of its own
-        root = self.candidates.get("0")
+        root = self.candidates.get(ROOT) or self._before.get(ROOT)
         cost_left = None if s.max_cost_usd is None else max(0.0, s.max_cost_usd - (self.cost_usd or 0.0))
         event = SearchEvent(
             kind=kind,
@@ -235,14 +255,15 @@ class RunRecord:
     def _steps(self) -> tuple[Step, ...]:
         identity = self.best.id if self.best else None
         if identity != (self._lineage[-1].candidate if self._lineage else None):
-            self._lineage = lineage(identity, self.candidates)
+            self._lineage = lineage(identity, self._before | self.candidates)
         return self._lineage
 
     def write_best(self) -> None:
         """`best.c`, or `.py`, in the run's folder, replaced as a whole: a reader never sees half a kernel. The journal
         has it too: a full disk costs the file, not the search."""
         best = self.best
-        text = headed(best, self.candidates.get(ROOT), self.run_id, self.confirming(best)) if best else None
+        root = self.candidates.get(ROOT) or self._before.get(ROOT)
+        text = headed(best, root, self.run_id, self.confirming(best)) if best else None
         if best is None or text is None:
             return
         name = best_name(best.source)

@@ -26,10 +26,11 @@ from .errors import (
 )
 from .models.base import Models
 from .runs.events import Listener
-from .runs.journal import HEARTBEAT_S, Journal, Lease
+from .runs.journal import HEARTBEAT_S, Journal, Lease, RunRow
+from .runs.patience import patiently
 from .runs.status import RunState, RunStatus, Searched, search_seconds
+from .search.lessons import check_reuse
 from .search.loop import SearchLoop
-from .search.record import patiently
 from .settings import LIMITS, MOST_PARALLEL, SearchSettings
 from .toolbox import Machine, Toolbox, reason
 
@@ -67,8 +68,7 @@ async def search(
     check_source(start)
     check_search_source(start, detail.problem.language)
     _check_priced(settings, models)
-    if settings.reuse not in ("auto", "none"):
-        journal.run(settings.reuse)
+    check_reuse(journal, detail.problem, settings.reuse)
     if settings.confirm is not None:  # hours later would be late to learn that it is not there
         await toolbox.check_engine(detail.problem.target, settings.confirm)
     hardware = await _hardware(toolbox, detail.problem)
@@ -100,7 +100,7 @@ async def resume(
         raise AgentUsageError(f"run {run_id!r} was made with model {row.model!r}, not {models.spec!r}")
     status = journal.status(run_id)
     if limits:
-        _check_limits(status, search_seconds(journal.events(run_id)), limits)
+        _check_limits(row, status, search_seconds(journal.events(run_id)), limits)
         _check_priced(SearchSettings.model_validate(row.settings | dict(limits)), models)
     elif status.state == "finished":
         return status
@@ -120,10 +120,12 @@ def _check_priced(settings: SearchSettings, models: Models) -> None:
         )
 
 
-def _check_limits(status: RunStatus, searched_s: float, limits: Mapping[str, Any]) -> None:
+def _check_limits(row: RunRow, status: RunStatus, searched_s: float, limits: Mapping[str, Any]) -> None:
     """Raises AgentUsageError."""
+    replayed = status.iterations - row.settings["iterations"]  # steps of an earlier schedule come on top
+    iteration = status.iteration if status.state == "finished" else status.iteration - 1
     used = {
-        "iterations": status.iteration if status.state == "finished" else status.iteration - 1,
+        "iterations": max(0, iteration - replayed),
         "max_evaluations": status.evaluations,
         "max_cost_usd": status.cost_usd or 0.0,
         "max_tokens": status.tokens.total,

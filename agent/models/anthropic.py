@@ -16,7 +16,18 @@ from ..toolbox import Toolbox
 from .batches import POLL_S, WINDOW_S, Batcher, Outcome, Service
 from .language import LanguageModels
 from .prices import price_of
-from .transport import Answer, LanguageOptions, Passing, Prompt, Stop, Transport, with_backoff
+from .transport import (
+    NO_ROOM,
+    Answer,
+    LanguageOptions,
+    Passing,
+    Prompt,
+    PromptTooLongError,
+    Stop,
+    Transport,
+    refusal,
+    with_backoff,
+)
 
 SUBMIT_S = 60.0
 T = TypeVar("T")
@@ -94,7 +105,10 @@ class AnthropicTransport(Transport):
 
     async def ask(self, prompt: Prompt) -> Answer:
         body = self._body(prompt)
-        message = await with_backoff(self.spec, lambda: self._send(body), self._options.backoff_s, self._sleep)
+        try:
+            message = await with_backoff(self.spec, lambda: self._send(body), self._options.backoff_s, self._sleep)
+        except PromptTooLongError:
+            return NO_ROOM
         usage = Tokens(
             input=message.usage.input_tokens,
             output=message.usage.output_tokens,
@@ -146,7 +160,7 @@ class AnthropicTransport(Transport):
             kind = _kind(error.body)
             passing = error.status_code in (408, 409, 429) or error.status_code >= 500 or kind in PASSING_ERRORS
             said = hidden(f"HTTP {error.status_code}: {error.message}")
-            raise (Passing(said) if passing else ModelUsageError(f"{self.spec}: {said}")) from error
+            raise (Passing(said) if passing else refusal(self.spec, said)) from error
         except APIConnectionError as error:
             raise Passing(hidden(f"{error.message} ({error.__cause__!r})")) from error
         except APIError as error:
@@ -167,7 +181,7 @@ class AnthropicTransport(Transport):
             return outcome.message
         if outcome.kind in (*PASSING_ERRORS, "canceled", "expired"):
             raise Passing(hidden(f"{outcome.kind}: {outcome.error}"))
-        raise ModelUsageError(hidden(f"{self.spec}: {outcome.kind}: {outcome.error}"))
+        raise refusal(self.spec, hidden(f"{outcome.kind}: {outcome.error}"))
 
     def _service(self) -> Service:
         batches = self._client.messages.batches

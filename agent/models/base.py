@@ -40,7 +40,6 @@ class Ancestor(Record):
 
     plan: Plan
     ratio: float | None = Field(default=None, description="Latency before the step over that after it")
-    source: str | None = None
 
 
 class Example(Record):
@@ -142,7 +141,6 @@ class Models(ABC):
     coders: Mapping[str, float]
     mechanical: bool = False  # applies ready-made rewrites: all slots of a parent share one menu, with their numbers
     priced: bool = True  # whether costs are known
-    free: bool = False  # whether calls cost nothing: no budget check needed
 
     @abstractmethod
     async def plan(self, request: PlanRequest) -> PlanReply:

@@ -36,10 +36,6 @@ class Budget:
         self._in_flight = 0
         self._changed = anyio.Event()
 
-    @property
-    def spent(self) -> Use:
-        return self._spent
-
     def check(self) -> None:
         """Raises LimitExceeded."""
         usd, tokens = self._limits

@@ -55,8 +55,8 @@ def read_edits(text: str) -> list[Edit]:
 
 
 def apply_edits(source: str, edits: list[Edit]) -> str:
-    """The kernel with all edits made. Raises EditError naming the first block at fault."""
-    lines = source.split("\n")
+    """The kernel with all edits made, its lines ended by LF. Raises EditError naming the first block at fault."""
+    lines = source.replace("\r\n", "\n").split("\n")
     spans: list[tuple[int, int, int]] = []  # begin, end, which edit
     for number, edit in enumerate(edits, 1):
         named = f"block {number} (SEARCH {_shown(edit.search)})"

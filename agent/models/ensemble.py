@@ -19,7 +19,6 @@ class Ensemble(Models):
         self.spec = str(spec)
         self.planners, self.coders = spec.planners, spec.coders
         self.priced = all(member.priced for member in members.values())
-        self.free = all(member.free for member in members.values())
         self.members = dict(members)
 
     async def plan(self, request: PlanRequest) -> PlanReply:

@@ -47,7 +47,6 @@ class LanguageModels(Models):
         self.spec = transport.spec
         self.planners = self.coders = {self.spec: 1.0}
         self.priced = transport.priced
-        self.free = transport.free
         self.transport = transport
         self.options = options
         self._toolbox = toolbox

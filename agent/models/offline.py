@@ -37,7 +37,6 @@ class _Choice(NamedTuple):
 
 class OfflineModels(Models):
     spec = "offline"
-    free = True
     mechanical = True
 
     def __init__(self, toolbox: Toolbox) -> None:

@@ -18,7 +18,18 @@ from ..runs.status import Tokens
 from ..toolbox import Toolbox
 from .language import LanguageModels
 from .prices import price_of
-from .transport import Answer, LanguageOptions, Passing, Prompt, Stop, Transport, with_backoff
+from .transport import (
+    NO_ROOM,
+    Answer,
+    LanguageOptions,
+    Passing,
+    Prompt,
+    PromptTooLongError,
+    Stop,
+    Transport,
+    refusal,
+    with_backoff,
+)
 
 STOPS: dict[str | None, Stop] = {"length": "cut_off", "content_filter": "refused"}
 UNDERSTOOD = (400, 404, 415, 422, 501)  # how servers refuse a parameter
@@ -51,9 +62,12 @@ class OpenAITransport(Transport):
         await self._client.close()
 
     async def ask(self, prompt: Prompt) -> Answer:
-        completion = await with_backoff(
-            self.spec, lambda: self._understood(prompt), self._options.backoff_s, self._sleep
-        )
+        try:
+            completion = await with_backoff(
+                self.spec, lambda: self._understood(prompt), self._options.backoff_s, self._sleep
+            )
+        except PromptTooLongError:
+            return NO_ROOM
         choice = completion.choices[0]
         refused = getattr(choice.message, "refusal", None)
         usage = _tokens(completion.usage)
@@ -70,10 +84,11 @@ class OpenAITransport(Transport):
             except _Refused as refused:
                 if limit == "max_completion_tokens" and "max_completion_tokens" in refused.said:
                     self._limit = "max_tokens"
-                elif schema and not refused.about_something_else:
-                    self._schema = False
-                else:
-                    raise ModelUsageError(f"{self.spec}: {refused.said}") from refused.__cause__
+                    continue
+                error = refusal(self.spec, refused.said)
+                if not schema or refused.about_something_else or isinstance(error, PromptTooLongError):
+                    raise error from refused.__cause__
+                self._schema = False
 
     def _body(self, prompt: Prompt, schema: bool, limit: str) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -101,7 +116,7 @@ class OpenAITransport(Transport):
                 raise Passing(said) from error
             if error.status_code in UNDERSTOOD:
                 raise _Refused(said, error.code) from error
-            raise ModelUsageError(f"{self.spec}: {said}") from error
+            raise refusal(self.spec, said) from error
         except APIConnectionError as error:
             raise Passing(hidden(f"{error.message} ({error.__cause__!r})")) from error
         except APIError as error:
@@ -117,7 +132,7 @@ class _Refused(Exception):
     def __init__(self, said: str, code: str | None) -> None:
         super().__init__(said)
         self.said = said
-        self.about_something_else = code in ("model_not_found", "context_length_exceeded", "invalid_api_key")
+        self.about_something_else = code in ("model_not_found", "invalid_api_key")
 
 
 def _tokens(usage: Any) -> Tokens:

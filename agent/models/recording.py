@@ -7,6 +7,7 @@ decisions. What an answer cost when it was recorded stays in the file; replaying
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -18,7 +19,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ...hardware_adapters.base import Record
-from ..errors import AgentUsageError, ModelUsageError
+from ..errors import AgentUsageError, JournalError, ModelUsageError
+from ..runs.patience import patiently
 from ..runs.status import Tokens
 from ..toolbox import Toolbox
 from .base import Models
@@ -124,7 +126,15 @@ class Recorder:
         self._append(Exchange(key=prompt.key, model=model, prompt=digests, max_tokens=prompt.max_tokens, **said))
 
     def _append(self, line: Record) -> None:
-        os.write(self._file, (line.model_dump_json() + "\n").encode())
+        """Raises JournalError, and then nothing of the line is in the file."""
+        data = (line.model_dump_json() + "\n").encode()
+        end = os.fstat(self._file).st_size
+        try:
+            if os.write(self._file, data) < len(data):
+                os.ftruncate(self._file, end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise JournalError(f"cannot record to {str(self.path)!r}: {error.strerror}") from error
 
     def close(self) -> None:
         os.close(self._file)
@@ -149,7 +159,7 @@ class RecordingTransport(Transport):
 
     async def ask(self, prompt: Prompt) -> Answer:
         answer = await self._inner.ask(prompt)
-        self._recorder.add(self.spec, prompt, answer)
+        await patiently(lambda: self._recorder.add(self.spec, prompt, answer))
         return answer
 
     async def aclose(self) -> None:

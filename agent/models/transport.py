@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import anyio
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...hardware_adapters.base import mistakes
-from ..errors import AgentUsageError, ModelUnavailableError
+from ..errors import AgentUsageError, ModelUnavailableError, ModelUsageError
 from ..runs.status import Tokens
 from .prices import DEFAULT, Price
 
@@ -43,6 +44,20 @@ class Answer(NamedTuple):
     usage: Tokens
     cost_usd: float | None  # None: price not known
     accepted: bool = False  # a recorded one that was taken: its option need not be on a menu that changed since
+
+
+NO_ROOM = Answer("", "no_room", Tokens(), 0.0)
+_TOO_LONG = re.compile(r"prompt is too long|context (?:limit|length|window)|context_length", re.IGNORECASE)
+
+
+class PromptTooLongError(ModelUsageError):
+    """This prompt does not fit the model; others may."""
+
+
+def refusal(spec: str, said: str) -> ModelUsageError:
+    """Of a request that fails again however often it is asked, by what the service said of it."""
+    kind = PromptTooLongError if _TOO_LONG.search(said) else ModelUsageError
+    return kind(f"{spec}: {said}")
 
 
 class Passing(Exception):

@@ -106,7 +106,8 @@ class OptionBandit:
 
 
 class ModelUse(Record):
-    """What one model was asked in one role, and what that cost and gained."""
+    """What one model was asked, and what that cost and gained. A try is a kernel that it planned or wrote, or an answer
+    that brought none."""
 
     calls: int = 0
     usd: float = 0.0

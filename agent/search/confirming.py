@@ -8,9 +8,10 @@ from ...hardware_adapters.base import Problem
 from ..each import each
 from ..runs.candidate import Candidate
 from ..runs.confirmation import fastest
+from ..runs.patience import patiently
 from ..runs.status import Searched
 from ..toolbox import Toolbox
-from .record import RunRecord, patiently
+from .record import RunRecord
 
 
 async def confirm(
@@ -26,7 +27,7 @@ async def confirm(
     Raises what `resume` may get over; what was confirmed before that is kept.
     """
     settings = record.settings
-    record.end_search(ended)
+    await patiently(lambda: record.end_search(ended))
     chosen = fastest(record.settled(), settings.confirm_top)
     if not chosen:
         return ended.reason

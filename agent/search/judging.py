@@ -9,11 +9,12 @@ import anyio
 
 from ...hardware_adapters.base import UNSUPPORTED, EngineStatus, Evaluation, Problem, Profile
 from ..runs.candidate import Candidate
+from ..runs.patience import patiently
 from ..settings import SearchSettings
 from ..toolbox import ProfileOutcome, Toolbox
 from .brake import Brake
 from .permits import Permits
-from .record import RunRecord, patiently
+from .record import RunRecord
 
 
 class Judge:

@@ -54,12 +54,14 @@ class _Earlier(Record):
         return min(passing, key=lambda c: c.order, default=None)
 
 
-def gather(journal: Journal, problem: Problem, reuse: str, *, memory: bool) -> Lessons:
-    """`reuse` as in the settings; `memory`: whether tallies and examples are wanted.
+def check_reuse(journal: Journal, problem: Problem, reuse: str) -> None:
+    """Raises UnknownRunError, and AgentUsageError for a named run with nothing to replay on this problem."""
+    if reuse not in ("auto", "none"):
+        _named(journal, problem, reuse)
 
-    Raises UnknownRunError, and AgentUsageError for a named run with nothing to replay.
-    """
-    named = _earlier(journal, reuse) if reuse not in ("auto", "none") else None
+
+def gather(journal: Journal, problem: Problem, reuse: str, *, memory: bool) -> Lessons:
+    """`reuse` as in the settings; `memory`: whether tallies and examples are wanted. Raises as `check_reuse`."""
     runs = [_earlier(journal, run_id) for run_id in journal.runs_of(problem.target, problem.family, MAX_RUNS)]
     known = [run for run in runs if run is not None]
     schedule = None
@@ -68,9 +70,7 @@ def gather(journal: Journal, problem: Problem, reuse: str, *, memory: bool) -> L
         for _, _, run in sorted((entry for entry in near if entry[0] <= FARTHEST), key=lambda e: e[:2]):
             schedule = schedule or _schedule(run)
     elif reuse != "none":
-        schedule = _schedule(named) if named is not None else None
-        if schedule is None:
-            raise AgentUsageError(f"run {reuse!r} made no kernel faster: it has no schedule to reuse")
+        schedule = _named(journal, problem, reuse)
     if not memory:
         return Lessons(schedule=schedule)
     tried: list[Attempt] = []
@@ -101,6 +101,19 @@ def _earlier(journal: Journal, run_id: str) -> _Earlier | None:
         if event["kind"] == "candidate"
     ]
     return _Earlier(run_id=run_id, problem=row.problem, candidates=tuple(canonical(found)), **about)
+
+
+def _named(journal: Journal, problem: Problem, run_id: str) -> Schedule:
+    run = _earlier(journal, run_id)
+    schedule = _schedule(run) if run is not None else None
+    if run is None or schedule is None:
+        raise AgentUsageError(f"run {run_id!r} made no kernel faster: it has no schedule to reuse")
+    if (run.target, run.family) != (problem.target, problem.family):
+        raise AgentUsageError(
+            f"run {run_id!r} is of {run.problem}: its schedule has steps for {run.target} {run.family}, and "
+            f"{problem.id} is {problem.target} {problem.family}"
+        )
+    return schedule
 
 
 def _schedule(run: _Earlier) -> Schedule | None:

@@ -6,28 +6,22 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
-
-import anyio
+from typing import Any
 
 from ...hardware_adapters.base import LANGUAGES, Evaluation
-from ..errors import JournalError
 from ..runs.best_kernel import best_name, headed
 from ..runs.candidate import ROOT, Candidate, canonical, place, stand
 from ..runs.confirmation import Confirmation, confirmation, ranked
 from ..runs.events import EventName, Listener, SearchEvent
 from ..runs.journal import EventKind, Journal, Lease
+from ..runs.patience import patiently
 from ..runs.progress import Progress
 from ..runs.status import Mark, Searched, Step, Tokens, lineage, search_seconds, wall_seconds
 from ..settings import SearchSettings
 from .bandit import ModelUse
 
 log = logging.getLogger(__name__)
-
-JOURNAL_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
-T = TypeVar("T")
 
 
 class RunRecord:
@@ -50,7 +44,7 @@ class RunRecord:
         self.model_calls = 0
         self.cost_usd: float | None = 0.0
         self.used = Tokens()
-        self._model_calls: list[tuple[int, str, float]] = []  # iteration, model, USD
+        self._model_calls: list[tuple[int, str, float, bool]] = []  # iteration, model, USD, whether it was of use
         self.fastest: Candidate | None = None  # by the engine of the search, which alone steers the search
         self.best: Candidate | None = None  # what the run reports: never a kernel that was refused when confirming
         self.iteration = 0
@@ -90,12 +84,13 @@ class RunRecord:
         await patiently(lambda: self.put(kind, key, data))
 
     def model_uses(self, *, before: int) -> dict[str, ModelUse]:
-        """Calls and cost of each model in the iterations before this one."""
+        """Calls and cost of each model in the iterations before this one; an answer of no use is a try."""
         uses: dict[str, ModelUse] = {}
-        for iteration, model, usd in self._model_calls:
+        for iteration, model, usd, useful in self._model_calls:
             if iteration < before:
                 use = uses.get(model, ModelUse())
-                uses[model] = use.model_copy(update={"calls": use.calls + 1, "usd": use.usd + usd})
+                more = {"calls": use.calls + 1, "usd": use.usd + usd, "tries": use.tries + (not useful)}
+                uses[model] = use.model_copy(update=more)
         return uses
 
     def _count(self, kind: str, key: str, data: dict[str, Any]) -> None:
@@ -105,7 +100,9 @@ class RunRecord:
             self.cost_usd = None if price is None or self.cost_usd is None else self.cost_usd + price
             self.used += Tokens.model_validate(data["reply"]["usage"])
             if data.get("model"):
-                self._model_calls.append((place(key.split("/")[1])[0], data["model"], price or 0.0))
+                phase, asked, _ = key.split("/")
+                useful = data["reply"]["plan" if phase == "plan" else "source"] is not None
+                self._model_calls.append((place(asked)[0], data["model"], price or 0.0, useful))
         elif kind == "candidate" and not data.get("duplicate_of"):
             self.evaluations += 1
         elif kind == "confirm":
@@ -276,18 +273,6 @@ class RunRecord:
             log.warning("%s of run %s cannot be written: %s", name, self.run_id, error)
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
-
-
-async def patiently(write: Callable[[], T]) -> T:
-    """Write to the journal, again after each delay while it cannot be written: somebody may make room on the disk, and
-    what is to be written cost money or hours. Raises JournalError."""
-    for delay in JOURNAL_DELAYS_S:
-        try:
-            return write()
-        except JournalError as error:
-            log.warning("%s; trying again in %g s", error, delay)
-        await anyio.sleep(delay)
-    return write()
 
 
 def mark(candidate: Candidate | None, path: Path | None = None) -> Mark | None:

@@ -122,7 +122,8 @@ def _search(
                 )  # fmt: skip
                 if standing.status is None:
                     return await search(problem, settings, source=entry.source, run_id=run_id, **given)
-                more = {name: getattr(settings, name) for name in limits}
+                before = journal.run(run_id).settings
+                more = {name: limit for name in limits if (limit := getattr(settings, name)) != before[name]}
                 return await resume_search(run_id, limits=more, **given)
 
     return run(work)

@@ -25,6 +25,10 @@ def made(text: str, source: str = SOURCE) -> str:
     return apply_edits(source, read_edits(text))
 
 
+def test_a_kernel_with_carriage_returns_can_be_edited() -> None:
+    assert made(block("  c();\n}", "  d();\n}"), SOURCE.replace("\n", "\r\n")) == SOURCE.replace("c();", "d();")
+
+
 def test_edits_are_of_the_kernel_as_it_was_in_any_order() -> None:
     text = "First:\n" + block("  c();", "  a();\n  d();") + "and\n```\n" + block("a();", "c();") + "```\nDone."
     assert made(text) == "c();\nb();\nfor (;;) {\n  a();\n  d();\n}\nb();\n"

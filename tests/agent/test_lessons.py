@@ -10,7 +10,7 @@ from autocomp_mcp.agent.controller import search
 from autocomp_mcp.agent.errors import AgentUsageError, UnknownRunError
 from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.agent.runs.status import RunStatus
-from autocomp_mcp.agent.search.lessons import FARTHEST, MAX_DIFF, Lessons, distance, gather
+from autocomp_mcp.agent.search.lessons import FARTHEST, MAX_DIFF, Lessons, check_reuse, distance, gather
 from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.agent.toolbox import Toolbox
 from autocomp_mcp.hardware_adapters.base import Problem
@@ -107,6 +107,14 @@ async def test_a_run_without_gain_has_no_schedule(tmp_path: Path) -> None:
     assert sum(tally.tries for tally in lessons(tmp_path).tallies) > 0, "that nothing paid is remembered, too"
     with pytest.raises(AgentUsageError, match="'idle' made no kernel faster"):
         lessons(tmp_path, "idle")
+
+
+@pytest.mark.anyio
+async def test_a_named_run_is_of_the_same_operator(tmp_path: Path) -> None:
+    await run(tmp_path, run_id="sum")
+    other = Problem.model_validate({**problem_record(), "family": "product"})
+    with pytest.raises(AgentUsageError, match=r"'sum' is of toy/sum-64: .* toy product"):
+        check_reuse(Journal(tmp_path / "autocomp.db"), other, "sum")
 
 
 @pytest.mark.anyio

@@ -107,6 +107,15 @@ async def test_trouble_passes_and_wrong_names_do_not(tmp_path: Path) -> None:
     assert len(api.requests) == 1 and "HTTP 401" in str(result.stop_reason)
 
 
+async def test_a_prompt_that_is_too_long_is_one_answer_and_no_more(tmp_path: Path) -> None:
+    said = "This model's maximum context length is 8192 tokens. However, you requested 9001 tokens"
+    with ChatApi(error(400, said), wise) as api:
+        result = await run(api, tmp_path)
+    assert result.state == "finished" and result.evaluations == 1
+    assert all("response_format" in request for request in api.requests[:2]), "the schema was not at fault"
+    assert "do not fit" in str(result.stop_reason)
+
+
 async def test_a_price_of_ones_own(tmp_path: Path, toolbox: Toolbox) -> None:
     mine = tmp_path / "mine.yaml"
     mine.write_text(

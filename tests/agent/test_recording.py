@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import AgentUsageError
 from autocomp_mcp.agent.models.base import make_models
 from autocomp_mcp.agent.models.recording import Recording, kept
+from autocomp_mcp.agent.runs import patience
 from autocomp_mcp.agent.runs.candidate import Candidate, canonical
 from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.agent.runs.status import RunStatus
@@ -119,6 +121,19 @@ async def test_a_resumed_run_goes_on_in_the_same_file(tmp_path: Path) -> None:
     assert Recording(file).exchanges.keys() == Recording(tmp_path / "whole.jsonl").exchanges.keys()
     again = await replay(tmp_path / "b", file)
     assert (again.best, again.lineage) == (whole.best, whole.lineage)
+
+
+async def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room comes back: nothing that was paid for is lost, and the file is a recording."""
+    monkeypatch.setattr(patience, "DELAYS_S", (0.01,))
+    write, short = os.write, iter([7, 7, 0])
+
+    def writing(file: int, data: bytes) -> int:
+        return write(file, data[:-50] if next(short, 0) and data.startswith(b'{"kind":"exchange"') else data)
+
+    monkeypatch.setattr(os, "write", writing)
+    made = await record(tmp_path / "a", tmp_path / "talk.jsonl")
+    assert made.state == "finished" and len(Recording(tmp_path / "talk.jsonl").exchanges) == made.model_calls
 
 
 async def test_what_cannot_be_recorded_or_replayed(tmp_path: Path) -> None:

@@ -95,6 +95,26 @@ async def test_a_named_run_is_repeated_and_one_that_is_not_there_refused(tmp_pat
         await run(tmp_path, PROBLEM, run_id="four", iterations=1, reuse="nobody")
 
 
+async def test_what_cannot_be_repeated_is_refused_before_there_is_a_run(tmp_path: Path) -> None:
+    await run(tmp_path, PROBLEM, run_id="idle", models=ScriptedModels(coded=lambda _: "broken"), iterations=1)
+    with pytest.raises(AgentUsageError, match="no kernel faster"):
+        await run(tmp_path, LARGER, run_id="second", reuse="idle")
+    with pytest.raises(UnknownRunError):
+        Journal(tmp_path / "autocomp.db").run("second")
+
+
+async def test_steps_that_were_repeated_are_no_iterations_of_ones_own(tmp_path: Path) -> None:
+    await run(tmp_path, PROBLEM, run_id="first", iterations=3)
+    scripted = {"codes": 1, "repairs": 0, "dropout": 0.0}
+    second = await run(tmp_path, LARGER, run_id="second", models=ScriptedModels(), iterations=2, **scripted)
+    repeated = second.iterations - 2
+    assert repeated > 0
+    with pytest.raises(AgentUsageError, match="has used 2 of iterations"):
+        await run(tmp_path, LARGER, again="second", models=ScriptedModels(), limits={"iterations": 2})
+    more = await run(tmp_path, LARGER, again="second", models=ScriptedModels(), limits={"iterations": 3})
+    assert more.iteration == more.iterations == repeated + 3
+
+
 async def test_without_reuse_and_memory_a_home_with_runs_is_as_a_fresh_one(tmp_path: Path) -> None:
     def told(status: RunStatus) -> Any:
         return status.best, status.lineage, status.evaluations, status.duplicates, status.model_calls

@@ -27,7 +27,6 @@ class ScriptedModels(Models):
 
     spec = "scripted"
     priced = True
-    free = False
 
     def __init__(
         self,

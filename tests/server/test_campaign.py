@@ -27,7 +27,7 @@ budget: {{evaluations: {evaluations}}}
 problems:
   - gemmini/gemm-32x32x32
   - problem: gemmini/gemm-32x64x32
-    settings: {{beam: 2}}
+    settings: {{beam: 2, max_evaluations: 3}}
 """
 MakeHome = Callable[[Path], Path]
 
@@ -78,10 +78,15 @@ def test_a_campaign_from_its_plan_to_a_larger_budget(tmp_path: Path, make_home: 
     file.write_text(FILE.format(evaluations=16))
     plan = campaign(home, file, "--dry-run")
     assert "go on" in [entry["would"] for entry in plan["entries"]]
+    journal = Journal(home / "autocomp.db")
+    journal.set_state(lease := journal.acquire(runs[1]), "failed", "the confirming engine was away")
+    journal.release(lease)
     larger = campaign(home, file, "--report", str(tmp_path / "report"))
     assert [e["run"]["run_id"] for e in larger["entries"]] == runs, "the same searches went on"
     assert larger["report"] == str(tmp_path / "report" / "index.html")
     assert {path.name for path in (tmp_path / "report").iterdir()} == {"index.html", *(f"{run}.html" for run in runs)}
+    second = larger["entries"][1]["run"]
+    assert (second["state"], second["evaluations"]) == ("finished", 3), "it went on, though at a limit of its own"
     assert 8 < larger["spent"]["evaluations"] <= 16
     assert campaign(home, file, "--new")["entries"][0]["run"]["run_id"] != runs[0]
 

@@ -15,10 +15,9 @@ import anyio
 import pytest
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import JournalError, RunBusyError
-from autocomp_mcp.agent.runs import database
+from autocomp_mcp.agent.runs import database, patience
 from autocomp_mcp.agent.runs.journal import Journal, SteadyClock
 from autocomp_mcp.agent.runs.status import RunStatus
-from autocomp_mcp.agent.search import record
 from autocomp_mcp.agent.settings import SearchSettings
 from faults import Disk, Holding, Process, can_mount, intact, on_small_disk, stopped, until
 from landscape import PROBLEM
@@ -163,7 +162,7 @@ async def test_a_journal_that_another_process_holds(
 ) -> None:
     """For a while: answers that were paid for wait. For good: the search ends, and resumed it goes on."""
     monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(record, "JOURNAL_DELAYS_S", (0.2,) * (60 if patient else 2))
+    monkeypatch.setattr(patience, "DELAYS_S", (0.2,) * (60 if patient else 2))
     holding: list[Holding] = []
     asked_after: list[int] = []
 

@@ -103,7 +103,13 @@ UNPROVEN = [
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("change", "check", "why"), UNPROVEN, ids=[str(number) for number in range(len(UNPROVEN))])
+@pytest.mark.parametrize(
+    ("change", "check", "why"),
+    [
+        pytest.param(*case, id=str(number), marks=[pytest.mark.slow] if number % 3 else [])
+        for number, case in enumerate(UNPROVEN)
+    ],
+)
 async def test_a_problem_that_cannot_tell_is_refused(
     home: Home, gemmini: GemminiAdapter, change: dict[str, Any], check: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,7 +190,11 @@ def test_from_an_empty_home_install_is_all_it_takes(claude_code: ClaudeCode) -> 
     assert again.returncode == 0 and "already" in again.stderr
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "how",
+    [signal.SIGKILL, *(pytest.param(how, marks=pytest.mark.slow) for how in (signal.SIGINT, signal.SIGTERM))],
+    ids=lambda number: number.name,
+)
 def test_when_it_goes_its_simulators_go_too(
     how: signal.Signals, claude_code: ClaudeCode, simulating: Callable[[Path], bool]
 ) -> None:

@@ -98,6 +98,7 @@ def evaluated_in(home: Path) -> int:
         return database.execute("SELECT count(*) FROM evaluations").fetchone()[0] if known else 0
 
 
+@pytest.mark.slow
 def test_two_machines_that_share_a_database_share_a_campaign(
     tmp_path: Path, make_home: MakeHome, file: Path, postgresql: PostgresServer
 ) -> None:

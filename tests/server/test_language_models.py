@@ -54,6 +54,7 @@ def best(status: dict[str, Any]) -> tuple[str, float]:
     return status["best"]["candidate"], status["best"]["latency"]
 
 
+@pytest.mark.slow
 def test_a_recorded_run_is_reproduced_without_its_model(cli: Cli, tmp_path: Path) -> None:
     with MessagesApi(KernelAuthor(PROBLEM)) as api:
         given = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": api.url}
@@ -71,6 +72,7 @@ def test_a_recorded_run_is_reproduced_without_its_model(cli: Cli, tmp_path: Path
     assert replayed["cost_usd"] == 0 and replayed["model_calls"] == first["model_calls"]
 
 
+@pytest.mark.slow
 def test_batches_cost_half(cli: Cli) -> None:
     search = ("optimize", PROBLEM, "--model", MODEL, "--reuse", "none", *SMALL)
     with MessagesApi(KernelAuthor(PROBLEM)) as api:

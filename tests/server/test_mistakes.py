@@ -46,7 +46,7 @@ async def over_stdio(home: Path, **env: str) -> AsyncIterator[Client]:
         yield client
 
 
-TRANSPORTS = pytest.mark.parametrize("transport", [over_stdio, over_http])
+TRANSPORTS = pytest.mark.parametrize("transport", [over_stdio, pytest.param(over_http, marks=pytest.mark.slow)])
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -207,7 +207,7 @@ anyio.run(main, *sys.argv[1:])
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("mode", ["auto", pytest.param("legacy", marks=pytest.mark.slow)])
 async def test_after_a_client_is_gone_nothing_is_left(
     mode: str, tmp_path: Path, make_home: MakeHome, simulating: Simulating
 ) -> None:

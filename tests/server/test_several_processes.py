@@ -78,7 +78,7 @@ async def test_a_client_that_meets_another_server_each_time(mode: str, tmp_path:
             assert len(set(transport.sent)) == 2
 
 
-@pytest.fixture(params=["one home", "PostgreSQL"])
+@pytest.fixture(params=["one home", pytest.param("PostgreSQL", marks=pytest.mark.slow)])
 def shared(request: pytest.FixtureRequest, tmp_path: Path, make_home: MakeHome) -> tuple[Path, Path, dict[str, str]]:
     """Homes of two servers that share their runs, and their environment."""
     home = make_home(tmp_path / "home")

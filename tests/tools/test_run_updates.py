@@ -54,7 +54,7 @@ async def started(client: Client) -> str:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("transport", [over_http, over_stdio])
+@pytest.mark.parametrize("transport", [pytest.param(over_http, marks=pytest.mark.slow), over_stdio])
 async def test_a_client_of_today_listens(transport: Callable, tmp_path: Path, make_home: MakeHome) -> None:
     async with transport(make_home(tmp_path / "home"), mode="auto") as client:
         run = await started(client)
@@ -72,7 +72,7 @@ async def test_a_client_of_today_listens(transport: Callable, tmp_path: Path, ma
 
 @pytest.mark.anyio
 @pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")  # the client's: such a request is what we test
-@pytest.mark.parametrize("transport", [over_http, over_stdio])
+@pytest.mark.parametrize("transport", [over_http, pytest.param(over_stdio, marks=pytest.mark.slow)])
 async def test_a_client_of_an_older_protocol_subscribes(
     transport: Callable, tmp_path: Path, make_home: MakeHome
 ) -> None:

@@ -78,7 +78,7 @@ async def refusal(client: Client, tool: str, **arguments: object) -> str:
     ("transport", "mode"),
     [
         (stdio, "auto"),
-        (http, "legacy"),
+        pytest.param(http, "legacy", marks=pytest.mark.slow),
         pytest.param(stdio, "legacy", marks=pytest.mark.slow),
         pytest.param(http, "auto", marks=pytest.mark.slow),
     ],

@@ -66,7 +66,9 @@ def warm(tmp_path_factory: pytest.TempPathFactory, make_home: MakeHome) -> None:
 
 
 @mounts
-@pytest.mark.parametrize("target", SMALL)
+@pytest.mark.parametrize(
+    "target", ["gemmini", *(pytest.param(t, marks=pytest.mark.slow) for t in SMALL if t != "gemmini")]
+)
 def test_no_room_for_scratch_files(target: str, home: Path, tmp_path: Path, warm: None, score, how_many) -> None:
     """At each size another file is the one that does not fit: source, assembly, program, inputs, outputs."""
     sizes = [f"{n}K" for n in (4, 8, 12, 16, 24, 32, 48, 64, 96, 128)]

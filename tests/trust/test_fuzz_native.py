@@ -108,6 +108,7 @@ def test_nothing_breaks_gemsim(target: str, driver: Path, tmp_path: Path, score,
     assert int(counted[2]) > {"elf": 200, "code": 1500, "commands": 2000, "job": 150}[target]
 
 
+@pytest.mark.slow
 def test_the_driver_finds_what_is_planted(driver: Path, tmp_path: Path) -> None:
     """A target that breaks on purpose: the sanitizers are on, and the input is kept."""
     planted = tmp_path / "seed"

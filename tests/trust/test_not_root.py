@@ -96,7 +96,7 @@ def nobody() -> Iterator[Nobody]:
         yield made
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("problem", [pytest.param(PROBLEMS[0], marks=pytest.mark.slow), *PROBLEMS[1:]])
 def test_a_kernel_is_judged(problem: str, nobody: Nobody, score) -> None:
     kernel = nobody.write(problem.split("/")[0], nobody.cli("problems", "--baseline", problem).stdout)
     done = nobody.cli("evaluate", problem, kernel, "--json")

@@ -35,7 +35,7 @@ def compare(gemsim, kernel, folder, streams):
             pytest.fail(first_difference(gemsim, kernel, stream, folder))
 
 
-@pytest.mark.parametrize("part", [*range(8), *(pytest.param(part, marks=pytest.mark.slow) for part in range(8, 20))])
+@pytest.mark.parametrize("part", [*range(4), *(pytest.param(part, marks=pytest.mark.slow) for part in range(4, 20))])
 def test_ten_thousand_streams(machine, part):
     machine([simulated_stream(500 * part + n, 12 + n % 60) for n in range(500)])
 

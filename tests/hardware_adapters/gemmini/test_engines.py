@@ -145,7 +145,7 @@ def test_problems_for_another_configuration_are_refused(machine: Make, engine: s
     assert not made.installed.runs()
 
 
-@pytest.mark.parametrize("engine", [pytest.param("spike", marks=pytest.mark.slow), "verilator", "firesim"])
+@pytest.mark.parametrize("engine", [*(pytest.param(e, marks=pytest.mark.slow) for e in ENGINES[:2]), "firesim"])
 def test_a_kernel_that_hangs_is_stopped_with_all_its_processes(machine: Make, engine: str) -> None:
     made = machine(engine, "hangs")
     started = time.monotonic()
@@ -220,7 +220,7 @@ def test_a_machine_without_protection_is_used_only_when_told_so(machine: Make, h
     assert result.passed and "did not keep the kernel from the harness" in result.message
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", [*(pytest.param(e, marks=pytest.mark.slow) for e in ENGINES[:2]), "firesim"])
 def test_parallel_evaluations_never_share_files(machine: Make, engine: str) -> None:
     made = machine(engine, "shares")
     sources = [KERNEL.replace("C[0]", f"C[{index}]") for index in range(4)]

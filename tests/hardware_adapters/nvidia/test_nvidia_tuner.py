@@ -93,7 +93,7 @@ def test_variants_are_distinct_described_and_deterministic(problem: str) -> None
             assert all(10 < len(r.summary) < 250 for r in found)
 
 
-@pytest.mark.parametrize("problem", [*SMALL.values(), *ODD.values()])
+@pytest.mark.parametrize("problem", [*(pytest.param(p, marks=pytest.mark.slow) for p in SMALL.values()), *ODD.values()])
 def test_random_walks_stay_right(problem: str, judged) -> None:
     for option, variant, source in walk(problem, 8, 5)[3::4]:
         result = judged(problem, source)

@@ -99,7 +99,9 @@ TEMPLATES = {
 }
 
 
-@pytest.mark.parametrize("what", TEMPLATES)
+@pytest.mark.parametrize(
+    "what", [pytest.param(w, marks=[pytest.mark.slow] if n else []) for n, w in enumerate(TEMPLATES)]
+)
 def test_absurd_templates_end(home: Home, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from autocomp_mcp.hardware_adapters.nvidia import nvcc
     from autocomp_mcp.hardware_adapters.nvidia.cpusim import build

@@ -145,7 +145,7 @@ class _Keys(NamedTuple):
 def _keys(adapter: HardwareAdapter, problem: Problem, source: str, chosen: EngineStatus, seed: int) -> _Keys:
     """Digests of everything an evaluation depends on."""
     conditions = (problem.digest, chosen.name, chosen.version, adapter.configuration(chosen.name), seed)
-    kernel = [*conditions, kernel_identity(source)]
+    kernel = [*conditions, kernel_identity(source, problem.language)]
     text = hashlib.sha256(source.encode()).hexdigest()
     return _Keys(_digest(kernel), _digest([*kernel, text]), conditions)
 

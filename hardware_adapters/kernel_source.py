@@ -57,40 +57,50 @@ def syntax_tree(text: str) -> ast.Module:
         return ast.parse(text)
 
 
-def _python_digest(source: str) -> str | None:
-    """Of a source in Python: comments and layout without meaning left out; None for what is no Python."""
-    if language_of(source) is not PYTHON:
-        return None
+def _python_digest(source: str) -> str:
+    """Of a source in Python: comments and layout without meaning left out."""
     try:
         text = ast.dump(syntax_tree(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         text = source
+    return _text_digest(text)
+
+
+def _text_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def kernel_digest(source: str) -> str:
     """A kernel's name: SHA-256 of its normalised source, 16 hex digits; see `kernel_identity` for comparing."""
-    if (digest := _python_digest(source)) is not None:
-        return digest
-    return hashlib.sha256(normalise_source(source).encode()).hexdigest()[:16]
+    if language_of(source) is PYTHON:
+        return _python_digest(source)
+    return _text_digest(normalise_source(source))
 
 
 # Lines that are joined, or ended, where `normalise_source` does not see it: a comment may go on, or end earlier.
 _JOINED_LINES = re.compile(r"\\\s*\n|\?\?/|\r(?!\n)")
 _LINKAGE = re.compile(r'\bextern\s*"C"')  # a literal whose white space cannot vary
+# What tells a kernel its own lines and columns; `##` could put such a name together (`%:` and `??=` are # too).
+_OWN_PLACE = r"__LINE__|__builtin_(?:LINE|COLUMN)|source_location|__PRETTY_FUNCTION__|##|%:|\?\?="
 # In text without comments: literals, whose white space counts, and what is white space to Python but not to C.
-_COUNTED_LAYOUT = re.compile(r"__LINE__|^(?![ \t]*#[ \t]*include)[^\n]*\"|'|[^\S \t\n\r\f\v]", re.MULTILINE)
+_COUNTED_LAYOUT = re.compile(_OWN_PLACE + r"|^(?![ \t]*#[ \t]*include)[^\n]*\"|'|[^\S \t\n\r\f\v]", re.MULTILINE)
 
 
-def kernel_identity(source: str) -> str:
+def kernel_identity(source: str, language: str | None = None) -> str:
     """What two sources share when they are one kernel: `kernel_digest`, or the digest of the very text (16 hex digits)
-    where layout can change the meaning. Results of one may be taken for the other."""
-    if (digest := _python_digest(source)) is not None:
-        return digest
+    where layout can change the meaning. Results of one may be taken for the other.
+
+    language: the problem's (`Problem.language`), which decides how its kernels are read: a text can be both Python and
+    C. None: not known; a text that looks like Python is then the same as itself only.
+    """
+    if language == PYTHON.name:
+        return _python_digest(source)
+    if language != C.name and language_of(source) is PYTHON:  # Triton beside CUDA
+        return _text_digest(source) if language is None else _python_digest(source)
     bare = _without_comments(source)
     if _JOINED_LINES.search(source) or _COUNTED_LAYOUT.search(_LINKAGE.sub("extern", bare)):
-        return hashlib.sha256(source.encode()).hexdigest()[:16]
-    return kernel_digest(source)
+        return _text_digest(source)
+    return _text_digest(normalise_source(source))
 
 
 def check_search_source(source: str, language: str) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 _LOAD, _EXECUTABLE = 1, 1  # PT_LOAD, PF_X
+_SYMBOLS, _SYMBOL_BYTES = 2, 24  # SHT_SYMTAB
+GLOBAL_POINTER = b"__global_pointer$"  # gp, when a kernel is called
 _ENTRY = slice(0x18, 0x20)  # of an ELF header
 _HEADER_BYTES, _SEGMENT_BYTES = 64, 56
 
@@ -32,15 +34,30 @@ MAX_NAME_BYTES = 1024
 
 def _sections(program: bytes) -> dict[str, Section]:
     # Read by hand: importing a general ELF library would take as long as the compilation itself.
-    (table,) = struct.unpack_from("<Q", program, 0x28)
-    entry, count, names = struct.unpack_from("<HHH", program, 0x3A)
-    headers = [struct.unpack_from("<I20xQQ", program, table + entry * number) for number in range(count)]
+    headers = _section_headers(program)
+    (names,) = struct.unpack_from("<H", program, 0x3E)
     found: dict[str, Section] = {}
-    for name, offset, size in headers:
-        start = headers[names][1] + name
+    for header in headers:
+        start = headers[names].offset + header.name
         end = program.index(b"\0", start, start + MAX_NAME_BYTES)
-        found[program[start:end].decode(errors="replace")] = Section(offset, size)
+        found[program[start:end].decode(errors="replace")] = Section(header.offset, header.size)
     return found
+
+
+class _SectionHeader(NamedTuple):
+    name: int  # where it begins in the table of names
+    kind: int
+    offset: int
+    size: int
+    link: int
+
+
+def _section_headers(program: bytes) -> list[_SectionHeader]:
+    (table,) = struct.unpack_from("<Q", program, 0x28)
+    entry, count = struct.unpack_from("<HH", program, 0x3A)
+    return [
+        _SectionHeader(*struct.unpack_from("<II16xQQI", program, table + entry * number)) for number in range(count)
+    ]
 
 
 class _Loaded(NamedTuple):
@@ -66,12 +83,30 @@ def _loaded(program: bytes) -> Iterator[_Loaded]:
 
 
 def code_digest(program: bytes) -> str:
-    """Of all that is loaded, where, and of the place where the kernel begins: what the debug information says is left
-    out. Two programs with the same digest do the same. Raises ValueError for what is no whole program."""
+    """Of all that is loaded, where, and of what the kernel is begun with (entry point, gp): what the debug information
+    says is left out. Two programs with the same digest do the same. Raises ValueError for what is no whole program."""
     digest = hashlib.sha256(program[_ENTRY])
     for part in _loaded(program):
         digest.update(struct.pack("<IQQQ", part.flags, part.address, len(part.data), part.size) + part.data)
+    try:
+        for value in _values_of(program, GLOBAL_POINTER):
+            digest.update(struct.pack("<Q", value))
+    except (struct.error, IndexError, OverflowError) as error:
+        raise ValueError(f"a table of symbols that cannot be read: {error}") from error
     return digest.hexdigest()
+
+
+def _values_of(program: bytes, name: bytes) -> Iterator[int]:
+    """Of each symbol of this name: a kernel may have one of its own beside the linker's."""
+    headers = _section_headers(program)
+    for table in headers:
+        if table.kind != _SYMBOLS:
+            continue
+        names = headers[table.link].offset
+        for at in range(table.offset, table.offset + table.size, _SYMBOL_BYTES):
+            start, value = struct.unpack_from("<I4xQ", program, at)
+            if program.startswith(name + b"\0", names + start):
+                yield value
 
 
 def begins_in_code(program: bytes) -> bool:

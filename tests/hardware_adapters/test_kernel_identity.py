@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 from autocomp_mcp.hardware_adapters.base import kernel_digest, kernel_identity, normalise_source
+from autocomp_mcp.hardware_adapters.evaluator import look
+from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
+from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.hardware_adapters.toolchain import host_compiler
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 SCHEDULED = '// schedule: {"ti": 16}\n#include "gemmini_api.h"\nint x; // the tile\'s\n'
 SIGNS = ("\\", "'", '"', "??/", " ", "\t", "\n", "\r\n", "\r", "\v", "\u00a0")
-PARTS = (*SIGNS, "// c", "/* d", "*/", "x", "y;", "__LINE__")
+PARTS = (*SIGNS, "// c", "/* d", "*/", "x", "y;", "__LINE__", "##")
 
 
 @pytest.mark.parametrize(
@@ -25,6 +28,10 @@ PARTS = (*SIGNS, "// c", "/* d", "*/", "x", "y;", "__LINE__")
         ("int x; // ??/\nint y;\n", "int x; //\nint y;\n"),
         ("int x; //\rint y;\n", "int x;\n"),
         ("int x = __LINE__;\n", "\nint x = __LINE__;\n"),
+        ("int x = __builtin_LINE();\n", "\nint x = __builtin_LINE();\n"),
+        ("int x = __builtin_COLUMN();\n", "int  x = __builtin_COLUMN();\n"),
+        ("auto x = std::source_location::current();\n", "\nauto x = std::source_location::current();\n"),
+        ("#define P(a, b) a##b\nint x = P(__LI, NE__);\n", "#define P(a, b) a##b\n\nint x = P(__LI, NE__);\n"),
         ('char *s = "a b";\n', 'char *s = "a  b";\n'),
         ("int x = '  ';\n", "int x = ' ';\n"),
         ("int x;\n", "int\u00a0x;\n"),
@@ -33,6 +40,29 @@ PARTS = (*SIGNS, "// c", "/* d", "*/", "x", "y;", "__LINE__")
 def test_texts_that_only_look_alike_are_two_kernels(one: str, other: str) -> None:
     assert kernel_digest(one) == kernel_digest(other)
     assert kernel_identity(one) != kernel_identity(other)
+
+
+# To Python one import among comments, to C another function each.
+TO_C, TO_C_AGAIN = (
+    f"#if 0\nimport x\n#endif\n#define F void solution(int *x) {{ *x = {value}; }}\nF\n" for value in (1, 2)
+)
+# To C, where `//` begins a comment, the same function twice.
+TO_PYTHON, TO_PYTHON_AGAIN = (f"def  solution(a):\n    return a // {value}\n" for value in (1, 2))
+
+
+def test_the_problems_language_decides_how_a_text_is_read() -> None:
+    assert kernel_identity(TO_C, "python") == kernel_identity(TO_C_AGAIN, "python")
+    for language in ("c", None):
+        assert kernel_identity(TO_C, language) != kernel_identity(TO_C_AGAIN, language)
+    assert kernel_identity(TO_PYTHON, "python") != kernel_identity(TO_PYTHON_AGAIN, "python")
+    triton = TO_PYTHON.replace("def  ", "def ")
+    assert kernel_identity(triton, "cuda") == kernel_identity("# a comment\n" + triton, "cuda")
+
+
+def test_the_cache_reads_a_kernel_as_its_problem_does(gemmini: GemminiAdapter, home: Home) -> None:
+    problem = gemmini.problem("gemmini/gemm-64x64x64")
+    one, other = (look(gemmini, problem, source, engine=None, seed=0, home=home) for source in (TO_C, TO_C_AGAIN))
+    assert one.keys.kernel != other.keys.kernel
 
 
 @pytest.mark.parametrize(

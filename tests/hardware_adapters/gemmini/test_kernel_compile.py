@@ -49,6 +49,13 @@ def test_the_baseline_compiles_and_equal_sources_give_equal_programs(adapter: Ge
     assert b"autocomp-compile-" not in program, "the temporary folder's name is in the program"
 
 
+def test_kernels_that_begin_with_another_gp_are_two_to_the_machine(adapter: GemminiAdapter) -> None:
+    source = 'void solution(long *x) { __asm__("sd gp, 0(%0)" : : "r"(x)); }\n'
+    plain, own = compiled(adapter, source), compiled(adapter, source + 'asm(".set __global_pointer$, 7");\n')
+    assert plain.ok and own.ok
+    assert plain.code != own.code
+
+
 def test_every_published_spelling_compiles(adapter: GemminiAdapter) -> None:
     source = """
     #include "gemmini_api.h"

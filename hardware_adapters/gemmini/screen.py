@@ -18,21 +18,30 @@ ALLOWED_HEADERS = (
     "float.h",
     "string.h",
 )
-_SPLICE = re.compile(r"\\[ \t]*\r?\n")
+_SPLICE = re.compile(r"\\[ \t\f\v]*\n")
 # Literals are matched first, so that a comment sign inside one does not open a comment, nor the other way round.
-_SKIPPED = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_SKIPPED = re.compile(
+    r"(?P<raw>\b(?:u8|[uUL])?R\")|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|(?P<unclosed>[\"'][^\n]*)"
+    r"|//[^\n]*|/\*.*?(?:\*/|\Z)",
+    re.DOTALL,
+)
 _DIRECTIVE = re.compile(r"^[ \t\f\v]*(?:#|%:|\?\?=)[ \t\f\v]*(\w*)(.*)$", re.MULTILINE)
 _INCLUDE = re.compile(r"[ \t]*(?:\"([^\"]*)\"|<([^>]*)>)[ \t]*")
 _READING_DIRECTIVES = ("include_next", "import", "embed", "include_alias", "ident", "sccs", "assert", "unassert")
 _READING_WORDS = re.compile(r"\b(__has_include(?:_next)?|__has_embed|__include_level__|_Pragma)\b")
 # Only macros could put the name of a directive together at assembly time, so they are refused with the readers.
 _READING_ASSEMBLY = re.compile(r"\.(incbin|include|macro|irpc?|rept?|altmacro|deplibs|linker_option)\b", re.I)
-_QUOTED = re.compile(r"\"(?:\\.|[^\"\\\n])*\"")
+# Only on such a line can a directive's name be no directive: elsewhere a quote may be one in a character, in a comment,
+# or the end of a text that began lines before.
+_TEXT_LINE = re.compile(r"\s*\.(?:ascii|asciz|string)\s+\"(?:\\.|[^\"\\])*\"\s*")
 
 
 def refused_source(source: str) -> str | None:
     """Why this C text is not compiled, or None."""
-    text = _SKIPPED.sub(_blank, _SPLICE.sub("", source.replace("\r\n", "\n").replace("\r", "\n")))
+    joined = _SPLICE.sub("", source.replace("\r\n", "\n"))
+    if (refused := _ambiguous(joined)) is not None:
+        return refused
+    text = _SKIPPED.sub(_blank, joined)
     for match in _DIRECTIVE.finditer(text):
         name, rest = match[1], match[2]
         if name == "include":
@@ -46,6 +55,19 @@ def refused_source(source: str) -> str | None:
             return f"#pragma{rest[:40]} is not allowed in a kernel"
     if found := _READING_WORDS.search(text):
         return f"{found[1]} is not allowed in a kernel"
+    return None
+
+
+def _ambiguous(source: str) -> str | None:
+    """Why it is not certain where literals and comments end in this text, or None."""
+    if "\r" in source:
+        return "a carriage return without a line feed is not allowed in a kernel"
+    for match in _SKIPPED.finditer(source):
+        if match["raw"]:
+            return "raw strings are not allowed in a kernel"
+        # Compilers end such a literal with its line, so what looks like a comment in it is none.
+        if (unclosed := match["unclosed"]) and ("/*" in unclosed or "*/" in unclosed):
+            return f"{unclosed[:40]}: a quote without a second one before a comment is not allowed in a kernel"
     return None
 
 
@@ -73,7 +95,7 @@ def refused_assembly(assembly: str) -> str | None:
             continue
         seen = _line_end(assembly, match.end())
         line = assembly[assembly.rfind("\n", 0, match.start()) + 1 : seen]
-        if _READING_ASSEMBLY.search(_QUOTED.sub('""', line)) or line.count('"') % 2:
+        if _TEXT_LINE.fullmatch(line) is None:
             return f"the assembler directive .{match[1].lower()} is not allowed in a kernel"
     return None
 

@@ -147,6 +147,14 @@ READERS = [
     'asm(".macro m a b\\n.\\\\a\\\\b \\"/etc/passwd\\"\\n.endm\\nm inc,bin");',
     '__attribute__((section(".text\\n.incbin \\"/etc/passwd\\"\\n"))) int v = 1;',
     '#define J(a, b) a##b\nJ(as, m)(".incbin \\"/etc/passwd\\"");',
+    '#incl\\\v\nude "/etc/passwd"',
+    '#if 0\nit\'s /*\n#endif\n#include "/etc/passwd"\n/* */',
+    '#if 0\nthe 6" /*\n#endif\n#include "/etc/passwd"\n/* */',
+    'const char *t = R"(\n/*\n)";\n#include "/etc/passwd"\n/* */',
+    'const char *t = "\r/*";\n#include "/etc/passwd"\n/* */',
+    'asm(".byte \'\\"\'; .incbin \\"/etc/passwd\\"; .byte \'\\"\'");',
+    'asm("/* \\" */ .incbin \\"/etc/passwd\\" /* \\" */");',
+    'asm(".ascii \\"a\\n\\"; .incbin \\"/etc/passwd\\"; .ascii \\"\\nb\\"");',
 ]
 
 
@@ -180,6 +188,7 @@ def test_a_line_directive_shows_nothing_of_the_file_it_names(adapter: GemminiAda
         '#include "gemmini_api.h"\n#include <stdint.h>\n#  include <string.h> // copies\n',
         '// #include "/etc/passwd"\n/* #include "/etc/passwd"\n#include <stdio.h> */\n',
         'static const char *t = "#include <stdio.h>";\n',
+        "static const char *t = \"R\", u = '\"'; /* it's */\n#if 0\nit's // no code\n#endif\n",
         "#define N 5 // it's\n#if N > 4\n#pragma GCC unroll 4\n#endif\n",
     ],
 )

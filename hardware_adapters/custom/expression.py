@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 Parser = Callable[[str], ast.Module]
@@ -47,6 +47,7 @@ _KEYWORDS = """
 axis axes keepdims dtype mode constant_values decimals k shift ddof shape offset initial n m num endpoint
 """
 KEYWORDS = frozenset(_KEYWORDS.split())
+_OF_INTEGERS = (ast.Constant, ast.Name, ast.BinOp, ast.UnaryOp)
 _CONSTANTS = (bool, int, float, str, type(None), type(...))
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
@@ -77,6 +78,11 @@ class Program:
     def __init__(self, steps: list[tuple[str, ast.expr]], results: tuple[str, ...]) -> None:
         self._steps = steps
         self._results = results
+
+    def nodes(self) -> Iterator[ast.AST]:
+        """Of all expressions."""
+        for _, expression in self._steps:
+            yield from ast.walk(expression)
 
     def run(self, names: Mapping[str, Any]) -> dict[str, Any]:
         """Every result by its name. Raises ExpressionError for what NumPy refuses."""
@@ -114,8 +120,17 @@ def parse(text: str, names: Collection[str], results: tuple[str, ...], parser: P
 
 
 def parse_integer(text: str, names: Mapping[str, int], parser: Parser = ast.parse) -> int:
-    """A whole number of integers by name, e.g. `M * N * K`; `parser` as of `parse`. Raises ExpressionError."""
-    value = parse(text, names, ("value",), parser).run(names)["value"]
+    """A whole number of integers by name, e.g. `M * N * K`; `parser` as of `parse`. Raises ExpressionError.
+
+    It runs in the caller's own process, so nothing that makes arrays is known here.
+    """
+    program = parse(text, names, ("value",), parser)
+    for node in program.nodes():
+        if isinstance(node, ast.expr) and not isinstance(node, _OF_INTEGERS):
+            raise ExpressionError(
+                f"{type(node).__name__} is not known here: only names, numbers and operators", node.lineno
+            )
+    value = program.run(names)["value"]
     if isinstance(value, bool) or not isinstance(value, int):
         raise ExpressionError(f"{text.strip()!r} is no whole number, but {type(value).__name__}")
     return value

@@ -99,6 +99,8 @@ def test_every_change_is_another_problem(change: dict[str, Any]) -> None:
         ({"macs": "A"}, "macs", "unknown name"),
         ({"macs": 0}, "macs", "is 0, not in"),
         ({"macs": "9**9**9"}, "macs", "exponent"),
+        ({"macs": "np.ones(1 << 40).size"}, "macs", "only names, numbers and operators"),
+        ({"inputs": ["A: int8[np.ones(1 << 40).size]"]}, "inputs: A", "only names, numbers and operators"),
         ({"tolerance": 0.1}, "tolerance", "compared exactly"),
         ({"ranges": {"C": [0, 1]}}, "ranges", "'C' is no input"),
         ({"ranges": {"A": [5, 4]}}, "ranges", "is no range"),

@@ -151,7 +151,7 @@ def test_an_error_names_the_line_and_what_is_known() -> None:
 
 def test_whole_numbers_of_dimensions() -> None:
     assert parse_integer("M * N // 2 + 1", {"M": 64, "N": 3}) == 97
-    for text in ("M / 2", "np.array([1])", "True", "'4'"):
+    for text in ("M / 2", "True", "'4'"):
         with pytest.raises(ExpressionError, match="no whole number"):
             parse_integer(text, {"M": 4})
 

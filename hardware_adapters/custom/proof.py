@@ -69,8 +69,7 @@ async def take_in(
     `announce` is told what takes time. `within_s`: what whoever waits has, besides builds for a first use.
     Raises InvalidProblemError, UnprovenProblemError, EnvironmentLackError, EngineFailure.
     """
-    known = shelf.kept(home, definition)
-    if known is not None and known.proven:
+    if _proven(home, definition):
         return None
     adapter.custom(definition)
     await adapter.prepare(None, lambda what: announce(f"building {what} (first use)"))
@@ -254,19 +253,24 @@ def _same(definition: Definition, one: Arrays, other: Arrays) -> bool:
 async def _first_kernel(
     definition: Definition, adapter: HardwareAdapter, home: Home, problem: Problem, level: int
 ) -> Evaluation:
-    """The verdict. Meanwhile the problem is on the shelf, proven only if it was before; it goes if the kernel fails."""
-    known = shelf.kept(home, definition)
-    if known is None or not known.proven:
+    """The verdict. Meanwhile the problem is on the shelf, proven only if it was before; it goes if the kernel fails.
+
+    Interrupted, the check leaves what there is: it may be proven by an earlier check, or about to be by one that runs
+    beside this one; and by a problem that is not proven no kernel but its own is judged.
+    """
+    if not _proven(home, definition):
         shelf.keep(home, shelf.Kept(definition=definition, level=level))
-    passed = False
     assert definition.kernel is not None
-    try:
-        evaluation = await adapter.evaluate(problem, definition.kernel, timeout_s=PROOF_S)
-        passed = evaluation.passed
-        return evaluation
-    finally:
-        if not passed:
-            shelf.remove(home, definition)
+    evaluation = await adapter.evaluate(problem, definition.kernel, timeout_s=PROOF_S)
+    busy = evaluation.verdict == "timed_out" and evaluation.fault is None  # says as much of the machine
+    if not evaluation.passed and not (busy and _proven(home, definition)):
+        shelf.remove(home, definition)
+    return evaluation
+
+
+def _proven(home: Home, definition: Definition) -> bool:
+    known = shelf.kept(home, definition)
+    return known is not None and known.proven
 
 
 def _generator(definition: Definition) -> np.random.Generator:

@@ -3,13 +3,22 @@
 import os
 import sys
 import venv
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import anyio
 import numpy as np
 import pytest
-from autocomp_mcp.hardware_adapters.base import InvalidProblemError, UnknownProblemError, UnprovenProblemError
+from autocomp_mcp.hardware_adapters.base import (
+    EngineFailure,
+    Evaluation,
+    InvalidProblemError,
+    Problem,
+    UnknownProblemError,
+    UnprovenProblemError,
+    Verdict,
+)
 from autocomp_mcp.hardware_adapters.custom import inputs, reference, shelf
 from autocomp_mcp.hardware_adapters.custom.definition import Definition, checked, parsed
 from autocomp_mcp.hardware_adapters.custom.folder import read_folder
@@ -252,6 +261,29 @@ def test_what_was_changed_on_disk_is_not_believed(home: Home, gemmini: GemminiAd
     for wrong in ("gemmini/custom-../../x", "gemmini/custom-" + "a" * 300, definition.id[:-1], "gemmini/custom-"):
         with pytest.raises(UnknownProblemError):
             gemmini.problem(wrong)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("verdict", ["timed_out", "wrong_result", None])
+async def test_only_a_verdict_takes_a_proven_problem_away(
+    home: Home, gemmini: GemminiAdapter, monkeypatch: pytest.MonkeyPatch, verdict: Verdict | None
+) -> None:
+    definition = define()
+    shelf.keep(home, shelf.Kept(definition=definition, proven=True))
+
+    async def evaluate(problem: Problem, source: str, **_: Any) -> Evaluation:
+        if verdict is None:
+            raise EngineFailure("it died")
+        return Evaluation(
+            problem=problem.id, kernel="", verdict=verdict, message="", engine="gemsim", engine_version="",
+            source="estimated", seed=0,
+        )  # fmt: skip
+
+    monkeypatch.setattr(gemmini, "evaluate", evaluate)
+    with suppress(EngineFailure):
+        await prove(definition, gemmini, home)
+    left = shelf.kept(home, definition)
+    assert left is None if verdict == "wrong_result" else left is not None and left.proven
 
 
 @pytest.mark.anyio

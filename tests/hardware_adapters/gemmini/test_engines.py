@@ -10,16 +10,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import numpy as np
 import pytest
 from autocomp_mcp.hardware_adapters.base import (
     EngineFailure,
     EnvironmentLackError,
     Evaluation,
+    Mismatch,
+    Tensor,
     UnknownEngineError,
     UsageError,
 )
 from autocomp_mcp.hardware_adapters.evaluator import evaluate
 from autocomp_mcp.hardware_adapters.gemmini.adapter import GemminiAdapter
+from autocomp_mcp.hardware_adapters.gemmini.harness import CallReport, Placed
+from autocomp_mcp.hardware_adapters.gemmini.whole_machine import sampled
 from autocomp_mcp.hardware_adapters.store import Home
 from engine_stand_ins import PROBLEM, Installed, install, left_over
 
@@ -123,6 +128,19 @@ def test_one_wrong_element_is_found(machine: Make, engine: str) -> None:
         assert result.wrong_elements == 1 and result.mismatches[0].index == (24, 21)
     else:
         assert "of 64 stretches of C" in result.message
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32"])
+def test_bytes_that_were_read_back_tell_which_elements_are_wrong(dtype: str) -> None:
+    right = np.arange(-30, 30, dtype=dtype).reshape(6, 10)
+    got = right.copy()
+    got[2, 3] += 1
+    first = 23 * right.itemsize
+    samples = (first, 0, *range(first, first + right.itemsize))
+    call = CallReport(0, 0, np.zeros(0), got.view(np.uint8).ravel()[list(samples)])
+    output = Tensor(name="C", role="output", shape=right.shape, dtype=dtype)
+    found = sampled(Placed(b"", 0, samples, 1, output), call, right)
+    assert found == (Mismatch(output="C", index=(2, 3), got=-6, expected=-7),)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

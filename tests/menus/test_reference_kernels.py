@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 from autocomp_mcp.hardware_adapters.base import Evaluation
+from autocomp_mcp.menus.menu import load_menu
 from autocomp_mcp.menus.reference import reference
 
 DIMS = re.compile(r"enum \{ M = (\d+), N = (\d+), K = (\d+) \};")
@@ -54,6 +55,34 @@ def test_the_fast_kernel_is_right_and_fast(home: Path) -> None:
     assert evaluation.passed, evaluation.message
     assert evaluation.utilisation is not None
     assert evaluation.utilisation > 0.75
+
+
+CONFIGURED = """#include "gemmini_api.h"
+enum { M = 128, N = 128, K = 128 };
+void solution(const int8_t *A, const int8_t *B, int8_t *C) {
+  int i, j, k, buf = 0, cbuf = 0;
+  config_ex(WS, NOACT, 1, 0, 0);
+  config_st(N);
+  config_ld(K, 1.0f, 16, 0);
+  config_ld(N, 1.0f, 16, 1);
+"""
+# Around a fragment: what is loaded before, and stored after it.
+FRAGMENTS = {
+    "interleave-stores-with-compute": "{}",
+    "double-buffer-a": """for (i = 0; i < M; i += 64)
+      for (j = 0; j < N; j += 16) {
+        for (int kb = 0; kb < K; kb += 16) mvin2(B + kb * N + j, 8192 + kb, 16, 16);
+        {}
+        for (int ib = 0; ib < 4; ib++) mvout(C + (i + ib * 16) * N + j, ACC + ib * 16, 16, 16);
+      }""",
+}
+
+
+@pytest.mark.parametrize("option", FRAGMENTS)
+def test_what_is_copied_from_the_menu_is_right(home: Path, option: str) -> None:
+    body = FRAGMENTS[option].replace("{}", load_menu("gemmini").get(option).example)
+    evaluation = judge(home, "gemmini/gemm-128x128x128", CONFIGURED + body + "\n}\n")
+    assert evaluation.passed, evaluation.message
 
 
 def test_a_broken_guide_kernel_is_refused(home: Path) -> None:

@@ -284,6 +284,11 @@ def test_gemmini_declares_every_bottleneck_and_addresses_each() -> None:
     assert {trigger for option in GEMMINI.options for trigger in option.triggers} == set(BOTTLENECKS)
 
 
+def test_every_family_has_an_answer_to_reloads() -> None:
+    for family in GEMMINI.families:
+        assert any("reload_traffic" in option.triggers for option in GEMMINI.select(family)), family
+
+
 def test_gemmini_options_fit_a_prompt() -> None:
     """A listing shows four fields of every option, a plan shows one option whole."""
     for family in GEMMINI.families:

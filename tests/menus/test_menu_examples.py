@@ -15,6 +15,11 @@ enum { M = 256, N = 256, K = 256 };
 static int i, j, k, buf, cbuf;
 void solution(const int8_t *A, const int8_t *B, const int32_t *D, int8_t *C) {
 """
+TINYMPC_PROLOGUE = """#define GEMMINI_4_FP32
+#include "gemmini_api.h"
+enum { X = 12, U = 4, T = 10 };
+void solution(const float *A, const float *B, const float *K, const float *x0, const float *d, float *u, float *x) {
+"""
 
 
 def compile_c(source: str, folder: Path) -> str:
@@ -38,7 +43,8 @@ def kernels_of(topic: str) -> list[str]:
 
 @pytest.mark.parametrize("option", load_menu("gemmini").options, ids=lambda option: option.id)
 def test_example_compiles(option, tmp_path: Path) -> None:
-    assert compile_c(PROLOGUE + option.example + "\n}\n", tmp_path) == ""
+    prologue = TINYMPC_PROLOGUE if option.families == ("tinympc",) else PROLOGUE
+    assert compile_c(prologue + option.example + "\n}\n", tmp_path) == ""
 
 
 @pytest.mark.parametrize("topic", topics("gemmini"))

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -248,7 +248,23 @@ class Verilator(WholeMachine):
             return Availability(False, f"{VERILATOR_VARIABLE}={named} is not a program that can be run")
         if "{program}" not in self._arguments:
             return Availability(False, f"{VERILATOR_ARGUMENTS_VARIABLE} does not say where {{program}} goes")
-        return Availability(True, f"{binary} {self._arguments}", f"verilator+{stamp(binary)}")
+        try:
+            version = f"verilator+{stamp(binary, *self._named_files())}"
+        except (ValueError, OSError) as error:
+            return Availability(False, f"{VERILATOR_ARGUMENTS_VARIABLE} names what cannot be read: {error}")
+        return Availability(True, f"{binary} {self._arguments}", version)
+
+    def _named_files(self) -> Iterator[Path]:
+        """Of the arguments, or in folders that they name: they describe the DRAM, for example. Raises ValueError,
+        OSError."""
+        for word in shlex.split(self._arguments):
+            path = Path(word.rpartition("=")[2])
+            if not path.is_absolute():  # it would be in the run's own folder
+                continue
+            if path.is_dir():
+                yield from sorted(file for file in path.iterdir() if file.is_file())
+            elif path.is_file():
+                yield path
 
     @property
     def _arguments(self) -> str:

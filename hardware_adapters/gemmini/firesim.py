@@ -57,7 +57,8 @@ class FireSim(WholeMachine):
             return Availability(False, f"{VARIABLE}={named}: there is no FireSim manager in it ({deploy / MANAGER})")
         if not (deploy / SETTINGS).is_file():
             return Availability(False, f"{deploy / SETTINGS} is missing: run `firesim managerinit` and fill it in")
-        version = f"firesim+{stamp(deploy / SETTINGS)}"
+        # The runtime's settings name the hardware, whose image and address config_hwdb.yaml beside them tells.
+        version = f"firesim+{stamp(*sorted(deploy.glob('config_*.yaml')))}"
         return Availability(
             True, f"{deploy / MANAGER}; whether its run farm is up shows at the first evaluation", version
         )

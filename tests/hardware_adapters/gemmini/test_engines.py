@@ -285,3 +285,28 @@ def test_evaluations_of_engines_are_remembered_apart(machine: Make, home: Home) 
     first, again = anyio.run(ask, "spike"), anyio.run(ask, "spike")
     assert first.passed and not first.cached and again.cached and len(made.installed.runs()) == 3
     assert anyio.run(ask, None).verdict == "wrong_result", "gemsim runs the kernel, which computes one element"
+
+
+@pytest.mark.parametrize("engine", ["verilator", "firesim"])
+def test_another_machine_under_the_same_name_is_another_version(home: Home, tmp_path: Path, engine: str) -> None:
+    """DRAM's description, which Verilator's arguments name, or the FPGA's image, which a file beside FireSim's does."""
+    environment = install(tmp_path / engine, engine).environment
+    if engine == "verilator":
+        described = tmp_path / "dram" / "dram.ini"
+        described.parent.mkdir()
+        described.write_text("tCL=11")
+        environment["AUTOCOMP_GEMMINI_VERILATOR_ARGS"] = f"+dramsim_ini_dir={described.parent} {{program}}"
+    else:
+        described = Path(environment["AUTOCOMP_FIRESIM"]) / "config_hwdb.yaml"
+        described.write_text("agfi: a")
+    adapter = GemminiAdapter(home, environment=environment)
+    before = adapter.engine(engine).version
+    assert before == adapter.engine(engine).version
+    described.write_text(described.read_text() + "0")
+    assert adapter.engine(engine).version != before
+
+
+def test_arguments_that_are_no_words_are_said(home: Home, tmp_path: Path) -> None:
+    environment = install(tmp_path, "verilator").environment
+    adapter = GemminiAdapter(home, environment={**environment, "AUTOCOMP_GEMMINI_VERILATOR_ARGS": "'{program}"})
+    assert "AUTOCOMP_GEMMINI_VERILATOR_ARGS" in adapter.engine("verilator").reason

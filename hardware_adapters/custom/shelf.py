@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -60,7 +61,11 @@ def proven(home: Home, problem_id: str) -> Kept:
 
 def newest(home: Home, target: str, count: int) -> list[Kept]:
     """Of those that have proven themselves."""
-    files = sorted(home.problems.glob(f"*{SUFFIX}"), key=lambda file: (-file.stat().st_mtime, file.name))
+    dated = []
+    for file in home.problems.glob(f"*{SUFFIX}"):
+        with suppress(FileNotFoundError):  # another process has just removed it
+            dated.append((-file.stat().st_mtime, file))
+    files = (file for _, file in sorted(dated))
     fitting = (kept for kept in map(_read, files) if kept and kept.proven and kept.definition.target == target)
     return list(islice(fitting, count))
 

@@ -286,6 +286,12 @@ async def test_only_a_verdict_takes_a_proven_problem_away(
     assert left is None if verdict == "wrong_result" else left is not None and left.proven
 
 
+def test_what_another_process_removes_meanwhile_is_not_listed(home: Home, gemmini: GemminiAdapter) -> None:
+    shelf.keep(home, shelf.Kept(definition=define(), proven=True))
+    (home.problems / f"gone{shelf.SUFFIX}").symlink_to("nowhere")  # found by its name, and not there to be read
+    assert [kept.definition.id for kept in shelf.newest(home, "gemmini", 9)] == [define().id]
+
+
 @pytest.mark.anyio
 async def test_the_example_of_the_documentation_proves_itself(
     home: Home, gemmini: GemminiAdapter, tmp_path: Path

@@ -143,8 +143,10 @@ def _wide() -> tuple[Place, ...]:
 
 def _private() -> Iterator[Place]:
     """This user's state, and files with keys that the environment names."""
-    home = os.environ.get("AUTOCOMP_HOME")
-    if home and Path(home).is_dir():
+    from ..store import Home
+
+    home = Home().path
+    if home.is_dir():
         yield Place("empty", os.path.realpath(home))
     for variable, name in os.environ.items():
         if variable.endswith(KEY_FILE_VARIABLES) and Path(name).is_file():

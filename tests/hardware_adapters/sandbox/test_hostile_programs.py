@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from autocomp_mcp.hardware_adapters.process import Finished
 from autocomp_mcp.hardware_adapters.sandbox import Reach, Sandbox, devices
+from autocomp_mcp.hardware_adapters.sandbox.reach import Place, places
 
 Confined = Callable[..., Finished]
 ANY = Reach()  # any number of processes up to its limit
@@ -31,6 +32,16 @@ def attempt(what, *arguments):
     except BaseException as error:
         print(type(error).__name__, getattr(error, "errno", None))
 """
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "usual"])
+def test_who_sees_the_whole_machine_sees_no_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
+    """Outside of the user's home, in a place that nothing else hides."""
+    kept = tmp_path / "autocomp-mcp"
+    kept.mkdir()
+    monkeypatch.delenv("AUTOCOMP_HOME", raising=False)
+    monkeypatch.setenv(*("AUTOCOMP_HOME", str(kept)) if named else ("XDG_DATA_HOME", str(tmp_path)))
+    assert Place("empty", str(kept)) in places(WIDE, tmp_path / "scratch")
 
 
 @pytest.mark.parametrize("reach", [None, WIDE], ids=["narrow", "wide"])

@@ -30,7 +30,7 @@ LINES_MEAN = (
     "CPU cycles at each line, waits for the command queue and for fences included; the accelerator works meanwhile"
 )
 LINE_BYTES = 64  # of the L2
-MATMUL_OPERANDS = ("A", "B", "C")
+REUSED = {"gemm": ("A", "B", "C")}  # by family: tensors of which every element takes part in as many MACs
 # Counters by unit; the array's own time and its stalls are exclusive and add up to all cycles.
 _BUSY = {"array": "array_busy_cycles", "load": "load_busy_cycles", "store": "store_busy_cycles"}
 _STALL = "stall_"
@@ -113,7 +113,7 @@ def _traffic(problem: Problem, raw: RawProfile) -> tuple[Traffic, ...]:
         count = buffer.bytes_in if tensor.role == "input" else buffer.bytes_out
         needed = tensor_bytes(tensor)
         elements = count * math.prod(tensor.shape) / needed
-        macs = problem.work.macs if tensor.name in MATMUL_OPERANDS else None
+        macs = problem.work.macs if tensor.name in REUSED.get(problem.family, ()) else None
         reuse = round(macs / elements, 1) if elements and macs is not None else None
         entry = Traffic(
             tensor=tensor.name,

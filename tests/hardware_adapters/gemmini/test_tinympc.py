@@ -185,5 +185,6 @@ def test_it_can_be_profiled(gemmini: GemminiAdapter) -> None:
     problem = gemmini.problem(BACKWARD)
     profile = anyio.run(lambda: gemmini.profile(problem, gemmini.baseline(problem)))
     assert not isinstance(profile, Evaluation)
-    assert {entry.tensor for entry in profile.traffic} >= {"AmBKt", "p"}
+    assert {entry.tensor for entry in profile.traffic} >= {"AmBKt", "B", "p"}
+    assert all(entry.reuse is None for entry in profile.traffic), "no matrix takes part in all of the problem's MACs"
     assert profile.bottlenecks

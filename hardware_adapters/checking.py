@@ -39,13 +39,6 @@ def agreeing(got: Array, expected: Array, closeness: float | None) -> Array:
         return np.abs(got.astype(np.float64) - expected.astype(np.float64)) <= reach
 
 
-def compare_exact(
-    output: str, got: Array, expected: Array, poison: int | None = None, tile: int | None = None
-) -> Check:
-    """Compare element by element; see `compare`."""
-    return compare(output, got, expected, poison, tile)
-
-
 def compare(
     output: str,
     got: Array,

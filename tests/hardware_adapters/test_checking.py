@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from autocomp_mcp.hardware_adapters.checking import MAX_MISMATCHES, Check, compare_exact
+from autocomp_mcp.hardware_adapters.checking import MAX_MISMATCHES, Check, compare
 
 RIGHT = np.arange(40 * 40, dtype=np.int64).reshape(40, 40).astype(np.int8)
 POISON = 0xA5
@@ -8,7 +8,7 @@ FILLED = np.full_like(RIGHT, np.uint8(POISON).view(np.int8))
 
 
 def check(got: np.ndarray) -> Check:
-    return compare_exact("C", got, RIGHT, POISON, 16)
+    return compare("C", got, RIGHT, POISON, 16)
 
 
 def test_equal_passes() -> None:
@@ -43,7 +43,7 @@ def test_a_part_never_written_is_recognised() -> None:
 
 
 def test_right_values_that_equal_the_poison_are_right() -> None:
-    assert compare_exact("C", FILLED, FILLED, POISON, 16).passed
+    assert compare("C", FILLED, FILLED, POISON, 16).passed
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_what_errors_have_in_common(place: tuple[slice, slice], hint: str) -> No
 
 def test_shapes_and_types_are_the_callers_duty() -> None:
     with pytest.raises(ValueError, match="C: got"):
-        compare_exact("C", RIGHT.astype(np.int32), RIGHT)
+        compare("C", RIGHT.astype(np.int32), RIGHT)
     with pytest.raises(ValueError, match="C: got"):
-        compare_exact("C", RIGHT[:-1], RIGHT)
+        compare("C", RIGHT[:-1], RIGHT)
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ def test_what_repeats_from_tile_to_tile_is_told(place: tuple[list[int] | slice, 
     right = np.arange(256 * 256, dtype=np.int32).reshape(256, 256)
     got = right.copy()
     got[place] += 1
-    assert hint in compare_exact("C", got, right, POISON, 16).hint
+    assert hint in compare("C", got, right, POISON, 16).hint

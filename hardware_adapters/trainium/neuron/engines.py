@@ -40,6 +40,7 @@ from ...store import Home, locked
 from ..judge import compared
 from ..machines import machines
 from ..operators import InputSet, Operator, bound, encoded, inputs_of, numpy_type, outputs_of
+from ..rules import folder_digest
 from ..screen import NKI_1, Screened, screen
 from .profiler import WARM_UPS, Timing, timed
 from .runtime_errors import runtime_status
@@ -53,8 +54,6 @@ RUNNER = Path(__file__).with_name("runner.py")
 SDK_FILE_BYTES = 4 << 30
 OUT_OF_TIME = -24  # SIGXCPU
 APIS = {"nki": "NKI 2 (`nki`)", "neuronxcc": "NKI 1 (`neuronxcc.nki`)"}
-# Raised whenever these engines judge otherwise, so that remembered evaluations are worked out again.
-RULES_VERSION = "2"
 
 
 class Outcome(NamedTuple):
@@ -90,7 +89,7 @@ class NeuronEngine(ABC):
 
     @property
     def configuration(self) -> str:
-        return f"{self.machine.platform()} {RULES_VERSION}"
+        return f"{self.machine.platform()} {folder_digest('neuron')[:8]}"
 
     async def evaluate(
         self,

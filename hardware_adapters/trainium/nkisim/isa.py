@@ -108,7 +108,7 @@ def nc_matmul(
         fail("tile_limit", f"{api}: stationary {list(left.shape)} has {k} partitions; tile_size has {rows} rows")
     if m > columns:
         fail("tile_limit", f"{api}: stationary {list(left.shape)} has {m} columns; at most {columns}")
-    if start is not None and left._box[0][0] != right._box[0][0]:
+    if start is not None and left._region.box[0][0] != right._region.box[0][0]:
         fail("wrong_argument", f"{api}: stationary and moving of a tile of the array start at the same partition")
     most = MOVING_MAX if generation < 4 else current(api).limits.psum // target.dtype.itemsize
     if n > most:

@@ -230,7 +230,7 @@ def nonzero_with_count(dst: Any, src: Any, index_offset: Any = 0, padding_val: A
     p, n = source._flat()
     if target._flat() != (p, n + 1):
         fail("shape_mismatch", f"{api}: dst {list(target.shape)} must be [{p}, {n + 1}]")
-    first = source._box[0][0]
+    first = source._region.box[0][0]
     values = source._read(api, "src").reshape(p, n)
     for row in range(-first % 16, p, 16):
         found = np.flatnonzero(values[row]) + index_offset

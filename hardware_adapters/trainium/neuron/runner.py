@@ -16,6 +16,7 @@ import sys
 import traceback
 import types
 from pathlib import Path
+from typing import Any
 
 ENTRY = "solution"
 MARKS = ("jit", "baremetal", "benchmark", "profile")  # decorators of the SDK that make kernels
@@ -92,10 +93,13 @@ def _kernel_and_way(job, folder):
 
     What is asked of the SDK is taken before the kernel's file runs, which could put something else in its place.
     """
-    first_generation = job["api"] == "neuronxcc"
+    first_generation, simulates = job["api"] == "neuronxcc", job["mode"] == "simulate"
     nki = importlib.import_module("neuronxcc.nki" if first_generation else "nki")
-    simulate = getattr(nki, "simulate_kernel" if first_generation else "simulate", None)
-    baremetal = getattr(nki, "baremetal", None)
+    run: Any
+    if first_generation:
+        run = nki.simulate_kernel if simulates else nki.baremetal
+    else:
+        run = nki.simulate if simulates else lambda kernel: kernel
     made = []
     for name in MARKS:
         if hasattr(nki, name):
@@ -103,11 +107,11 @@ def _kernel_and_way(job, folder):
     kernel = _kernel(folder / "kernel.py", job)
     if not any(kernel is each for each in made):
         raise EntryError(f"{ENTRY!r} must be what @nki.jit makes of a function: what runs on the device is judged")
-    if job["mode"] == "simulate":
-        return kernel, (lambda *arrays: simulate(kernel, *arrays)) if first_generation else simulate(kernel)
-    if first_generation:
-        return kernel, baremetal(getattr(kernel, "func", kernel), save_neff_name=str(folder / "kernel.neff"))
-    return kernel, kernel
+    if not first_generation:
+        return kernel, run(kernel)
+    if simulates:
+        return kernel, lambda *arrays: run(kernel, *arrays)
+    return kernel, run(getattr(kernel, "func", kernel), save_neff_name=str(folder / "kernel.neff"))
 
 
 def _noting(mark, made):
@@ -129,7 +133,7 @@ def _kernel(path, job):
     module.__file__ = str(path)
     given = {name: getattr(builtins, name) for name in job["builtins"]}
     given |= {"__import__": _importer(job["modules"]), "__build_class__": builtins.__build_class__}
-    module.__builtins__ = given | {"print": lambda *values, **options: None}
+    vars(module)["__builtins__"] = given | {"print": lambda *values, **options: None}
     sys.modules["kernel"] = module
     exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
     found = getattr(module, ENTRY, None)

@@ -38,8 +38,6 @@ from .screen import screen
 
 OWN_SHOWN = 20  # problems of the user's own that a list begins with
 PATIENCE_S = 300.0  # the largest published products take minutes
-# Raised whenever judging changes, so that remembered evaluations are worked out again.
-RULES_VERSION = "2"
 
 
 class TrainiumAdapter(HardwareAdapter):
@@ -95,7 +93,7 @@ class TrainiumAdapter(HardwareAdapter):
     def configuration(self, engine: str) -> str:
         if engine in self._others:
             return self._others[engine].configuration
-        return f"{ENGINES[engine]} {RULES_VERSION}"
+        return ENGINES[engine]
 
     def causes(self) -> Mapping[str, StallCause]:
         return CAUSES

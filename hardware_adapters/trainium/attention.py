@@ -79,7 +79,7 @@ class Attention(Operator):
         return 2 * s * s * d
 
     @property
-    def scalar_elements(self) -> int:
+    def exponentials(self) -> int:
         return self.dims["S"] ** 2 // PARTITIONS
 
     @property

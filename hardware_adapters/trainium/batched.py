@@ -250,8 +250,8 @@ class Ssm(Operator):
         return 4 * (3 * batch * c * s + c * n + 2 * batch * n * s)
 
     @property
-    def scalar_elements(self) -> int:
-        return self.dims["B"] * self.scan.scalar_elements
+    def exponentials(self) -> int:
+        return self.dims["B"] * self.scan.exponentials
 
     @property
     def traits(self) -> tuple[str, ...] | None:

@@ -135,7 +135,7 @@ class Causal(_Causal):
         return self.heads * s * (3 * 4 * d + 2 * d + 8)
 
     @property
-    def scalar_elements(self) -> int:
+    def exponentials(self) -> int:
         return self._pairs // PARTITIONS
 
     @property
@@ -236,7 +236,7 @@ class CausalTile(_Causal):
         return 4 * d * (PARTITIONS + 2 * seen) + PARTITIONS * (d + 2) * (4 + 2)
 
     @property
-    def scalar_elements(self) -> int:
+    def exponentials(self) -> int:
         return self._pairs // PARTITIONS
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import tempfile
@@ -20,8 +19,9 @@ from ..process import Finished, Limits, minimal_environment, run
 from ..sandbox import Reach, check_required, interpreter
 from ..simulating import Judgement, compile_error, deliver, generator
 from .judge import judge
-from .machines import ENGINES, FILE, machines
+from .machines import ENGINES, machines
 from .operators import InputSet, Operator, encoded, inputs_of, numpy_type, outputs_of
+from .rules import folder_digest
 from .screen import screen
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ MEMORY_BYTES = 4 << 30
 FILE_BYTES = 1 << 30
 NKI_NAMES = {"bool": "bool_"}  # element types that NumPy calls otherwise
 OUT_OF_TIME = -24  # SIGXCPU
-SIMULATOR = Path(__file__).with_name("nkisim")
 
 
 class Run(NamedTuple):
@@ -44,11 +43,8 @@ class Run(NamedTuple):
 
 @lru_cache
 def engine_version() -> str:
-    """Changes with every change of the simulator or of its machines."""
-    digest = hashlib.sha256()
-    for path in (*sorted(SIMULATOR.rglob("*.py")), FILE):
-        digest.update(path.read_bytes())
-    return f"1+{digest.hexdigest()[:8]}"
+    """Changes with every change of the simulator, of its machines or of what judges beside it."""
+    return f"1+{folder_digest('nkisim')[:8]}"
 
 
 async def evaluate_on_nkisim(

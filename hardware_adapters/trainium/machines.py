@@ -24,6 +24,7 @@ class Machine(BaseModel):
     title: str
     generation: int
     clocks_ghz: dict[str, float]
+    exponentials_per_cycle: dict[str, float]
     sbuf_bytes: int = Field(gt=0)
     psum_bytes: int = Field(gt=0)
     dma_engines: int = Field(gt=0)
@@ -38,11 +39,18 @@ class Machine(BaseModel):
     @property
     def job(self) -> dict[str, Any]:
         """As the simulator takes it."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude={"exponentials_per_cycle"})
 
     def macs_per_ns(self, dtype: str) -> float:
         """Peak of the Tensor engine."""
         return PE_EDGE * PE_EDGE * self.clocks_ghz["pe"] / (4 if dtype == "float32" else 1)
+
+    @property
+    def exponentials_per_ns(self) -> float:
+        """Of a partition, by all engines that can make them; of those that share a port one at a time."""
+        rates = {engine: count * self.clocks_ghz[engine] for engine, count in self.exponentials_per_cycle.items()}
+        apart = sum(rate for engine, rate in rates.items() if engine not in self.shared_port)
+        return apart + max((rates.get(engine, 0.0) for engine in self.shared_port), default=0.0)
 
 
 @lru_cache

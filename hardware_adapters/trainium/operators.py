@@ -156,8 +156,8 @@ class Operator(ABC):
         return sum(map(tensor_bytes, self.tensors))
 
     @property
-    def scalar_elements(self) -> int:
-        """Elements per partition that only the Scalar engine can produce, e.g. exponentials."""
+    def exponentials(self) -> int:
+        """Those that are needed, per partition. Each is one element of an instruction, on whatever engine."""
         return 0
 
     @property
@@ -235,7 +235,7 @@ def check_size(operator: Operator) -> None:
 
 
 def bound(operator: Operator, machine: Machine) -> Bound:
-    """Roofline: what is needed moved once, the products at the Tensor engine's peak, exponentials on the Scalar's.
+    """Roofline: what is needed moved once, products at the Tensor engine's peak, exponentials on all other engines.
 
     The peak is that of bfloat16 whatever the operands' type: a kernel may convert them where less is demanded.
     """
@@ -243,8 +243,8 @@ def bound(operator: Operator, machine: Machine) -> Bound:
     limits = {
         f"{moved} bytes / {machine.dma_rate:g} bytes per ns": moved / machine.dma_rate,
         f"{operator.macs} MACs / {peak:.0f} per ns in bfloat16": operator.macs / peak,
-        f"{operator.scalar_elements} elements per partition at {machine.clocks_ghz['scalar']:g} GHz": (
-            operator.scalar_elements / machine.clocks_ghz["scalar"]
+        f"{operator.exponentials} exponentials per partition / {machine.exponentials_per_ns:g} per ns": (
+            operator.exponentials / machine.exponentials_per_ns
         ),
     }
     reason = max(limits, key=lambda text: limits[text])

@@ -133,9 +133,9 @@ class Mamba(Operator):
         return Closeness(1e-3, 1e-3)
 
     @property
-    def scalar_elements(self) -> int:
+    def exponentials(self) -> int:
         c, s, n = self.dims.values()
-        return -(-c // PARTITIONS) * s * n
+        return c * s * n // PARTITIONS
 
     @property
     def traits(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -40,7 +40,8 @@ from ...store import Home, locked
 from ..judge import compared
 from ..machines import machines
 from ..operators import InputSet, Operator, bound, encoded, inputs_of, numpy_type, outputs_of
-from ..screen import Screened, screen
+from ..rules import folder_digest
+from ..screen import NKI_1, Screened, screen
 from .profiler import WARM_UPS, Timing, timed
 from .runtime_errors import runtime_status
 from .sdk import DEVICE_VARIABLE, PROFILER_VARIABLE, PROFILERS, Availability, Machine, Sdk
@@ -53,8 +54,6 @@ RUNNER = Path(__file__).with_name("runner.py")
 SDK_FILE_BYTES = 4 << 30
 OUT_OF_TIME = -24  # SIGXCPU
 APIS = {"nki": "NKI 2 (`nki`)", "neuronxcc": "NKI 1 (`neuronxcc.nki`)"}
-# Raised whenever these engines judge otherwise, so that remembered evaluations are worked out again.
-RULES_VERSION = "1"
 
 
 class Outcome(NamedTuple):
@@ -90,7 +89,7 @@ class NeuronEngine(ABC):
 
     @property
     def configuration(self) -> str:
-        return f"{self.machine.platform()} {RULES_VERSION}"
+        return f"{self.machine.platform()} {folder_digest('neuron')[:8]}"
 
     async def evaluate(
         self,
@@ -129,8 +128,8 @@ class NeuronEngine(ABC):
         return contextlib.nullcontext()
 
     @abstractmethod
-    async def after(self, call: _Call, neff: Path | None, timeout_s: float) -> tuple[Judgement, Timing | None]:
-        """Of a kernel whose results are right."""
+    async def after(self, call: _Call, neffs: Sequence[Path], timeout_s: float) -> tuple[Judgement, Timing | None]:
+        """Of a kernel whose results are right. `neffs`: what was compiled for the input sets, where it differs."""
 
 
 class NkiSimulate(NeuronEngine):
@@ -156,7 +155,7 @@ class NkiSimulate(NeuronEngine):
         if not sdk.apis[api]:
             raise EnvironmentLackError(f"{sdk.python} has no simulator of {APIS[api]}")
 
-    async def after(self, call: _Call, neff: Path | None, timeout_s: float) -> tuple[Judgement, Timing | None]:
+    async def after(self, call: _Call, neffs: Sequence[Path], timeout_s: float) -> tuple[Judgement, Timing | None]:
         text = "correct on all input sets in AWS's simulator, which tells no time"
         return Judgement("passed", text), None
 
@@ -193,11 +192,12 @@ class Neuron(NeuronEngine):
         """Two kernels on one core would time each other."""
         return locked(self.home.path / "neuron.lock")
 
-    async def after(self, call: _Call, neff: Path | None, timeout_s: float) -> tuple[Judgement, Timing | None]:
+    async def after(self, call: _Call, neffs: Sequence[Path], timeout_s: float) -> tuple[Judgement, Timing | None]:
         tool = self.machine.profiler()
-        if neff is None or tool is None:
+        if not neffs or tool is None:
             raise EngineFailure("the SDK left no compiled kernel (.neff) to be timed")
-        timing = await timed(tool, neff, self.machine.quiet_environment(neff.parent), timeout_s)
+        found = [await timed(tool, neff, self.machine.quiet_environment(neff.parent), timeout_s) for neff in neffs]
+        timing = max(found, key=lambda each: each.p50)
         return measured(call.operator, self.machine.platform(), tool.name, timing), timing
 
 
@@ -294,14 +294,17 @@ class _Call:
         self.seconds["check"] = time.monotonic() - checked
         if wrong is not None:
             return self.concluded(wrong)
-        neff = folder / report["neff"] if report["neff"] else None
+        neffs = [folder / each for each in report["neffs"]]
         started = time.monotonic()
-        judged, timing = await self.engine.after(self, neff, timeout_s)
+        judged, timing = await self.engine.after(self, neffs, timeout_s)
         self.seconds["time"] = time.monotonic() - started
         return self.concluded(judged, timing.summary if timing else None)
 
     def _prepare(self, folder: Path) -> None:
         """Everything the SDK's process is given. The expected results are not among it."""
+        from ..nkisim import modules  # with NumPy
+        from ..nkisim.nki1 import modules as nki1
+
         jobs = []
         for number, chosen in enumerate(self.sets):
             entries = []
@@ -318,6 +321,8 @@ class _Call:
             "sets": jobs,
             "outputs": outputs,
             "constants": constants,
+            "builtins": modules.BUILTINS,
+            "modules": modules.plain_names(nki1.MODULES if self.screened.api == NKI_1 else modules.MODULES),
         }
         (folder / "job.json").write_text(json.dumps(job))
         (folder / "kernel.py").write_text(self.source, encoding="utf-8")
@@ -336,6 +341,10 @@ class _Call:
                 raise EngineFailure(f"{code}: {status.meaning}: {message[:400]}")
             fault = Fault(kind=status.name.lower(), message=message, instruction=text, line=line)
             return Judgement("crashed", f"{code}: {status.meaning}{where}", fault)
+        if said["type"] == "EntryError":
+            return Judgement("compile_error", message, Fault(kind="no_entry", message=message))
+        if said["type"] == "ManyKernelsError":
+            return Judgement("rejected", message)
         if said["type"] == "ResultError":
             return Judgement("wrong_result", message, Fault(kind="wrong_output", message=message))
         fault = Fault(kind="compile_error", message=f"{said['type']}: {message}", instruction=text, line=line)

@@ -6,6 +6,8 @@ FOLDER/job.json says what to do; outputs and report.json are left there. The exp
 process. Timing is not taken here either: the kernel's Python runs in this process, and could reach a clock of ours.
 """
 
+import builtins
+import hashlib
 import importlib
 import inspect
 import json
@@ -14,24 +16,35 @@ import sys
 import traceback
 import types
 from pathlib import Path
+from typing import Any
 
 ENTRY = "solution"
+MARKS = ("jit", "baremetal", "benchmark", "profile")  # decorators of the SDK that make kernels
 
 
 class ResultError(TypeError):
     """What the kernel returned is not what the problem asks for."""
 
 
+class EntryError(TypeError):
+    """`solution` is no kernel of the SDK's: Python on the host would make the result."""
+
+
+class ManyKernelsError(RuntimeError):
+    """A call compiled several kernels; a time of one would not be the call's."""
+
+
 def main() -> int:
     folder = Path(sys.argv[1])
     job = json.loads((folder / "job.json").read_text())
-    report = {"stage": "import", "faults": [], "neff": None}
+    report = {"stage": "import", "faults": [], "neffs": []}
     os.chdir(folder)
     # Read when nki is imported: the compiled kernel is kept there.
     os.environ["NKI_ARTIFACTS_DIR"] = str(folder / "artifacts")
+    compiled = Compiled(folder)
     try:
-        kernel = _kernel(folder / "kernel.py")
-        call = _way(job, kernel, folder)
+        kernel, call = _kernel_and_way(job, folder)
+        compiled.take(most=0)
     except BaseException as error:
         report["faults"].append(_fault(error, folder))
         (folder / "report.json").write_text(json.dumps(report))
@@ -41,20 +54,86 @@ def main() -> int:
         try:
             results = _called(call, kernel, job, {entry["name"]: _read(folder, entry) for entry in inputs["inputs"]})
             _write(folder, job["outputs"], results, number)
+            compiled.take(most=1)
         except BaseException as error:
             report["faults"].append(_fault(error, folder))
             break
         report["faults"].append(None)
-    found = sorted(folder.rglob("*.neff"), key=lambda path: (path.name != "kernel.neff", len(str(path)), str(path)))
-    report["neff"] = str(found[0].relative_to(folder)) if found else None
+    report["neffs"] = compiled.kept
     (folder / "report.json").write_text(json.dumps(report))
     return 0
 
 
-def _kernel(path):
-    """The function `solution`."""
+class Compiled:
+    """The compiled kernels (.neff) that calls leave. Each different one is kept, in a folder of its own."""
+
+    def __init__(self, folder):
+        self._folder, self._known, self.kept = folder, set(), []
+
+    def take(self, most):
+        """Those that are new. Raises ManyKernelsError where they are more than `most`."""
+        new = {}
+        for path in sorted(self._folder.rglob("*.neff")):
+            content = path.read_bytes()
+            if (digest := hashlib.sha256(content).hexdigest()) not in self._known:
+                new[digest] = content
+        if len(new) > most:
+            when = "a call" if most else "the kernel's file"
+            raise ManyKernelsError(f"{when} compiles {len(new)} kernels: `{ENTRY}` alone is called, and timed")
+        for digest, content in new.items():
+            path = self._folder / f"compiled-{len(self.kept)}" / "kernel.neff"
+            path.parent.mkdir()
+            path.write_bytes(content)
+            self._known.add(digest)
+            self.kept.append(str(path.relative_to(self._folder)))
+
+
+def _kernel_and_way(job, folder):
+    """`solution`, and a callable from arrays to results, by the API that the kernel was written for.
+
+    What is asked of the SDK is taken before the kernel's file runs, which could put something else in its place.
+    """
+    first_generation, simulates = job["api"] == "neuronxcc", job["mode"] == "simulate"
+    nki = importlib.import_module("neuronxcc.nki" if first_generation else "nki")
+    run: Any
+    if first_generation:
+        run = nki.simulate_kernel if simulates else nki.baremetal
+    else:
+        run = nki.simulate if simulates else lambda kernel: kernel
+    made = []
+    for name in MARKS:
+        if hasattr(nki, name):
+            setattr(nki, name, _noting(getattr(nki, name), made))
+    kernel = _kernel(folder / "kernel.py", job)
+    if not any(kernel is each for each in made):
+        raise EntryError(f"{ENTRY!r} must be what @nki.jit makes of a function: what runs on the device is judged")
+    if not first_generation:
+        return kernel, run(kernel)
+    if simulates:
+        return kernel, lambda *arrays: run(kernel, *arrays)
+    return kernel, run(getattr(kernel, "func", kernel), save_neff_name=str(folder / "kernel.neff"))
+
+
+def _noting(mark, made):
+    """The decorator, which also notes what it made. Called with options it returns the decorator."""
+
+    def noted(*given, **options):
+        found = mark(*given, **options)
+        if not any(map(callable, given)):
+            return _noting(found, made)
+        made.append(found)
+        return found
+
+    return noted
+
+
+def _kernel(path, job):
+    """What the kernel's file calls `solution`. It has the names of Python that nkisim gives, and no more."""
     module = types.ModuleType("kernel")
     module.__file__ = str(path)
+    given = {name: getattr(builtins, name) for name in job["builtins"]}
+    given |= {"__import__": _importer(job["modules"]), "__build_class__": builtins.__build_class__}
+    vars(module)["__builtins__"] = given | {"print": lambda *values, **options: None}
     sys.modules["kernel"] = module
     exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
     found = getattr(module, ENTRY, None)
@@ -63,16 +142,22 @@ def _kernel(path):
     return found
 
 
-def _way(job, kernel, folder):
-    """A callable from arrays to results, by the API that the kernel was written for."""
-    if job["api"] == "neuronxcc":
-        nki = importlib.import_module("neuronxcc.nki")
-        if job["mode"] == "simulate":
-            return lambda *arrays: nki.simulate_kernel(kernel, *arrays)
-        function = getattr(kernel, "func", kernel)
-        return nki.baremetal(function, save_neff_name=str(folder / "kernel.neff"))
-    nki = importlib.import_module("nki")
-    return nki.simulate(kernel) if job["mode"] == "simulate" else kernel
+def _importer(names):
+    """`import` of the SDK's modules, and of Python's with the names that are given of them."""
+    modules = {}
+    for name, wanted in names.items():
+        whole = importlib.import_module(name)
+        modules[name] = types.ModuleType(name)
+        vars(modules[name]).update({each: getattr(whole, each) for each in wanted if hasattr(whole, each)})
+
+    def load(name, globals=None, locals=None, fromlist=(), level=0):
+        if name in modules:
+            return modules[name]
+        if name.partition(".")[0] not in ("nki", "neuronxcc"):
+            raise ImportError(f"a kernel cannot import {name!r}")
+        return builtins.__import__(name, globals, locals, fromlist, level)
+
+    return load
 
 
 def _called(call, kernel, job, arrays):

@@ -14,6 +14,7 @@ import numpy as np
 from .dtypes import DType, as_dtype, is_float
 from .errors import fail
 from .machine import Box
+from .region import Region
 from .tensor import HBM, ON_CHIP, Tensor
 
 API = "Tensor.ap"
@@ -71,7 +72,7 @@ def _strided(tensor: Tensor, steps: list[tuple[int, int]], base: int, kind: DTyp
     box = _box(tensor, low * kind.itemsize // tensor.dtype.itemsize, high * kind.itemsize // tensor.dtype.itemsize)
     inside = math.prod(high - low + 1 for low, high in ((a, b - 1) for a, b in box))
     exact = inside == math.prod(shape) and kind is tensor.dtype and len({*_positions(steps)}) == inside
-    return Tensor(tensor._memory, view(flat), written, box, None, kind, exact, index)
+    return Tensor(tensor._memory, view(flat), written, Region(box, None, exact), kind, index)
 
 
 def _positions(steps: list[tuple[int, int]]) -> list[int]:
@@ -107,7 +108,7 @@ def _gathered(
     written = tensor._written.reshape(-1)[np.maximum(positions, 0)] if tensor._written is not None else None
     inside = positions[positions >= 0]
     box = _box(tensor, int(inside.min()), int(inside.max())) if inside.size else _box(tensor, 0, size - 1)
-    return Tensor(tensor._memory, values, written, box, None, kind, False, (vector,), positions)
+    return Tensor(tensor._memory, values, written, Region(box, None, False), kind, (vector,), positions)
 
 
 def _steps(pattern: Any) -> list[tuple[int, int]]:

@@ -45,6 +45,12 @@ def same_shape(name: str, **tiles: Tensor) -> tuple[int, int]:
     return next(iter(sizes.values()))
 
 
+def not_both_in_psum(name: str, **tiles: Tensor) -> None:
+    """The Vector engine reads one tile of PSUM at a time."""
+    if all(value.buffer == "psum" for value in tiles.values()):
+        fail("wrong_memory", f"{name}: {' and '.join(tiles)} cannot both be in PSUM: copy one of them to SBUF")
+
+
 def reals(tensor: Tensor, name: str, argument: str) -> Array:
     """As float32, in which the engines compute, flat: partitions x elements."""
     values = tensor._read(name, argument)

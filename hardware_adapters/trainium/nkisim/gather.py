@@ -96,7 +96,7 @@ def nc_stream_shuffle(dst: Any, src: Any, shuffle_mask: Any, name: Any = None) -
         fail("shape_mismatch", f"{api}: dst {list(target.shape)} and src {list(source.shape)} differ in elements")
     quadrants = -(-max(p, p2) // QUADRANT)
     for argument, tensor in (("dst", target), ("src", source)):
-        first = tensor._box[0][0]
+        first = tensor._region.box[0][0]
         if first % QUADRANT or (quadrants == 2 and first % 64) or (quadrants > 2 and first):
             fail("wrong_argument", f"{api}: {argument} starts at partition {first}, which {quadrants} quadrants cannot")
     values = source._read(api, "src").reshape(p2, n)

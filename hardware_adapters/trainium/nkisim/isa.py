@@ -30,7 +30,9 @@ BF16 = DTYPES["bfloat16"]
 def issue(
     name: str, engine: str, cycles: float, dst: Tensor, *sources: Tensor, also: tuple[Tensor, ...] = (), **more: Any
 ) -> None:
-    index = (tile for view in (dst, *sources) for tile in view._index)
+    index = tuple(tile for view in (dst, *sources) for tile in view._index)
+    if engine == "gpsimd" and any(view.buffer == "psum" for view in (dst, *also, *sources, *index)):
+        fail("wrong_memory", f"{name}: GpSimd cannot reach PSUM; use another engine, or tiles in SBUF")
     current(name).issue(
         name.rpartition(".")[2], engine, cycles, reads=tuple(source._access() for source in (*sources, *index)),
         writes=tuple(target._access() for target in (dst, *also)), shape=dst._flat(), dtype=dst.dtype.name, **more,
@@ -53,8 +55,6 @@ def tensor_copy(dst: Any, src: Any, engine: Any = None, dtype: Any = None, name:
     target, source = tile(dst, api, "dst"), tile(src, api, "src")
     _, n = same_shape(api, dst=target, src=source)
     where = on_engine(engine, api, ("vector", "scalar", "gpsimd"))
-    if where == "gpsimd" and "psum" in (target.buffer, source.buffer):
-        fail("wrong_memory", f"{api}: GpSimd cannot reach PSUM; use the Vector or Scalar engine")
     store(target, source._read(api, "src"), api)
     issue(api, where, costs.elementwise(n), target, source, reduces="copy")
 
@@ -108,7 +108,7 @@ def nc_matmul(
         fail("tile_limit", f"{api}: stationary {list(left.shape)} has {k} partitions; tile_size has {rows} rows")
     if m > columns:
         fail("tile_limit", f"{api}: stationary {list(left.shape)} has {m} columns; at most {columns}")
-    if start is not None and left._box[0][0] != right._box[0][0]:
+    if start is not None and left._region.box[0][0] != right._region.box[0][0]:
         fail("wrong_argument", f"{api}: stationary and moving of a tile of the array start at the same partition")
     most = MOVING_MAX if generation < 4 else current(api).limits.psum // target.dtype.itemsize
     if n > most:

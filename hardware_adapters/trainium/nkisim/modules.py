@@ -141,7 +141,7 @@ _nki_language = Namespace(
     "nki.language",
     {**language.NAMES, **OPS, **tiles.NAMES, "tile_size": Namespace("nki.language.tile_size", language.TILE_SIZES)},
 )
-_MODULES: dict[str, Any] = {
+MODULES: dict[str, Any] = {
     "nki": Namespace("nki", {"jit": jit, "isa": _nki_isa, "language": _nki_language, "dtype": language.Annotation}),
     "nki.isa": _nki_isa,
     "nki.language": _nki_language,
@@ -167,23 +167,23 @@ _MODULES: dict[str, Any] = {
     "enum": Namespace("enum", {"Enum": Enum, "IntEnum": IntEnum}),
     "__future__": Namespace("__future__", {"annotations": None}),
 }
-IMPORTABLE = tuple(name for name in _MODULES if not name.startswith("_"))
+IMPORTABLE = tuple(name for name in MODULES if not name.startswith("_"))
 
 
 def import_module(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
     """The kernel's `import`."""
     if name.split(".")[0] == "neuronxcc":
         fail("wrong_argument", f"import of {name!r}: a kernel is written in NKI 1 or in NKI 2 (nki), not both")
-    if level or name not in _MODULES:
+    if level or name not in MODULES:
         fail("forbidden", f"import of {name!r}; a kernel can import {', '.join(IMPORTABLE)}")
-    return _MODULES[name] if fromlist else _MODULES[name.split(".")[0]]
+    return MODULES[name] if fromlist else MODULES[name.split(".")[0]]
 
 
 def _silent(*values: Any, **options: Any) -> None:
     """print: what a kernel says reaches nobody."""
 
 
-_BUILTINS = [
+BUILTINS = [
     "abs",
     "all",
     "any",
@@ -242,9 +242,15 @@ _BUILTINS = [
 ]
 
 
+def plain_names(modules: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Of Python's own modules and NumPy, the names that a kernel has."""
+    plain = {name: module for name, module in modules.items() if name.split(".")[0] not in ("nki", "neuronxcc")}
+    return {name: sorted(module._names) for name, module in plain.items()}
+
+
 def kernel_globals(importer: Any = import_module) -> dict[str, Any]:
     """A fresh name space for a kernel's module."""
     builtins = vars(__import__("builtins"))
-    kept = {name: builtins[name] for name in _BUILTINS}
+    kept = {name: builtins[name] for name in BUILTINS}
     kept |= {"__import__": importer, "__build_class__": builtins["__build_class__"], "print": Sealed(_silent, "print")}
     return {"__builtins__": kept, "__name__": "kernel"}

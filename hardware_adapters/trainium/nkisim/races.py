@@ -47,11 +47,22 @@ class AffineRange:
         machine.path = outer_number
 
 
+class _Crossing(NamedTuple):
+    """Two iterations of an affine loop, the earlier one first."""
+
+    loop: int
+    first: int
+    second: int
+
+
 class _Write(NamedTuple):
+    """What lies in a part of a memory. `contested`: iterations that wrote it over each other, on chip, where nothing
+    says which comes last; None when one writer is known, as it is for whoever reads within one of these iterations."""
+
     box: Box
     exact: bool
     number: int
-    rewritten: tuple[int, int, int] | None  # a loop, and two of its iterations that wrote here
+    contested: _Crossing | None
 
 
 def check_loops(machine: Machine) -> None:
@@ -82,37 +93,39 @@ def _written_in_loops(machine: Machine) -> set[int]:
     return found
 
 
-def _between(machine: Machine, earlier: int, later: int) -> tuple[int, int, int] | None:
-    """The affine loop of which two paths run through different iterations, and these."""
+def _between(machine: Machine, earlier: int, later: int) -> _Crossing | None:
+    """Iterations of one affine loop through which two paths run, where they are different ones."""
     if earlier == later:
         return None
     for (loop, a), (loop2, b) in zip(machine.paths[earlier], machine.paths[later], strict=False):
         if loop != loop2:
             return None
         if a != b:
-            return loop, a, b
+            return _Crossing(loop, a, b)
     return None
 
 
 def _read(machine: Machine, number: int, instruction: Instruction, access: Access, writes: Boxes[_Write]) -> None:
+    """Raises KernelFault where iterations read each other's results, or where what is read is contested."""
     if not access.exact:
         return
+    for write in _seen(access, writes):
+        if not write.exact:
+            continue
+        writer = machine.log[write.number]
+        crossing = _between(machine, writer.loops, instruction.loops)
+        if crossing is not None and not _reduction(machine, number, access):
+            raise _fault(machine, instruction, access, crossing, writer.line, "reads what")
+        if crossing is None and write.contested is not None and _outside(machine, instruction, write.contested.loop):
+            raise _fault(machine, instruction, access, write.contested, writer.line, "reads after the loop what")
+
+
+def _seen(access: Access, writes: Boxes[_Write]) -> Iterator[_Write]:
+    """The writes of which something is left where the access is, the latest first."""
     left: np.ndarray | None = None
     for write in sorted(set(writes.touching(access.box)), key=lambda each: -each.number):
-        seen = left is None or bool(left[_inside(write.box, access.box)].any())
-        if seen and write.exact:
-            crossing = _between(machine, machine.log[write.number].loops, instruction.loops)
-            if crossing is not None and not _reduction(machine, number, access):
-                raise _fault(machine, instruction, access, crossing, machine.log[write.number].line, "reads what")
-            if crossing is None and write.rewritten is not None and _outside(machine, instruction, write.rewritten[0]):
-                raise _fault(
-                    machine,
-                    instruction,
-                    access,
-                    write.rewritten,
-                    machine.log[write.number].line,
-                    "reads after the loop what",
-                )
+        if left is None or left[_inside(write.box, access.box)].any():
+            yield write
         if covers(write.box, access.box):
             return
         if left is None:
@@ -132,21 +145,28 @@ def _outside(machine: Machine, instruction: Instruction, loop: int) -> bool:
 
 
 def _wrote(machine: Machine, number: int, instruction: Instruction, access: Access, writes: Boxes[_Write]) -> None:
-    rewritten = None
+    """Raises KernelFault where iterations write the same part of HBM; on chip it is contested from then on."""
+    contested = None
     if access.exact and instruction.reduces in ("", "copy"):
         for write in {*writes.touching(access.box)}:
-            crossing = _between(machine, machine.log[write.number].loops, instruction.loops) if write.exact else None
-            if crossing is not None and not _reduces_into(machine, number, access):
+            writer = machine.log[write.number]
+            crossing = _between(machine, writer.loops, instruction.loops) if write.exact else None
+            if crossing is None:
+                contested = contested or _still_contested(machine, instruction, access, write)
+            elif not _reduces_into(machine, number, access):
                 if machine.allocations[access.storage].space.endswith("hbm"):
-                    line = machine.log[write.number].line
-                    raise _fault(machine, instruction, access, crossing, line, "writes over what")
-                rewritten = crossing
-            elif crossing is None and write.rewritten is not None and covers(access.box, write.box):
-                inside = not _outside(machine, instruction, write.rewritten[0])
-                rewritten = rewritten or (write.rewritten if inside else None)
+                    raise _fault(machine, instruction, access, crossing, writer.line, "writes over what")
+                contested = crossing
     if access.exact:
         writes.drop_covered(access.box)
-    writes.keep(access.box, _Write(access.box, access.exact, number, rewritten))
+    writes.keep(access.box, _Write(access.box, access.exact, number, contested))
+
+
+def _still_contested(machine: Machine, instruction: Instruction, access: Access, write: _Write) -> _Crossing | None:
+    """Of a write over another one: an iteration that writes twice decides nothing; what follows the loop does."""
+    if write.contested is None or not covers(access.box, write.box):
+        return None
+    return None if _outside(machine, instruction, write.contested.loop) else write.contested
 
 
 def _reduction(machine: Machine, number: int, access: Access) -> bool:
@@ -217,7 +237,7 @@ def _fault(
     machine: Machine,
     instruction: Instruction,
     access: Access,
-    crossing: tuple[int, int, int],
+    crossing: _Crossing,
     line: int | None,
     does: str,
 ) -> KernelFault:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import costs
-from .checks import api, operand, reals, same_shape, store, tile
+from .checks import api, not_both_in_psum, operand, reals, same_shape, store, tile
 from .dtypes import is_float
 from .errors import fail
 from .isa import issue
@@ -36,8 +36,7 @@ def tensor_copy_predicated(dst: Any, src: Any, predicate: Any, reverse_pred: boo
         same_shape(api, dst=target, src=source)
         if source.dtype is not target.dtype:
             fail("wrong_dtype", f"{api}: dst is {target.dtype}, src {source.dtype}: they must agree")
-        if source.buffer == flags.buffer == "psum":
-            fail("wrong_memory", f"{api}: src and predicate cannot both be in PSUM")
+        not_both_in_psum(api, src=source, predicate=flags)
         values, sources = source._read(api, "src").reshape(p, n), (source, flags)
     else:
         values, _ = operand(src, p, api, "src")
@@ -66,8 +65,7 @@ def select_reduce(
         fail("wrong_dtype", f"{api}: predicate={flags!r} must be one of {', '.join(SMALL_INTEGERS)}")
     if source.dtype.name in ("int32", "uint32"):
         fail("wrong_dtype", f"{api}: on_true={source!r}: not 32-bit integers")
-    if source.buffer == flags.buffer == "psum":
-        fail("wrong_memory", f"{api}: on_true and predicate cannot both be in PSUM")
+    not_both_in_psum(api, on_true=source, predicate=flags)
     p, n = same_shape(api, dst=target, predicate=flags, on_true=source)
     other, tiles = operand(on_false, p, api, "on_false")
     holds = (flags._read(api, "predicate").reshape(p, n) != 0) != bool(reverse_pred)
@@ -232,7 +230,7 @@ def nonzero_with_count(dst: Any, src: Any, index_offset: Any = 0, padding_val: A
     p, n = source._flat()
     if target._flat() != (p, n + 1):
         fail("shape_mismatch", f"{api}: dst {list(target.shape)} must be [{p}, {n + 1}]")
-    first = source._box[0][0]
+    first = source._region.box[0][0]
     values = source._read(api, "src").reshape(p, n)
     for row in range(-first % 16, p, 16):
         found = np.flatnonzero(values[row]) + index_offset

@@ -1,4 +1,4 @@
-"""One job: the kernel on every input set, its outputs to files, and the schedule of the first set."""
+"""One job: the kernel on every input set, its outputs to files, and the schedule of the set that takes longest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .nki1.tensor import adopt, fresh
 from .programs import SharedMemory, check_programs
 from .races import check_loops
 from .schedule import schedule
-from .spec import spec_of
+from .spec import Spec, spec_of
 from .tensor import HBM, Memory, Tensor, whole
 from .timeline import write_timeline
 
@@ -37,11 +37,12 @@ Confined = Callable[..., Any]
 def run_job(
     job: dict[str, Any], source: str, folder: Path, confined: Confined, globals_of: Callable[..., dict[str, Any]]
 ) -> dict[str, Any]:
-    """The report: faults per input set (None: none), and of the first set the schedule."""
+    """The report: faults per input set (None: none), the schedule of the slowest set and which one that is."""
     spec = spec_of(job["machine"])
     limits = Limits(spec.sbuf_bytes, spec.psum_bytes, spec.generation)
     report: dict[str, Any] = {"faults": []}
     first_generation = is_nki1(source)
+    slowest = _Slowest(spec, folder / "timeline.json" if job.get("timeline") else None)
     if first_generation:
         globals_of = functools.partial(globals_of, nki1.import_module)
     for number, chosen in enumerate(job["sets"]):
@@ -51,15 +52,7 @@ def run_job(
             machines, outputs = _programs(
                 job, limits, source, values, chosen["inputs"], confined, globals_of, first_generation
             )
-            if number == 0:
-                for machine in machines if first_generation else ():
-                    spill(machine, spec)
-                    reorder(machine, spec)
-                found = [schedule(machine, spec) for machine in machines]
-                slowest = max(range(len(found)), key=lambda at: found[at].latency_ns)
-                report["schedule"] = found[slowest].summary(machines[slowest])
-                if job.get("timeline"):
-                    write_timeline(found[slowest], machines[slowest], folder / "timeline.json")
+            report |= slowest.of(number, machines, first_generation)
             for name, array in outputs.items():
                 np.ascontiguousarray(array._values).tofile(folder / f"{name}.{number}.out")
             report["outputs"] = [
@@ -71,6 +64,36 @@ def run_job(
             report["faults"].append({"kind": kept.kind, "message": kept.message, "line": kept.line})
             break
     return report
+
+
+class _Slowest:
+    """What a call takes with the inputs that need longest. Data can choose what runs (the number of a dynamic range's
+    iterations), so every set that does other work than the first is scheduled too."""
+
+    def __init__(self, spec: Spec, timeline: Path | None) -> None:
+        self._spec, self._timeline = spec, timeline
+        self._first: list[Any] = []  # what each program does with the first set
+        self._found: dict[str, Any] = {}
+        self._latency_ns = -1.0
+
+    def of(self, number: int, machines: list[Machine], first_generation: bool) -> dict[str, Any]:
+        """Of the sets so far: `schedule`, and `slowest`, the number of its set."""
+        done = [(list(machine.log), list(machine.allocations)) for machine in machines]
+        if self._first == done:
+            return self._found
+        self._first = self._first or done
+        for machine in machines if first_generation else ():
+            spill(machine, self._spec)
+            reorder(machine, self._spec)
+        schedules = [schedule(machine, self._spec) for machine in machines]
+        latest = max(range(len(schedules)), key=lambda at: schedules[at].latency_ns)
+        chosen, machine = schedules[latest], machines[latest]
+        if chosen.latency_ns > self._latency_ns:
+            self._latency_ns = chosen.latency_ns
+            self._found = {"schedule": chosen.summary(machine), "slowest": number}
+            if self._timeline:
+                write_timeline(chosen, machine, self._timeline)
+        return self._found
 
 
 def _programs(

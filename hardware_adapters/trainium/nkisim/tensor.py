@@ -10,7 +10,8 @@ import numpy as np
 
 from .dtypes import DType, cast, uninitialised
 from .errors import fail
-from .machine import PARTITIONS, Access, Box, Machine, current
+from .machine import PARTITIONS, Access, Machine, current
+from .region import Region
 from .sealed import unbroken
 
 ON_CHIP = ("sbuf", "psum")
@@ -35,22 +36,19 @@ class Memory:
 class Tensor:
     """A view of a memory. All of its state is private to the simulator; shape, dtype, ndim and buffer are public."""
 
-    __slots__ = ("_box", "_dims", "_dtype", "_exact", "_index", "_memory", "_places", "_values", "_written")
+    __slots__ = ("_dtype", "_index", "_memory", "_places", "_region", "_values", "_written")
 
     def __init__(
-        self, memory: Memory, values: np.ndarray, written: np.ndarray | None, box: Box, dims: tuple[int, ...] | None,
-        dtype: DType, exact: bool = True, index: tuple[Tensor, ...] = (), places: np.ndarray | None = None,
+        self, memory: Memory, values: np.ndarray, written: np.ndarray | None, region: Region, dtype: DType,
+        index: tuple[Tensor, ...] = (), places: np.ndarray | None = None,
     ) -> None:  # fmt: skip
-        """`dims`: the dimension of the memory that each of the view's dimensions is; None when that is not known.
-        `index`: tiles whose values say where the view lies. `places`: of a scattered view the position of each of its
-        elements in the memory, -1 for one outside."""
+        """`index`: tiles whose values say where the view lies. `places`: of a scattered view the position of each of
+        its elements in the memory, -1 for one outside."""
         self._memory = memory
         self._values = values
         self._written = written
-        self._box = box
-        self._dims = dims
+        self._region = region
         self._dtype = dtype
-        self._exact = exact
         self._index = index
         self._places = places
 
@@ -92,28 +90,14 @@ class Tensor:
     @unbroken
     def __getitem__(self, key: Any) -> Tensor:
         keys = _expanded(self, key)
-        box, dims, index = list(self._box), [], []
-        for axis, (part, extent) in enumerate(zip(keys, self.shape, strict=True)):
-            start, stop, step = _range(self, part, axis, extent)
-            index.append(start if isinstance(part, int) else slice(start, stop, step))
-            if self._dims is not None:
-                real = self._dims[axis]
-                base = box[real][0]
-                box[real] = (base + start, base + stop)
-                if not isinstance(part, int):
-                    dims.append(real)
-        if self.buffer in ON_CHIP and isinstance(keys[0], int):
-            index[0] = slice(keys[0] % self.shape[0], keys[0] % self.shape[0] + 1)
-            dims = [0, *dims] if self._dims is not None else dims
-        if self._dims is not None and any(isinstance(part, slice) and (part.step or 1) != 1 for part in keys):
-            dims_known = None  # of a strided view only the box around it is known
-        else:
-            dims_known = tuple(dims) if self._dims is not None else None
-        chosen = tuple(index)
+        ranges = [_range(self, part, axis, n) for axis, (part, n) in enumerate(zip(keys, self.shape, strict=True))]
+        # On chip the partitions stay a dimension.
+        kept = [not isinstance(part, int) or (axis == 0 and self.buffer in ON_CHIP) for axis, part in enumerate(keys)]
+        chosen = tuple(slice(*each) if stays else each[0] for each, stays in zip(ranges, kept, strict=True))
         written = self._written[chosen] if self._written is not None else None
         values = self._values[chosen]
-        exact = self._exact and (dims_known is not None or values.size == self.size)
-        return Tensor(self._memory, values, written, tuple(box), dims_known, self._dtype, exact, self._index)
+        region = self._region.part(ranges, kept, values.size == self.size)
+        return Tensor(self._memory, values, written, region, self._dtype, self._index)
 
     @unbroken
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -141,7 +125,7 @@ class Tensor:
         if self.size and not np.shares_memory(values, self._values):
             fail("unsupported", f"{api}: {self!r} is not contiguous, so it has no such view")
         written = self._written.reshape(shape) if self._written is not None else None
-        return Tensor(self._memory, values, written, self._box, None, self._dtype, self._exact, self._index)
+        return Tensor(self._memory, values, written, self._region.rearranged(), self._dtype, self._index)
 
     @unbroken
     def broadcast(self, dim: int, size: int) -> Tensor:
@@ -163,7 +147,7 @@ class Tensor:
             return partition_broadcast(self, wanted)
         values = np.broadcast_to(self._values, wanted)
         written = np.broadcast_to(self._written, wanted) if self._written is not None else None
-        return Tensor(self._memory, values, written, self._box, None, self._dtype, self._exact, self._index)
+        return Tensor(self._memory, values, written, self._region.rearranged(), self._dtype, self._index)
 
     @unbroken
     def permute(self, dims: Sequence[int]) -> Tensor:
@@ -176,7 +160,7 @@ class Tensor:
             )
         written = self._written.transpose(order) if self._written is not None else None
         values = self._values.transpose(order)
-        return Tensor(self._memory, values, written, self._box, None, self._dtype, self._exact, self._index)
+        return Tensor(self._memory, values, written, self._region.rearranged(), self._dtype, self._index)
 
     @unbroken
     def ap(
@@ -222,7 +206,7 @@ class Tensor:
     # ------------------------------------------------------------ what instructions use
 
     def _access(self) -> Access:
-        return Access(self._memory.index, self._box, self._exact)
+        return Access(self._memory.index, self._region.box, self._region.exact)
 
     def _read(self, api: str, argument: str) -> np.ndarray:
         """The values. A tile of which nothing was written is refused; parts that were not are NaN or 0xA5."""
@@ -338,5 +322,4 @@ def allocate(api: str, shape: Any, dtype: DType, space: str, name: str) -> Tenso
 
 
 def whole(memory: Memory, dtype: DType) -> Tensor:
-    box = tuple((0, n) for n in memory.values.shape)
-    return Tensor(memory, memory.values, memory.written, box, tuple(range(len(box))), dtype)
+    return Tensor(memory, memory.values, memory.written, Region.of(memory.values.shape), dtype)

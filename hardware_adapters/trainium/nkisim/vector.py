@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import costs
-from .checks import api, bits, operand, reals, same_shape, store, tile
+from .checks import api, bits, not_both_in_psum, operand, reals, same_shape, store, tile
 from .errors import fail
 from .isa import BF16, issue, on_engine
 from .ops import ASSOCIATIVE, Op, as_op
@@ -28,8 +28,7 @@ def tensor_tensor(dst: Any, data1: Any, data2: Any, op: Any, engine: Any = None,
     _, n = same_shape(api, dst=target, data1=left, data2=right)
     allowed = ("gpsimd",) if function.name == "power" else ("vector", "gpsimd")
     where = on_engine(engine, api, allowed)
-    if where == "gpsimd" and "psum" in (target.buffer, left.buffer, right.buffer):
-        fail("wrong_memory", f"{api}: GpSimd cannot reach PSUM; use the Vector engine")
+    not_both_in_psum(api, data1=left, data2=right)
     values = bits if function._integer else reals
     store(target, _computed(function, values(left, api, "data1"), values(right, api, "data2"), False), api)
     psum = (left.buffer == "psum") != (right.buffer == "psum")
@@ -118,6 +117,7 @@ def scalar_tensor_tensor(
     api = "nki.isa.scalar_tensor_tensor"
     first, second = as_op(op0, api, "op0", "binary"), as_op(op1, api, "op1", "binary")
     target, source, other = tile(dst, api, "dst"), tile(data, api, "data"), tile(operand1, api, "operand1")
+    not_both_in_psum(api, data=source, operand1=other)
     p, n = same_shape(api, dst=target, data=source, operand1=other)
     value, tiles = operand(operand0, p, api, "operand0")
     middle = _computed(first, reals(source, api, "data"), value, reverse0)
@@ -143,8 +143,7 @@ def tensor_tensor_scan(
     api = "nki.isa.tensor_tensor_scan"
     first, second = as_op(op0, api, "op0", "binary"), as_op(op1, api, "op1", "binary")
     target, left, right = tile(dst, api, "dst"), tile(data0, api, "data0"), tile(data1, api, "data1")
-    if left.buffer == right.buffer == "psum":
-        fail("wrong_memory", f"{api}: data0 and data1 cannot both be in PSUM")
+    not_both_in_psum(api, data0=left, data1=right)
     p, n = same_shape(api, dst=target, data0=left, data1=right)
     state, tiles = operand(initial, p, api, "initial")
     state = np.broadcast_to(np.asarray(state, np.float32).reshape(-1), (p,))

@@ -25,6 +25,8 @@ from autocomp_mcp.hardware_adapters.trainium.neuron import runner
 from autocomp_mcp.hardware_adapters.trainium.neuron.profiler import parse_summary
 from autocomp_mcp.hardware_adapters.trainium.neuron.runtime_errors import runtime_status
 from autocomp_mcp.hardware_adapters.trainium.neuron.summary import bottlenecks, counters, units
+from autocomp_mcp.hardware_adapters.trainium.nkisim import modules
+from autocomp_mcp.hardware_adapters.trainium.nkisim.nki1 import modules as nki1
 from autocomp_mcp.menus.menu import load_menu
 from neuron_machine import machine
 
@@ -143,11 +145,54 @@ def test_a_capture_that_hangs_ends(tmp_path: Path) -> None:
         judged(adapter(tmp_path, profiling="hang"), timeout_s=4.0)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["globals()", "open('job.json')", "eval('1')", "getattr(nki, 'jit')", "dataclasses.sys", "numpy.load('a_t.0.in')"],
+)
+def test_what_nkisim_withholds_of_python_is_not_there(tmp_path: Path, text: str) -> None:
+    source = f"import dataclasses, numpy\n{KERNEL}    x = {text}\n"
+    found = judged(adapter(tmp_path), source=source)
+    assert found.verdict == "compile_error" and found.fault is not None and found.fault.line == 9, found.message
+    assert "is not defined" in found.message or "has no attribute" in found.message, found.message
+
+
 def test_the_expected_results_are_never_in_the_kernels_process(tmp_path: Path) -> None:
-    """Its folder holds inputs and descriptions only, and of our environment what the SDK needs."""
-    source = KERNEL.replace("    nisa.nc_matmul", "    assert False, sorted(globals())\n    nisa.nc_matmul")
+    """Its folder holds inputs and descriptions only."""
+    source = KERNEL.replace("    nisa.nc_matmul", "    assert False, nki.pathlib.os.listdir()\n    nisa.nc_matmul")
     message = judged(adapter(tmp_path), source=source).message
-    assert "expected" not in message and "operator" not in message and "'nisa'" in message
+    assert "'a_t.0.in'" in message and "'job.json'" in message and "expected" not in message, message
+
+
+DUMMY = KERNEL.replace("solution", "dummy")
+HOST = f"{DUMMY}\n\n{{mark}}def solution(a_t, b):\n    dummy(a_t, b)\n    return a_t.T @ b\n"
+
+
+@pytest.mark.parametrize("engine", ["neuron", "nki-simulate"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        HOST.format(mark="def host(f):\n    return f\n\n\n@host\n"),
+        HOST.format(mark="").replace("def solution", "def other") + "\n\nsolution = other\n",
+    ],
+    ids=["decorated otherwise", "assigned"],
+)
+def test_python_of_the_host_is_no_kernel(tmp_path: Path, source: str, engine: str) -> None:
+    found = judged(adapter(tmp_path), engine, source)
+    assert found.verdict == "compile_error" and "@nki.jit" in found.message, found.message
+
+
+def test_marks_with_options_make_kernels_too(tmp_path: Path) -> None:
+    assert judged(adapter(tmp_path), source=KERNEL.replace("@nki.jit", "@nki.jit(platform_target='trn2')")).passed
+
+
+def test_a_call_that_compiles_several_kernels_is_refused(tmp_path: Path) -> None:
+    found = judged(adapter(tmp_path, nki="two kernels"))
+    assert found.verdict == "rejected" and "a call compiles 2 kernels" in found.message, found.message
+
+
+def test_of_what_was_compiled_for_the_input_sets_the_slowest_counts(tmp_path: Path) -> None:
+    found = judged(adapter(tmp_path, nki="slower every time"))
+    assert found.passed and found.latency is not None and found.latency.value == 41850, found.message
 
 
 @pytest.mark.parametrize(
@@ -229,13 +274,14 @@ def test_the_runner_calls_nki_1_as_documented(tmp_path: Path, mode: str) -> None
     ]
     outputs = [{"name": "out", "dtype": "float32", "shape": [4, 6]}]
     job = {"api": "neuronxcc", "mode": mode, "sets": [{"inputs": inputs}], "outputs": outputs, "constants": {}}
+    job |= {"builtins": modules.BUILTINS, "modules": modules.plain_names(nki1.MODULES)}
     (folder / "job.json").write_text(json.dumps(job))
     (folder / "kernel.py").write_text(KERNEL.replace("import nki\n", "import neuronxcc.nki as nki\n"))
     assert runner.__file__ is not None
     ended = subprocess.run([python, "-I", runner.__file__, folder], capture_output=True, text=True, timeout=120)
     report = json.loads((folder / "report.json").read_text())
     assert report["faults"] == [None], (report, ended.stderr)
-    assert report["neff"] == ("kernel.neff" if mode == "device" else None)
+    assert report["neffs"] == (["compiled-0/kernel.neff"] if mode == "device" else [])
     np.testing.assert_allclose(np.fromfile(folder / "out.0.out", np.float32).reshape(4, 6), a_t.T @ b, rtol=1e-5)
 
 

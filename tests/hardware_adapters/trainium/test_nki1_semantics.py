@@ -96,7 +96,16 @@ CASES: dict[str, tuple[str, np.ndarray]] = {
         "for _ in range(2):\n    s += nisa.nc_matmul(t[:, 0:128], t)\nr = nl.copy(s)",
         2 * D[:, :128].T @ D,
     ),
+    "a row on all partitions beside a product": (
+        "w = nl.zeros((128, 128), dtype=nl.float32)\np = nisa.nc_matmul(w, t)\nr = t + (p + t[0:1, :])",
+        D + D[0:1],
+    ),
     "zeros in PSUM without a product": ("s = nl.zeros((128, 512), dtype=nl.float32, buffer=nl.psum)\nr = s + t", D),
+    "two tiles of PSUM added": (
+        "a = nl.full((128, 512), 1.0, dtype=nl.float32, buffer=nl.psum)\n"
+        "b = nl.full((128, 512), 2.0, dtype=nl.float32, buffer=nl.psum)\nr = (a + b) * t",
+        3 * D,
+    ),
     "a constant in memory": (
         "r = nl.copy(t)\nr[:, 0:128] = nl.load(nl.shared_constant(np.identity(128, dtype=np.int8), dtype=nl.float32))",
         np.hstack([np.eye(128), D[:, 128:]]),
@@ -129,7 +138,7 @@ INSTRUCTIONS: dict[str, tuple[str, dict[str, int]]] = {
     ),
     "other sums are not": (
         SUM + "s += nisa.nc_matmul(t[:, 0:128], t)\ns[...] = s + nisa.nc_matmul(t[:, 0:128], t)\nr = nl.copy(s)",
-        {"nc_matmul": 2, "tensor_tensor": 1, "tensor_copy": 1},
+        {"nc_matmul": 2, "tensor_tensor": 1, "tensor_copy": 2},
     ),
     "a store from PSUM goes by SBUF": ("r = nisa.nc_matmul(t[:, 0:128], t)", {"nc_matmul": 1, "tensor_copy": 1}),
     "zeros that are read are written": (SUM + "r = nl.copy(s)", {"memset": 1, "tensor_copy": 1}),

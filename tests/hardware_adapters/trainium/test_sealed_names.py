@@ -23,7 +23,7 @@ def named(values: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
 
 
 FOUND = [
-    *named(modules._MODULES, "nki 2", set()),
+    *named(modules.MODULES, "nki 2", set()),
     *named(nki1.MODULES, "nki 1", set()),
     *named(modules.kernel_globals()["__builtins__"], "builtins", set()),
 ]

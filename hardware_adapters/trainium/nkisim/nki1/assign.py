@@ -52,7 +52,7 @@ def shaped(value: Tile, shape: tuple[int, ...], api: str) -> Tile:
     valid = value._valid
     if [n for n in value.shape if n != 1] == [n for n in shape if n != 1]:
         other = value._restrided(shape, api) if value._pending is None else value
-        found = Tile(value._memory, other._values, other._written, value._box, None, value._dtype)
+        found = Tile(value._memory, other._values, other._written, value._region.rearranged(), value._dtype)
         if isinstance(valid, Where):
             parts = [p for p, n in zip(valid.box, value.shape, strict=True) if n != 1]
             box = tuple(parts.pop(0) if n != 1 else slice(0, 1) for n in shape)
@@ -67,7 +67,8 @@ def shaped(value: Tile, shape: tuple[int, ...], api: str) -> Tile:
             fail("shape_mismatch", f"{api}: {value!r} does not fit the shape {list(shape)}")
         wide = Tile(
             value._memory, np.broadcast_to(value._values, shape),
-            None if value._written is None else np.broadcast_to(value._written, shape), value._box, None, value._dtype,
+            None if value._written is None else np.broadcast_to(value._written, shape),
+            value._region.rearranged(), value._dtype,
         )  # fmt: skip
         wide._valid = valid if valid in (ALL, None) else ALL
         return wide

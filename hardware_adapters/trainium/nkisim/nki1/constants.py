@@ -10,6 +10,7 @@ from ..checks import api
 from ..dtypes import DType, as_dtype
 from ..errors import fail
 from ..machine import current
+from ..region import Region
 from .tensor import Memory1, Tile
 
 MAX_SIDE = 2048
@@ -56,5 +57,4 @@ def _in_hbm(name: str, values: np.ndarray, kind: DType) -> Tile:
     held = values.astype(kind._np)
     held.flags.writeable = False
     memory = Memory1(current(name), "constant", "hbm", held, written=True)
-    box = tuple((0, n) for n in held.shape)
-    return Tile(memory, held, None, box, tuple(range(held.ndim)), kind)
+    return Tile(memory, held, None, Region.of(held.shape), kind)

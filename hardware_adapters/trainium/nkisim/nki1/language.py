@@ -16,7 +16,7 @@ from . import isa
 from .assign import shaped
 from .indexing import where_holds
 from .ops import COMPARING, OPS1, Op1
-from .results import chosen_type, result_of, tile
+from .results import chosen_type, result_of, tile, to_sbuf
 from .tensor import Tile
 
 
@@ -73,6 +73,9 @@ def operate(op: str | Op1, x: Any, y: Any, *, dtype: Any = None, mask: Any = Non
     narrow_ones = [not isinstance(value, Tile) or _is_vector(value, shape) for value in values]
     if narrow_ones == [True, True]:
         narrow_ones = [not isinstance(value, Tile) for value in values]
+
+    if narrow_ones == [False, False] and all(value.buffer == "psum" for value in values):
+        values[1] = to_sbuf(values[1])  # as the compiler does: the engine reads one tile of PSUM at a time
 
     def run(dst: Any, a: Any, b: Any) -> None:
         if narrow_ones[1]:

@@ -93,7 +93,11 @@ def full(shape: Any, fill_value: Any, dtype: Any, *, buffer: Any = None, name: A
         if fill_value == 0 and each.buffer == "psum":
             _zero(each)
         else:
-            core.memset(each, fill_value, engine=least_loaded(("gpsimd", "vector"), each))
+            core.memset(
+                each,
+                fill_value,
+                engine=least_loaded(("vector",) if each.buffer == "psum" else ("gpsimd", "vector"), each),
+            )
     return made
 
 

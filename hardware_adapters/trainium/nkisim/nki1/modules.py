@@ -181,7 +181,7 @@ _numpy = Namespace(
 # Not attrgetter, methodcaller: they reach attributes by name.
 _OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "neg", "pow", "lt", "le", "gt", "ge", "eq", "ne")
 MODULES: dict[str, Any] = {
-    **{name: module for name, module in core._MODULES.items() if name.split(".")[0] not in ("nki", "numpy")},
+    **{name: module for name, module in core.MODULES.items() if name.split(".")[0] not in ("nki", "numpy")},
     "numpy": _numpy,
     ROOT: Namespace(ROOT, {"nki": _nki}),
     "neuronxcc.nki": _nki,

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..dtypes import DType, uninitialised
 from ..errors import fail
-from ..machine import PARTITIONS, Access, Box, Machine, current
+from ..machine import PARTITIONS, Access, Machine, current
+from ..region import Region
 from ..sealed import unbroken
 from ..tensor import ON_CHIP, Memory, Tensor
 from .indexing import Mask, Where
@@ -40,10 +41,9 @@ class Tile(Tensor):
     __slots__ = ("_mask", "_pending", "_valid")
 
     def __init__(
-        self, memory: Memory, values: np.ndarray, written: np.ndarray | None, box: Box, dims: tuple[int, ...] | None,
-        dtype: DType,
-    ) -> None:  # fmt: skip
-        super().__init__(memory, values, written, box, dims, dtype)
+        self, memory: Memory, values: np.ndarray, written: np.ndarray | None, region: Region, dtype: DType
+    ) -> None:
+        super().__init__(memory, values, written, region, dtype)
         object.__setattr__(self, "_pending", None)
         object.__setattr__(self, "_valid", ALL)
         object.__setattr__(self, "_mask", None)
@@ -161,7 +161,7 @@ Tile.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
 def view_of(tile: Tensor, narrowed: Any) -> Tile:
-    return Tile(tile._memory, tile._values, tile._written, tile._box, tile._dims, tile._dtype)
+    return Tile(tile._memory, tile._values, tile._written, tile._region, tile._dtype)
 
 
 def adopt(tensor: Tensor) -> Tile:
@@ -191,8 +191,7 @@ def fresh(shape: tuple[int, ...], dtype: DType, space: str, api: str, where: Whe
     complete = where is ALL
     values = np.empty(shape, dtype._np) if complete else uninitialised(shape, dtype)
     memory = Memory1(machine, api.rpartition(".")[2], space, values, written=complete)
-    box = tuple((0, n) for n in shape)
-    tile = Tile(memory, values, memory.written, box, tuple(range(len(box))), dtype)
+    tile = Tile(memory, values, memory.written, Region.of(shape), dtype)
     tile._valid = where
     return tile
 

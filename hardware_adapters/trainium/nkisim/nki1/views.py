@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import fail
+from ..region import Region
 from ..tensor import ON_CHIP
 from .indexing import Index, aligned, broadcast
 from .tensor import Tile
@@ -127,15 +128,15 @@ def _resolved(tile: Tile, shape: tuple[int, ...], expressions: list[Expression])
     ):
         tile._inside("index", "tile")
         dummy = np.broadcast_to(np.empty((), tile._values.dtype), shape)
-        waiting = Tile(tile._memory, dummy, None, tile._box, None, tile._dtype)
+        waiting = Tile(tile._memory, dummy, None, tile._region.rearranged(), tile._dtype)
         waiting._pending = Pending(tile, expressions, shape)
         return waiting
-    box, dims = list(tile._box), None
-    if tile._dims is not None:
+    box, dims = list(tile._region.box), None
+    if tile._region.dims is not None:
         owner: dict[int, int] = {}
         simple = True
-        for at, ((low, high), real) in enumerate(zip(reaches, tile._dims, strict=True)):
-            base = tile._box[real][0]
+        for at, ((low, high), real) in enumerate(zip(reaches, tile._region.dims, strict=True)):
+            base = tile._region.box[real][0]
             box[real] = (base + low, base + high + 1)
             axes = [axis for axis, step in enumerate(expressions[at][1]) if step]
             simple = simple and len(axes) <= 1 and all(expressions[at][1][axis] == 1 for axis in axes)
@@ -153,7 +154,7 @@ def _resolved(tile: Tile, shape: tuple[int, ...], expressions: list[Expression])
             dims = None
     values = _strided(tile._values, shape, expressions)
     written = _strided(tile._written, shape, expressions) if tile._written is not None else None
-    return Tile(tile._memory, values, written, tuple(box), dims, tile._dtype)
+    return Tile(tile._memory, values, written, Region(tuple(box), dims), tile._dtype)
 
 
 def _strided(array: np.ndarray, shape: tuple[int, ...], expressions: list[Expression]) -> np.ndarray:

@@ -5,8 +5,8 @@ is the product a_t.T @ b. NKI_STAND_IN chooses how it goes wrong.
 """
 
 import os
+import pathlib
 import time
-from pathlib import Path
 
 import numpy as np
 
@@ -28,9 +28,13 @@ class Kernel:
             time.sleep(600)
         if BEHAVIOUR == "dies":
             os.abort()
-        folder = Path(ARTIFACTS)
+        folder = pathlib.Path(ARTIFACTS)
         folder.mkdir(exist_ok=True)
-        (folder / "kernel.neff").write_bytes(b"NEFF")
+        compiled = folder / "kernel.neff"
+        slower = BEHAVIOUR == "slower every time" and compiled.exists()
+        compiled.write_bytes(b"NEFF slower" if slower else b"NEFF")
+        if BEHAVIOUR == "two kernels":
+            (folder / "another.neff").write_bytes(b"NEFF slower")
         if BEHAVIOUR == "oob":
             raise NrtError("NRT Error NRT_EXEC_OOB(1006): Failed to execute model")
         if BEHAVIOUR == "no device":
@@ -49,8 +53,8 @@ def product(a_t, b):
     return out
 
 
-def jit(function):
-    return Kernel(function)
+def jit(function=None, **options):
+    return Kernel(function) if function else jit
 
 
 def simulate(kernel):

@@ -36,6 +36,13 @@ def canonical(model: str) -> str:
     return str(ModelSpec.parse(model))
 
 
+def names_recording(model: str) -> bool:
+    """Whether any of the models that `model` names reads a recording, which is a file. Raises AgentUsageError."""
+    from ..agent.models.spec import ModelSpec
+
+    return any(name.startswith("replay:") for name in ModelSpec.parse(model).models)
+
+
 def model_options(settings: SearchSettings) -> dict[str, Any]:
     """For make_models: what the settings, and the user's prices (AUTOCOMP_PRICES), say of the models."""
     given = {"base_url": settings.base_url, "batch": settings.batch or None, "prices": os.environ.get(PRICES_VARIABLE)}

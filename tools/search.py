@@ -19,7 +19,7 @@ from ..hardware_adapters.base import check_search_source, check_source, mistakes
 from .bench import HEARTBEAT_S, Bench, in_thread, reported
 from .callers import caller_of
 from .jobs import Jobs
-from .model_choice import canonical, default_model
+from .model_choice import canonical, default_model, names_recording
 from .problems import ProblemId
 from .results import answer, clip, page
 
@@ -76,9 +76,9 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
         """
         jobs = _jobs(ctx)
         caller = caller_of(ctx.request_context)
-        if caller is not None and model is not None and model.strip().startswith("replay:"):
-            raise ToolError("model: replay:FILE reads a file of the server; over HTTP nobody may name one")
         try:
+            if caller is not None and model is not None and names_recording(model):
+                raise ToolError("model: replay:FILE reads a file of the server; over HTTP nobody may name one")
             spec = canonical(model or default_model())
         except AgentUsageError as error:
             raise ToolError(str(error)) from error

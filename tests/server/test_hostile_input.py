@@ -136,8 +136,10 @@ async def test_no_argument_reads_a_file_of_the_host(tmp_path: Path, make_home: M
                         answers.append((await client.read_resource(uri + path)).model_dump(mode="json"))
                     except Exception as error:
                         answers.append(str(error))
-            refusal = await client.call_tool("start_search", {"problem": PROBLEM, "model": f"replay:{secret}"})
-            assert "over HTTP" in refusal.content[0].text
+            for model in ("replay:{}", "offline,replay:{}", "offline > replay:{}@2", "replay:{} > offline"):
+                named = {"problem": PROBLEM, "model": model.format(secret)}
+                refusal = await client.call_tool("start_search", named)
+                assert refusal.is_error and "over HTTP" in refusal.content[0].text, model
         answers.append(serving.said)
     assert SECRET not in json.dumps(answers) and "AUTOCOMP_HOME=" not in json.dumps(answers)
 

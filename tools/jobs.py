@@ -12,7 +12,7 @@ import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
-from ..agent.errors import AgentError, UnknownRunError
+from ..agent.errors import AgentError, JournalError, UnknownRunError
 from ..agent.runs.database import runs_of
 from ..agent.runs.journal import Journal
 from ..agent.settings import SearchSettings
@@ -150,8 +150,14 @@ class Jobs:
             finally:
                 self._scopes.pop(run_id, None)
                 with anyio.CancelScope(shield=True):
-                    await in_thread(self._jobs().leave, run_id)
+                    await self._leave(run_id)
                 ended.set()
+
+    async def _leave(self, run_id: str) -> None:
+        try:
+            await in_thread(self._jobs().leave, run_id)
+        except JournalError as error:  # an entry too many does no harm: nobody drives its run any more
+            log.warning("search %s has ended, but stays among the jobs: %s", run_id, error)
 
     async def cancel(self, run_id: str) -> bool:
         """Ask whichever server has it as a job to stop it; False when none has."""
@@ -176,6 +182,12 @@ class Jobs:
             await anyio.sleep(STOP_POLL_S)
             if not self._scopes:
                 continue
-            for run_id in await in_thread(self._jobs().to_stop):
+            try:
+                asked = await in_thread(self._jobs().to_stop)
+            except JournalError as error:  # it may pass; the searches themselves wait for the database, too
+                log.error("other processes cannot stop this one's searches: %s", error)
+                await anyio.sleep(STOP_POLL_S * 10)
+                continue
+            for run_id in asked:
                 if run_id in self._scopes:
                     self._scopes[run_id].cancel()

@@ -23,7 +23,7 @@ ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "E
 WELL_KNOWN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 KEYS_LAST_S = 3600.0
 ASK_AGAIN_S = 10.0  # the issuer is asked at most this often, whatever key ids callers send
-FETCH_TIMEOUT_S = 10.0
+FETCH_TIMEOUT_S = 10.0  # for all that is asked of it at once
 LEEWAY_S = 10
 MAX_TOKEN_CHARACTERS = 16_384
 
@@ -60,7 +60,13 @@ class JwtVerifier(TokenVerifier):
     """Accepts JWTs that the issuer signed for this audience and that are valid now. Keys are fetched when first needed,
     and again when they are old or a token names one that is not among them."""
 
-    def __init__(self, issuer: str, audience: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        audience: Sequence[str],
+        clock: Callable[[], float] = time.monotonic,
+        fetch_timeout_s: float = FETCH_TIMEOUT_S,
+    ) -> None:
         """Raises TokenError: no https, or PyJWT is not installed."""
         try:
             import jwt
@@ -71,6 +77,7 @@ class JwtVerifier(TokenVerifier):
         self._issuer = issuer
         self._audience = list(audience)
         self._clock = clock
+        self._fetch_timeout_s = fetch_timeout_s
         self._keys: dict[str, Key] = {}
         self._fetched: float | None = None
         self._asked: float | None = None
@@ -108,20 +115,29 @@ class JwtVerifier(TokenVerifier):
         )
 
     async def _key(self, kid: object) -> Key | None:
-        """The key of that id; without one, the only key there is."""
+        """The key of that id; without one, the only key there is. An issuer that is slow to answer holds up those whose
+        key is not known, and of the others one at a time."""
+        known = self._chosen(kid)
+        if known is not None and (self._fetching.locked() or not self._due(known)):
+            return known
         async with self._fetching:
-            now = self._clock()
-            known = self._chosen(kid)
-            old = self._fetched is None or now - self._fetched > KEYS_LAST_S
-            if (old or known is None) and (self._asked is None or now - self._asked > ASK_AGAIN_S):
-                self._asked = now
+            if self._due(self._chosen(kid)):
                 try:
-                    self._keys = await self._fetch()
-                except (httpx2.HTTPError, TokenError, ValueError) as error:
-                    log.error("the keys of %s cannot be fetched: %s", self._issuer, error)
-                    return known  # while the issuer is away, what it had published still holds
-                self._fetched = now
+                    with anyio.fail_after(self._fetch_timeout_s):
+                        self._keys = await self._fetch()
+                    self._fetched = self._clock()
+                except (httpx2.HTTPError, TokenError, ValueError, TimeoutError) as error:
+                    # While the issuer is away, what it had published still holds.
+                    log.error("the keys of %s cannot be fetched: %s", self._issuer, str(error) or "no answer in time")
+                finally:
+                    self._asked = self._clock()
             return self._chosen(kid)
+
+    def _due(self, known: Key | None) -> bool:
+        """Whether to ask the issuer for its keys: this one is missing, or they are old; but not too often."""
+        now = self._clock()
+        old = self._fetched is None or now - self._fetched > KEYS_LAST_S
+        return (old or known is None) and (self._asked is None or now - self._asked > ASK_AGAIN_S)
 
     def _chosen(self, kid: object) -> Key | None:
         if kid is None:
@@ -130,7 +146,7 @@ class JwtVerifier(TokenVerifier):
 
     async def _fetch(self) -> dict[str, Key]:
         jwt = self._jwt
-        async with httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=False) as client:
+        async with httpx2.AsyncClient(timeout=self._fetch_timeout_s, follow_redirects=False) as client:
             document = await self._metadata(client)
             answer = await client.get(document["jwks_uri"])
             answer.raise_for_status()

@@ -14,17 +14,20 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 
 class Issuer:
-    """`asked` lists the paths that were fetched."""
+    """`asked` lists the paths that were fetched. It answers while `answers` is set."""
 
     def __init__(self, path: str = "") -> None:
         self.asked: list[str] = []
         self.away = False
+        self.answers = threading.Event()
+        self.answers.set()
         self._keys: dict[str, tuple[Any, str]] = {}
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.asked.append(self.path)
+                issuer.answers.wait(60)
                 document = None if issuer.away else issuer.documents().get(self.path)
                 body = json.dumps(document).encode()
                 self.send_response(503 if issuer.away else 404 if document is None else 200)
@@ -72,5 +75,6 @@ class Issuer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.answers.set()
         self._server.shutdown()
         self._server.server_close()

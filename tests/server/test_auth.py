@@ -10,8 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import httpx2
 import pytest
+from anyio.abc import TaskGroup
+from autocomp_mcp.server.serving.oauth import ASK_AGAIN_S, KEYS_LAST_S, WELL_KNOWN, JwtVerifier
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from server_process import Serving, clean_environment
@@ -226,6 +229,49 @@ def test_a_key_that_came_later_is_found_and_unknown_ones_do_not_flood_the_issuer
             while (status := serving.post(**bearer(token)).status) == 401 and time.monotonic() < until:
                 time.sleep(0.5)
             assert status == 200
+
+
+@pytest.mark.anyio
+async def test_an_issuer_that_hangs_holds_up_nobody_whose_key_is_known() -> None:
+    now = 0.0
+    with Issuer() as issuer:
+        verifier = JwtVerifier(issuer.url, [AUDIENCE], clock=lambda: now, fetch_timeout_s=60)
+        token = issuer.token(AUDIENCE)
+        assert await verifier.verify_token(token)
+        now += KEYS_LAST_S + 1
+        issuer.answers.clear()
+        async with anyio.create_task_group() as tasks:
+            await asked(issuer, tasks, verifier, token)
+            with anyio.fail_after(20):
+                assert await verifier.verify_token(token)
+            issuer.answers.set()
+        assert await verifier.verify_token(token)
+
+
+@pytest.mark.anyio
+async def test_those_who_wait_for_an_issuer_that_does_not_answer_do_so_once() -> None:
+    now = 0.0
+    with Issuer() as issuer:
+        verifier = JwtVerifier(issuer.url, [AUDIENCE], clock=lambda: now, fetch_timeout_s=60)
+        token = issuer.token(AUDIENCE)
+        issuer.answers.clear()
+        issuer.away = True
+        async with anyio.create_task_group() as tasks:
+            await asked(issuer, tasks, verifier, token)
+            tasks.start_soon(verifier.verify_token, token)
+            await anyio.wait_all_tasks_blocked()
+            now += ASK_AGAIN_S + 1  # so long the attempt took
+            issuer.answers.set()
+        assert len(issuer.asked) == len(WELL_KNOWN), "the second has the answer that the first waited for"
+
+
+async def asked(issuer: Issuer, tasks: TaskGroup, verifier: JwtVerifier, token: str) -> None:
+    """Verify the token in the background, until the issuer has been asked for its keys."""
+    before = len(issuer.asked)
+    tasks.start_soon(verifier.verify_token, token)
+    with anyio.fail_after(30):
+        while len(issuer.asked) == before:  # noqa: ASYNC110
+            await anyio.sleep(0.01)
 
 
 def test_an_issuer_without_https_is_refused(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ class SearchSettings(BaseModel):
     )
 
     @classmethod
-    def for_model(cls, spec: str, preset: str | None = None, **changes: object) -> Self:
+    def for_model(cls, spec: str, /, preset: str | None = None, **changes: object) -> Self:
         """The defaults that suit the model named by `spec` (`offline`, `anthropic:...`), or those of a preset.
 
         Raises AgentUsageError for an unknown preset.

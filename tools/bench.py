@@ -12,6 +12,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 
 from ..agent.each import beside
+from ..agent.errors import AgentError, AgentUsageError
 from ..hardware_adapters.base import (
     AdapterError,
     EngineFailure,
@@ -160,11 +161,14 @@ async def both(first: Callable[[], Awaitable[T]], second: Callable[[], Awaitable
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn what an adapter or menu refuses into a tool error that says whose fault it is and what to do next."""
+    """Turn what an adapter, a menu or the journal refuses into a tool error that says whose fault it is and what to do
+    next. Of all other exceptions the SDK tells callers nothing."""
     try:
         yield
-    except (UsageError, UnknownNameError) as error:
+    except (UsageError, UnknownNameError, AgentUsageError) as error:
         raise ToolError(clip(str(error), MAX_ERROR)) from error
+    except AgentError as error:
+        raise ToolError(clip(f"environment: {error}", MAX_ERROR)) from error
     except EnvironmentLackError as error:
         raise ToolError(
             f"environment: this machine lacks what was asked for, the kernel is not at fault. {error} "

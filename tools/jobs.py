@@ -12,15 +12,14 @@ import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
-from ..agent.errors import AgentError, JournalError, UnknownRunError
+from ..agent.errors import AgentError, InfrastructureError, JournalError, UnknownRunError
 from ..agent.runs.database import runs_of
 from ..agent.runs.journal import Journal
 from ..agent.settings import SearchSettings
 from ..hardware_adapters.base import AdapterError
-from .bench import MAX_ERROR, Bench, in_thread
+from .bench import Bench, in_thread
 from .job_table import JobTable
 from .model_choice import model_options
-from .results import clip
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -40,7 +39,6 @@ class Jobs:
         self._tasks = tasks
         self._at_once = at_once
         self._scopes: dict[str, anyio.CancelScope] = {}
-        self._failures: dict[str, str] = {}
         self._journal: Journal | None = None
         self._table: JobTable | None = None
         self._watching = False
@@ -88,7 +86,8 @@ class Jobs:
         source: str | None,
         caller: str | None = None,
     ) -> str:
-        """Begin a search; returns its run id once it is in the journal. Raises what the search refuses at its start."""
+        """Begin a search; returns its run id once it is in the journal. Raises ToolError when there is no room for it,
+        JournalError, and what the search raises at its start."""
         from ..agent.controller import new_run_id
 
         if self._stopping:
@@ -104,16 +103,16 @@ class Jobs:
         if not self._watching:
             self._watching = True
             self._tasks.start_soon(self._watch)
-        started = anyio.Event()
-        self._tasks.start_soon(self._drive, server, run_id, problem, model, settings, source, started)
-        while not started.is_set():
+        ended, failed = anyio.Event(), list[AgentError | AdapterError]()
+        self._tasks.start_soon(self._drive, server, run_id, problem, model, settings, source, ended, failed)
+        while not ended.is_set():
             with suppress(UnknownRunError):
                 await in_thread(journal.run, run_id)
                 break
             with anyio.move_on_after(BEGIN_POLL_S):
-                await started.wait()
-        if run_id in self._failures:
-            raise ToolError(clip(self._failures.pop(run_id), MAX_ERROR))
+                await ended.wait()
+        if failed:
+            raise failed[0]
         return run_id
 
     async def _drive(
@@ -125,7 +124,9 @@ class Jobs:
         settings: SearchSettings,
         source: str | None,
         ended: anyio.Event,
+        failed: list[AgentError | AdapterError],
     ) -> None:
+        """`ended` is set at its end; `failed` gets what it raised."""
         from ..agent.controller import search
         from ..agent.models.base import make_models
         from ..agent.toolbox import Toolbox
@@ -143,10 +144,10 @@ class Jobs:
                     finally:
                         await models.aclose()
             except (AgentError, AdapterError) as error:
-                self._failures[run_id] = str(error)
+                failed.append(error)
             except Exception:
                 log.exception("search %s", run_id)
-                self._failures[run_id] = f"environment: the search {run_id} failed; the server's log has the traceback"
+                failed.append(InfrastructureError(f"the search {run_id} failed; the server's log has the traceback"))
             finally:
                 self._scopes.pop(run_id, None)
                 with anyio.CancelScope(shield=True):

@@ -12,7 +12,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field, ValidationError
 
-from ..agent.errors import AgentUsageError, InfrastructureError, JournalError
+from ..agent.errors import AgentUsageError
 from ..agent.runs.status import RunStatus
 from ..agent.settings import SearchSettings
 from ..hardware_adapters.base import check_search_source, check_source, mistakes
@@ -76,35 +76,20 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
         """
         jobs = _jobs(ctx)
         caller = caller_of(ctx.request_context)
-        try:
+        with reported():
             if caller is not None and model is not None and names_recording(model):
                 raise ToolError("model: replay:FILE reads a file of the server; over HTTP nobody may name one")
             spec = canonical(model or default_model())
-        except AgentUsageError as error:
-            raise ToolError(str(error)) from error
-        with reported():
             adapter, found = await bench.problem(problem)
             if source is not None:
                 check_source(source)
                 check_search_source(source, found.language)
-        if "base_url" in (settings or {}):  # a caller could have the server's key sent to an address of his own
-            raise ToolError("settings: base_url is set where the server runs: ANTHROPIC_BASE_URL, OPENAI_BASE_URL")
-        try:
-            with reported():
-                chosen = SearchSettings.for_model(spec, **(settings or {}))
-        except ValidationError as error:
-            known = ", ".join(SearchSettings.model_fields)
-            found = clip(mistakes(error, "settings"))
-            raise ToolError(f"settings: {found}; known settings: {known}") from error
-        with reported():
+            chosen = _settings(spec, settings or {})
             await in_thread(adapter.search_engine, chosen.engine)
             if chosen.confirm is not None:
                 await in_thread(adapter.engine, chosen.confirm)
-        try:
             run_id = await jobs.start(await in_thread(whole), found.id, spec, chosen, source, caller)
-        except JournalError as error:
-            raise ToolError(f"environment: {error}") from error
-        return answer(await _status(jobs, run_id, 0))
+            return answer(await _status(jobs, run_id, 0))
 
     @server.tool(
         title="Look at a search",
@@ -126,22 +111,8 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
         best latency and speed-up, cost, the steps that led there, and the best kernel's source, in pages when it is
         long. Takes under 1 s, with wait_s up to that.
         """
-        jobs = _jobs(ctx)
-        first = await _status(jobs, run, offset)
-        latest = first
-        began, told = anyio.current_time(), ("", -HEARTBEAT_S)
-        with anyio.move_on_after(wait_s):
-            while latest.state == "running":
-                elapsed = anyio.current_time() - began
-                if elapsed >= NEWS_AFTER_S and _news(latest) != _news(first):
-                    break
-                doing = f"iteration {latest.iteration} of {latest.iterations}, {latest.evaluations} evaluations"
-                if doing != told[0] or elapsed >= told[1] + HEARTBEAT_S:
-                    await ctx.report_progress(elapsed, wait_s, doing)  # seconds: what else there is may stand still
-                    told = doing, elapsed
-                await anyio.sleep(POLL_S)
-                latest = await _status(jobs, run, offset)
-        return answer(latest)
+        with reported():
+            return answer(await _followed(_jobs(ctx), run, offset, wait_s, ctx))
 
     @server.tool(title="Stop a search", annotations=ToolAnnotations(destructive_hint=False, idempotent_hint=True))
     async def cancel_search(run: RunId, ctx: Context) -> Annotated[CallToolResult, SearchStatus]:
@@ -151,40 +122,75 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
         line. Returns the run's status: what it found stays, and it can be resumed (`autocomp-mcp resume RUN`). Takes
         up to 10 s.
         """
-        jobs = _jobs(ctx)
-        status = await _status(jobs, run, 0)
-        if status.state == "running":
-            if not await jobs.cancel(run):
-                raise ToolError(f"run {run!r} is not driven by a server; stop it where it runs (Ctrl-C)")
-            with anyio.move_on_after(STOPS_WITHIN_S):
-                while status.state == "running":
-                    await anyio.sleep(POLL_S / 5)
-                    status = await _status(jobs, run, 0)
-            if status.state == "running" and jobs.drives(run):  # what it runs ends first, on a machine that is busy
-                return answer(status.model_copy(update={"stop_reason": "asked to stop; get_search says when it has"}))
-            if status.state == "running":
-                raise ToolError(
-                    f"run {run!r} was asked to stop but has not within {STOPS_WITHIN_S:.0f} s: look again with "
-                    "get_search. If it goes on, the command line drives it; stop it there (Ctrl-C)"
-                )
-        return answer(status)
+        with reported():
+            return answer(await _stopped(_jobs(ctx), run))
+
+
+def _settings(spec: str, given: dict[str, Any]) -> SearchSettings:
+    """Raises AgentUsageError."""
+    if "base_url" in given:  # a caller could have the server's key sent to an address of his own
+        raise AgentUsageError("settings: base_url is set where the server runs: ANTHROPIC_BASE_URL, OPENAI_BASE_URL")
+    if not isinstance(given.get("preset"), str | None):
+        raise AgentUsageError(f"settings: preset is a name, not {given['preset']!r}")
+    try:
+        return SearchSettings.for_model(spec, **given)
+    except ValidationError as error:
+        known = ", ".join(SearchSettings.model_fields)
+        found = clip(mistakes(error, "settings"))
+        raise AgentUsageError(f"settings: {found}; known settings: {known}") from error
 
 
 def _jobs(ctx: Context) -> Jobs:
     return cast(Jobs, ctx.request_context.lifespan_context)
 
 
+async def _followed(jobs: Jobs, run: str, offset: int, wait_s: float, ctx: Context) -> SearchStatus:
+    """Its status when it ends, when there is news, or when the time is over. Raises UnknownRunError, JournalError."""
+    first = await _status(jobs, run, offset)
+    latest = first
+    began, told = anyio.current_time(), ("", -HEARTBEAT_S)
+    with anyio.move_on_after(wait_s):
+        while latest.state == "running":
+            elapsed = anyio.current_time() - began
+            if elapsed >= NEWS_AFTER_S and _news(latest) != _news(first):
+                break
+            doing = f"iteration {latest.iteration} of {latest.iterations}, {latest.evaluations} evaluations"
+            if doing != told[0] or elapsed >= told[1] + HEARTBEAT_S:
+                await ctx.report_progress(elapsed, wait_s, doing)  # seconds: what else there is may stand still
+                told = doing, elapsed
+            await anyio.sleep(POLL_S)
+            latest = await _status(jobs, run, offset)
+    return latest
+
+
 def _news(status: RunStatus) -> tuple[object, ...]:
     return status.best and status.best.candidate, len(status.confirmations)
 
 
+async def _stopped(jobs: Jobs, run: str) -> SearchStatus:
+    """Raises ToolError where no server drives it, UnknownRunError, JournalError."""
+    status = await _status(jobs, run, 0)
+    if status.state != "running":
+        return status
+    if not await jobs.cancel(run):
+        raise ToolError(f"run {run!r} is not driven by a server; stop it where it runs (Ctrl-C)")
+    with anyio.move_on_after(STOPS_WITHIN_S):
+        while status.state == "running":
+            await anyio.sleep(POLL_S / 5)
+            status = await _status(jobs, run, 0)
+    if status.state == "running" and jobs.drives(run):  # what it runs ends first, on a machine that is busy
+        return status.model_copy(update={"stop_reason": "asked to stop; get_search says when it has"})
+    if status.state == "running":
+        raise ToolError(
+            f"run {run!r} was asked to stop but has not within {STOPS_WITHIN_S:.0f} s: look again with "
+            "get_search. If it goes on, the command line drives it; stop it there (Ctrl-C)"
+        )
+    return status
+
+
 async def _status(jobs: Jobs, run_id: str, offset: int) -> SearchStatus:
-    try:
-        status = await in_thread(jobs.journal().status, run_id)
-    except InfrastructureError as error:
-        raise ToolError(f"environment: {error}") from error
-    except AgentUsageError as error:
-        raise ToolError(str(error)) from error
+    """Raises UnknownRunError, JournalError."""
+    status = await in_thread(jobs.journal().status, run_id)
     source, more = page(status.best_source, offset) if status.best_source else (None, None)
     steps = tuple(s.model_copy(update={"plan": s.plan and s.plan[:MAX_LINEAGE_TEXT]}) for s in status.lineage[-24:])
     found = tuple(

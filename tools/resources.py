@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mcp.server import MCPServer
-from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 
 from ..agent.errors import AgentError, UnknownRunError
 from ..hardware_adapters.base import AdapterError, UsageError
@@ -158,6 +158,8 @@ def _found() -> Iterator[None]:
         yield
     except (UnknownNameError, UnknownRunError, records.OffsetError, UsageError) as error:
         raise ResourceNotFoundError(clip(str(error), MAX_ERROR)) from error
+    except ToolError as error:  # too many wait for a slot
+        raise ResourceError(str(error)) from error
     except (AdapterError, AgentError, sqlite3.Error) as error:
         raise ResourceError(f"environment: {clip(str(error), MAX_ERROR)}") from error
 

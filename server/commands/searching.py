@@ -162,13 +162,15 @@ def resume(
     return guarded(command, as_json)
 
 
-def _showing(run_id: str, home: Home, wanted: bool) -> AbstractAsyncContextManager[None]:
+def _showing(
+    run_id: str, home: Home, wanted: bool, announce: Callable[[str], None]
+) -> AbstractAsyncContextManager[None]:
     """The run's page for this machine's browser as long as the search goes on."""
     if not wanted:
         return nullcontext()
     from ..serving.dashboard import dashboard
 
-    return dashboard(run_id, home)
+    return dashboard(run_id, home, announce)
 
 
 def _pairs(options: SearchOptions) -> dict[str, Any]:
@@ -237,7 +239,7 @@ def _run(
                 await adapter_for(problem).prepare(engine, display.building)
             async with (
                 connected(problem, servers, engine, display.note) as toolbox,
-                _showing(run_id, home, dashboard),
+                _showing(run_id, home, dashboard, display.note),
             ):
                 await drive(toolbox, display, journal, home.path / "runs")
 

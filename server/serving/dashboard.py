@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -11,7 +11,6 @@ from starlette.applications import Starlette
 from ...agent.runs.database import runs_of
 from ...hardware_adapters.base import EnvironmentLackError
 from ...hardware_adapters.store import Home
-from ..shell import say
 from .gate import Gate, security
 from .http import Address, bind, listening, local_names
 from .live import PATH, Reports
@@ -20,9 +19,9 @@ LAST_WORDS_S = 3.0  # in which pages get the end of the run
 
 
 @asynccontextmanager
-async def dashboard(run_id: str, home: Home) -> AsyncIterator[None]:
-    """Listens on a free port of 127.0.0.1 and says the address. It has a ticket for one visit, so that no other user
-    of the machine sees the kernels. Raises EnvironmentLackError."""
+async def dashboard(run_id: str, home: Home, announce: Callable[[str], None]) -> AsyncIterator[None]:
+    """Listens on a free port of 127.0.0.1 and announces the address. It has a ticket for one visit, so that no other
+    user of the machine sees the kernels. Raises EnvironmentLackError."""
     try:
         listener = bind(Address("127.0.0.1", 0))
     except OSError as error:
@@ -33,7 +32,7 @@ async def dashboard(run_id: str, home: Home) -> AsyncIterator[None]:
     port = listener.getsockname()[1]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(running.serve, [listener])
-        say(f"dashboard: http://127.0.0.1:{port}{PATH}/{run_id}?ticket={reports.passes.ticket()}")
+        announce(f"dashboard: http://127.0.0.1:{port}{PATH}/{run_id}?ticket={reports.passes.ticket()}")
         try:
             yield
         finally:

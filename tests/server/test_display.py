@@ -53,6 +53,15 @@ def test_a_search_on_a_terminal(home: Path, columns: int) -> None:
     assert max(map(len, text)) <= columns, last
 
 
+def test_the_address_of_a_dashboard_can_be_clicked_on(home: Path) -> None:
+    terminal = Terminal([*SEARCH, "--dashboard"], home, 60)
+    terminal.read_until(lambda text: "evaluations" in text)  # the panel is below the address by then
+    terminal.type(b"\x03")
+    assert terminal.end() == 130, terminal.text
+    address = re.search(r"http://\S+", CONTROL.sub("", terminal.text))
+    assert address and re.search(r"/report/\S+\?ticket=[\w-]{32}$", address[0]), "a line break is within"
+
+
 @pytest.mark.parametrize("setting", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
 def test_what_the_terminal_cannot_or_shall_not_show_is_not_sent(home: Path, setting: dict[str, str]) -> None:
     terminal = Terminal(SEARCH, home, 80, **setting)

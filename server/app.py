@@ -127,9 +127,9 @@ def build_server(
     )
     for room in (targets, problems, menu, kernels):
         room.register(server, bench)
-    # A search calls tools itself: those that callers are not offered too.
-    whole = cache(lambda: server if len(tools) == len(TOOLS) else build_server(bench))
-    search.register(server, bench, whole)
+    # A search calls tools itself: those that callers are not offered too. A client of this very server would begin its
+    # lifespan once more, with other jobs than those that `stop` is to stop.
+    search.register(server, bench, cache(lambda: build_server(bench)))
     for tool in TOOLS:
         if tool not in tools:
             server.remove_tool(tool)

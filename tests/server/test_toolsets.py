@@ -2,14 +2,18 @@
 
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
+from autocomp_mcp.agent import controller
+from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.menus.menu import UnknownNameError
 from autocomp_mcp.server.app import build_server
@@ -139,3 +143,33 @@ def test_the_command_refuses_unknown_names(environment: dict[str, str], http: li
     for words, hint in ((["--toolsets", "kernel"], "kernels"), (["--exclude-tools", "get_kernel"], "get_")):
         result = subprocess.run([*SERVE, *http, *words], capture_output=True, text=True, env=environment)
         assert result.returncode == 2 and hint in result.stderr and result.stdout == ""
+
+
+def jobs_of(home: Path) -> int:
+    with closing(sqlite3.connect(home / "autocomp.db")) as database:
+        return database.execute("SELECT count(*) FROM jobs").fetchone()[0]
+
+
+@pytest.mark.anyio
+async def test_a_server_with_all_tools_stops_the_searches_that_it_drives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+
+    async def endless(problem: str, settings: SearchSettings, **given: Any) -> None:
+        journal, run_id = given["journal"], given["run_id"]
+        journal.create(run_id, problem, "offline", settings.model_dump(mode="json"), "")
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append(run_id)
+
+    monkeypatch.setattr(controller, "search", endless)
+    server = build_server(Bench(Home(tmp_path)))
+    async with Client(server) as client:
+        run = (await client.call_tool("start_search", {"problem": PROBLEM, "model": "offline"})).structured_content
+        server.stop()
+        with anyio.fail_after(5):
+            while jobs_of(tmp_path):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        assert ended == [run["run_id"]]

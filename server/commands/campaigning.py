@@ -44,7 +44,9 @@ def campaign(file: Path, dry_run: bool, anew: bool, servers: list[str], pages: P
         if anew and not dry_run:
             found.forget()
         if dry_run:
-            return _plan(found, _written(found, journal, pages), as_json)
+            # With --new as if all were forgotten: a table that only this command has knows of no runs.
+            planned = found if not anew else Campaign(read.name, read.entries, read.budget, journal, Path(":memory:"))
+            return _plan(planned, _written(found, journal, pages), as_json)
         set_up(scraped=False)
         return _run(found, file, home, journal, servers, pages, as_json)
 

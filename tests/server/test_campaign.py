@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from autocomp_mcp.agent.campaign import Campaign
 from autocomp_mcp.agent.runs.journal import Journal
+from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.server.commands.campaign_file import CampaignFileError, read_campaign
 from postgres_server import PostgresServer
 
@@ -89,6 +91,21 @@ def test_a_campaign_from_its_plan_to_a_larger_budget(tmp_path: Path, make_home: 
     assert (second["state"], second["evaluations"]) == ("finished", 3), "it went on, though at a limit of its own"
     assert 8 < larger["spent"]["evaluations"] <= 16
     assert campaign(home, file, "--new")["entries"][0]["run"]["run_id"] != runs[0]
+
+
+def test_the_plan_of_a_campaign_that_begins_anew(tmp_path: Path, file: Path) -> None:
+    read = read_campaign(file)
+    home = tmp_path / "home"
+    home.mkdir()
+    with closing(Journal(home / "autocomp.db")) as journal:
+        begun = Campaign(read.name, read.entries, read.budget, journal, home / "autocomp.db")
+        settings = SearchSettings.for_model("offline").model_dump(mode="json")
+        lease = journal.create("early", read.entries[0].problem, "offline", settings, "")
+        journal.set_state(lease, "finished", "made up")
+        begun.begin(0, "early")
+    plan, anew = (campaign(home, file, "--dry-run", *more)["entries"] for more in ((), ("--new",)))
+    assert (plan[0]["would"], plan[0]["run_id"]) != (anew[0]["would"], anew[0]["run_id"]) == ("begin", None)
+    assert campaign(home, file, "--dry-run")["entries"] == plan, "nothing was forgotten"
 
 
 def evaluated_in(home: Path) -> int:

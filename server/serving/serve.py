@@ -9,6 +9,7 @@ import threading
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -78,12 +79,13 @@ def serve(offer: Offer) -> int:
         )
     if offer.http is None:
         return _stdio(selection)
+    from ...agent.errors import AgentUsageError
     from .auth import TokenError
     from .http import AddressError
 
     try:
         return _http(offer, selection)
-    except (AddressError, TokenError, TelemetryError) as error:
+    except (AddressError, TokenError, TelemetryError, AgentUsageError) as error:
         return _wrong(error)
 
 
@@ -127,7 +129,9 @@ def _end_at_last(status: int) -> None:
 
 
 def _http(offer: Offer, selection: Selection) -> int:
-    """Raises AddressError, TokenError."""
+    """Raises AddressError, TokenError, and AgentUsageError for a database that can be none."""
+    from ...agent.runs.database import runs_of
+    from ...hardware_adapters.store import Home
     from ..app import Deployment
     from . import http
     from .auth import access_by, environment_tokens, file_tokens
@@ -136,6 +140,7 @@ def _http(offer: Offer, selection: Selection) -> int:
     address = http.parse_address(offer.http or "")
     tokens = environment_tokens() + (file_tokens(offer.token_file) if offer.token_file else [])
     keys = state_keys(offer.state_key_file)
+    runs_of(Home())  # the pages of runs need it at once, in every worker
     service = http.Service(
         authenticated=bool(tokens or offer.oauth_issuer),
         hosts=tuple(map(http.check_host, offer.allow_host)),
@@ -194,4 +199,6 @@ def _oauth(offer: Offer, address: Address, url: str) -> OAuth | None:
     if offer.resource_url is None and not is_loopback(address.host):
         raise AddressError("--oauth-issuer needs --resource-url URL: this server's address as callers know it")
     resource = offer.resource_url or url
+    if urlsplit(resource).scheme not in ("http", "https") or not urlsplit(resource).hostname:
+        raise AddressError(f"--resource-url {resource!r} is not an address such as https://kernels.example.org/mcp")
     return OAuth(offer.oauth_issuer, resource, offer.oauth_audience, offer.oauth_scope)

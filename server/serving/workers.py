@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -78,6 +79,8 @@ def _worker(work: Callable[[int], int], held: int, kept: int) -> NoReturn:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         status = work(held)
+    except Exception:
+        traceback.print_exc()
     finally:
         os._exit(status)
 

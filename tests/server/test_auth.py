@@ -281,6 +281,12 @@ def test_an_issuer_without_https_is_refused(tmp_path: Path) -> None:
     assert status == 2 and "--oauth-issuer" in said
 
 
+def test_a_resource_that_is_no_address_is_refused(tmp_path: Path) -> None:
+    issuer = ["--oauth-issuer", "https://issuer.example.org"]
+    status, said = refused(tmp_path, "--http", "127.0.0.1:0", *issuer, "--resource-url", "kernels.example.org/mcp")
+    assert status == 2 and "--resource-url 'kernels.example.org/mcp'" in said and "Traceback" not in said, said
+
+
 # ---------------------------------------------------------------- our own client
 
 

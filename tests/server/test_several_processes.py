@@ -3,6 +3,8 @@
 import itertools
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -182,3 +184,18 @@ def test_keys_that_are_too_short_are_refused(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text(f"{KEY}\nanother-short-key\n")
     status, said = refused(tmp_path, "--http", "127.0.0.1:0", "--state-key-file", str(tmp_path / "keys"))
     assert status == 2 and "keys:2" in said and "another-short-key" not in said
+
+
+def test_a_database_that_can_be_none_is_refused_before_there_are_workers(tmp_path: Path) -> None:
+    status, said = refused(tmp_path, "--http", "127.0.0.1:0", "--workers", "2", AUTOCOMP_DB="mysql://db.example.org/x")
+    assert status == 2 and "AUTOCOMP_DB" in said and "Traceback" not in said, said
+
+
+def test_what_a_worker_raises_is_printed() -> None:
+    program = "from autocomp_mcp.server.serving.workers import supervise; supervise(lambda held: held / 0, 1)"
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        line = next(line for line in process.stderr if "Error" in line or "ended" in line)
+        process.terminate()
+        process.stderr.read()
+    assert line.startswith("ZeroDivisionError")

@@ -22,8 +22,9 @@ HEAD = """\
 
 Written from the code by `python -m autocomp_mcp.server.tool_docs`; change the docstrings, not this file.
 
-`autocomp-mcp serve` offers everything below. `--toolsets A,B` chooses sets of tools, `--exclude-tools NAME` leaves
-single ones out, `--read-only` leaves out whatever starts or stops a search and overrides both. Results are typed:
+`autocomp-mcp serve` offers everything below but `run_kernel`. `--toolsets A,B` chooses sets of tools (`hardware` has
+that one), `--exclude-tools NAME` leaves single ones out, `--read-only` leaves out whatever starts or stops a search
+and overrides both. Results are typed:
 each tool's output schema is in `tests/data/tool_schemas.json`, as hosts see it. They stay within 8 KB normally and 40
 KB ever; what is longer comes in pages. A caller's mistake is an error that says what to do next; an error that begins
 with `environment:` is not the kernel's fault; a kernel that fails is a normal result.

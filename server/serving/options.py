@@ -10,7 +10,11 @@ import typer
 Http = Annotated[str | None, typer.Option("--http", metavar="HOST:PORT", help="Streamable HTTP instead of stdio")]
 Toolsets = Annotated[
     str | None,
-    typer.Option("--toolsets", metavar="A,B", help="only these: problems, menu, kernels, search; default: all"),
+    typer.Option(
+        "--toolsets",
+        metavar="A,B",
+        help="only these: problems, menu, kernels, search, hardware; default: all but the last",
+    ),
 ]
 Exclude = Annotated[
     list[str] | None, typer.Option("--exclude-tools", metavar="NAME", help="without this tool; repeatable")

@@ -52,7 +52,12 @@ class Gate:
         self._app = app
         self._check = TransportSecurityMiddleware(settings)
         self._stopping = anyio.Event()
+        self._leaving = False
         self._open = 0
+
+    def leave(self) -> None:
+        """From now on HEALTH says that this server stops; what is open is answered."""
+        self._leaving = True
 
     def hang_up(self) -> None:
         """From now on every request looks to the application as if its client had gone."""
@@ -63,10 +68,8 @@ class Gate:
             await self._app(scope, receive, send)
             return
         if scope["path"] == HEALTH:
-            stopping = self._stopping.is_set()
-            await PlainTextResponse("stopping\n" if stopping else "ok\n", 503 if stopping else 200)(
-                scope, receive, send
-            )
+            status, said = (503, "stopping\n") if self._leaving else (200, "ok\n")
+            await PlainTextResponse(said, status)(scope, receive, send)
             return
         refusal = await self._check.validate_request(Request(scope))
         if refusal is not None:

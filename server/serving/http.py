@@ -132,6 +132,7 @@ async def serve(
         await stop(signal.SIGTERM)
 
     async def stop(number: int) -> None:
+        gate.leave()
         server.stop()
         with anyio.move_on_after(GIVEN_UP_WITHIN_S):
             await server.stopped()

@@ -1,11 +1,13 @@
 """Beyond this machine only with tokens and names; and what a client may ask for, how much, and how slowly."""
 
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import httpx2
 import pytest
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.server.app import Deployment, build_server
@@ -211,3 +213,24 @@ async def test_a_caller_has_so_many_searches_at_once(tmp_path: Path, make_home: 
         again = await client.call_tool("start_search", search)
         assert not again.is_error, again.content
         await client.call_tool("cancel_search", {"run": again.structured_content["run_id"]})
+
+
+@pytest.mark.anyio
+async def test_a_server_says_that_it_stops_while_calls_are_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = build_server(Bench(Home(tmp_path)))
+    monkeypatch.setattr(server, "stopped", anyio.sleep_forever)
+    listener = http.bind(http.Address("127.0.0.1", 0))
+    health = http.url(listener).replace(http.MCP_PATH, gate.HEALTH)
+    parent, kept = os.pipe()
+    async with anyio.create_task_group() as tasks, httpx2.AsyncClient() as client:
+        tasks.start_soon(http.serve, server, listener, http.Service(), parent)
+        assert (await client.get(health)).status_code == 200
+        os.close(kept)
+        with anyio.fail_after(5):
+            while (answer := await client.get(health)).status_code == 200:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        assert (answer.status_code, answer.text) == (503, "stopping\n")
+        tasks.cancel_scope.cancel()
+    os.close(parent)

@@ -189,8 +189,13 @@ async def _stopped(jobs: Jobs, run: str) -> SearchStatus:
 
 
 async def _status(jobs: Jobs, run_id: str, offset: int) -> SearchStatus:
-    """Raises UnknownRunError, JournalError."""
+    """Raises UnknownRunError, JournalError; AgentUsageError for an offset past the end."""
     status = await in_thread(jobs.journal().status, run_id)
+    if status.best_source is not None and offset > len(status.best_source):
+        raise AgentUsageError(
+            f"offset {offset} is past the end: the best kernel now has {len(status.best_source)} characters; "
+            "where the search has found a better one meanwhile, read it again from the beginning"
+        )
     source, more = page(status.best_source, offset) if status.best_source else (None, None)
     steps = tuple(s.model_copy(update={"plan": s.plan and s.plan[:MAX_LINEAGE_TEXT]}) for s in status.lineage[-24:])
     found = tuple(

@@ -14,6 +14,7 @@ from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.server.app import build_server
 from autocomp_mcp.tools.bench import Bench
 from mcp import Client
+from synthetic_run import SyntheticRun, evaluation
 
 PROBLEM = "gemmini/gemm-32x32x32"
 KERNEL = '#include "gemmini_api.h"\nvoid solution(const int8_t *A, const int8_t *B, int8_t *C) { }\n'
@@ -92,3 +93,12 @@ async def test_a_cancellation_that_cannot_be_written_down(tmp_path: Path) -> Non
 async def test_an_address_of_no_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOCOMP_DB", "mysql://db.example.org/runs")
     assert "PostgreSQL" in await refusal(Home(tmp_path), "start_search", OFFLINE)
+
+
+@pytest.mark.anyio
+async def test_an_offset_past_the_end_of_the_best_kernel(tmp_path: Path) -> None:
+    run = SyntheticRun(tmp_path, "early", KERNEL)
+    run.candidate("0", None, KERNEL, evaluation(1000.0))
+    run.end()
+    told = await refusal(Home(tmp_path), "get_search", {"run": "early", "offset": len(KERNEL) + 1})
+    assert told.startswith(f"offset {len(KERNEL) + 1} is past the end: the best kernel now has {len(KERNEL)} char")

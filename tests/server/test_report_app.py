@@ -43,6 +43,7 @@ class Showing:
         self.pages = Pages(CONTEXT | context, can)
         self.page = self.seen.page
         self.served: list[tuple[str, dict[str, Any]]] = []
+        self.failing = 0  # so many calls of tools are answered by an error
         for name, answer in (("serve", self._serve), ("call", self._call), ("page", self._page)):
             self.page.expose_function(name, answer)
 
@@ -77,6 +78,9 @@ class Showing:
 
     def _serve(self, method: str, params: str) -> dict[str, Any]:
         self.served.append((method, json.loads(params)))
+        if method == "tools/call" and self.failing:
+            self.failing -= 1
+            return {"isError": True, "content": [{"type": "text", "text": "environment: the journal is busy"}]}
         return self._ask(method, json.loads(params))
 
     def _call(self) -> list[Any]:
@@ -142,6 +146,8 @@ def test_a_host_shows_a_search_that_goes_on(tmp_path: Path, browser: Browser) ->
         frame.locator(".speedup:has-text('3.00')").wait_for()
         frame.locator(".node[data-id='1.0.1.0']").wait_for()
         assert frame.locator("#state").inner_text() == "running"
+        showing.failing = 1
+        frame.locator("#trouble:has-text('the journal is busy')").wait_for()
         run.candidate("2.0.0.0", "1.0.0.0", "a;\nd;", evaluation(750_000))
         frame.locator(".speedup:has-text('4.00')").wait_for()
         frame.locator(".node[data-id='2.0.0.0']").wait_for()

@@ -87,10 +87,14 @@ function tellSize() {
 
 // ---------------------------------------------------------------- the search
 
+function textOf(result) {
+  return result?.content?.find((part) => part.type === "text")?.text || "The tool gave no result.";
+}
+
 function take(result) {
   const status = result?.structuredContent;
   if (!status || !status.run_id) {
-    trouble(result?.content?.find((part) => part.type === "text")?.text || "The tool gave no result.");
+    trouble(textOf(result));
     return;
   }
   trouble(null);
@@ -117,7 +121,10 @@ function again(pause) {
   host.timer = setTimeout(() => {
     host.timer = null;
     if (document.hidden || host.over) return;
-    ask("tools/call", { name: "get_search", arguments: { run: host.given.run_id } }).then(take, (error) => {
+    ask("tools/call", { name: "get_search", arguments: { run: host.given.run_id } }).then((result) => {
+      if (result?.isError) throw new Error(textOf(result));
+      return result;
+    }).then(take, (error) => {
       trouble(`No news of the search (${said(error)}); trying again.`);
       again(Math.min(MOST_MS, AGAIN_MS * 2 ** ++host.failures));
     });

@@ -44,7 +44,7 @@ from .tuner.rewrites import REWRITES
 
 PATIENCE_S = 120.0
 # Raised whenever judging changes, so that remembered evaluations are worked out again.
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 
 
 def _with_timeline(found: Profile, spans: Sequence[Span], path: Path | None) -> Profile:

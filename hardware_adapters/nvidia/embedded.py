@@ -27,7 +27,7 @@ from .machines import FILE, Machine, machine
 from .nvcc import KernelFacts, Nvcc
 from .operators import InputSet, Operator, Right, full_set, small_sets
 from .screen import screen
-from .spots import fair, mixed, spot_check
+from .spots import EVEN_SHARE, FAIR_SHARE, by_the_draw, mixed, share, spot_check
 from .uncertainty import relative_error, stated
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ UNEVEN_S = 6.0  # the same where blocks differ
 TOLERATED = 0.03  # standard error of an estimate, by the draw of the blocks, at which no more are drawn
 ROUNDS = 3
 WHOLE_S = 10.0  # and when all of them have to be, of a kernel of several launches
+UNCHECKED_S = 60.0  # of counting all blocks; where only what they write matters it goes several times as fast
 CALLS = 2  # of launch in the first order, one after the other: what a call leaves behind must not matter
 
 
@@ -82,6 +83,15 @@ def engine_version() -> str:
     for path in (*(folder / f"{name}.py" for name in modules), *sorted((folder / "tritonsim").glob("*.py")), FILE):
         digest.update(path.read_bytes())
     return f"1+{digest.hexdigest()[:8]}"
+
+
+class AtFull(NamedTuple):
+    """What came out at the shape of the id. Unless `wrong`: `counted` is what the estimate is of, `looked` says how
+    much of the outputs was compared."""
+
+    wrong: Judgement | None
+    counted: Outcome | None = None
+    looked: str = "in spot checks"
 
 
 async def compile_kernel(home: Home, device: Machine, nvcc: Nvcc | None, source: str) -> Compiled:
@@ -211,10 +221,10 @@ async def evaluate_on_cpu(
             return Run(concluded(failed, emulate=checked - started))
         whole = await anyio.to_thread.run_sync(full_set, operator, rng)
         sets = (*sets, whole)
-        failed, outcome = await trial.full(whole, Path(scratch))
+        wrong, outcome, looked = await trial.full(whole, Path(scratch))
     seconds = {"emulate": checked - started, "count": time.monotonic() - checked}
-    if failed is not None or outcome is None:
-        return Run(concluded(failed or trial.late(), **seconds))
+    if wrong is not None or outcome is None:
+        return Run(concluded(wrong or trial.late(), **seconds))
     found = estimate(
         operator, outcome.launches, compiled.kernels, device,
         fills=outcome.fills, filled_bytes=outcome.filled_bytes,
@@ -222,7 +232,7 @@ async def evaluate_on_cpu(
     if (why := unsound(found)) is not None:
         return Run(concluded(Judgement("crashed", f"{why}: {device.title} would refuse the launch"), **seconds))
     drawn = stated(outcome.launches, relative_error(outcome.launches, latency))
-    checked_on = f"on {len(sets) - 1} small shapes and in spot checks"
+    checked_on = f"on {len(sets) - 1} small shapes and {looked}"
     judged = timed(operator, outcome.launches, found, device, checked_on, drawn)
     return Run(concluded(judged, **seconds), found if judged.verdict == "passed" else None)
 
@@ -272,29 +282,44 @@ class _Trial:
                         return wrong if call == 0 else in_later_call(wrong)
         return None
 
-    async def full(self, whole: InputSet, folder: Path) -> tuple[Judgement | None, Outcome | None]:
+    async def full(self, whole: InputSet, folder: Path) -> AtFull:
         """Some blocks at the shape of the id: what they write is right, and how they reach memory. All of them where
         some tell too little: blocks build on each other's results, or those that ran left the writing to others."""
         started = time.monotonic()
         outcome = await self._run(whole, folder, order=0, blocks=MOST_BLOCKS, seconds=COUNTING_S, trace=True)
         if isinstance(outcome, Judgement):
-            return outcome, None
+            return AtFull(outcome)
         took = time.monotonic() - started
         if not outcome.complete:
-            return Judgement("rejected", "too many launches or places of access to be counted"), None
-        together = mixed(outcome.launches) or bool(outcome.fills)
-        if not complete(outcome.launches) and (together or not fair(outcome.launches, outcome.outputs)):
-            seconds = took * max(launch.scale for launch in outcome.launches)
-            ended = await self._all_blocks(whole, folder, count=not together or seconds < WHOLE_S)
-            if isinstance(ended, Judgement):
-                return ended, None
-            wrong = await anyio.to_thread.run_sync(self._spot_check, whole, ended, True)
-            return wrong, ended if ended.launches[0].sites else outcome
+            return AtFull(Judgement("rejected", "too many launches or places of access to be counted"))
+        seconds = took * max(launch.scale for launch in outcome.launches)
+        if complete(outcome.launches):
+            return AtFull(await self._spot_check(whole, outcome), outcome)
+        if mixed(outcome.launches) or outcome.fills:
+            return await self._by_all(whole, folder, outcome, count=seconds < WHOLE_S)
+        if share(outcome.launches, outcome.outputs) < FAIR_SHARE:
+            return await self._by_all(whole, folder, outcome, count=True)
         outcome = await self._settled(whole, folder, outcome, time.monotonic() + UNEVEN_S - took)
         if isinstance(outcome, Judgement):
-            return outcome, None
-        wrong = await anyio.to_thread.run_sync(self._spot_check, whole, outcome, complete(outcome.launches))
-        return wrong, outcome
+            return AtFull(outcome)
+        if complete(outcome.launches) or (wrote := share(outcome.launches, outcome.outputs)) >= EVEN_SHARE:
+            return AtFull(await self._spot_check(whole, outcome), outcome)
+        said = f"the blocks that ran wrote {100 * wrote:.1f} % of an even share of the outputs"
+        if seconds < UNCHECKED_S or not by_the_draw(outcome.launches, wrote):
+            ended = await self._by_all(whole, folder, outcome, count=False)
+            if ended.wrong is None or ended.wrong.verdict != "timed_out":
+                return ended
+            return AtFull(ended.wrong._replace(message=f"{ended.wrong.message}; {said}, so all had to run"))
+        looked = f"in spot checks; {said}, and all take too long: that the others write the rest is not known"
+        return AtFull(await self._spot_check(whole, outcome), outcome, looked)
+
+    async def _by_all(self, whole: InputSet, folder: Path, some: Outcome, *, count: bool) -> AtFull:
+        """Every block runs, and every element has to be written; unless `count`, the counts are those of `some`."""
+        built = self._built if count else await build(self._home, self._source, checked=False)
+        every = await self._run(whole, folder, order=0, blocks=None, trace=count, built=built)
+        if isinstance(every, Judgement):
+            return AtFull(every)
+        return AtFull(await self._spot_check(whole, every), every if count else some)
 
     async def _settled(self, whole: InputSet, folder: Path, outcome: Outcome, until: float) -> Outcome | Judgement:
         """Of more blocks, where those that ran differ so much that another draw would give another estimate: until it
@@ -316,12 +341,12 @@ class _Trial:
             outcome = again
         return outcome
 
-    async def _all_blocks(self, whole: InputSet, folder: Path, *, count: bool) -> Outcome | Judgement:
-        built = self._built if count else await build(self._home, self._source, checked=False)
-        return await self._run(whole, folder, order=0, blocks=None, trace=count, built=built)
+    async def _spot_check(self, whole: InputSet, outcome: Outcome) -> Judgement | None:
+        def check() -> Judgement | None:
+            ended = complete(outcome.launches)
+            return spot_check(self._operator, whole, outcome.outputs, self._rng, complete=ended)
 
-    def _spot_check(self, whole: InputSet, outcome: Outcome, complete: bool) -> Judgement | None:
-        return spot_check(self._operator, whole, outcome.outputs, self._rng, complete=complete)
+        return await anyio.to_thread.run_sync(check)
 
     async def _run(
         self,

@@ -83,6 +83,8 @@ def _wrong(
     if rows is not None:
         where = "" if complete else " where the blocks that ran wrote something"
         text = f"{message}, of which {rows.size} rows were compared{where}"
+        if lost := int(np.isnan(got[bad]).sum()):
+            text += f"; {lost} are not a number: {LOST}"
         return Judgement("wrong_result", text, mismatches=tuple(mismatches), wrong_elements=wrong)
     lost = int(np.isnan(got[bad]).sum())
     if lost == wrong:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..simulating import Judgement
 from .counts import LaunchCounts
-from .judge import Case, compared
+from .judge import Case, compared, unwritten
 from .operators import FULL, InputSet, Operator
 from .uncertainty import AMOUNTS
 
@@ -32,10 +32,9 @@ def mixed(launches: Sequence[LaunchCounts]) -> bool:
 def share(launches: Sequence[LaunchCounts], outputs: Mapping[str, Array]) -> float:
     """What the blocks of the one launch that ran wrote, of what as many write on average where every element of every
     output is written once."""
-    import numpy as np
 
     (launch,) = launches
-    return launch.scale * min(float((~np.isnan(values)).mean()) for values in outputs.values())
+    return launch.scale * min(1 - float(unwritten(values).mean()) for values in outputs.values())
 
 
 def by_the_draw(launches: Sequence[LaunchCounts], found: float) -> bool:
@@ -53,7 +52,7 @@ def spot_check(
     are compared would compute these alone. `complete`: every block ran, so what was not written is wrong."""
     import numpy as np
 
-    lost = {name: np.isnan(values).reshape(values.shape[0], -1) for name, values in outputs.items()}
+    lost = {name: unwritten(values).reshape(values.shape[0], -1) for name, values in outputs.items()}
     if complete:
         rows = np.flatnonzero(np.any([gaps.any(axis=1) for gaps in lost.values()], axis=0))
         rows = rows if rows.size else np.arange(next(iter(outputs.values())).shape[0])

@@ -14,7 +14,7 @@ from autocomp_mcp.hardware_adapters.nvidia.judge import Case, compared
 from autocomp_mcp.hardware_adapters.nvidia.machines import VARIABLE, machines
 from autocomp_mcp.hardware_adapters.nvidia.nvcc import find_nvcc, parse_ptxas, plain_name
 from autocomp_mcp.hardware_adapters.nvidia.occupancy import residency
-from autocomp_mcp.hardware_adapters.nvidia.operators import floor_ns, small_sets
+from autocomp_mcp.hardware_adapters.nvidia.operators import floor_ns, full_set, small_sets
 from autocomp_mcp.hardware_adapters.registry import adapter_for, adapters
 from autocomp_mcp.hardware_adapters.store import Home
 
@@ -85,6 +85,22 @@ def test_worthless_outputs_fail(problem_id: str) -> None:
         single.flat[0] += 1 + abs(single.flat[0])
         one = compared(operator, case, right, {name: single})
         assert one is not None and one.wrong_elements == 1
+
+
+@pytest.mark.parametrize("problem_id", ["softmax-4096x4096", "softmax-64x96", "attention-2x64x32"])
+def test_some_rows_need_the_maximum(problem_id: str) -> None:
+    operator = operator_of(f"nvidia/{problem_id}")
+    for chosen in (full_set(operator, np.random.default_rng(7)), *small_sets(operator, np.random.default_rng(7))[:1]):
+        if operator.family == "softmax":
+            scores = chosen.inputs["x"]
+        else:
+            q, k = chosen.inputs["q"], chosen.inputs["k"]
+            scores = (q @ k.swapaxes(1, 2) / np.float32(q.shape[2]) ** 0.5).reshape(-1, k.shape[1])
+        assert scores.max() > 90 and np.isfinite(scores).all()
+        far = (scores.max(axis=1) > 90).mean()
+        assert 0 < far < 0.5, "ordinary rows remain"
+        right = operator.expected(chosen.inputs)
+        assert all(np.isfinite(found.values).all() for found in right.values())
 
 
 def tf32(values: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from autocomp_mcp.hardware_adapters.base import Evaluation
 from autocomp_mcp.hardware_adapters.nvidia import embedded
 from autocomp_mcp.hardware_adapters.nvidia.adapter import NvidiaAdapter
 from autocomp_mcp.hardware_adapters.nvidia.counts import LaunchCounts
+from autocomp_mcp.hardware_adapters.nvidia.judge import POISON
 from autocomp_mcp.hardware_adapters.nvidia.spots import by_the_draw, share
 from autocomp_mcp.hardware_adapters.nvidia.uncertainty import AMOUNTS
 from autocomp_mcp.hardware_adapters.store import Home
@@ -135,7 +136,7 @@ def test_a_share_that_lacks_is_explained_by_the_draw_or_not(written: float, diff
         barriers=0, block_read_sectors=0, block_write_sectors=0, unique_read_sectors=0, unique_write_sectors=0,
         operand_sectors=0, sites=(), covariance=tuple(map(tuple, matrix)),
     )  # fmt: skip
-    values = np.full(1000, np.nan, np.float32)
+    values = np.full(1000, POISON, np.uint32).view(np.float32)
     values[: round(100 * written)] = 1.0
     assert share([launch], {"out": values}) == pytest.approx(written)
     assert by_the_draw([launch], written) == explained

@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 import anyio.to_thread
 
-from ..base import UNSUPPORTED, AdapterError, Compilation, Diagnostic, Evaluation, Fault, Problem, Recall, kernel_digest
+from ..base import (
+    UNSUPPORTED,
+    AdapterError,
+    Compilation,
+    Diagnostic,
+    EnvironmentLackError,
+    Evaluation,
+    Fault,
+    Problem,
+    Recall,
+    kernel_digest,
+)
 from ..simulating import Judgement, compile_error, generator
 from ..store import Home
 from . import nvcc as device_compiler
@@ -99,7 +110,7 @@ async def compile_kernel(home: Home, device: Machine, nvcc: Nvcc | None, source:
     started = time.monotonic()
     screened = await anyio.to_thread.run_sync(screen, source)
     found: list[Diagnostic] = [*screened.refused, *screened.errors]
-    compiler, kernels, built, refused = "not compiled", {}, None, None
+    compiler, kernels, built, refused, lacks = "not compiled", {}, None, None, ""
     if screened.refused:
         first = screened.refused[0]
         refused = f"line {first.line}: {first.message}"
@@ -108,15 +119,19 @@ async def compile_kernel(home: Home, device: Machine, nvcc: Nvcc | None, source:
         made: list[Built] = []
 
         async def ask() -> None:
+            nonlocal lacks
             if nvcc is not None:
-                answers.append(await device_compiler.compile_for(nvcc, device.architecture, source))
+                try:
+                    answers.append(await device_compiler.compile_for(nvcc, device.architecture, source))
+                except EnvironmentLackError as error:  # as on a machine without nvcc
+                    lacks = f"; without register counts: {error}"
 
         async def make() -> None:
             made.append(await build(home, source))
 
         await together(make, ask)
         (attempt,) = made
-        compiler = attempt.compiler
+        compiler = attempt.compiler + lacks
         if answers:
             compiler = f"{nvcc.title if nvcc else ''} for {device.architecture}; emulated with {compiler}"
             kernels = answers[0].kernels

@@ -98,7 +98,7 @@ async def evaluate_triton(problem: Problem, source: str, seed: int, timeout_s: f
     whole = await anyio.to_thread.run_sync(full_set, operator, rng)
     compilations: list[Compilation] = []
     found: list[Interpreted] | None = None
-    seed = int(rng.integers(1 << 62))
+    drawn = int(rng.integers(1 << 62))
     started, took = time.monotonic(), 0.0
 
     with tempfile.TemporaryDirectory(prefix="autocomp-triton-", ignore_cleanup_errors=True) as scratch:
@@ -110,7 +110,7 @@ async def evaluate_triton(problem: Problem, source: str, seed: int, timeout_s: f
             nonlocal found, took
             if not attempt.screened.diagnostics:
                 with suppress(TimedOut):
-                    found = await _interpreted(Path(scratch), source, operator, small, whole, timeout_s, seed)
+                    found = await _interpreted(Path(scratch), source, operator, small, whole, timeout_s, drawn)
             took = time.monotonic() - started
 
         await together(compiled, interpreted)

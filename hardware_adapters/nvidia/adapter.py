@@ -107,7 +107,7 @@ class NvidiaAdapter(HardwareAdapter):
         try:
             nvcc = find_nvcc(only(self._path))
             compilers = f"{nvcc.title if nvcc else 'none'} {triton_version() or 'none'}"
-            return f"{machine().model_dump_json()} {compilers} {RULES_VERSION}"
+            return f"{machine().model_dump_json()} {host_compiler_title()} {compilers} {RULES_VERSION}"
         except EnvironmentLackError as error:
             return str(error)
 

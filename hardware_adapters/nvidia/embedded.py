@@ -77,21 +77,9 @@ class Compiled(NamedTuple):
 
 @lru_cache
 def engine_version() -> str:
-    """Changes with every change of the emulator, the estimate or the devices."""
+    """Changes with every change of what judges and estimates here: the emulator, the operators, the devices."""
     digest = hashlib.sha256(simulator_digest().encode())
-    folder = Path(__file__).parent
-    modules = (
-        "estimate",
-        "occupancy",
-        "operators",
-        "judge",
-        "spots",
-        "uncertainty",
-        "triton_jobs",
-        "triton_evaluation",
-        "triton_screen",
-    )
-    for path in (*(folder / f"{name}.py" for name in modules), *sorted((folder / "tritonsim").glob("*.py")), FILE):
+    for path in judging_files():
         digest.update(path.read_bytes())
     return f"1+{digest.hexdigest()[:8]}"
 
@@ -103,6 +91,12 @@ class AtFull(NamedTuple):
     wrong: Judgement | None
     counted: Outcome | None = None
     looked: str = "in spot checks"
+
+
+def judging_files() -> list[Path]:
+    """All of this folder but for what only tunes, or works with a GPU."""
+    folder = Path(__file__).parent
+    return [*sorted(folder.glob("*.py")), *sorted((folder / "tritonsim").glob("*.py")), FILE]
 
 
 async def compile_kernel(home: Home, device: Machine, nvcc: Nvcc | None, source: str) -> Compiled:
@@ -127,7 +121,7 @@ async def compile_kernel(home: Home, device: Machine, nvcc: Nvcc | None, source:
                     lacks = f"; without register counts: {error}"
 
         async def make() -> None:
-            made.append(await build(home, source))
+            made.append(await build(home, device, source))
 
         await together(make, ask)
         (attempt,) = made
@@ -228,7 +222,7 @@ async def evaluate_on_cpu(
     def latency(launches: Sequence[LaunchCounts]) -> float:
         return estimate(operator, launches, compiled.kernels, device).raw_ns
 
-    trial = _Trial(home, compiled.built, operator, source, rng, started + timeout_s, timeout_s, latency)
+    trial = _Trial(home, device, compiled.built, operator, source, rng, started + timeout_s, timeout_s, latency)
     with tempfile.TemporaryDirectory(prefix="autocomp-cuda-", ignore_cleanup_errors=True) as scratch:
         failed = await trial.small(sets, Path(scratch))
         checked = time.monotonic()
@@ -263,6 +257,7 @@ class _Trial:
     def __init__(
         self,
         home: Home,
+        device: Machine,
         built: Built,
         operator: Operator,
         source: str,
@@ -272,7 +267,7 @@ class _Trial:
         latency: Callable[[Sequence[LaunchCounts]], float],
     ) -> None:
         self._latency = latency
-        self._home, self._built, self._operator, self._source = home, built, operator, source
+        self._home, self._device, self._built, self._operator, self._source = home, device, built, operator, source
         self._rng, self._blocks_seed = rng, int(rng.integers(1 << 62))
         self._deadline, self._timeout_s = deadline, timeout_s
 
@@ -330,7 +325,7 @@ class _Trial:
 
     async def _by_all(self, whole: InputSet, folder: Path, some: Outcome, *, count: bool) -> AtFull:
         """Every block runs, and every element has to be written; unless `count`, the counts are those of `some`."""
-        built = self._built if count else await build(self._home, self._source, checked=False)
+        built = self._built if count else await build(self._home, self._device, self._source, checked=False)
         every = await self._run(whole, folder, order=0, blocks=None, trace=count, built=built)
         if isinstance(every, Judgement):
             return AtFull(every)
@@ -378,8 +373,8 @@ class _Trial:
         if left <= 0:
             return self.late()
         outcome = await emulate(
-            built or self._built, self._operator, chosen, folder, order=order, blocks=blocks, seconds=seconds,
-            trace=trace,
+            built or self._built, self._device, self._operator, chosen, folder, order=order, blocks=blocks,
+            seconds=seconds, trace=trace,
             calls=CALLS if order == 0 and chosen.then is not None else 1,
             seed=order + 1 if chosen.then is not None else self._blocks_seed, timeout_s=left,
         )  # fmt: skip

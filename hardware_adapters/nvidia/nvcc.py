@@ -156,7 +156,8 @@ def require_working(nvcc: Nvcc, architecture: str, probe: Compiled) -> None:
     if not probe.ok:
         raise EnvironmentLackError(
             f"{nvcc.path} ({nvcc.title}) compiles nothing for {architecture} here, "
-            f"says {probe.diagnostics[0].message!r}: it takes a toolkit that knows the device, and a C++ compiler on PATH that the toolkit supports"
+            f"says {probe.diagnostics[0].message!r}: it takes a toolkit that knows the device, and a C++ compiler "
+            "on PATH that the toolkit supports"
         )
 
 

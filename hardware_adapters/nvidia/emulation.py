@@ -70,8 +70,8 @@ async def prepare(home: Home, announce: Callable[[str], None]) -> None:
 
 
 async def build(home: Home, device: Machine, source: str, *, checked: bool = True) -> Built:
-    """For `device`, whose compute capability kernels may ask for. Without `checked` for what runs long: nothing is counted, and little but bounds is checked. Raises
-    EnvironmentLackError (no C++ compiler), EngineFailure."""
+    """For `device`, whose compute capability kernels may ask for. Without `checked` for what runs long: nothing is
+    counted, and little but bounds is checked. Raises EnvironmentLackError (no C++ compiler), EngineFailure."""
     compiler = host_compiler_title()
     try:
         translated = await anyio.to_thread.run_sync(rewrite, source)

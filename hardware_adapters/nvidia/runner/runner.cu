@@ -118,9 +118,10 @@ class Bench {
 
     void call(Launch launch) {
         int status = launch(arguments.data(), dims.data(), stream);
-        if (status != 0)
-            fault("launch_failed", std::string("launch() returned ") + std::to_string(status) + ", " +
-                                       cudaGetErrorString(cudaError_t(status)));
+        if (status == 0) return;
+        finish();  // what the device itself says is believed before what launch() says
+        fault("launch_failed", std::string("launch() returned ") + std::to_string(status) + ", " +
+                                   cudaGetErrorString(cudaError_t(status)));
     }
 
     void finish() {

@@ -44,7 +44,7 @@ from .tuner.rewrites import REWRITES
 
 PATIENCE_S = 120.0
 # Raised whenever judging changes, so that remembered evaluations are worked out again.
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 
 
 def _with_timeline(found: Profile, spans: Sequence[Span], path: Path | None) -> Profile:
@@ -107,7 +107,7 @@ class NvidiaAdapter(HardwareAdapter):
         try:
             nvcc = find_nvcc(only(self._path))
             compilers = f"{nvcc.title if nvcc else 'none'} {triton_version() or 'none'}"
-            return f"{machine().model_dump_json()} {compilers} {RULES_VERSION}"
+            return f"{machine().model_dump_json()} {host_compiler_title()} {compilers} {RULES_VERSION}"
         except EnvironmentLackError as error:
             return str(error)
 

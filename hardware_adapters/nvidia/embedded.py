@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 import anyio.to_thread
 
-from ..base import UNSUPPORTED, AdapterError, Compilation, Diagnostic, Evaluation, Fault, Problem, Recall, kernel_digest
+from ..base import (
+    UNSUPPORTED,
+    AdapterError,
+    Compilation,
+    Diagnostic,
+    EnvironmentLackError,
+    Evaluation,
+    Fault,
+    Problem,
+    Recall,
+    kernel_digest,
+)
 from ..simulating import Judgement, compile_error, generator
 from ..store import Home
 from . import nvcc as device_compiler
@@ -27,7 +38,7 @@ from .machines import FILE, Machine, machine
 from .nvcc import KernelFacts, Nvcc
 from .operators import InputSet, Operator, Right, full_set, small_sets
 from .screen import screen
-from .spots import fair, mixed, spot_check
+from .spots import EVEN_SHARE, FAIR_SHARE, by_the_draw, mixed, share, spot_check
 from .uncertainty import relative_error, stated
 
 if TYPE_CHECKING:
@@ -42,6 +53,7 @@ UNEVEN_S = 6.0  # the same where blocks differ
 TOLERATED = 0.03  # standard error of an estimate, by the draw of the blocks, at which no more are drawn
 ROUNDS = 3
 WHOLE_S = 10.0  # and when all of them have to be, of a kernel of several launches
+UNCHECKED_S = 60.0  # of counting all blocks; where only what they write matters it goes several times as fast
 CALLS = 2  # of launch in the first order, one after the other: what a call leaves behind must not matter
 
 
@@ -65,23 +77,26 @@ class Compiled(NamedTuple):
 
 @lru_cache
 def engine_version() -> str:
-    """Changes with every change of the emulator, the estimate or the devices."""
+    """Changes with every change of what judges and estimates here: the emulator, the operators, the devices."""
     digest = hashlib.sha256(simulator_digest().encode())
-    folder = Path(__file__).parent
-    modules = (
-        "estimate",
-        "occupancy",
-        "operators",
-        "judge",
-        "spots",
-        "uncertainty",
-        "triton_jobs",
-        "triton_evaluation",
-        "triton_screen",
-    )
-    for path in (*(folder / f"{name}.py" for name in modules), *sorted((folder / "tritonsim").glob("*.py")), FILE):
+    for path in judging_files():
         digest.update(path.read_bytes())
     return f"1+{digest.hexdigest()[:8]}"
+
+
+class AtFull(NamedTuple):
+    """What came out at the shape of the id. Unless `wrong`: `counted` is what the estimate is of, `looked` says how
+    much of the outputs was compared."""
+
+    wrong: Judgement | None
+    counted: Outcome | None = None
+    looked: str = "in spot checks"
+
+
+def judging_files() -> list[Path]:
+    """All of this folder but for what only tunes, or works with a GPU."""
+    folder = Path(__file__).parent
+    return [*sorted(folder.glob("*.py")), *sorted((folder / "tritonsim").glob("*.py")), FILE]
 
 
 async def compile_kernel(home: Home, device: Machine, nvcc: Nvcc | None, source: str) -> Compiled:
@@ -89,7 +104,7 @@ async def compile_kernel(home: Home, device: Machine, nvcc: Nvcc | None, source:
     started = time.monotonic()
     screened = await anyio.to_thread.run_sync(screen, source)
     found: list[Diagnostic] = [*screened.refused, *screened.errors]
-    compiler, kernels, built, refused = "not compiled", {}, None, None
+    compiler, kernels, built, refused, lacks = "not compiled", {}, None, None, ""
     if screened.refused:
         first = screened.refused[0]
         refused = f"line {first.line}: {first.message}"
@@ -98,15 +113,19 @@ async def compile_kernel(home: Home, device: Machine, nvcc: Nvcc | None, source:
         made: list[Built] = []
 
         async def ask() -> None:
+            nonlocal lacks
             if nvcc is not None:
-                answers.append(await device_compiler.compile_for(nvcc, device.architecture, source))
+                try:
+                    answers.append(await device_compiler.compile_for(nvcc, device.architecture, source))
+                except EnvironmentLackError as error:  # as on a machine without nvcc
+                    lacks = f"; without register counts: {error}"
 
         async def make() -> None:
-            made.append(await build(home, source))
+            made.append(await build(home, device, source))
 
         await together(make, ask)
         (attempt,) = made
-        compiler = attempt.compiler
+        compiler = attempt.compiler + lacks
         if answers:
             compiler = f"{nvcc.title if nvcc else ''} for {device.architecture}; emulated with {compiler}"
             kernels = answers[0].kernels
@@ -203,7 +222,7 @@ async def evaluate_on_cpu(
     def latency(launches: Sequence[LaunchCounts]) -> float:
         return estimate(operator, launches, compiled.kernels, device).raw_ns
 
-    trial = _Trial(home, compiled.built, operator, source, rng, started + timeout_s, timeout_s, latency)
+    trial = _Trial(home, device, compiled.built, operator, source, rng, started + timeout_s, timeout_s, latency)
     with tempfile.TemporaryDirectory(prefix="autocomp-cuda-", ignore_cleanup_errors=True) as scratch:
         failed = await trial.small(sets, Path(scratch))
         checked = time.monotonic()
@@ -211,10 +230,10 @@ async def evaluate_on_cpu(
             return Run(concluded(failed, emulate=checked - started))
         whole = await anyio.to_thread.run_sync(full_set, operator, rng)
         sets = (*sets, whole)
-        failed, outcome = await trial.full(whole, Path(scratch))
+        wrong, outcome, looked = await trial.full(whole, Path(scratch))
     seconds = {"emulate": checked - started, "count": time.monotonic() - checked}
-    if failed is not None or outcome is None:
-        return Run(concluded(failed or trial.late(), **seconds))
+    if wrong is not None or outcome is None:
+        return Run(concluded(wrong or trial.late(), **seconds))
     found = estimate(
         operator, outcome.launches, compiled.kernels, device,
         fills=outcome.fills, filled_bytes=outcome.filled_bytes,
@@ -222,7 +241,7 @@ async def evaluate_on_cpu(
     if (why := unsound(found)) is not None:
         return Run(concluded(Judgement("crashed", f"{why}: {device.title} would refuse the launch"), **seconds))
     drawn = stated(outcome.launches, relative_error(outcome.launches, latency))
-    checked_on = f"on {len(sets) - 1} small shapes and in spot checks"
+    checked_on = f"on {len(sets) - 1} small shapes and {looked}"
     judged = timed(operator, outcome.launches, found, device, checked_on, drawn)
     return Run(concluded(judged, **seconds), found if judged.verdict == "passed" else None)
 
@@ -238,6 +257,7 @@ class _Trial:
     def __init__(
         self,
         home: Home,
+        device: Machine,
         built: Built,
         operator: Operator,
         source: str,
@@ -247,7 +267,7 @@ class _Trial:
         latency: Callable[[Sequence[LaunchCounts]], float],
     ) -> None:
         self._latency = latency
-        self._home, self._built, self._operator, self._source = home, built, operator, source
+        self._home, self._device, self._built, self._operator, self._source = home, device, built, operator, source
         self._rng, self._blocks_seed = rng, int(rng.integers(1 << 62))
         self._deadline, self._timeout_s = deadline, timeout_s
 
@@ -272,29 +292,44 @@ class _Trial:
                         return wrong if call == 0 else in_later_call(wrong)
         return None
 
-    async def full(self, whole: InputSet, folder: Path) -> tuple[Judgement | None, Outcome | None]:
+    async def full(self, whole: InputSet, folder: Path) -> AtFull:
         """Some blocks at the shape of the id: what they write is right, and how they reach memory. All of them where
         some tell too little: blocks build on each other's results, or those that ran left the writing to others."""
         started = time.monotonic()
         outcome = await self._run(whole, folder, order=0, blocks=MOST_BLOCKS, seconds=COUNTING_S, trace=True)
         if isinstance(outcome, Judgement):
-            return outcome, None
+            return AtFull(outcome)
         took = time.monotonic() - started
         if not outcome.complete:
-            return Judgement("rejected", "too many launches or places of access to be counted"), None
-        together = mixed(outcome.launches) or bool(outcome.fills)
-        if not complete(outcome.launches) and (together or not fair(outcome.launches, outcome.outputs)):
-            seconds = took * max(launch.scale for launch in outcome.launches)
-            ended = await self._all_blocks(whole, folder, count=not together or seconds < WHOLE_S)
-            if isinstance(ended, Judgement):
-                return ended, None
-            wrong = await anyio.to_thread.run_sync(self._spot_check, whole, ended, True)
-            return wrong, ended if ended.launches[0].sites else outcome
+            return AtFull(Judgement("rejected", "too many launches or places of access to be counted"))
+        seconds = took * max(launch.scale for launch in outcome.launches)
+        if complete(outcome.launches):
+            return AtFull(await self._spot_check(whole, outcome), outcome)
+        if mixed(outcome.launches) or outcome.fills:
+            return await self._by_all(whole, folder, outcome, count=seconds < WHOLE_S)
+        if share(outcome.launches, outcome.outputs) < FAIR_SHARE:
+            return await self._by_all(whole, folder, outcome, count=True)
         outcome = await self._settled(whole, folder, outcome, time.monotonic() + UNEVEN_S - took)
         if isinstance(outcome, Judgement):
-            return outcome, None
-        wrong = await anyio.to_thread.run_sync(self._spot_check, whole, outcome, complete(outcome.launches))
-        return wrong, outcome
+            return AtFull(outcome)
+        if complete(outcome.launches) or (wrote := share(outcome.launches, outcome.outputs)) >= EVEN_SHARE:
+            return AtFull(await self._spot_check(whole, outcome), outcome)
+        said = f"the blocks that ran wrote {100 * wrote:.1f} % of an even share of the outputs"
+        if seconds < UNCHECKED_S or not by_the_draw(outcome.launches, wrote):
+            ended = await self._by_all(whole, folder, outcome, count=False)
+            if ended.wrong is None or ended.wrong.verdict != "timed_out":
+                return ended
+            return AtFull(ended.wrong._replace(message=f"{ended.wrong.message}; {said}, so all had to run"))
+        looked = f"in spot checks; {said}, and all take too long: that the others write the rest is not known"
+        return AtFull(await self._spot_check(whole, outcome), outcome, looked)
+
+    async def _by_all(self, whole: InputSet, folder: Path, some: Outcome, *, count: bool) -> AtFull:
+        """Every block runs, and every element has to be written; unless `count`, the counts are those of `some`."""
+        built = self._built if count else await build(self._home, self._device, self._source, checked=False)
+        every = await self._run(whole, folder, order=0, blocks=None, trace=count, built=built)
+        if isinstance(every, Judgement):
+            return AtFull(every)
+        return AtFull(await self._spot_check(whole, every), every if count else some)
 
     async def _settled(self, whole: InputSet, folder: Path, outcome: Outcome, until: float) -> Outcome | Judgement:
         """Of more blocks, where those that ran differ so much that another draw would give another estimate: until it
@@ -316,12 +351,12 @@ class _Trial:
             outcome = again
         return outcome
 
-    async def _all_blocks(self, whole: InputSet, folder: Path, *, count: bool) -> Outcome | Judgement:
-        built = self._built if count else await build(self._home, self._source, checked=False)
-        return await self._run(whole, folder, order=0, blocks=None, trace=count, built=built)
+    async def _spot_check(self, whole: InputSet, outcome: Outcome) -> Judgement | None:
+        def check() -> Judgement | None:
+            ended = complete(outcome.launches)
+            return spot_check(self._operator, whole, outcome.outputs, self._rng, complete=ended)
 
-    def _spot_check(self, whole: InputSet, outcome: Outcome, complete: bool) -> Judgement | None:
-        return spot_check(self._operator, whole, outcome.outputs, self._rng, complete=complete)
+        return await anyio.to_thread.run_sync(check)
 
     async def _run(
         self,
@@ -338,8 +373,8 @@ class _Trial:
         if left <= 0:
             return self.late()
         outcome = await emulate(
-            built or self._built, self._operator, chosen, folder, order=order, blocks=blocks, seconds=seconds,
-            trace=trace,
+            built or self._built, self._device, self._operator, chosen, folder, order=order, blocks=blocks,
+            seconds=seconds, trace=trace,
             calls=CALLS if order == 0 and chosen.then is not None else 1,
             seed=order + 1 if chosen.then is not None else self._blocks_seed, timeout_s=left,
         )  # fmt: skip

@@ -15,10 +15,11 @@ from ..store import Home
 from .counts import LaunchCounts, Site
 from .cpusim.build import Program, cxx_compiler, emulator, emulator_version
 from .cpusim.build import build as build_program
-from .cpusim.emulate import MEMORY_BYTES, SCRATCH, Buffer, Job
+from .cpusim.emulate import MAX_SHARED_BYTES, MEMORY_BYTES, SCRATCH, Buffer, Job
 from .cpusim.emulate import emulate as run_job
 from .cpusim.report import Report
 from .cpusim.rewrite import Unsupported, rewrite
+from .machines import Machine
 from .operators import InputSet, Operator
 from .uncertainty import covariance
 
@@ -68,9 +69,9 @@ async def prepare(home: Home, announce: Callable[[str], None]) -> None:
     await emulator(home, lambda: announce("the emulator"))
 
 
-async def build(home: Home, source: str, *, checked: bool = True) -> Built:
-    """Without `checked` for what runs long: nothing is counted, and little but bounds is checked. Raises
-    EnvironmentLackError (no C++ compiler), EngineFailure."""
+async def build(home: Home, device: Machine, source: str, *, checked: bool = True) -> Built:
+    """For `device`, whose compute capability kernels may ask for. Without `checked` for what runs long: nothing is
+    counted, and little but bounds is checked. Raises EnvironmentLackError (no C++ compiler), EngineFailure."""
     compiler = host_compiler_title()
     try:
         translated = await anyio.to_thread.run_sync(rewrite, source)
@@ -78,12 +79,13 @@ async def build(home: Home, source: str, *, checked: bool = True) -> Built:
         where = f"line {error.line}: " if error.line else ""
         text = f"{where}{error.message} ({error.kind.replace('_', ' ')}): the cpu engine does not run this"
         return Built(None, compiler, (Diagnostic(severity="error", message=text, line=error.line),), text)
-    made = await build_program(home, translated, checked=checked)
+    made = await build_program(home, translated, checked=checked, capability=device.compute_capability)
     return Built(made.program, compiler, made.diagnostics, refused=made.refused)
 
 
 async def emulate(
     built: Built,
+    device: Machine,
     operator: Operator,
     chosen: InputSet,
     folder: Path,
@@ -104,7 +106,7 @@ async def emulate(
     buffers += [Buffer(name, 4 * math.prod(shape), "output", f"{name}.out") for name, shape in outputs.items()]
     job = Job(
         tuple(chosen.dims.values()), (*buffers, SCRATCH), order=order, blocks=blocks, trace=trace, calls=calls,
-        seed=seed, cpu_s=CPU_S, seconds=seconds,
+        seed=seed, cpu_s=CPU_S, seconds=seconds, shared_bytes=min(device.shared_bytes_per_block, MAX_SHARED_BYTES),
     )  # fmt: skip
 
     def write() -> None:

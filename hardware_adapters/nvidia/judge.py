@@ -27,6 +27,9 @@ TRUST = (
 )
 
 
+POISON = 0xFFFFFFFF  # what every engine fills an output with before a call: a NaN, but none that arithmetic makes
+
+
 class Case(NamedTuple):
     """One emulated call: what it was given, and in which order its threads ran."""
 
@@ -40,6 +43,13 @@ def faulted(case: Case, said: Fault, source: str, detail: str = "") -> Judgement
     where = f"; line {said.line}: {text}" if text else ""
     message = f"{said.kind.replace('_', ' ')}: {said.message}{detail} (inputs {case.inputs!r}){where}"
     return Judgement("crashed", message, said.model_copy(update={"instruction": text}))
+
+
+def unwritten(values: Array) -> Array:
+    """Which of these float32 still hold what was there before the call."""
+    import numpy as np
+
+    return np.ascontiguousarray(values).view(np.uint32) == POISON
 
 
 def compared(
@@ -60,7 +70,7 @@ def compared(
         with np.errstate(invalid="ignore"):
             bad = ~(np.abs(got - right.values) <= operator.closeness * right.scale)
         if rows is not None and not complete:
-            bad &= ~np.isnan(got)
+            bad &= ~unwritten(outputs[name])
         wrong = int(bad.sum())
         if wrong:
             return _wrong(case, name, got, right.values, bad, rows, complete)
@@ -83,6 +93,8 @@ def _wrong(
     if rows is not None:
         where = "" if complete else " where the blocks that ran wrote something"
         text = f"{message}, of which {rows.size} rows were compared{where}"
+        if lost := int(np.isnan(got[bad]).sum()):
+            text += f"; {lost} are not a number: {LOST}"
         return Judgement("wrong_result", text, mismatches=tuple(mismatches), wrong_elements=wrong)
     lost = int(np.isnan(got[bad]).sum())
     if lost == wrong:

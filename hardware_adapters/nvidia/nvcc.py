@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from ..base import Diagnostic
+from ..base import Diagnostic, EnvironmentLackError
 from ..host_faults import check_host
 from ..process import Finished, Limits, minimal_environment, run
 from ..sandbox import toolchain
@@ -23,6 +23,14 @@ SOURCE_NAME, PTX_NAME = "kernel.cu", "kernel.ptx"
 USUAL = Path("/usr/local/cuda/bin/nvcc")
 FLAGS = ("-O3", "-std=c++17", "-lineinfo", "-Xptxas", "-v,--warn-on-spills")
 LIMITS = Limits(wall_s=120.0, memory_bytes=None, file_bytes=64 << 20)
+# What every nvcc that works here compiles.
+PROBE = """#include <cuda_runtime.h>
+__global__ void probe(float *out) { *out = 1.0f; }
+extern "C" int launch(void **buffers, const long *, cudaStream_t stream) {
+    probe<<<1, 1, 0, stream>>>((float *)buffers[0]);
+    return 0;
+}
+"""
 _RELEASE = re.compile(r"release ([\d.]+)")
 _SAID = re.compile(r"^(?P<file>[^(\n]+)\((?P<line>\d+)\): (?P<kind>error|warning|remark)\b[^:]*: (?P<text>.*)$")
 _ENTRY = re.compile(r"Compiling entry function '([^']+)' for '([^']+)'")
@@ -57,6 +65,12 @@ class Compiled(NamedTuple):
     diagnostics: tuple[Diagnostic, ...]
     kernels: dict[str, KernelFacts]  # by plain name; of instances of one template the one with the most registers
     seconds: float
+
+    @property
+    def unexplained(self) -> bool:
+        """It failed, but no line of the kernel is said to be wrong: ptxas and linker say so of kernels, too, but a
+        compiler that cannot work says nothing else."""
+        return not self.ok and not any(d.severity == "error" and d.line is not None for d in self.diagnostics)
 
 
 def find_nvcc(environment: Mapping[str, str] | None = None) -> Nvcc | None:
@@ -117,7 +131,8 @@ _releases: dict[tuple[str, int], str] = {}
 async def compile_for(nvcc: Nvcc, architecture: str, source: str) -> Compiled:
     """Device code only: the launcher is checked by the compiler that the emulation uses.
 
-    Raises OSError when nothing can be started, EngineFailure when this machine is at fault."""
+    Raises OSError when nothing can be started, EngineFailure when this machine is at fault, EnvironmentLackError when
+    this nvcc compiles nothing for the device."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="autocomp-nvcc-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
@@ -131,7 +146,19 @@ async def compile_for(nvcc: Nvcc, architecture: str, source: str) -> Compiled:
     merged = {plain_name(name): of_lines for name, of_lines in shares.items()}
     made = read_output(done, time.monotonic() - started)
     kernels = {name: facts._replace(merged=merged.get(name, {})) for name, facts in made.kernels.items()}
+    if made.unexplained and source != PROBE:
+        require_working(nvcc, architecture, await compile_for(nvcc, architecture, PROBE))
     return made._replace(kernels=kernels)
+
+
+def require_working(nvcc: Nvcc, architecture: str, probe: Compiled) -> None:
+    """`probe`: what became of PROBE. Raises EnvironmentLackError."""
+    if not probe.ok:
+        raise EnvironmentLackError(
+            f"{nvcc.path} ({nvcc.title}) compiles nothing for {architecture} here, "
+            f"says {probe.diagnostics[0].message!r}: it takes a toolkit that knows the device, and a C++ compiler "
+            "on PATH that the toolkit supports"
+        )
 
 
 def read_output(done: Finished, seconds: float) -> Compiled:

@@ -122,6 +122,15 @@ class Operator(ABC):
     def draw(self, rng: np.random.Generator, dims: Mapping[str, int]) -> dict[str, Array]:
         """Signed inputs of different scales, in float64."""
 
+    @property
+    def extremes(self) -> str:
+        """What `strain` does, for the problem's text."""
+        return ""
+
+    def strain(self, rng: np.random.Generator, inputs: dict[str, Array]) -> None:
+        """Change some of the drawn rows, in place, to values at which a shortcut overflows."""
+        return
+
     @abstractmethod
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Right]: ...
 
@@ -156,7 +165,9 @@ def input_set(operator: Operator, rng: np.random.Generator, name: str, dims: Map
 def _drawn(operator: Operator, rng: np.random.Generator, dims: Mapping[str, int]) -> dict[str, Array]:
     import numpy as np
 
-    return {key: np.ascontiguousarray(v, dtype=np.float32) for key, v in operator.draw(rng, dims).items()}
+    drawn = operator.draw(rng, dims)
+    operator.strain(rng, drawn)
+    return {key: np.ascontiguousarray(v, dtype=np.float32) for key, v in drawn.items()}
 
 
 def full_set(operator: Operator, rng: np.random.Generator) -> InputSet:
@@ -170,6 +181,7 @@ def full_set(operator: Operator, rng: np.random.Generator) -> InputSet:
         name: np.resize(rng.standard_normal(min(math.prod(shape), DRAWN_PERIOD)).astype(np.float32), shape)
         for name, shape in inputs.items()
     }
+    operator.strain(rng, drawn)
     return InputSet(FULL, operator.dims, drawn)
 
 
@@ -251,7 +263,7 @@ def describe(operator: Operator) -> Problem:
         signature=ENTRY,
         semantics=operator.semantics,
         inputs="drawn anew for every kernel and seed, signed, rows of different scales; at a small aligned shape, at "
-        "odd hidden shapes, and at the shape of the id, of which some blocks are run",
+        f"odd hidden shapes, and at the shape of the id, of which some blocks are run{operator.extremes}",
         tolerance="exact"
         if near == 0
         else f"|got - expected| <= {near:g} x root of the sum of squares of the element's terms, expected in float64",

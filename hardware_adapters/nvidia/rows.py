@@ -18,6 +18,8 @@ SOFTMAX, LAYERNORM, CUMSUM = "softmax", "layernorm", "cumsum"
 PATTERNS = {name: IdPattern(TARGET, name, ("R", "C")) for name in (SOFTMAX, LAYERNORM, CUMSUM)}
 EPSILON = 1e-5
 TILE = 32
+FAR = 100.0  # exp leaves float32 at 88.7, and at -104 there is nothing left of it
+STRAINED = 0.1  # of the rows, in each of three ways
 # Operations per element that no kernel does without: an exponential counts as one.
 _WORK = {SOFTMAX: 4, LAYERNORM: 6, CUMSUM: 1}
 _TITLES = {SOFTMAX: "Softmax", LAYERNORM: "LayerNorm", CUMSUM: "Running sums"}
@@ -83,6 +85,20 @@ class Rows(Operator):
             return {"x": x}
         gain = rng.uniform(0.5, 1.5, columns) * rng.choice([-1.0, 1.0], columns)
         return {"x": x, "gain": gain, "shift": rng.standard_normal(columns)}
+
+    @property
+    def extremes(self) -> str:
+        return "; some rows have all values, or one of them, where exp overflows" if self.family == SOFTMAX else ""
+
+    def strain(self, rng: np.random.Generator, inputs: dict[str, Array]) -> None:
+        if self.family != SOFTMAX:
+            return
+        x = inputs["x"]
+        kind = rng.random(x.shape[0]) // STRAINED
+        x[kind == 0] += FAR
+        x[kind == 1] -= 1.25 * FAR
+        (alone,) = (kind == 2).nonzero()
+        x[alone, rng.integers(x.shape[1], size=alone.size)] += FAR
 
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Right]:
         import numpy as np

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..simulating import Judgement
 from .counts import LaunchCounts
-from .judge import Case, compared
+from .judge import Case, compared, unwritten
 from .operators import FULL, InputSet, Operator
+from .uncertainty import AMOUNTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 # Of what as many blocks would write on average: those of a kernel that gives others the work write less.
 FAIR_SHARE = 0.5
+EVEN_SHARE = 0.999  # below, blocks differ, or each leaves out a part
+ERRORS = 3  # standard errors that the draw of the blocks may be off
 
 
 def mixed(launches: Sequence[LaunchCounts]) -> bool:
@@ -25,26 +29,35 @@ def mixed(launches: Sequence[LaunchCounts]) -> bool:
     return len(launches) > 1 or any(site.op == "atomic" and site.space == "global" for site in sites)
 
 
-def fair(launches: Sequence[LaunchCounts], outputs: Mapping[str, Array], least: float = FAIR_SHARE) -> bool:
-    """Whether the blocks of the one launch that ran wrote about their share of every output."""
-    import numpy as np
+def share(launches: Sequence[LaunchCounts], outputs: Mapping[str, Array]) -> float:
+    """What the blocks of the one launch that ran wrote, of what as many write on average where every element of every
+    output is written once."""
 
     (launch,) = launches
-    written = min(float((~np.isnan(values)).mean()) for values in outputs.values())
-    return written >= least / launch.scale
+    return launch.scale * min(1 - float(unwritten(values).mean()) for values in outputs.values())
+
+
+def by_the_draw(launches: Sequence[LaunchCounts], found: float) -> bool:
+    """Whether blocks differ so much in what they write that another draw may well give a whole share."""
+    (launch,) = launches
+    written = AMOUNTS.index("written sectors")
+    variance = launch.covariance[written][written] if launch.covariance else 0.0
+    return found >= FAIR_SHARE and 1 - found <= ERRORS * math.sqrt(max(0.0, variance))
 
 
 def spot_check(
     operator: Operator, whole: InputSet, outputs: Mapping[str, Array], rng: np.random.Generator, *, complete: bool
 ) -> Judgement | None:
     """What is wrong with rows that were written, at the shape of the id. They are drawn: a kernel that knew which ones
-    are compared would compute these alone."""
+    are compared would compute these alone. `complete`: every block ran, so what was not written is wrong."""
     import numpy as np
 
-    written = np.zeros(next(iter(outputs.values())).shape[0], bool)
-    for values in outputs.values():
-        written |= ~np.isnan(values).reshape(values.shape[0], -1).all(axis=1)
-    rows = np.arange(written.size) if complete else np.flatnonzero(written)
+    lost = {name: unwritten(values).reshape(values.shape[0], -1) for name, values in outputs.items()}
+    if complete:
+        rows = np.flatnonzero(np.any([gaps.any(axis=1) for gaps in lost.values()], axis=0))
+        rows = rows if rows.size else np.arange(next(iter(outputs.values())).shape[0])
+    else:
+        rows = np.flatnonzero(np.any([~gaps.all(axis=1) for gaps in lost.values()], axis=0))
     if not rows.size:
         return None
     most = operator.spot_rows * (4 if complete else 1)

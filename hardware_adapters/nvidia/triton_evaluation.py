@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from ..base import UNSUPPORTED, Compilation, Diagnostic, Evaluation, Latency, Problem, kernel_digest
 from ..simulating import compile_error, generator
-from .counts import complete
+from .counts import LaunchCounts, complete
 from .embedded import ENGINE, Run, engine_version, facts_of, in_later_call, together
 from .estimate import estimate
 from .families import operator_of
@@ -23,7 +23,7 @@ from .forms import require_triton
 from .judge import Case, Judgement, compared, faulted, timed, unsound
 from .machines import Machine, machine
 from .operators import InputSet, Operator, full_set, small_sets
-from .spots import fair, mixed, spot_check
+from .spots import EVEN_SHARE, by_the_draw, mixed, share, spot_check
 from .triton_jobs import (
     CompiledTriton,
     Interpreted,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 COMPILE_S = 120.0
 ALL_PROGRAMS = 1 << 31
-EVEN_SHARE = 0.999  # of what as many programs would write on average
 TWO_FACED = "launch starts other kernels, grids or options where it is compiled than where it is interpreted"
 BASIS = (
     "of one call of launch, by a roofline over counts of Triton's interpreter, global memory accessed as well as the "
@@ -99,7 +98,7 @@ async def evaluate_triton(problem: Problem, source: str, seed: int, timeout_s: f
     whole = await anyio.to_thread.run_sync(full_set, operator, rng)
     compilations: list[Compilation] = []
     found: list[Interpreted] | None = None
-    seed = int(rng.integers(1 << 62))
+    drawn = int(rng.integers(1 << 62))
     started, took = time.monotonic(), 0.0
 
     with tempfile.TemporaryDirectory(prefix="autocomp-triton-", ignore_cleanup_errors=True) as scratch:
@@ -111,7 +110,7 @@ async def evaluate_triton(problem: Problem, source: str, seed: int, timeout_s: f
             nonlocal found, took
             if not attempt.screened.diagnostics:
                 with suppress(TimedOut):
-                    found = await _interpreted(Path(scratch), source, operator, small, whole, timeout_s, seed)
+                    found = await _interpreted(Path(scratch), source, operator, small, whole, timeout_s, drawn)
             took = time.monotonic() - started
 
         await together(compiled, interpreted)
@@ -177,13 +176,7 @@ async def _interpreted(
         return found
     launches = counts(last.launches, {})
     left = max(1.0, deadline - time.monotonic())
-    if complete(launches) or not (
-        mixed(launches)
-        or any(said["idle"] for said in last.launches)
-        or not fair(launches, last.outputs[-1])
-        # Some wrote less than others: tails, or a part of the work left out. All are looked at where time allows.
-        or (not fair(launches, last.outputs[-1], EVEN_SHARE) and seconds_of_all(last.launches) < left / 2)
-    ):
+    if complete(launches) or _tells_enough(last, launches, time_for_all=seconds_of_all(last.launches) < left / 2):
         return found
     every = folder / "all"
     every.mkdir()
@@ -193,6 +186,15 @@ async def _interpreted(
     if again[-1].fault is None and not complete(counts(again[-1].launches, {})):
         raise TimedOut
     return [*found[:-1], again[-1]]
+
+
+def _tells_enough(last: Interpreted, launches: Sequence[LaunchCounts], *, time_for_all: bool) -> bool:
+    """Whether the programs that ran wrote their share and nothing else had a part in it. Where some wrote less than
+    others, for tails or because a part of the work is left out, all are looked at if there is time."""
+    if mixed(launches) or any(said["idle"] for said in last.launches):
+        return False
+    wrote = share(launches, last.outputs[-1])
+    return wrote >= EVEN_SHARE or (not time_for_all and by_the_draw(launches, wrote))
 
 
 def _wrong(

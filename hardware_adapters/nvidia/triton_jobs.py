@@ -18,6 +18,7 @@ from .counts import LaunchCounts, Site
 from .forms import cuobjdump
 from .nvcc import KernelFacts
 from .operators import SCRATCH_BYTES, InputSet, Operator
+from .uncertainty import AMOUNTS, covariance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -195,6 +196,7 @@ def counts(launches: Sequence[Mapping[str, Any]], shared: Mapping[str, int]) -> 
             unique_read_sectors=said["unique_sectors"][0],
             unique_write_sectors=said["unique_sectors"][1],
             operand_sectors=said["operand_sectors"],
+            covariance=_of_what_is_written(said),
             sites=tuple(
                 Site(line, said["kernel"], "global", op, width, requests, sectors, ideal, 0, 0, threads)
                 for line, op, width, requests, sectors, ideal, threads in said["sites"]
@@ -203,6 +205,16 @@ def counts(launches: Sequence[Mapping[str, Any]], shared: Mapping[str, int]) -> 
         for said in launches
         if math.prod(said["grid"])
     )
+
+
+def _of_what_is_written(said: Mapping[str, Any]) -> tuple[tuple[float, ...], ...]:
+    """The covariance where nothing else is known of how programs differ."""
+    amount = AMOUNTS.index("written sectors")
+    work = [0.0] * len(AMOUNTS)
+    differences = [0.0] * (len(AMOUNTS) * (len(AMOUNTS) + 1) // 2)
+    work[amount] = said["block_sectors"][1]
+    differences[amount * (amount + 3) // 2] = said["stored_differences"]
+    return covariance(work, differences, said["run"], math.prod(said["grid"]))
 
 
 def seconds_of_all(launches: Sequence[Mapping[str, Any]]) -> float:

@@ -73,7 +73,8 @@ def nvcc(arguments: list[str]) -> int:
 
 def nvidia_smi(arguments: list[str]) -> int:
     assert arguments[0].startswith("--query-gpu=name,compute_cap,driver_version"), arguments
-    print("Made of threads, 8.9, 570.00")
+    other = arguments[2:] == ["-i", "1"]
+    print("Made of other threads, 9.0, 570.00" if other else "Made of threads, 8.9, 570.00")
     return 0
 
 
@@ -94,13 +95,15 @@ def ncu(arguments: list[str]) -> int:
 
 
 def compute_sanitizer(arguments: list[str]) -> int:
-    """It sees what the source says it should: `// memcheck: TEXT`."""
+    """Finds nothing, unless a file `.sanitizer` has what it is to say in place of running the program."""
     log, tool = Path(arguments[arguments.index("--log-file") + 1]), arguments[arguments.index("--tool") + 1]
+    if (words := Path(".sanitizer")).exists():
+        log.write_text(words.read_text())
+        return 1
     status = subprocess.run(arguments[-2:]).returncode
+    summary = "RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)"
     log.write_text(
-        "========= COMPUTE-SANITIZER\n"
-        + os.environ.get(f"FAKE_{tool.upper()}", "")
-        + "========= ERROR SUMMARY: 0 errors\n"
+        f"========= COMPUTE-SANITIZER\n========= {summary if tool == 'racecheck' else 'ERROR SUMMARY: 0 errors'}\n"
     )
     return status
 

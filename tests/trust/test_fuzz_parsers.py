@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from autocomp_mcp.hardware_adapters.base import AdapterError, EngineFailure
+from autocomp_mcp.hardware_adapters.base import AdapterError, EngineFailure, EnvironmentLackError
 from autocomp_mcp.hardware_adapters.custom.folder import read_folder
 from autocomp_mcp.hardware_adapters.errors import UsageError
 from autocomp_mcp.hardware_adapters.eviction import UNITS, cache_limit
@@ -169,7 +169,7 @@ def test_tables_of_nsight_compute(fuzz: Fuzz) -> None:
     def check(text: str) -> None:
         try:
             kernels = ncu.parse(text)
-        except (EngineFailure, ncu.ProfileUnavailableError):
+        except (EngineFailure, EnvironmentLackError):
             return
         for metric in ncu.METRICS:
             found = ncu.total(kernels, metric)

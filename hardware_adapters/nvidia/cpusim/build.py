@@ -64,6 +64,7 @@ CLANG_FLAGS = (
 # Nothing is linked in: what a candidate calls is in the emulator that loads it, and is compared with a list before.
 LINKER_FLAGS = (*(f"--wrap={name}" for name in ("memcpy", "memmove", "memset", *WRAPPED)), "-znow", "-zrelro")
 COMPILE_LIMITS = Limits(wall_s=60.0, file_bytes=64 << 20, memory_bytes=4 << 30, output_bytes=256 << 10)
+CAPABILITY = "8.9"
 INITIALISERS = 1  # that the hooks' own start-up is
 
 
@@ -119,9 +120,10 @@ def host_program() -> HostProgram:
     return HostProgram("cpusim", runtime_files(), (*RUNTIME_FLAGS, "-I", str(RUNTIME)))
 
 
-def _flags(compiler: Compiler, checked: bool) -> tuple[str, ...]:
+def _flags(compiler: Compiler, checked: bool, capability: str) -> tuple[str, ...]:
     return (
         *FLAGS,
+        f"-DCPUSIM_ARCHITECTURE={capability.replace('.', '')}0",
         *(CHECKS if checked else ()),
         *(GCC_FLAGS if compiler.kind == "gcc" else CLANG_FLAGS),
         "-I",
@@ -138,16 +140,24 @@ def _link_flags(compiler: Compiler) -> tuple[str, ...]:
     return ("-shared", "-nostdlib", *(f"-Wl,{flag}" for flag in LINKER_FLAGS))
 
 
-async def build(home: Home, translated: Translated, *, checked: bool = True, compiler: Compiler | None = None) -> Built:
+async def build(
+    home: Home,
+    translated: Translated,
+    *,
+    checked: bool = True,
+    capability: str = CAPABILITY,
+    compiler: Compiler | None = None,
+) -> Built:
     """Compile and link the candidate; a text that was built before comes from the home's artefacts.
 
     Without `checked` accesses are neither checked nor counted: only guard pages, barriers and warps are, at several
-    times the speed. Errors of the source are diagnostics with the .cu's lines. Raises EnvironmentLackError
-    (no compiler), EngineFailure.
+    times the speed. `capability`: of the device, e.g. 8.9, which the candidate may ask for. Errors of the source are
+    diagnostics with the .cu's lines. Raises EnvironmentLackError (no compiler), EngineFailure.
     """
     compiler = compiler or cxx_compiler()
     program = await emulator(home)
-    key = source_digest((), emulator_version(), compiler.title, " ".join(_flags(compiler, checked)), translated.text)
+    flags = _flags(compiler, checked, capability)
+    key = source_digest((), emulator_version(), compiler.title, " ".join(flags), translated.text)
     kept = home.artifact(key, ".so")
     if home.known(key, ".so"):
         return Built(Program(program, kept))
@@ -156,8 +166,8 @@ async def build(home: Home, translated: Translated, *, checked: bool = True, com
         (folder / "candidate.cpp").write_bytes(translated.text.encode())
         commands = (
             [
-                *_flags(compiler, checked),
-                *await _header(home, compiler, checked),
+                *flags,
+                *await _header(home, compiler, flags),
                 "-c",
                 "candidate.cpp",
                 "-o",
@@ -182,9 +192,9 @@ async def build(home: Home, translated: Translated, *, checked: bool = True, com
     return Built(Program(program, kept), said)
 
 
-async def _header(home: Home, compiler: Compiler, checked: bool) -> tuple[str, ...]:
+async def _header(home: Home, compiler: Compiler, compile_flags: Sequence[str]) -> tuple[str, ...]:
     """Flags that bring in the emulator's header, translated once per home: parsing it takes longer than a kernel."""
-    key = source_digest(_headers(), compiler.title, " ".join(compiler.command), " ".join(_flags(compiler, checked)))
+    key = source_digest(_headers(), compiler.title, " ".join(compiler.command), " ".join(compile_flags))
     gcc = compiler.kind == "gcc"
     made = home.cache / f"cpusim-header-{key}" / ("cpusim.hpp.gch" if gcc else "cpusim.pch")
     flags = ("-include", str(made.with_suffix(""))) if gcc else ("-include-pch", str(made))
@@ -197,7 +207,7 @@ async def _header(home: Home, compiler: Compiler, checked: bool) -> tuple[str, .
             finished_folder = Path(scratch) / "finished"
             finished_folder.mkdir()
             command = [
-                *_flags(compiler, checked),
+                *compile_flags,
                 "-x",
                 "c++-header",
                 str(INCLUDE / "cpusim.hpp"),

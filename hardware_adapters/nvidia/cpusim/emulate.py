@@ -20,6 +20,7 @@ from .report import Fault, Launch, Note, Report, Site, SiteKey
 from .rewrite import FILE
 
 SHARED_BYTES = 99 << 10  # per block, opt-in, of compute capability 8.9
+MAX_SHARED_BYTES = 256 << 10  # that the runtime has room for: DYNAMIC_AT in runtime/cpusim.h
 SCRATCH_BYTES = 32 << 20
 MEMORY_BYTES = 8 << 30  # of addresses: what is reserved for shadows is mostly never touched
 MAX_REPORT_BYTES = 8 << 20

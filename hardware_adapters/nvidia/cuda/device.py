@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...toolchain import version_of
+from ...process import minimal_environment
 from ..machines import Machine, machines
 
 # Per SM and cycle: float32 lanes, and dense TF32 operations; the CUDA programming guide's table of arithmetic
@@ -16,6 +19,10 @@ from ..machines import Machine, machines
 _LANES = {"7.0": 64, "7.5": 64, "8.0": 64}
 _TF32 = {"8.0": 1024, "8.6": 256, "8.7": 256, "8.9": 512, "9.0": 2048}
 LANES, TF32 = 128, 512
+# CUDA counts devices as the driver's tool does, not by speed.
+ORDER = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+_NAMED = re.compile(r"\d+|GPU-[0-9a-fA-F-]{36}")
 QUERY = ("--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader")
 
 
@@ -36,16 +43,39 @@ class NoGpuError(Exception):
 
 
 def gpu(environment: Mapping[str, str] | None = None) -> Gpu:
-    """The first one. Raises NoGpuError."""
+    """The one that a program runs on which takes the first that it sees: the first of CUDA_VISIBLE_DEVICES, or of all.
+    Raises NoGpuError."""
     path = (os.environ if environment is None else environment).get("PATH")
     smi = shutil.which("nvidia-smi", path=path)
     if smi is None:
         raise NoGpuError("no NVIDIA GPU: nvidia-smi, which comes with the driver, is not on PATH")
-    line = version_of(Path(smi), *QUERY)
+    named = os.environ.get(VISIBLE, "").partition(",")[0].strip()
+    line = _first_line(Path(smi), *QUERY, *(("-i", named) if _NAMED.fullmatch(named) else ()))
     fields = [field.strip() for field in (line or "").split(",")]
     if len(fields) != 3 or not all(fields) or not fields[1].replace(".", "").isdigit():
         raise NoGpuError(f"no NVIDIA GPU: nvidia-smi says {line or 'nothing'!r}")
     return Gpu(*fields)
+
+
+def _first_line(program: Path, *arguments: str) -> str | None:
+    """What it prints, None where it fails: a driver may be up later, so only answers are kept."""
+    command = (str(program), *arguments)
+    key = (*command, program.stat().st_mtime_ns)
+    if key not in _answers:
+        try:
+            answer = subprocess.run(
+                command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, errors="replace",
+                env=minimal_environment(Path(tempfile.gettempdir())),
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        if answer.returncode != 0:
+            return None
+        _answers[key] = answer.stdout.partition("\n")[0].strip()
+    return _answers[key]
+
+
+_answers: dict[tuple[str | int, ...], str] = {}
 
 
 def machine_of(device: Mapping[str, Any]) -> Machine:

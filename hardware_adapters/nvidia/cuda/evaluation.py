@@ -36,7 +36,7 @@ from ..nvcc import Compiled
 from ..operators import FULL, SCRATCH_BYTES, InputSet, Operator, Right, input_set, small_sets
 from ..screen import Screened, assembly, screen
 from . import library, ncu, sanitizer
-from .device import machine_of
+from .device import ORDER, VISIBLE, machine_of
 from .engines import SANITIZE, VERSION, Setup, setup
 from .job import Argument, Case, Job, Report, read_report
 from .judge import judge
@@ -49,7 +49,7 @@ LEAST_FLUSH = 256 << 20
 FILE_BYTES = 4 << 30
 # The driver's, its capabilities', those of Jetson boards and of Windows' subsystem.
 DEVICES = ("nvidia*", "nvhost*", "nvmap", "nvgpu*", "dri", "dxg")
-PASSED_ON = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+PASSED_ON = (VISIBLE, "NVIDIA_VISIBLE_DEVICES")
 
 
 class Run(NamedTuple):
@@ -72,6 +72,7 @@ class _Bench(NamedTuple):
             self.folder,
             LD_LIBRARY_PATH=self.setup.kit.libraries,
             CUDA_CACHE_DISABLE="1",
+            **ORDER,
             **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
         )
         limits = Limits(wall_s=timeout_s, file_bytes=FILE_BYTES, memory_bytes=None, output_bytes=8 << 20, processors=2)
@@ -147,6 +148,12 @@ async def evaluate_on_cuda(
             return Run(concluded(Judgement("timed_out", text)))
         report = _report(finished)
         device = machine_of(report.device)
+        if device.architecture != found.gpu.architecture:
+            raise EnvironmentLackError(
+                f"the kernel was compiled for {found.gpu.name} ({found.gpu.architecture}), but CUDA's first device is "
+                f"{device.title} ({device.architecture}): name the one that is meant in {VISIBLE}, by its number in "
+                "nvidia-smi or its UUID"
+            )
         checked = time.monotonic()
         judged = await anyio.to_thread.run_sync(judge, operator, sets, expected, job, folder, report, device)
         seconds["check"] = time.monotonic() - checked
@@ -262,8 +269,12 @@ async def _sanitized(bench: _Bench, timeout_s: float) -> Judgement | None:
             return Judgement("timed_out", f"stopped after {timeout_s:.0f} s under compute-sanitizer {tool}")
         if not log.is_file():
             raise EngineFailure(f"compute-sanitizer {tool} wrote no log: {finished.stderr.strip()[-400:]}")
-        if (found := sanitizer.complaint(log.read_text(errors="replace"), tool)) is not None:
+        said = log.read_text(errors="replace")
+        if (found := sanitizer.complaint(said, tool)) is not None:
             return found
+        if finished.returncode != 0 or not _report(finished).ended or not sanitizer.clean(said, tool):
+            words = " / ".join((said + finished.stderr).strip().splitlines()[-3:])[-400:]
+            raise EngineFailure(f"compute-sanitizer {tool} ended with status {finished.returncode}: {words}")
         log.unlink()
     return None
 

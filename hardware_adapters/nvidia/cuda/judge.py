@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ...base import Fault, Latency
+from ...base import EngineFailure, Fault, Latency
 from ...simulating import Judgement
 from ..judge import Case, compared
 from ..machines import Machine
@@ -15,6 +15,19 @@ from .timing import BELOW_BOUND, against, hidden_work, latency
 
 # What the runner calls a fault of the kernel that is none of the device's own errors.
 NOT_FOR_KERNELS = {"threads", "not_loaded"}
+# Errors of the device that no kernel brings about, as the CUDA runtime's reference describes them.
+OF_THE_MACHINE = {
+    "cudaErrorECCUncorrectable": "its memory has an error that ECC cannot correct",
+    "cudaErrorNvlinkUncorrectable": "its NVLink has an error that cannot be corrected",
+    "cudaErrorDevicesUnavailable": "it is busy, or in a compute mode that lets nobody else work",
+    "cudaErrorNoDevice": "it is gone",
+    "cudaErrorInitializationError": "the driver cannot be initialised",
+    "cudaErrorSystemNotReady": "the driver is not ready",
+    "cudaErrorSystemDriverMismatch": "driver and libraries are of different versions",
+    "cudaErrorInsufficientDriver": "the driver is older than the toolkit wants",
+    "cudaErrorUnsupportedPtxVersion": "the driver is older than the toolkit wants",
+    "cudaErrorNoKernelImageForDevice": "the kernel was compiled for another one",
+}
 
 
 def judge(
@@ -52,6 +65,8 @@ def _where(report: Report, sets: Sequence[InputSet]) -> str:
 def _faulted(report: Report, sets: Sequence[InputSet]) -> Judgement:
     assert report.fault is not None
     kind, message = report.fault
+    if kind in OF_THE_MACHINE:
+        raise EngineFailure(f"the GPU failed: {OF_THE_MACHINE[kind]} ({kind}: {message})")
     if kind in NOT_FOR_KERNELS:
         return Judgement("rejected", f"{message}: the host code of a kernel only enqueues work")
     if kind == "no_entry":

@@ -16,7 +16,7 @@ LAUNCHES = frozenset(
     {
         "__cudaRegisterFatBinary", "__cudaRegisterFatBinaryEnd", "__cudaUnregisterFatBinary", "__cudaRegisterFunction",
         "__cudaRegisterVar", "__cudaInitModule", "__cudaPushCallConfiguration", "__cudaPopCallConfiguration",
-        "__cudaGetKernel", "__cudaLaunchKernel", "__cudaLaunchKernel_ptsz", "cudaLaunchKernel", "cudaLaunchKernelExC",
+        "__cudaGetKernel", "__cudaLaunchKernel", "cudaLaunchKernel", "cudaLaunchKernelExC",
         "cudaGetLastError", "cudaPeekAtLastError", "cudaGetErrorString", "cudaGetErrorName", "cudaFuncSetAttribute",
         "cudaFuncGetAttributes", "cudaFuncSetCacheConfig", "cudaMemsetAsync", "cudaGetDevice", "cudaDeviceGetAttribute",
         "cudaOccupancyMaxActiveBlocksPerMultiprocessor", "cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags",

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ...base import EngineFailure
+from ...base import EngineFailure, EnvironmentLackError
 
 METRICS = (
     "gpu__time_duration.sum",
@@ -72,14 +72,10 @@ class KernelCounters(NamedTuple):
     metrics: dict[str, float | None]
 
 
-class ProfileUnavailableError(Exception):
-    """Counters cannot be read here; says why and what would mend it."""
-
-
 def parse(text: str) -> list[KernelCounters]:
-    """Raises ProfileUnavailableError where counters are not allowed, EngineFailure for text that is no table."""
+    """Raises EnvironmentLackError where counters are not allowed, EngineFailure for text that is no table."""
     if NO_PERMISSION in text:
-        raise ProfileUnavailableError(
+        raise EnvironmentLackError(
             f"reading the GPU's counters is not permitted here ({NO_PERMISSION}): an administrator allows it with the "
             "kernel module's option NVreg_RestrictProfilingToAdminUsers=0, or run as root"
         )

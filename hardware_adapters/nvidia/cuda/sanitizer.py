@@ -30,11 +30,22 @@ _NOISE = (
     "Host Frame",
     "Program hit",
 )
+_CLEAN = {
+    "racecheck": re.compile(r"RACECHECK SUMMARY: \d+ hazards? displayed \(0 errors,"),
+    **dict.fromkeys(("memcheck", "synccheck"), re.compile(r"ERROR SUMMARY: 0 errors")),
+}
 MAX_MESSAGE = 300
 
 
 def command(tool: str) -> tuple[str, ...]:
     return ("compute-sanitizer", "--tool", tool, "--print-limit", "4", "--log-file", LOG)
+
+
+def clean(log: str, tool: str) -> bool:
+    """Whether the tool came to its end and says that it found no error. Without that a log without complaints means
+    that it did not work."""
+    lines = [_PREFIX.sub("", line) for line in log.splitlines() if line.startswith("=========")]
+    return any(_CLEAN[tool].match(line) for line in lines)
 
 
 def complaint(log: str, tool: str) -> Judgement | None:

@@ -18,7 +18,7 @@ from ...process import Limits, minimal_environment, run
 from ...sandbox import Reach, toolchain
 from ...store import Home, locked
 from ...toolchain import source_digest
-from ..nvcc import FLAGS, SOURCE_NAME, Compiled, Nvcc, find_nvcc, parse_diagnostics, read_output
+from ..nvcc import FLAGS, PROBE, SOURCE_NAME, Compiled, Nvcc, find_nvcc, parse_diagnostics, read_output, require_working
 
 LIMITS = Limits(wall_s=240, file_bytes=256 << 20, memory_bytes=None, processors=4)
 RUNNER = Path(__file__).parents[1] / "runner"
@@ -65,7 +65,8 @@ def _root(nvcc: Path) -> Path:
 
 
 async def compile_library(kit: Toolkit, architecture: str, source: str, library: Path) -> Compiled:
-    """The kernel as a shared object that brings no runtime of its own. Raises OSError when nothing can be started."""
+    """The kernel as a shared object that brings no runtime of its own. Raises OSError when nothing can be started,
+    EnvironmentLackError when this nvcc compiles nothing for the device."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="autocomp-nvcc-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
@@ -78,7 +79,11 @@ async def compile_library(kit: Toolkit, architecture: str, source: str, library:
         check_host("nvcc", done, parse_diagnostics(done.stdout + done.stderr), SOURCE_NAME, folder, LIMITS)
         if (folder / library.name).is_file():
             await anyio.to_thread.run_sync(shutil.copyfile, folder / library.name, library)
-    return read_output(done, time.monotonic() - started)
+    made = read_output(done, time.monotonic() - started)
+    if made.unexplained and source != PROBE:
+        probe = await compile_library(kit, architecture, PROBE, library.with_name("probe.so"))
+        require_working(kit.nvcc, architecture, probe)
+    return made
 
 
 async def runner(home: Home, kit: Toolkit, architecture: str) -> Path:

@@ -31,6 +31,7 @@ class Counter:
         self.dot_flops = 0
         self.barriers = 0
         self._idle = 0  # programs that stored nothing
+        self._stored: list[int] = []  # sectors, of each program
 
     def access(self, line: int, op: str, addresses: np.ndarray, size: int) -> None:
         """`addresses`: of the elements that the mask lets through."""
@@ -64,6 +65,7 @@ class Counter:
 
     def program_done(self) -> None:
         self._idle += not self._block["store"]
+        before = self._sum["store"]
         for kind, parts in self._block.items():
             if parts:
                 different = np.unique(np.concatenate(parts))
@@ -73,6 +75,7 @@ class Counter:
                     self._operand_sectors += int(last - first)
                 self._all[kind].append(different)
             self._block[kind] = []
+        self._stored.append(self._sum["store"] - before)
 
     def report(self) -> dict[str, Any]:
         unique = {kind: np.unique(np.concatenate(parts)).size if parts else 0 for kind, parts in self._all.items()}
@@ -84,4 +87,5 @@ class Counter:
             "dot_flops": self.dot_flops,
             "barriers": self.barriers,
             "idle": self._idle,
+            "stored_differences": float((np.diff(np.array(self._stored, float)) ** 2).sum()),
         }

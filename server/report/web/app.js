@@ -87,14 +87,14 @@ function tellSize() {
 
 // ---------------------------------------------------------------- the search
 
-function textOf(result) {
+function saidBy(result) {
   return result?.content?.find((part) => part.type === "text")?.text || "The tool gave no result.";
 }
 
 function take(result) {
   const status = result?.structuredContent;
   if (!status || !status.run_id) {
-    trouble(textOf(result));
+    trouble(saidBy(result));
     return;
   }
   trouble(null);
@@ -122,7 +122,7 @@ function again(pause) {
     host.timer = null;
     if (document.hidden || host.over) return;
     ask("tools/call", { name: "get_search", arguments: { run: host.given.run_id } }).then((result) => {
-      if (result?.isError) throw new Error(textOf(result));
+      if (result?.isError) throw new Error(saidBy(result));
       return result;
     }).then(take, (error) => {
       trouble(`No news of the search (${said(error)}); trying again.`);

@@ -1,5 +1,6 @@
 // A device made of threads, for testing the runner where there is no GPU: memory is the host's, each stream a thread
-// that works off what was enqueued, a kernel the loop over its threads. No barriers, no shared memory.
+// that works off what was enqueued, a kernel the loop over its threads. No barriers, no shared memory. The default
+// stream waits for all but non-blocking ones, and they for it.
 #pragma once
 
 #include <cstddef>

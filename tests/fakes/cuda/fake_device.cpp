@@ -22,17 +22,29 @@ struct FakeStream {
     std::condition_variable changed;
     std::deque<std::function<void()>> work;
     bool busy = false;
+    const bool blocking;
+    uint64_t enqueued = 0, done = 0;
     std::thread thread;
 
-    FakeStream() : thread([this] { serve(); }) {}
+    explicit FakeStream(bool blocking) : blocking(blocking), thread([this] { serve(); }) {}
     void add(std::function<void()> what) {
         std::lock_guard<std::mutex> hold(lock);
         work.push_back(std::move(what));
+        enqueued++;
         changed.notify_all();
     }
     void wait() {
         std::unique_lock<std::mutex> hold(lock);
         changed.wait(hold, [this] { return work.empty() && !busy; });
+    }
+
+    uint64_t so_far() {
+        std::lock_guard<std::mutex> hold(lock);
+        return enqueued;
+    }
+    void reach(uint64_t count) {
+        std::unique_lock<std::mutex> hold(lock);
+        changed.wait(hold, [=] { return done >= count; });
     }
 
   private:
@@ -47,6 +59,7 @@ struct FakeStream {
             what();
             hold.lock();
             busy = false;
+            done++;
             changed.notify_all();
         }
     }
@@ -58,17 +71,27 @@ struct FakeEvent {
 
 static cudaError_t pending = cudaSuccess;
 static std::vector<FakeStream *> &streams() {
-    static auto *all = new std::vector<FakeStream *>{new FakeStream};
+    static auto *all = new std::vector<FakeStream *>{new FakeStream(true)};
     return *all;
 }
 
-static FakeStream *of(cudaStream_t stream) { return stream ? stream : streams()[0]; }
+static void enqueue(cudaStream_t stream, std::function<void()> what) {
+    FakeStream *usual = streams()[0], *on = stream ? stream : usual;
+    std::vector<std::pair<FakeStream *, uint64_t>> before;
+    for (FakeStream *other : streams())
+        if (other != on && (on == usual ? other->blocking : on->blocking && other == usual))
+            before.emplace_back(other, other->so_far());
+    on->add([=] {
+        for (auto [other, count] : before) other->reach(count);
+        what();
+    });
+}
 
 void fake_fault(cudaError_t error) { pending = error; }
 
 void fake_launch(dim3 grid, dim3 block, size_t, cudaStream_t stream, std::function<void()> body) {
     if (block.x * block.y * block.z > 1024) { pending = cudaErrorInvalidValue; return; }
-    of(stream)->add([=] {
+    enqueue(stream, [=] {
         gridDim = grid, blockDim = block;
         for (unsigned z = 0; z < grid.z; z++) for (unsigned y = 0; y < grid.y; y++) for (unsigned x = 0; x < grid.x; x++)
             for (unsigned k = 0; k < block.z; k++) for (unsigned j = 0; j < block.y; j++) for (unsigned i = 0; i < block.x; i++) {
@@ -102,24 +125,27 @@ cudaError_t cudaFree(void *what) { std::free(what); return cudaSuccess; }
 
 // Work of the null stream, as the runtime's: after what was enqueued on it before.
 cudaError_t cudaMemset(void *to, int value, size_t bytes) {
-    streams()[0]->add([=] { std::memset(to, value, bytes); });
+    enqueue(nullptr, [=] { std::memset(to, value, bytes); });
     streams()[0]->wait();
     return cudaSuccess;
 }
 
 cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind) {
-    streams()[0]->add([=] { std::memcpy(to, from, bytes); });
+    enqueue(nullptr, [=] { std::memcpy(to, from, bytes); });
     streams()[0]->wait();
     return cudaSuccess;
 }
 
-cudaError_t cudaStreamCreate(cudaStream_t *to) { streams().push_back(*to = new FakeStream); return cudaSuccess; }
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *to, unsigned) { return cudaStreamCreate(to); }
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *to, unsigned flags) {
+    streams().push_back(*to = new FakeStream(!(flags & cudaStreamNonBlocking)));
+    return cudaSuccess;
+}
+cudaError_t cudaStreamCreate(cudaStream_t *to) { return cudaStreamCreateWithFlags(to, 0); }
 cudaError_t cudaEventCreate(cudaEvent_t *to) { *to = new FakeEvent; return cudaSuccess; }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     event->at = 0;
-    of(stream)->add([=] { event->at = now_ms(); });
+    enqueue(stream, [=] { event->at = now_ms(); });
     return cudaSuccess;
 }
 

@@ -7,11 +7,15 @@ from pathlib import Path
 import anyio
 import nvidia_machine
 import pytest
-from autocomp_mcp.hardware_adapters.base import EnvironmentLackError
+from autocomp_mcp.hardware_adapters.base import EngineFailure, EnvironmentLackError
 from autocomp_mcp.hardware_adapters.nvidia.cuda import engines, evaluation, library, sanitizer
 from autocomp_mcp.hardware_adapters.nvidia.cuda.device import NoGpuError, gpu, machine_of
+from autocomp_mcp.hardware_adapters.nvidia.cuda.job import Job, Report
+from autocomp_mcp.hardware_adapters.nvidia.cuda.judge import judge
 from autocomp_mcp.hardware_adapters.nvidia.families import operator_of
+from autocomp_mcp.hardware_adapters.nvidia.machines import machines
 from autocomp_mcp.hardware_adapters.nvidia.operators import FULL, describe
+from autocomp_mcp.hardware_adapters.simulating import Judgement
 from autocomp_mcp.hardware_adapters.store import Home
 
 pytestmark = pytest.mark.usefixtures("stand_ins_shown")
@@ -116,6 +120,86 @@ def test_a_profile_is_what_ncu_counted(run) -> None:
     low = next(entry for entry in profile.bottlenecks if entry.id == "low_occupancy")
     assert "limited by warps" in low.explanation
     assert profile.stalls[0].cause == "wait_latency" and profile.stalls[0].share == pytest.approx(0.9)
+
+
+@pytest.fixture
+def in_the_folder(monkeypatch: pytest.MonkeyPatch):
+    """Files that the stand-ins look for where they run."""
+    plain = evaluation._Bench.execute
+
+    def put(**files: str) -> None:
+        async def execute(self, wrapper, timeout_s):
+            for name, text in files.items():
+                (self.folder / f".{name}").write_text(text)
+            return await plain(self, wrapper, timeout_s)
+
+        monkeypatch.setattr(evaluation._Bench, "execute", execute)
+
+    return put
+
+
+def test_counters_that_are_not_permitted(run, in_the_folder) -> None:
+    in_the_folder(**{"no-permission": ""})
+    with pytest.raises(EnvironmentLackError, match="NVreg_RestrictProfilingToAdminUsers"):
+        run(mode="profile")
+
+
+BEGINS = "========= COMPUTE-SANITIZER\n========= "
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        f"{BEGINS}Error: Target application terminated before first instrumented API call\n",
+        f"{BEGINS}ERROR SUMMARY: 0 errors\n",  # but the runner did not come to its end
+        "",
+    ],
+)
+def test_a_sanitizer_that_does_not_work_passes_nothing(run, in_the_folder, log: str) -> None:
+    in_the_folder(sanitizer=log)
+    with pytest.raises(EngineFailure, match="compute-sanitizer memcheck ended with status 1"):
+        run(mode="check")
+
+
+def test_what_the_sanitizer_says_at_its_end() -> None:
+    assert sanitizer.clean(f"{BEGINS}ERROR SUMMARY: 0 errors\n", "synccheck")
+    assert sanitizer.clean(f"{BEGINS}RACECHECK SUMMARY: 1 hazard displayed (0 errors, 1 warning)\n", "racecheck")
+    assert not sanitizer.clean(f"{BEGINS}RACECHECK SUMMARY: 1 hazard displayed (1 error, 0 warnings)\n", "racecheck")
+    assert not sanitizer.clean(f"{BEGINS}ERROR SUMMARY: 10 errors\n", "memcheck")
+    assert not sanitizer.clean(f"{BEGINS}ERROR SUMMARY: 0 errors\n", "racecheck")
+    assert not sanitizer.clean("ERROR SUMMARY: 0 errors\n", "memcheck"), "the kernel's own words"
+
+
+def test_a_failing_gpu_is_not_held_against_the_kernel() -> None:
+    operator = operator_of(PROBLEM)
+    given = Job("check", (), (), (), 0, 0, 1)
+
+    def judged(kind: str) -> Judgement:
+        said = Report({}, 0, (), (), (kind, "words of the runtime"), False)
+        return judge(operator, (), (), given, Path(), said, machines()["l40s"])
+
+    with pytest.raises(EngineFailure, match=r"ECC cannot correct.*words of the runtime"):
+        judged("cudaErrorECCUncorrectable")
+    assert judged("cudaErrorIllegalAddress").verdict == "crashed"
+
+
+def test_the_gpu_that_is_asked_is_the_one_that_runs(run, machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", machine)
+    assert gpu().architecture == "sm_89"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
+    assert gpu().architecture == "sm_90"
+    with pytest.raises(EnvironmentLackError, match=r"compiled for Made of other threads \(sm_90\).*\(sm_89\)"):
+        run(mode="profile")
+
+
+def test_a_driver_that_comes_up_later_is_found(tmp_path: Path) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n[ -e {tmp_path}/up ] || exit 9\necho 'Late, 8.9, 570.00'\n")
+    program.chmod(0o755)
+    with pytest.raises(NoGpuError):
+        gpu({"PATH": str(tmp_path)})
+    (tmp_path / "up").touch()
+    assert gpu({"PATH": str(tmp_path)}).name == "Late"
 
 
 def test_the_sanitizers_log() -> None:

@@ -72,12 +72,24 @@ def test_work_on_another_stream_does_not_escape_the_clock(runner: Path, tmp_path
         "if (i < n)", "if (i == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));\n    if (i < n)"
     )
     _, honest = judged(runner, tmp_path, busy, trials=15)
-    hidden = busy.replace("int64_t n = dims[0];", "static cudaStream_t mine; if (!mine) cudaStreamCreate(&mine);\n    "
-                          "int64_t n = dims[0];").replace("0, stream>>>", "0, mine>>>")  # fmt: skip
+    stream = "static cudaStream_t mine; if (!mine) cudaStreamCreateWithFlags(&mine, cudaStreamNonBlocking);\n    "
+    hidden = busy.replace("int64_t n = dims[0];", stream + "int64_t n = dims[0];").replace("0, stream>>>", "0, mine>>>")
     _, report = judged(runner, tmp_path, hidden, trials=15)
     assert timing.hidden_work(honest) is None
     said = timing.hidden_work(report)
     assert said is not None and "enqueue all work" in said
+
+
+OTHER = "static cudaStream_t other; if (!other) cudaStreamCreate(&other); int64_t n = dims[0];"
+
+
+@pytest.mark.parametrize("stream", ["128", "128, 0, other"])
+def test_work_on_every_stream_that_can_be_named_is_timed(runner: Path, tmp_path: Path, stream: str) -> None:
+    source = "#include <chrono>\n#include <thread>\n" + HONEST.replace(
+        "if (i < n)", "if (i == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));\n    if (i < n)"
+    ).replace("128, 0, stream", stream).replace("int64_t n = dims[0];", OTHER)  # fmt: skip
+    given, report = judged(runner, tmp_path, source)
+    assert timing.latency(report).low >= 2e6 and wrong_samples(given, tmp_path, report) == 0
 
 
 CACHED = {

@@ -2,7 +2,7 @@
 (versions 2020 to 2025, among it n/a for metrics a device lacks and times in us where base units were not asked for)."""
 
 import pytest
-from autocomp_mcp.hardware_adapters.base import EngineFailure
+from autocomp_mcp.hardware_adapters.base import EngineFailure, EnvironmentLackError
 from autocomp_mcp.hardware_adapters.nvidia.cuda import ncu
 
 HEAD = (
@@ -72,7 +72,7 @@ def test_launches_together() -> None:
 
 def test_without_permission() -> None:
     said = "==ERROR== ERR_NVGPUCTRPERM - The user does not have permission to access NVIDIA GPU Performance Counters"
-    with pytest.raises(ncu.ProfileUnavailableError, match="NVreg_RestrictProfilingToAdminUsers"):
+    with pytest.raises(EnvironmentLackError, match="NVreg_RestrictProfilingToAdminUsers"):
         ncu.parse(said)
 
 

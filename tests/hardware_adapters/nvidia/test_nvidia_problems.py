@@ -9,12 +9,14 @@ import pytest
 from autocomp_mcp.hardware_adapters.base import Evaluation, Profile, UnknownProblemError
 from autocomp_mcp.hardware_adapters.evaluator import evaluate
 from autocomp_mcp.hardware_adapters.nvidia.adapter import NvidiaAdapter
+from autocomp_mcp.hardware_adapters.nvidia.embedded import judging_files
+from autocomp_mcp.hardware_adapters.nvidia.emulation import host_compiler_title
 from autocomp_mcp.hardware_adapters.nvidia.families import EXAMPLES, FAMILIES, SUITES, operator_of
 from autocomp_mcp.hardware_adapters.nvidia.judge import Case, compared
 from autocomp_mcp.hardware_adapters.nvidia.machines import VARIABLE, machines
 from autocomp_mcp.hardware_adapters.nvidia.nvcc import find_nvcc, parse_ptxas, plain_name
 from autocomp_mcp.hardware_adapters.nvidia.occupancy import residency
-from autocomp_mcp.hardware_adapters.nvidia.operators import floor_ns, small_sets
+from autocomp_mcp.hardware_adapters.nvidia.operators import floor_ns, full_set, small_sets
 from autocomp_mcp.hardware_adapters.registry import adapter_for, adapters
 from autocomp_mcp.hardware_adapters.store import Home
 
@@ -85,6 +87,57 @@ def test_worthless_outputs_fail(problem_id: str) -> None:
         single.flat[0] += 1 + abs(single.flat[0])
         one = compared(operator, case, right, {name: single})
         assert one is not None and one.wrong_elements == 1
+
+
+@pytest.mark.parametrize("problem_id", ["softmax-4096x4096", "softmax-64x96", "attention-2x64x32"])
+def test_some_rows_need_the_maximum(problem_id: str) -> None:
+    operator = operator_of(f"nvidia/{problem_id}")
+    for chosen in (full_set(operator, np.random.default_rng(7)), *small_sets(operator, np.random.default_rng(7))[:1]):
+        if operator.family == "softmax":
+            scores = chosen.inputs["x"]
+        else:
+            q, k = chosen.inputs["q"], chosen.inputs["k"]
+            scores = (q @ k.swapaxes(1, 2) / np.float32(q.shape[2]) ** 0.5).reshape(-1, k.shape[1])
+        assert scores.max() > 90 and np.isfinite(scores).all()
+        far = (scores.max(axis=1) > 90).mean()
+        assert 0 < far < 0.5, "ordinary rows remain"
+        right = operator.expected(chosen.inputs)
+        assert all(np.isfinite(found.values).all() for found in right.values())
+
+
+LARGE_TILE = """#include <cuda_runtime.h>
+#include <stdint.h>
+__global__ void turn(const float *x, float *out, int R, int C) {
+    extern __shared__ float tile[];
+    for (int i = threadIdx.x; i < C; i += 32) tile[32 * 1024 - C + i] = x[blockIdx.x * C + i];
+    __syncwarp();
+#if __CUDA_ARCH__ >= 900
+    for (int i = threadIdx.x; i < C; i += 32) out[i * R + blockIdx.x] = tile[32 * 1024 - C + i];
+#endif
+}
+extern "C" int launch(void **buffers, const int64_t *dims, cudaStream_t stream) {
+    cudaFuncSetAttribute(turn, cudaFuncAttributeMaxDynamicSharedMemorySize, 128 << 10);
+    turn<<<dims[0], 32, 128 << 10, stream>>>((const float *)buffers[0], (float *)buffers[1], dims[0], dims[1]);
+    return cudaGetLastError();
+}
+"""
+
+
+@pytest.mark.parametrize(("device", "verdict"), [("h100", "passed"), ("a100", "wrong_result"), ("l40s", "crashed")])
+def test_kernels_may_use_what_the_device_has(
+    adapter: NvidiaAdapter, device: str, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOCOMP_NVIDIA_DEVICE", device)
+    found = judged(adapter, "nvidia/transpose-64x96", LARGE_TILE)
+    assert found.verdict == verdict, found.message
+    if verdict == "crashed":
+        assert "the device has 101376 per block" in found.message
+
+
+def test_what_judges_decides_the_version() -> None:
+    names = {path.name for path in judging_files()}
+    assert {"nvcc.py", "merging.py", "counts.py", "embedded.py", "screen.py", "rows.py", "spots.py"} <= names
+    assert host_compiler_title() in NvidiaAdapter().configuration("cpu")
 
 
 def tf32(values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,11 @@ import anyio
 import pytest
 from autocomp_mcp.hardware_adapters.base import EnvironmentLackError
 from autocomp_mcp.hardware_adapters.nvidia.cuda import library, toolkit
-from autocomp_mcp.hardware_adapters.nvidia.nvcc import find_nvcc
+from autocomp_mcp.hardware_adapters.nvidia.embedded import compile_kernel
+from autocomp_mcp.hardware_adapters.nvidia.families import operator_of
+from autocomp_mcp.hardware_adapters.nvidia.machines import machine
+from autocomp_mcp.hardware_adapters.nvidia.nvcc import Nvcc, compile_for, find_nvcc
+from autocomp_mcp.hardware_adapters.store import Home
 from cuda_without_gpu import build_kernel
 from native_job import ENTRY, HONEST
 
@@ -71,3 +75,38 @@ def test_a_kernel_compiled_by_nvcc(tmp_path: Path) -> None:
     wrong = anyio.run(toolkit.compile_library, kit, "sm_89", source.replace("2 * a", "2 * c"), tmp_path / "k.so")
     (error,) = [d for d in wrong.diagnostics if d.severity == "error"]
     assert error.line and "c" in error.message and source.splitlines()[error.line - 1].strip().startswith("if (i < n)")
+
+
+BROKEN = "nvcc fatal   : Unsupported gpu architecture 'compute_89'"
+TOO_LARGE = "ptxas error   : Entry function '_Z5sgemmPKf' uses too much shared data (0x20000 bytes, 0xc000 max)"
+
+
+@pytest.fixture
+def nvcc(tmp_path: Path):
+    """An nvcc that fails with these words on sources that have `on`."""
+
+    def make(words: str, on: str) -> Nvcc:
+        path = tmp_path / "nvcc"
+        path.write_text(f'#!/bin/sh\ngrep -q "{on}" kernel.cu || exit 0\necho "{words}" >&2\nexit 1\n')
+        path.chmod(0o755)
+        return Nvcc(path, "12.0")
+
+    return make
+
+
+def test_an_nvcc_that_compiles_nothing_is_no_fault_of_the_kernel(nvcc, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentLackError, match=r"Unsupported gpu architecture.*toolkit that knows the device"):
+        anyio.run(compile_for, nvcc(BROKEN, "void"), "sm_89", HONEST)
+    kit = toolkit.Toolkit(nvcc(BROKEN, "void"), tmp_path)
+    with pytest.raises(EnvironmentLackError, match="Unsupported gpu architecture"):
+        anyio.run(toolkit.compile_library, kit, "sm_89", HONEST, tmp_path / "kernel.so")
+    limits = nvcc(TOO_LARGE, "too_much")  # of this kernel only
+    found = anyio.run(compile_for, limits, "sm_89", f"{HONEST} // too_much")
+    assert not found.ok and "too much shared data" in found.diagnostics[0].message
+
+
+def test_the_cpu_engine_goes_on_without_it(nvcc, cuda_home: Home) -> None:
+    source = operator_of("nvidia/transpose-64x64").baseline()
+    found = anyio.run(compile_kernel, cuda_home, machine(), nvcc(BROKEN, "void"), source)
+    assert found.built is not None and found.compilation.ok
+    assert "without register counts: " in found.compilation.compiler and BROKEN[15:] in found.compilation.compiler

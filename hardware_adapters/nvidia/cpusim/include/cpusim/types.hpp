@@ -15,7 +15,7 @@
 #define __cluster_dims__(...)
 #define __grid_constant__
 #define __CUDACC__ 1
-#define __CUDA_ARCH__ 890
+#define __CUDA_ARCH__ CPUSIM_ARCHITECTURE
 #define CUDART_VERSION 13000
 #ifndef __restrict__
 #define __restrict__ __restrict

@@ -146,8 +146,8 @@ def _jobs(ctx: Context) -> Jobs:
 
 async def _followed(jobs: Jobs, run: str, offset: int, wait_s: float, ctx: Context) -> SearchStatus:
     """Its status when it ends, when there is news, or when the time is over. Raises UnknownRunError, JournalError."""
-    first = await _status(jobs, run, offset)
-    latest = first
+    pulse = await in_thread(jobs.journal().pulse, run)
+    latest = first = await _status(jobs, run, offset)
     began, told = anyio.current_time(), ("", -HEARTBEAT_S)
     with anyio.move_on_after(wait_s):
         while latest.state == "running":
@@ -159,8 +159,9 @@ async def _followed(jobs: Jobs, run: str, offset: int, wait_s: float, ctx: Conte
                 await ctx.report_progress(elapsed, wait_s, doing)  # seconds: what else there is may stand still
                 told = doing, elapsed
             await anyio.sleep(POLL_S)
-            latest = await _status(jobs, run, offset)
-    return latest
+            if (now := await in_thread(jobs.journal().pulse, run)) != pulse:  # a status takes reading the whole run
+                pulse, latest = now, await _status(jobs, run, offset)
+    return latest if latest.state != "running" else await _status(jobs, run, offset)
 
 
 def _news(status: RunStatus) -> tuple[object, ...]:
@@ -169,6 +170,7 @@ def _news(status: RunStatus) -> tuple[object, ...]:
 
 async def _stopped(jobs: Jobs, run: str) -> SearchStatus:
     """Raises ToolError where no server drives it, UnknownRunError, JournalError."""
+    pulse = await in_thread(jobs.journal().pulse, run)
     status = await _status(jobs, run, 0)
     if status.state != "running":
         return status
@@ -177,7 +179,8 @@ async def _stopped(jobs: Jobs, run: str) -> SearchStatus:
     with anyio.move_on_after(STOPS_WITHIN_S):
         while status.state == "running":
             await anyio.sleep(POLL_S / 5)
-            status = await _status(jobs, run, 0)
+            if (now := await in_thread(jobs.journal().pulse, run)) != pulse:
+                pulse, status = now, await _status(jobs, run, 0)
     if status.state == "running" and jobs.drives(run):  # what it runs ends first, on a machine that is busy
         return status.model_copy(update={"stop_reason": "asked to stop; get_search says when it has"})
     if status.state == "running":

@@ -259,6 +259,12 @@ class Journal:
         query = f"SELECT {fields} FROM events WHERE run_id = ? ORDER BY id LIMIT {self._db.all_rows} OFFSET ?"
         return [{**row, "data": json.loads(row["data"])} for row in self._db.query(query, run_id, skip)]
 
+    def pulse(self, run_id: str) -> tuple[int, bool]:
+        """The number of the run's newest event, and whether it is driven: while both are as they were, so is its
+        status, but for the time."""
+        last = self._db.query("SELECT coalesce(max(id), 0) AS last FROM events WHERE run_id = ?", run_id)[0]["last"]
+        return last, self.driven(run_id)
+
     def last_event(self) -> int:
         """The number of the newest event of all runs; 0 when there is none."""
         return self._db.query("SELECT coalesce(max(id), 0) AS last FROM events")[0]["last"]

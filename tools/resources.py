@@ -10,7 +10,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 
 from ..agent.errors import AgentError, UnknownRunError
-from ..hardware_adapters.base import AdapterError, UsageError
+from ..hardware_adapters.base import PYTHON, AdapterError, UsageError, language_of
 from ..menus.menu import UnknownNameError, load_menu
 from ..menus.menu import targets as menu_targets
 from ..menus.reference import reference, topics
@@ -21,7 +21,7 @@ from .results import clip
 from .timeline import timeline_text
 
 MARKDOWN = "text/markdown"
-KERNEL = "text/x-csrc"
+KERNEL = "text/plain"  # C, CUDA or Python
 
 
 def register(server: MCPServer, bench: Bench) -> None:
@@ -63,7 +63,7 @@ def register(server: MCPServer, bench: Bench) -> None:
     )
     def read_kernel(digest: str, offset: str = "0") -> str:
         with _found():
-            return _marked(records.kernel(bench.home, digest).source, offset, f"kernel://{digest}")
+            return _kernel(records.kernel(bench.home, digest).source, offset, f"kernel://{digest}")
 
     @server.resource(
         "timeline://{digest}{?problem}",
@@ -95,7 +95,7 @@ def register(server: MCPServer, bench: Bench) -> None:
     def read_candidate(run: str, candidate: str, offset: str = "0") -> str:
         with _found():
             source = records.candidate_source(bench.home, run, candidate)
-            return _marked(source, offset, f"kernel://{run}/{candidate}")
+            return _kernel(source, offset, f"kernel://{run}/{candidate}")
 
 
 def _references(server: MCPServer) -> None:
@@ -164,7 +164,11 @@ def _found() -> Iterator[None]:
         raise ResourceError(f"environment: {clip(str(error), MAX_ERROR)}") from error
 
 
-def _marked(text: str, offset: str, address: str, comment: str = "// {}") -> str:
+def _kernel(source: str, offset: str, address: str) -> str:
+    return _marked(source, offset, address, "# {}" if language_of(source) is PYTHON else "// {}")
+
+
+def _marked(text: str, offset: str, address: str, comment: str) -> str:
     """A part of the text; where it is not all, its last line says which part it is and where the next one is."""
     part = records.part(text, offset)
     if part.whole:

@@ -29,6 +29,7 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 GIVEN_UP_WITHIN_S = 10.0  # calls, with their compilers and simulators, on a machine that is busy
 ANSWER_GRACE_S = 0.5  # in which they are answered, before their connections are closed
 SHUTDOWN_GRACE_S = 3
+STOPS_WITHIN_S = GIVEN_UP_WITHIN_S + ANSWER_GRACE_S + SHUTDOWN_GRACE_S + 1.5
 MAX_CONNECTIONS = 1024
 MAX_REQUEST_BYTES = 4 << 20
 

@@ -164,7 +164,7 @@ def _http(offer: Offer, selection: Selection) -> int:
         return work(None)
     from .workers import supervise
 
-    return supervise(work, offer.workers)
+    return supervise(work, offer.workers, http.STOPS_WITHIN_S)
 
 
 def _serve_http(

@@ -11,14 +11,13 @@ from typing import NoReturn
 
 from ..shell import SIGNALLED, say
 
-STOPS_WITHIN_S = 10.0
 SHORT_LIFE_S = 5.0  # a worker that lived no longer is not replaced at once: it would die again
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 
 
-def supervise(work: Callable[[int], int], count: int) -> int:
-    """Run `work` in that many processes until SIGINT or SIGTERM, which all of them get; one that dies is replaced.
-    Returns the exit status.
+def supervise(work: Callable[[int], int], count: int, stops_within_s: float) -> int:
+    """Run `work` in that many processes until SIGINT or SIGTERM, which all of them get; one that dies is replaced, one
+    that has not stopped in time is killed. Returns the exit status.
 
     `work` is called in each with a descriptor that can be read from when this process is gone. Call it before there are
     threads or an event loop: the processes are forks.
@@ -32,8 +31,9 @@ def supervise(work: Callable[[int], int], count: int) -> int:
             os.kill(pid, number)
 
     def stop(number: int, _frame: object) -> None:
+        if not caught:
+            signal.setitimer(signal.ITIMER_REAL, stops_within_s)
         caught.append(number)
-        signal.setitimer(signal.ITIMER_REAL, STOPS_WITHIN_S)
         tell(number)
 
     def begin() -> None:

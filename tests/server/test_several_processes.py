@@ -192,7 +192,7 @@ def test_a_database_that_can_be_none_is_refused_before_there_are_workers(tmp_pat
 
 
 def test_what_a_worker_raises_is_printed() -> None:
-    program = "from autocomp_mcp.server.serving.workers import supervise; supervise(lambda held: held / 0, 1)"
+    program = "from autocomp_mcp.server.serving.workers import supervise; supervise(lambda held: held / 0, 1, 9.0)"
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         line = next(line for line in process.stderr if "Error" in line or "ended" in line)

@@ -20,6 +20,7 @@ from autocomp_mcp.tools.bench import Bench
 from autocomp_mcp.tools.timeline import summarised
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.types import PromptReference, ResourceTemplateReference
+from synthetic_run import SyntheticRun, evaluation
 
 PROBLEM = "gemmini/gemm-32x32x32"
 MAX_BYTES = 8 * 1024
@@ -299,3 +300,18 @@ async def test_references_for_hosts_without_resources(tmp_path: Path) -> None:
             assert not answer.structured_content["targets"]
         refused = await client.call_tool("list_targets", {"topic": "gemmini/guides"})
         assert refused.is_error and "guide" in refused.content[0].text
+
+
+@pytest.mark.anyio
+async def test_parts_of_a_python_kernel_stay_python(tmp_path: Path) -> None:
+    text = "import nki\n" + "x = 1  # a line\n" * 5000
+    run = SyntheticRun(tmp_path, "long", text, "trainium/gemm-128x128x512")
+    run.candidate("0", None, text, evaluation(3_000))
+    run.end()
+    async with connected(Home(tmp_path)) as client:
+        parts, following = [], "kernel://long/0"
+        while following:
+            parts.append(await read(client, following))
+            found = re.search(r"# characters .*; the next part: (kernel://long/0\?offset=\d+)\n$", parts[-1])
+            following = found[1] if found else ""
+    assert len(parts) > 1 and compile("".join(parts), "kernel.py", "exec")

@@ -34,8 +34,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _sample(kernels: Sequence[corpus.Kernel]) -> list[corpus.Kernel]:
     """The same ones on each run, so that workers agree and a failure can be seen again. Of those that can be judged
-    here: tests/hardware_adapters/nvidia/test_triton.py says that Triton is missing."""
-    here = [kernel for kernel in kernels if not kernel.triton or triton_version() is not None]
+    here: tests/hardware_adapters/nvidia/test_triton.py says that Triton is missing. What takes all it can get (row 21)
+    has tests of its own, in tests/hardware_adapters/sandbox."""
+    here = [kernel for kernel in kernels if (not kernel.triton or triton_version() is not None) and kernel.row != 21]
     chosen = random.Random(len(here)).sample(here, min(SAMPLED, len(here)))
     return sorted(chosen, key=lambda kernel: kernel.name)
 

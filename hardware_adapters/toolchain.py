@@ -82,24 +82,21 @@ def zig_binary() -> Path | None:
 
 
 @functools.cache
-def _first_line(command: tuple[str, ...], modified_ns: int) -> str | None:
-    """First line that `command` prints, or None when it does not run; asked once per version of the binary."""
-    try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, errors="replace",
-            env=minimal_environment(Path(tempfile.gettempdir())),
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout.partition("\n")[0].strip() if answer.returncode == 0 else None
+def _first_line(command: tuple[str, ...], modified_ns: int) -> str:
+    """First line that `command` prints; asked once per version of the binary. Raises OSError, SubprocessError."""
+    answer = subprocess.run(
+        command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, errors="replace", check=True,
+        env=minimal_environment(Path(tempfile.gettempdir())),
+    )  # fmt: skip
+    return answer.stdout.partition("\n")[0].strip()
 
 
 def version_of(binary: Path, *arguments: str) -> str | None:
+    """The first line that it prints, None where it does not run: that may pass, so only answers are remembered."""
     try:
-        modified = binary.stat().st_mtime_ns
-    except OSError:
+        return _first_line((str(binary), *arguments), binary.stat().st_mtime_ns)
+    except (OSError, subprocess.SubprocessError):
         return None
-    return _first_line((str(binary), *arguments), modified)
 
 
 def host_compiler() -> Compiler:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import tempfile
 import time
@@ -28,6 +27,7 @@ from ..base import (
 )
 from ..simulating import Judgement, compile_error, generator
 from ..store import Home
+from ..toolchain import source_digest
 from . import nvcc as device_compiler
 from .counts import LaunchCounts, complete
 from .emulation import Built, Outcome, build, emulate, simulator_digest
@@ -78,10 +78,7 @@ class Compiled(NamedTuple):
 @lru_cache
 def engine_version() -> str:
     """Changes with every change of what judges and estimates here: the emulator, the operators, the devices."""
-    digest = hashlib.sha256(simulator_digest().encode())
-    for path in judging_files():
-        digest.update(path.read_bytes())
-    return f"1+{digest.hexdigest()[:8]}"
+    return f"1+{source_digest(judging_files(), simulator_digest())[:8]}"
 
 
 class AtFull(NamedTuple):
@@ -96,7 +93,7 @@ class AtFull(NamedTuple):
 def judging_files() -> list[Path]:
     """All of this folder but for what only tunes, or works with a GPU."""
     folder = Path(__file__).parent
-    return [*sorted(folder.glob("*.py")), *sorted((folder / "tritonsim").glob("*.py")), FILE]
+    return [*folder.glob("*.py"), *(folder / "tritonsim").glob("*.py"), FILE]
 
 
 async def compile_kernel(home: Home, device: Machine, nvcc: Nvcc | None, source: str) -> Compiled:

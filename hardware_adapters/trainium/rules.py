@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+
+from ..toolchain import source_digest
 
 HERE = Path(__file__).parent
 SHARED = ("simulating.py", "kernel_source.py", "custom")  # of this target's rules, what others have too
@@ -14,19 +15,13 @@ SHARED = ("simulating.py", "kernel_source.py", "custom")  # of this target's rul
 @lru_cache
 def rules_digest() -> str:
     """Of the modules of this folder (operators, screen, judge), of machines.yaml and of what is shared."""
-    return digest_of(HERE.glob("*.py"), HERE.glob("*.yaml"), *(_modules(HERE.parent / name) for name in SHARED))
+    shared = (path for name in SHARED for path in _modules(HERE.parent / name))
+    return source_digest([*HERE.glob("*.py"), *HERE.glob("*.yaml"), *shared])
 
 
 def folder_digest(name: str) -> str:
     """Of the rules, and of a folder beside them."""
-    return hashlib.sha256(f"{rules_digest()} {digest_of(_modules(HERE / name))}".encode()).hexdigest()
-
-
-def digest_of(*groups: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(path for group in groups for path in group):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return source_digest([*_modules(HERE / name)], rules_digest())
 
 
 def _modules(place: Path) -> Iterable[Path]:

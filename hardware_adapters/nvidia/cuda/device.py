@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...process import minimal_environment
+from ...toolchain import version_of
 from ..machines import Machine, machines
 
 # Per SM and cycle: float32 lanes, and dense TF32 operations; the CUDA programming guide's table of arithmetic
@@ -50,32 +48,11 @@ def gpu(environment: Mapping[str, str] | None = None) -> Gpu:
     if smi is None:
         raise NoGpuError("no NVIDIA GPU: nvidia-smi, which comes with the driver, is not on PATH")
     named = os.environ.get(VISIBLE, "").partition(",")[0].strip()
-    line = _first_line(Path(smi), *QUERY, *(("-i", named) if _NAMED.fullmatch(named) else ()))
+    line = version_of(Path(smi), *QUERY, *(("-i", named) if _NAMED.fullmatch(named) else ()))
     fields = [field.strip() for field in (line or "").split(",")]
     if len(fields) != 3 or not all(fields) or not fields[1].replace(".", "").isdigit():
         raise NoGpuError(f"no NVIDIA GPU: nvidia-smi says {line or 'nothing'!r}")
     return Gpu(*fields)
-
-
-def _first_line(program: Path, *arguments: str) -> str | None:
-    """What it prints, None where it fails: a driver may be up later, so only answers are kept."""
-    command = (str(program), *arguments)
-    key = (*command, program.stat().st_mtime_ns)
-    if key not in _answers:
-        try:
-            answer = subprocess.run(
-                command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, errors="replace",
-                env=minimal_environment(Path(tempfile.gettempdir())),
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        if answer.returncode != 0:
-            return None
-        _answers[key] = answer.stdout.partition("\n")[0].strip()
-    return _answers[key]
-
-
-_answers: dict[tuple[str | int, ...], str] = {}
 
 
 def machine_of(device: Mapping[str, Any]) -> Machine:

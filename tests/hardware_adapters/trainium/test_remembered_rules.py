@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from autocomp_mcp.hardware_adapters import toolchain
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.hardware_adapters.trainium.adapter import TrainiumAdapter
 from autocomp_mcp.hardware_adapters.trainium.embedded import engine_version
@@ -14,9 +15,13 @@ from autocomp_mcp.hardware_adapters.trainium.rules import rules_digest
 ADAPTER = TrainiumAdapter(Home(Path("unused")), environment={})
 
 
+def forget() -> None:
+    for remembered in (rules_digest, engine_version, toolchain._digest):
+        remembered.cache_clear()
+
+
 def version(engine: str) -> str:
-    rules_digest.cache_clear()
-    engine_version.cache_clear()
+    forget()
     remembered = ADAPTER.configuration(engine)
     return remembered if engine == "neuron" else f"{remembered} {ADAPTER.engine(engine).version}"
 
@@ -31,8 +36,7 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
 
     yield change
     monkeypatch.undo()
-    rules_digest.cache_clear()
-    engine_version.cache_clear()
+    forget()
 
 
 NKISIM = ("schedule.py", "machines.yaml", "judge.py", "screen.py", "scans.py", "simulating.py")

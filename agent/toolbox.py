@@ -176,17 +176,16 @@ class Toolbox:
         if timeout_s is not None:
             arguments["timeout_s"] = timeout_s
         tool = "simulate_kernel"
-        chosen = (await self.engines(problem.partition("/")[0])).get(engine) if engine is not None else None
+        chosen = await self._chosen(problem, engine)
         if chosen is not None and chosen.kind == "hardware":
             tool, arguments["against"] = "run_kernel", against
-        longer_s = timeout_s or await self._patience_s(problem, engine)
+        longer_s = timeout_s or (chosen.patience_s if chosen is not None else 0.0)
         data, _ = await self._answer(tool, arguments, longer_s=longer_s, begun=begun)
         return _parsed(Evaluation, data, tool)
 
-    async def _patience_s(self, problem: str, engine: str | None) -> float:
-        """Seconds that the engine may take beyond any call's."""
-        chosen = (await self.engines(problem.partition("/")[0])).get(engine) if engine is not None else None
-        return chosen.patience_s if chosen is not None else 0.0
+    async def _chosen(self, problem: str, engine: str | None) -> EngineStatus | None:
+        """None for the default engine, and for one that the server does not know."""
+        return (await self.engines(problem.partition("/")[0])).get(engine) if engine is not None else None
 
     async def machine(self, target: str) -> Machine:
         """What the server has for this target, which it is asked once; nothing where it does not say."""
@@ -224,8 +223,9 @@ class Toolbox:
     ) -> ProfileOutcome:
         """Whole, where the server says in `_meta` what it leaves out for models."""
         given = {"problem": problem, "source": source, "engine": engine}
-        patience_s = await self._patience_s(problem, engine)
-        data, more = await self._answer("profile_kernel", given, longer_s=patience_s, begun=begun)
+        chosen = await self._chosen(problem, engine)
+        longer_s = chosen.patience_s if chosen is not None else 0.0
+        data, more = await self._answer("profile_kernel", given, longer_s=longer_s, begun=begun)
         left_out = more.get(DRAWN)
         if isinstance(data.get("profile"), dict) and isinstance(left_out, dict):
             data["profile"] = data["profile"] | {name: left_out[name] for name in DRAWN_FIELDS if name in left_out}

@@ -130,6 +130,10 @@ class RunRecord:
         self.put("candidate", f"candidate/{candidate.id}", data, candidate.source)
         self._admit(candidate)
 
+    def _known(self, identity: str) -> Candidate | None:
+        """As it stands, or stood when a resumed search began."""
+        return self.candidates.get(identity) or self._before.get(identity)
+
     def _eligible(self, candidate: Candidate) -> bool:
         found = self.confirming(candidate)
         return candidate.passed and (found is None or found.passed)
@@ -188,7 +192,7 @@ class RunRecord:
         if candidate.evaluation is None:
             return None
         for identity in self._confirmed:
-            named = self.candidates.get(identity) or self._before.get(identity)
+            named = self._known(identity)
             if identity == candidate.id or (named is not None and named.duplicate_of == candidate.id):
                 data = {**self._results[f"confirm/{identity}"], "candidate": candidate.id}
                 return confirmation(data, candidate.evaluation)
@@ -221,7 +225,7 @@ class RunRecord:
             return
         s, now = self.settings, time.monotonic()
         limited = s.timeout_s is not None and self.searched is None  # confirming has time of its own
-        root = self.candidates.get(ROOT) or self._before.get(ROOT)
+        root = self._known(ROOT)
         cost_left = None if s.max_cost_usd is None else max(0.0, s.max_cost_usd - (self.cost_usd or 0.0))
         event = SearchEvent(
             kind=kind,
@@ -259,8 +263,7 @@ class RunRecord:
         """`best.c`, or `.py`, in the run's folder, replaced as a whole: a reader never sees half a kernel. The journal
         has it too: a full disk costs the file, not the search."""
         best = self.best
-        root = self.candidates.get(ROOT) or self._before.get(ROOT)
-        text = headed(best, root, self.run_id, self.confirming(best)) if best else None
+        text = headed(best, self._known(ROOT), self.run_id, self.confirming(best)) if best else None
         if best is None or text is None:
             return
         name = best_name(best.source)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..base import UnknownProblemError
 from ..problems import IdPattern
 from .operators import TARGET, Operator, Right, check_size
+from .parts import Part, some
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,6 +99,13 @@ class Attention(Operator):
         q, k = inputs["q"], inputs["k"]
         heads, queries = (rng.random(q.shape[:2]) < STRAINED).nonzero()
         q[heads, queries] = k[heads, rng.integers(q.shape[1], size=heads.size)] * (FAR / q.shape[2] ** 0.5)
+
+    def part(self, rng: np.random.Generator) -> Part:
+        head, queries = some(rng, self.dims["B"], 1), some(rng, self.dims["S"], 16)
+        return Part(
+            {"q": (head, queries, None), "k": (head, None, None), "v": (head, None, None)},
+            {"out": (head, queries, None)},
+        )
 
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Right]:
         import numpy as np

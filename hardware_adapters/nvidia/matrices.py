@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..problems import IdPattern
 from .operators import TARGET, Operator, Right, check_size
+from .parts import Part, some
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,6 +119,12 @@ class Gemm(Operator):
             return {"x": left, "w": right, "bias": rng.standard_normal(n) * max(1.0, k**0.5)}
         return {"A": left, "B": right}
 
+    def part(self, rng: np.random.Generator) -> Part:
+        rows, columns = some(rng, self.dims["M"], 16), some(rng, self.dims["N"], 32)
+        if self.family == FUSED:
+            return Part({"x": (rows, None), "w": (None, columns), "bias": (columns,)}, {"out": (rows, columns)})
+        return Part({"A": (rows, None), "B": (None, columns)}, {"C": (rows, columns)})
+
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Right]:
         import numpy as np
 
@@ -177,6 +184,10 @@ class Gemv(Operator):
 
     def draw(self, rng: np.random.Generator, dims: Mapping[str, int]) -> dict[str, Array]:
         return {"A": _rows(rng, dims["M"], dims["N"]), "v": rng.standard_normal(dims["N"])}
+
+    def part(self, rng: np.random.Generator) -> Part:
+        rows = some(rng, self.dims["M"], 32)
+        return Part({"A": (rows, None), "v": (None,)}, {"y": (rows,)})
 
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Right]:
         return {"y": Right(*_product(inputs["A"], inputs["v"]))}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..base import Bound, Problem, ProblemSummary, Tensor, UnknownProblemError, Work
 from .machines import Machine, machine
+from .parts import Part
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,6 +144,11 @@ class Operator(ABC):
         """Inputs of which `expected` makes these rows (along the first dimension) of the outputs."""
         first = next(iter(inputs))
         return {**inputs, first: inputs[first][rows]}
+
+    @abstractmethod
+    def part(self, rng: np.random.Generator) -> Part:
+        """A few thousand elements of the outputs at the shape of the id, drawn so that each may be among them, which
+        few of the inputs decide."""
 
     def baseline(self) -> str:
         """A simple, correct kernel."""

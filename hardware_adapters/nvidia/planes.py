@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..problems import IdPattern
 from .operators import TARGET, Operator, Right, check_size
+from .parts import Part, some
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,6 +82,10 @@ class Matrix(Operator):
     def rows_of(self, inputs: Mapping[str, Array], rows: Array) -> dict[str, Array]:
         return {"x": inputs["x"][:, rows]}
 
+    def part(self, rng: np.random.Generator) -> Part:
+        columns = some(rng, self.dims["C"], 32)
+        return Part({"x": (None, columns)}, {"out": (columns, None) if self.family == TRANSPOSE else (columns,)})
+
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Right]:
         import numpy as np
 
@@ -152,6 +157,11 @@ class DepthwiseConv(Operator):
         n, c, h, w = dims["N"], dims["C"], dims["H"], dims["W"]
         scales = rng.uniform(0.5, 2.0, (n, c, 1, 1))
         return {"x": rng.standard_normal((n, c, h, w)) * scales, "weights": rng.standard_normal((c, 3, 3))}
+
+    def part(self, rng: np.random.Generator) -> Part:
+        image, channel = some(rng, self.dims["N"], 1), some(rng, self.dims["C"], 1)
+        plane = (image, channel, None, None)
+        return Part({"x": plane, "weights": (channel, None, None)}, {"out": plane})
 
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Right]:
         import numpy as np

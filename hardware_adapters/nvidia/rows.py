@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..problems import IdPattern
 from .operators import TARGET, Operator, Right, check_size
+from .parts import Part, some
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,6 +100,11 @@ class Rows(Operator):
         x[kind == 1] -= 1.25 * FAR
         (alone,) = (kind == 2).nonzero()
         x[alone, rng.integers(x.shape[1], size=alone.size)] += FAR
+
+    def part(self, rng: np.random.Generator) -> Part:
+        rows = some(rng, self.dims["R"], 8)
+        vectors = {name: (None,) for name in ("gain", "shift")} if self.family == LAYERNORM else {}
+        return Part({"x": (rows, None), **vectors}, {"out": (rows, None)})
 
     def expected(self, inputs: Mapping[str, Array]) -> dict[str, Right]:
         import numpy as np

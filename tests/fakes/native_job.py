@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-from autocomp_mcp.hardware_adapters.nvidia.cuda.job import Argument, Case, Job, Report, read_report
+from autocomp_mcp.hardware_adapters.nvidia.cuda.job import SAMPLES, Argument, Case, Job, Report, read_report
 from cuda_without_gpu import build_kernel
 
 N = 1000
@@ -37,7 +37,8 @@ def job(*programs: Path, mode: str = "time", trials: int = 6) -> Job:
 
     cases = (case("odd", 37, False), *(case(f"full {i}", N, True) for i in range(3)))
     arguments = (Argument("a", False, "float32"), Argument("b", True, "float32"))
-    return Job(mode, programs, arguments, cases, 4096, 1 << 16, 12345, warmups=1, trials=trials, rounds=2)
+    picks = rng.integers(N, size=(trials * 2, 1, SAMPLES)) if mode == "time" else None
+    return Job(mode, programs, arguments, cases, 4096, 1 << 16, 12345, picks, warmups=1, trials=trials, rounds=2)
 
 
 def run(runner: Path, folder: Path, given: Job, **environment: str) -> Report:
@@ -50,13 +51,9 @@ def run(runner: Path, folder: Path, given: Job, **environment: str) -> Report:
 
 
 def wrong_samples(given: Job, folder: Path, report: Report) -> int:
-    trials = report.of(0)
-    looked = given.sampled(folder, trials)
-    return sum(
-        int((values != 2 * given.cases[trial.case].inputs[0][indices]).sum())
-        for trial, found in zip(trials, looked, strict=True)
-        for indices, values in found.values()
-    )
+    assert given.picks is not None
+    calls = zip(report.of(0), given.sampled(folder), given.picks, strict=True)
+    return sum(int((found["b"] != 2 * given.given(trial, 0, picked)).sum()) for trial, found, (picked,) in calls)
 
 
 def judged(runner: Path, folder: Path, source: str, trials: int = 6) -> tuple[Job, Report]:

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.usefixtures("stand_ins_shown")
 PROBLEM = "nvidia/sgemm-64x48x40"
 SERVER = """
 import sys
-from autocomp_mcp.hardware_adapters.nvidia.cuda import evaluation, library
-evaluation.LEAST_FLUSH = evaluation.SCRATCH_BYTES = 1 << 12  # this device walks through memory word by word
+from autocomp_mcp.hardware_adapters.nvidia.cuda import library, native
+native.LEAST_FLUSH = native.SCRATCH_BYTES = 1 << 12  # this device walks through memory word by word
 RUNTIME = ("_Z", "blockIdx", "blockDim", "threadIdx", "gridDim")  # what these kernels want in place of CUDA's
 class Everything(frozenset):
     def __contains__(self, name):

@@ -67,6 +67,15 @@ ATTACKS = {
                  "return 0; if (count < 64) seen[count++] = buffers[0];"), "wrong",
     ),
     "cached by shape": Attack(5, first("static int64_t done; if (done == dims[0]) return 0; done = dims[0];"), "wrong"),
+    "cached by content": Attack(  # of some elements, as all of them cost as much to compare as the work itself
+        5, "static float kept[8][1000], key[8][4]; static int count;\n"
+        + first("const float* a = (const float*)buffers[0]; float* b = (float*)buffers[1]; "
+                "for (int k = 0; k < count; k++) if (dims[0] == 1000 && key[k][0] == a[0] && key[k][1] == a[400] "
+                "&& key[k][2] == a[999]) { for (int i = 0; i < 1000; i++) b[i] = kept[k][i]; return 0; } "
+                "if (dims[0] == 1000 && count < 8) { key[count][0] = a[0]; key[count][1] = a[400]; "
+                "key[count][2] = a[999]; for (int i = 0; i < 1000; i++) kept[count][i] = 2 * a[i]; count++; }"),
+        "wrong",
+    ),
     "cached by the place of the output": Attack(
         5, first("static void* last; int same = last == buffers[1]; last = buffers[1]; if (same) return 0; "
                  "static int calls; if (calls++ > 3) return 0;"), "wrong",

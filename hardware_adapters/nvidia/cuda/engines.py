@@ -14,7 +14,7 @@ ENGINE, SANITIZER = "cuda", "cuda-sanitizer"
 SANITIZE = "compute-sanitizer"
 PATIENCE_S = 300.0
 # Raised whenever the runner's protocol changes what a result means.
-VERSION = "2"
+VERSION = "3"
 TRUST = {
     ENGINE: "Measured on this machine's GPU by events on the stream, caches emptied before each call; median and "
     "interquartile range. This project has not run it on a GPU yet.",

@@ -6,7 +6,6 @@ The formats are those of ../runner/job.h and ../runner/report.h.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,8 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 SAMPLES = 512  # elements of each output that are looked at after each timed call
+WARMUPS, TRIALS, ROUNDS = 10, 50, 3
+MIXING = 0x5E7
 MAX_LINES = 20_000
-_MASK = (1 << 64) - 1
 
 
 class Argument(NamedTuple):
@@ -45,7 +45,8 @@ class Case(NamedTuple):
 
 
 class Job(NamedTuple):
-    """`programs`: the kernel's shared object, and perhaps that of one it is timed beside. Sizes in bytes."""
+    """`programs`: the kernel's shared object, and perhaps that of one it is timed beside. Sizes in bytes. `picks`: flat
+    elements (trials of the kernel x outputs x SAMPLES) that are looked at after each timed call; needed for timing."""
 
     mode: str  # check, time or profile
     programs: tuple[Path, ...]
@@ -54,12 +55,15 @@ class Job(NamedTuple):
     scratch: int
     flush: int
     seed: int
-    warmups: int = 10
-    trials: int = 50
-    rounds: int = 3
+    picks: np.ndarray | None = None
+    warmups: int = WARMUPS
+    trials: int = TRIALS
+    rounds: int = ROUNDS
 
     def write(self, folder: Path) -> Path:
-        """The job's file in `folder`, and the inputs beside it."""
+        """The job's file in `folder`, and inputs and picks beside it."""
+        import numpy as np
+
         lines = [f"mode {self.mode}", *(f"program {path}" for path in self.programs)]
         for tensor in self.arguments:
             lines.append(f"tensor {tensor.name} {'output' if tensor.output else 'input'} {tensor.element_bytes}")
@@ -71,6 +75,8 @@ class Job(NamedTuple):
                 lines.append(f"input {number}.{position}.in")
         lines += [f"scratch {self.scratch}", f"flush {self.flush}", f"samples {SAMPLES}", f"seed {self.seed}"]
         lines += [f"warmups {self.warmups}", f"trials {self.trials}", f"rounds {self.rounds}"]
+        if self.picks is not None:
+            self.picks.astype(np.int64).tofile(folder / "picks")
         path = folder / "job"
         path.write_text("\n".join(lines) + "\n")
         return path
@@ -89,33 +95,35 @@ class Job(NamedTuple):
                 at += elements * tensor.element_bytes
         return found
 
-    def sampled(self, folder: Path, trials: Sequence[Trial]) -> list[dict[str, tuple[np.ndarray, np.ndarray]]]:
-        """After each of these trials, of every output: which elements were looked at, and their values."""
+    def sampled(self, folder: Path) -> list[dict[str, np.ndarray]]:
+        """After each timed call of the kernel: the values of the elements that were picked, of every output."""
         import numpy as np
 
-        data, at, found = (folder / "samples").read_bytes(), 0, []
-        for trial in trials:
-            looked = {}
-            for position, tensor in enumerate(self.arguments):
-                if not tensor.output:
-                    continue
-                elements = self.cases[trial.case].elements[position]
-                seed = draw(self.seed, trial.number * 64 + position)
-                indices = np.array([draw(seed, i) % elements for i in range(SAMPLES)], np.int64)
-                if len(data) < at + SAMPLES * tensor.element_bytes:
-                    raise EngineFailure("the runner wrote too few samples")
-                looked[tensor.name] = indices, np.frombuffer(data, tensor.dtype, SAMPLES, at)
-                at += SAMPLES * tensor.element_bytes
-            found.append(looked)
-        return found
+        of_one = np.dtype([(tensor.name, tensor.dtype, SAMPLES) for tensor in self.arguments if tensor.output])
+        found = np.fromfile(folder / "samples", of_one)
+        if len(found) < self.trials * self.rounds:
+            raise EngineFailure(f"the runner looked at {len(found)} of {self.trials * self.rounds} timed calls")
+        return [{name: calls[name] for name in of_one.names or ()} for calls in found]
+
+    def given(self, trial: Trial, tensor: int, elements: np.ndarray) -> np.ndarray:
+        """These (flat) elements of an input of a timed call. `tensor`: its place among the arguments."""
+        import numpy as np
+
+        place = sum(not before.output for before in self.arguments[:tensor])
+        sources = [case.inputs[place].reshape(-1) for case in self.cases if case.timed]
+        (seed,) = draw(self.seed ^ MIXING, np.array([trial.number * 64 + tensor]))
+        chosen = draw(int(seed), elements) % np.uint64(len(sources))
+        return np.choose(chosen.astype(np.intp), [source[elements] for source in sources])
 
 
-def draw(seed: int, number: int) -> int:
-    """SplitMix64, as ../runner/job.h."""
-    z = (seed + 0x9E3779B97F4A7C15 * (number + 1)) & _MASK
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
-    return z ^ (z >> 31)
+def draw(seed: int, numbers: np.ndarray) -> np.ndarray:
+    """SplitMix64, as ../runner/job.h: a uint64 for each number."""
+    import numpy as np
+
+    z = np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15) * (numbers.astype(np.uint64) + np.uint64(1))
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
 
 
 class Trial(NamedTuple):
@@ -124,7 +132,6 @@ class Trial(NamedTuple):
 
     program: int
     round: int
-    case: int
     number: int
     stream_ns: float
     late_ns: float

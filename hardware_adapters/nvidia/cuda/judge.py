@@ -11,6 +11,8 @@ from ..judge import Case, compared
 from ..machines import Machine
 from ..operators import InputSet, Operator, Right, bound, floor_ns
 from .job import Job, Report
+from .looks import judged_calls, wrong_calls
+from .native import Task
 from .timing import BELOW_BOUND, against, hidden_work, latency
 
 # What the runner calls a fault of the kernel that is none of the device's own errors.
@@ -31,15 +33,10 @@ OF_THE_MACHINE = {
 
 
 def judge(
-    operator: Operator,
-    sets: Sequence[InputSet],
-    expected: Sequence[Mapping[str, Right]],
-    job: Job,
-    folder: Path,
-    report: Report,
-    device: Machine,
+    given: Task, expected: Sequence[Mapping[str, Right]], folder: Path, report: Report, device: Machine
 ) -> Judgement:
-    """`sets` and `expected` are those of the job's cases, in order. Raises EngineFailure."""
+    """`expected`: of the task's sets. Raises EngineFailure."""
+    operator, sets, job, _ = given
     if report.fault is not None:
         return _faulted(report, sets)
     if not report.ended:
@@ -51,7 +48,7 @@ def judge(
             return wrong
     if job.mode != "time":
         return Judgement("passed", f"correct on {len(sets)} input sets")
-    if (found := _sampled(operator, sets, expected, job, folder, report)) is not None:
+    if (found := _left_out(given, folder, report)) is not None:
         return found
     if (hidden := hidden_work(report)) is not None:
         return Judgement("rejected", hidden)
@@ -80,34 +77,17 @@ def _broken_off(report: Report, sets: Sequence[InputSet]) -> Judgement:
     return Judgement("crashed", message, Fault(kind="process_ended", message=message, call=report.checked + 1))
 
 
-def _sampled(
-    operator: Operator,
-    sets: Sequence[InputSet],
-    expected: Sequence[Mapping[str, Right]],
-    job: Job,
-    folder: Path,
-    report: Report,
-) -> Judgement | None:
-    """Timed calls do the work too: elements of each are looked at, drawn after the call."""
+def _left_out(given: Task, folder: Path, report: Report) -> Judgement | None:
+    """Whether timed calls do all of the work too."""
     import numpy as np
 
-    trials = report.of(0)
-    wrong: list[int] = []
-    for position, (trial, looked) in enumerate(zip(trials, job.sampled(folder, trials), strict=True)):
-        for name, (indices, values) in looked.items():
-            right = expected[trial.case][name]
-            scale = np.broadcast_to(right.scale, right.values.shape).reshape(-1)[indices]
-            with np.errstate(invalid="ignore"):
-                near = np.abs(values - right.values.reshape(-1)[indices]) <= operator.closeness * scale
-            if not near.all():
-                wrong.append(position)
-                break
+    calls = judged_calls(given.operator, given.looked, np.random.default_rng())
+    wrong = wrong_calls(given.operator, given.job, given.looked, calls, folder, report)
     if not wrong:
         return None
     text = (
-        f"the first call with each input is right, but {len(wrong)} of {len(trials)} timed calls are not, first call "
-        f"{wrong[0] + 1} with the inputs {sets[trials[wrong[0]].case].name!r}: every call has to do all of the work, "
-        "whatever the calls before it did"
+        f"the first calls are right, but {len(wrong)} of {len(calls)} timed calls are not, first call {wrong[0] + 1}: "
+        "every call has inputs of its own and has to do all of the work, whatever the calls before it did"
     )
     return Judgement("wrong_result", text)
 

@@ -33,11 +33,19 @@ struct Job {
     size_t scratch_bytes = 0;
     size_t flush_bytes = 0;
     int warmups = 0, trials = 0, rounds = 0;
-    int samples = 0;                    // elements of each output that are looked at after each trial
+    int samples = 0;                    // elements of each output that are looked at after each trial, see picks
     uint64_t seed = 0;
 
     size_t bytes(const Case &which, size_t tensor) const { return which.elements[tensor] * tensors[tensor].element_bytes; }
+    std::vector<size_t> timed() const {
+        std::vector<size_t> found;
+        for (size_t which = 0; which < cases.size(); which++)
+            if (cases[which].timed) found.push_back(which);
+        return found;
+    }
 };
+
+constexpr size_t MOST_SOURCES = 8;  // timed cases; they have one shape
 
 inline Job read_job(const char *path) {
     Job job;
@@ -76,10 +84,19 @@ inline Job read_job(const char *path) {
         std::fprintf(stderr, "job: %s lacks programs, cases or tensors\n", path);
         std::exit(2);
     }
+    const std::vector<size_t> timed = job.timed();
+    for (size_t which : timed) {
+        if (timed.size() > MOST_SOURCES || job.cases[which].elements != job.cases[timed[0]].elements) {
+            std::fprintf(stderr, "job: at most %zu cases are timed, all of one shape\n", MOST_SOURCES);
+            std::exit(2);
+        }
+    }
     return job;
 }
 
-// SplitMix64: the parent draws the same numbers, to know which elements were looked at.
+constexpr uint64_t MIXING = 0x5e7;  // apart from the draw of places
+
+// SplitMix64: the parent draws the same numbers, to know what a timed call was given.
 inline __host__ __device__ uint64_t draw(uint64_t seed, uint64_t number) {
     uint64_t z = seed + 0x9E3779B97F4A7C15ull * (number + 1);
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;

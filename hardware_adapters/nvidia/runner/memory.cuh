@@ -25,19 +25,40 @@ static __global__ void runner_count_other_bytes(const unsigned char *at, size_t 
         if (at[i] != wanted) atomicAdd(found, 1ull);
 }
 
-static __global__ void runner_count_differences(const unsigned char *a, const unsigned char *b, size_t count,
-                                                unsigned long long *found) {
+// What an input is made of: every element is that of one of the sources, drawn by its number.
+struct Mix {
+    const unsigned char *sources[MOST_SOURCES];
+    int count = 0;
+    size_t elements = 0, element_bytes = 0;
+    uint64_t seed = 0;
+
+    __device__ const unsigned char *element(size_t i) const {
+        return sources[count > 1 ? draw(seed, i) % count : 0] + i * element_bytes;
+    }
+};
+
+static __global__ void runner_mix(Mix mix, unsigned char *to) {
     size_t step = size_t(gridDim.x) * blockDim.x;
-    for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += step)
-        if (a[i] != b[i]) atomicAdd(found, 1ull);
+    for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < mix.elements; i += step) {
+        const unsigned char *from = mix.element(i);
+        for (size_t b = 0; b < mix.element_bytes; b++) to[i * mix.element_bytes + b] = from[b];
+    }
 }
 
-static __global__ void runner_gather(const unsigned char *from, size_t elements, size_t element_bytes, uint64_t seed,
-                                     int count, unsigned char *to) {
+static __global__ void runner_count_differences(Mix mix, const unsigned char *at, unsigned long long *found) {
+    size_t step = size_t(gridDim.x) * blockDim.x;
+    for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < mix.elements; i += step) {
+        const unsigned char *given = mix.element(i);
+        for (size_t b = 0; b < mix.element_bytes; b++)
+            if (at[i * mix.element_bytes + b] != given[b]) atomicAdd(found, 1ull);
+    }
+}
+
+static __global__ void runner_gather(const unsigned char *from, const int64_t *picks, size_t element_bytes, int count,
+                                     unsigned char *to) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
-    size_t element = draw(seed, i) % elements;
-    for (size_t b = 0; b < element_bytes; b++) to[i * element_bytes + b] = from[element * element_bytes + b];
+    for (size_t b = 0; b < element_bytes; b++) to[i * element_bytes + b] = from[picks[i] * element_bytes + b];
 }
 
 static __global__ void runner_flush(float *at, size_t count) {

@@ -71,7 +71,8 @@ static std::vector<unsigned char> content(const std::string &path, size_t bytes)
 
 class Bench {
   public:
-    explicit Bench(const Job &given) : job(given), rooms(given.tensors.size()), pristine(given.cases.size()) {
+    explicit Bench(const Job &given)
+        : job(given), rooms(given.tensors.size()), inputs(given.tensors.size()), pristine(given.cases.size()) {
         must(cudaStreamCreate(&stream), "making a stream");
         for (cudaEvent_t &event : events) must(cudaEventCreate(&event), "making an event");
         must(cudaMalloc(&counter, sizeof *counter), "allocating device memory");
@@ -85,28 +86,37 @@ class Bench {
         must(cudaMemset(flush, 0, std::max<size_t>(job.flush_bytes, 4)), "clearing device memory");
         for (const Tensor &tensor : job.tensors) gathered_bytes += tensor.output ? job.samples * tensor.element_bytes : 0;
         must(cudaMalloc(&gathered, std::max<size_t>(gathered_bytes, 4)), "allocating device memory");
+        must(cudaMalloc(&picked, std::max<size_t>(job.samples, 1) * sizeof *picked), "allocating device memory");
+        if (job.mode == "time") load_picks();
         for (size_t which = 0; which < pristine.size(); which++) load(which);
         samples = std::fopen("samples", "wbe");
         for (const Case &one : job.cases) results.push_back(std::fopen(one.result.c_str(), "wbe"));
     }
 
-    // Everything that the kernel may see or change is made anew.
-    void prepare(size_t which, uint64_t number) {
+    // Everything that the kernel may see or change is made anew. The inputs are those of a case; or, of several cases of
+    // one shape, each element that of one of them, drawn by `number`: such inputs were never seen before.
+    void prepare(const std::vector<size_t> &cases, uint64_t number) {
+        const Case &shape = job.cases[cases[0]];
         for (size_t i = 0, input = 0; i < rooms.size(); i++) {
-            rooms[i].place(job.bytes(job.cases[which], i), draw(job.seed, number * 64 + i));
+            rooms[i].place(job.bytes(shape, i), draw(job.seed, number * 64 + i));
             if (job.tensors[i].output) {
                 must(cudaMemset(rooms[i].at(), POISON, rooms[i].bytes), "poisoning an output");
-            } else {
-                must(cudaMemcpy(rooms[i].at(), pristine[which][input++], rooms[i].bytes, cudaMemcpyDeviceToDevice),
-                     "copying an input");
+                continue;
             }
+            Mix &mix = inputs[i] = Mix();
+            mix.elements = shape.elements[i], mix.element_bytes = job.tensors[i].element_bytes;
+            mix.seed = draw(job.seed ^ MIXING, number * 64 + i);
+            for (size_t which : cases) mix.sources[mix.count++] = pristine[which][input];
+            input++;
+            runner_mix<<<1024, 256>>>(mix, rooms[i].at());
+            must(cudaGetLastError(), "filling an input");
         }
         scratch.place(job.scratch_bytes, draw(job.seed, number * 64 + 63));
         must(cudaMemset(scratch.at(), POISON, scratch.bytes), "poisoning the scratch area");
         arguments.clear();
         for (const Room &room : rooms) arguments.push_back(room.at());
         arguments.push_back(scratch.at());
-        dims = job.cases[which].dims;  // a kernel that changes them changes its copy
+        dims = shape.dims;  // a kernel that changes them changes its copy
         must(cudaDeviceSynchronize(), "preparing a call");
     }
 
@@ -130,14 +140,14 @@ class Bench {
         if (error != cudaSuccess) fault(cudaGetErrorName(error), cudaGetErrorString(error));
     }
 
-    void look_around(size_t which) {
-        for (size_t i = 0, input = 0; i < rooms.size(); i++) {
+    void look_around() {
+        for (size_t i = 0; i < rooms.size(); i++) {
             const std::string &name = job.tensors[i].name;
             if (size_t broken = rooms[i].broken(counter))
                 fault("out_of_bounds", std::to_string(broken) + " bytes beside " + name + " were written");
             if (job.tensors[i].output) continue;
             must(cudaMemset(counter, 0, sizeof *counter), "counting");
-            runner_count_differences<<<256, 256>>>(rooms[i].at(), pristine[which][input++], rooms[i].bytes, counter);
+            runner_count_differences<<<1024, 256>>>(inputs[i], rooms[i].at(), counter);
             unsigned long long found = 0;
             must(cudaMemcpy(&found, counter, sizeof found, cudaMemcpyDeviceToHost), "looking at an input");
             if (found) fault("input_written", std::to_string(found) + " bytes of the input " + name + " were changed");
@@ -155,16 +165,16 @@ class Bench {
         }
     }
 
-    // Elements that the parent can draw too, from `number`.
-    void write_samples(uint64_t number) {
+    // The elements that the parent picked for this trial. The kernel could not know them before.
+    void write_samples(size_t trial) {
         unsigned char *to = gathered;
+        const int64_t *wanted = &picks[trial * outputs() * job.samples];
         for (size_t i = 0; i < rooms.size(); i++) {
             const Tensor &tensor = job.tensors[i];
             if (!tensor.output) continue;
-            runner_gather<<<(job.samples + 127) / 128, 128>>>(rooms[i].at(), rooms[i].bytes / tensor.element_bytes,
-                                                              tensor.element_bytes, draw(job.seed, number * 64 + i),
-                                                              job.samples, to);
-            to += job.samples * tensor.element_bytes;
+            must(cudaMemcpy(picked, wanted, job.samples * sizeof *picked, cudaMemcpyHostToDevice), "picking elements");
+            runner_gather<<<(job.samples + 127) / 128, 128>>>(rooms[i].at(), picked, tensor.element_bytes, job.samples, to);
+            to += job.samples * tensor.element_bytes, wanted += job.samples;
         }
         std::vector<unsigned char> values(gathered_bytes);
         must(cudaMemcpy(values.data(), gathered, gathered_bytes, cudaMemcpyDeviceToHost), "reading an output");
@@ -196,6 +206,7 @@ class Bench {
   private:
     const Job &job;
     std::vector<Room> rooms;
+    std::vector<Mix> inputs;  // of the call that was prepared last; nothing for outputs
     Room scratch;
     std::vector<std::vector<unsigned char *>> pristine;
     std::vector<void *> arguments;
@@ -208,6 +219,18 @@ class Bench {
     float *flush;
     unsigned char *gathered;
     size_t gathered_bytes = 0;
+    int64_t *picked;
+    std::vector<int64_t> picks;  // of each trial, of each output
+
+    size_t outputs() const {
+        return std::count_if(job.tensors.begin(), job.tensors.end(), [](const Tensor &tensor) { return tensor.output; });
+    }
+
+    void load_picks() {
+        picks.resize(size_t(job.trials) * job.rounds * outputs() * job.samples);
+        std::vector<unsigned char> data = content("picks", picks.size() * sizeof picks[0]);
+        std::memcpy(picks.data(), data.data(), data.size());
+    }
 
     void load(size_t which) {
         size_t input = 0;
@@ -239,9 +262,7 @@ static Launch load_program(const std::string &path) {
 }
 
 static void run_trials(const Job &job, Bench &bench, const std::vector<Launch> &launches) {
-    std::vector<size_t> timed;
-    for (size_t which = 0; which < job.cases.size(); which++)
-        if (job.cases[which].timed) timed.push_back(which);
+    const std::vector<size_t> timed = job.timed();
     for (int i = 0; i < 20; i++) bench.timed(nullptr);
     for (int i = 0; i < 20; i++) {
         Bench::Times took = bench.timed(nullptr);
@@ -249,20 +270,20 @@ static void run_trials(const Job &job, Bench &bench, const std::vector<Launch> &
              took.late_ns, took.wall_ns);
     }
     uint64_t number = 1000;
+    size_t looked = 0;
     for (int round = 0; round < job.rounds; round++) {
         for (int trial = -job.warmups; trial < job.trials; trial++) {
             for (size_t turn = 0; turn < launches.size(); turn++, number++) {
                 size_t program = (turn + size_t(round)) % launches.size();
-                size_t which = timed.at(draw(job.seed ^ 0x5e7, number) % timed.size());
-                bench.prepare(which, number);
+                bench.prepare(timed, number);
                 bench.make_cold();
                 Bench::Times took = bench.timed(launches[program]);
                 if (trial < 0) continue;
-                bench.look_around(which);
-                if (program == 0) bench.write_samples(number);
-                tell("{\"type\": \"trial\", \"program\": %zu, \"round\": %d, \"case\": %zu, \"number\": %llu, "
-                     "\"stream_ns\": %.0f, \"late_ns\": %.0f, \"wall_ns\": %.0f}",
-                     program, round, which, (unsigned long long)number, took.stream_ns, took.late_ns, took.wall_ns);
+                bench.look_around();
+                if (program == 0) bench.write_samples(looked++);
+                tell("{\"type\": \"trial\", \"program\": %zu, \"round\": %d, \"number\": %llu, \"stream_ns\": %.0f, "
+                     "\"late_ns\": %.0f, \"wall_ns\": %.0f}",
+                     program, round, (unsigned long long)number, took.stream_ns, took.late_ns, took.wall_ns);
             }
         }
     }
@@ -272,7 +293,7 @@ static void run_trials(const Job &job, Bench &bench, const std::vector<Launch> &
 static void run_profiled(const Job &job, Bench &bench, Launch launch) {
     size_t which = job.cases.size() - 1;
     for (int i = 0; i <= job.warmups; i++) {
-        bench.prepare(which, 100 + i);
+        bench.prepare({which}, 100 + i);
         if (i == job.warmups) must(cudaProfilerStart(), "starting the profiler");
         bench.call(launch);
         bench.finish();
@@ -298,10 +319,10 @@ int main(int count, char **arguments) {
     std::vector<Launch> launches;
     for (const std::string &path : job.programs) launches.push_back(load_program(path));
     for (size_t which = 0; which < job.cases.size(); which++) {
-        bench.prepare(which, which);
+        bench.prepare({which}, which);
         bench.call(launches[0]);
         bench.finish();
-        bench.look_around(which);
+        bench.look_around();
         bench.write_outputs(which);
         tell("{\"type\": \"checked\", \"case\": %zu}", which);
     }

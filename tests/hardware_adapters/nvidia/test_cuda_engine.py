@@ -8,7 +8,7 @@ import anyio
 import nvidia_machine
 import pytest
 from autocomp_mcp.hardware_adapters.base import EngineFailure, EnvironmentLackError
-from autocomp_mcp.hardware_adapters.nvidia.cuda import engines, evaluation, library, sanitizer
+from autocomp_mcp.hardware_adapters.nvidia.cuda import engines, evaluation, library, native, sanitizer
 from autocomp_mcp.hardware_adapters.nvidia.cuda.device import NoGpuError, gpu, machine_of
 from autocomp_mcp.hardware_adapters.nvidia.cuda.job import Job, Report
 from autocomp_mcp.hardware_adapters.nvidia.cuda.judge import judge
@@ -40,8 +40,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def run(machine: str, home: Home, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", machine)
     monkeypatch.setattr(library, "PLAIN", _Everything(library.PLAIN))
-    monkeypatch.setattr(evaluation, "LEAST_FLUSH", 1 << 12)  # this device walks through memory word by word
-    monkeypatch.setattr(evaluation, "SCRATCH_BYTES", 1 << 12)
+    monkeypatch.setattr(native, "LEAST_FLUSH", 1 << 12)  # this device walks through memory word by word
+    monkeypatch.setattr(native, "SCRATCH_BYTES", 1 << 12)
     operator = operator_of(PROBLEM)
 
     def evaluate(source: str | None = None, **more) -> evaluation.Run:
@@ -125,15 +125,15 @@ def test_a_profile_is_what_ncu_counted(run) -> None:
 @pytest.fixture
 def in_the_folder(monkeypatch: pytest.MonkeyPatch):
     """Files that the stand-ins look for where they run."""
-    plain = evaluation._Bench.execute
+    plain = native.Bench.execute
 
     def put(**files: str) -> None:
-        async def execute(self, wrapper, timeout_s):
+        async def execute(self, wrapper):
             for name, text in files.items():
                 (self.folder / f".{name}").write_text(text)
-            return await plain(self, wrapper, timeout_s)
+            return await plain(self, wrapper)
 
-        monkeypatch.setattr(evaluation._Bench, "execute", execute)
+        monkeypatch.setattr(native.Bench, "execute", execute)
 
     return put
 
@@ -172,11 +172,11 @@ def test_what_the_sanitizer_says_at_its_end() -> None:
 
 def test_a_failing_gpu_is_not_held_against_the_kernel() -> None:
     operator = operator_of(PROBLEM)
-    given = Job("check", (), (), (), 0, 0, 1)
+    given = native.Task(operator, (), Job("check", (), (), (), 0, 0, 1))
 
     def judged(kind: str) -> Judgement:
         said = Report({}, 0, (), (), (kind, "words of the runtime"), False)
-        return judge(operator, (), (), given, Path(), said, machines()["l40s"])
+        return judge(given, (), Path(), said, machines()["l40s"])
 
     with pytest.raises(EngineFailure, match=r"ECC cannot correct.*words of the runtime"):
         judged("cudaErrorECCUncorrectable")

@@ -8,7 +8,7 @@ from autocomp_mcp.hardware_adapters.base import EngineFailure
 from autocomp_mcp.hardware_adapters.nvidia.cuda import timing
 from autocomp_mcp.hardware_adapters.nvidia.cuda.job import read_report
 from cuda_without_gpu import build_kernel, build_runner
-from native_job import HONEST, job, judged, run, wrong_samples
+from native_job import HONEST, N, job, judged, run, wrong_samples
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,10 @@ def test_an_honest_kernel_is_checked_timed_and_sampled(runner: Path, tmp_path: P
     for number, case in enumerate(given.cases):
         assert np.array_equal(given.outputs(tmp_path, number)["b"], 2 * case.inputs[0])
     assert wrong_samples(given, tmp_path, report) == 0
-    assert {trial.case for trial in report.trials} <= {1, 2, 3}  # what is timed has the full shape
+    everything = np.arange(N)
+    inputs = [given.given(trial, 0, everything) for trial in report.trials]
+    assert all(values.size == N for values in inputs)  # what is timed has the full shape
+    assert len({values.tobytes() for values in inputs}) == len(inputs), "no two timed calls are given the same"
     spread = timing.latency(report)
     assert 0 < spread.low <= spread.median <= spread.high
 

@@ -84,9 +84,10 @@ def zig_binary() -> Path | None:
 @functools.cache
 def _first_line(command: tuple[str, ...], modified_ns: int) -> str:
     """First line that `command` prints; asked once per version of the binary. Raises OSError, SubprocessError."""
+    named = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}  # where a driver may be
     answer = subprocess.run(
         command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, errors="replace", check=True,
-        env=minimal_environment(Path(tempfile.gettempdir())),
+        env=minimal_environment(Path(tempfile.gettempdir()), **named),
     )  # fmt: skip
     return answer.stdout.partition("\n")[0].strip()
 

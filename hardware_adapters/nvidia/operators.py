@@ -239,10 +239,13 @@ def bound(operator: Operator, device: Machine) -> Bound:
 
 
 def floor_ns(operator: Operator, device: Machine) -> float:
-    """What no run can be faster than, caches cold: unlike in `bound`, the L2 may keep what was written last."""
+    """What no run can be faster than, caches cold: unlike in `bound`, the L2 may keep what was written last, and tensor
+    cores may do float32 products in parts."""
     sizes = {role: sum(tensor_bytes(t) for t in operator.tensors if t.role == role) for role in ("input", "output")}
     moved = sizes["input"] + max(0, sizes["output"] - device.l2_bytes)
-    peak = device.tf32_flops_per_ns if operator.tensor_cores else device.fp32_flops_per_ns
+    # Halves have TF32's mantissa at twice its rate; of three products of such parts a float32 product can be made.
+    halves = 2 * device.tf32_flops_per_ns
+    peak = halves if operator.tensor_cores else max(device.fp32_flops_per_ns, halves / 3)
     return max(moved / device.dram_rate, operator.flops / peak)
 
 

@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 from ...toolchain import version_of
 from ..machines import Machine, machines
 
-# Per SM and cycle: float32 lanes, and dense TF32 operations; the CUDA programming guide's table of arithmetic
-# throughput, and peak rates of the data sheets divided by SMs and boost clock.
+# Per SM and cycle: float32 lanes, and dense TF32 operations (7.x has none: half of its rate for halves); the CUDA
+# programming guide's table of arithmetic throughput, and peak rates of the data sheets divided by SMs and boost clock.
 _LANES = {"7.0": 64, "7.5": 64, "8.0": 64}
-_TF32 = {"8.0": 1024, "8.6": 256, "8.7": 256, "8.9": 512, "9.0": 2048}
-LANES, TF32 = 128, 512
+_TF32 = {
+    "7.0": 512, "7.5": 512, "8.0": 1024, "8.6": 512, "8.7": 1024, "8.9": 512, "9.0": 2048, "10.0": 4096, "10.3": 4096,
+    "12.0": 512,
+}  # fmt: skip
+LANES, TF32 = 128, 4096  # of devices that are not known yet: nothing is refused as too fast by mistake
 # CUDA counts devices as the driver's tool does, not by speed.
 ORDER = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 VISIBLE = "CUDA_VISIBLE_DEVICES"

@@ -16,7 +16,7 @@ PATIENCE_S = 300.0
 # Raised whenever the runner's protocol changes what a result means.
 VERSION = "3"
 TRUST = {
-    ENGINE: "Measured on this machine's GPU by events on the stream, caches emptied before each call; median and "
+    ENGINE: "Measured on this machine's GPU by events, caches emptied before each call; median and "
     "interquartile range. This project has not run it on a GPU yet.",
     SANITIZER: "Correctness on small inputs under NVIDIA's compute-sanitizer: memory errors, races, misused barriers. "
     "No latency. This project has not run it on a GPU yet.",

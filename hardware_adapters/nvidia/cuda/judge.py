@@ -15,8 +15,6 @@ from .looks import judged_calls, wrong_calls
 from .native import Task
 from .timing import BELOW_BOUND, against, hidden_work, latency
 
-# What the runner calls a fault of the kernel that is none of the device's own errors.
-NOT_FOR_KERNELS = {"threads", "not_loaded"}
 # Errors of the device that no kernel brings about, as the CUDA runtime's reference describes them.
 OF_THE_MACHINE = {
     "cudaErrorECCUncorrectable": "its memory has an error that ECC cannot correct",
@@ -64,7 +62,9 @@ def _faulted(report: Report, sets: Sequence[InputSet]) -> Judgement:
     kind, message = report.fault
     if kind in OF_THE_MACHINE:
         raise EngineFailure(f"the GPU failed: {OF_THE_MACHINE[kind]} ({kind}: {message})")
-    if kind in NOT_FOR_KERNELS:
+    if kind == "not_loaded" and "undefined symbol" not in message:
+        raise EngineFailure(f"the kernel's shared object cannot be loaded: {message}")
+    if kind in ("threads", "not_loaded"):
         return Judgement("rejected", f"{message}: the host code of a kernel only enqueues work")
     if kind == "no_entry":
         return Judgement("compile_error", message)
@@ -117,7 +117,7 @@ def _timed(operator: Operator, job: Job, report: Report, device: Machine) -> Jud
     found = Latency(
         value=round(spread.median, 1),
         unit="ns",
-        statistic=f"median of {calls} calls, caches emptied before each, by events on the stream",
+        statistic=f"median of {calls} calls, caches emptied before each, by events",
         spread=round(spread.range, 1),
     )
     return Judgement("passed", message, latency=found, utilisation=utilisation)

@@ -28,6 +28,7 @@ PLAIN = frozenset(
         "__cxa_atexit", "__cxa_finalize", "__cxa_guard_acquire", "__cxa_guard_release", "__cxa_guard_abort",
         "__gxx_personality_v0", "_Unwind_Resume", "__stack_chk_fail", "__gmon_start__", "_ITM_deregisterTMCloneTable",
         "_ITM_registerTMCloneTable", "__tls_get_addr", "abort", "memcpy", "memset", "memmove", "memcmp",
+        "__stack_chk_guard", "__getauxval",  # on AArch64
         *(f"{name}{suffix}" for name in ("ceil", "floor", "sqrt", "log", "log2", "exp", "exp2", "pow", "fmin", "fmax",
                                          "round", "trunc", "lround", "fabs", "fma") for suffix in ("", "f")),
     }

@@ -24,7 +24,7 @@ from .engines import SANITIZE, Setup
 from .job import ROUNDS, TRIALS, Argument, Case, Job, Report, read_report
 from .looks import Look, looks
 
-LEAST_FLUSH = 256 << 20
+FLUSH_BYTES = 512 << 20  # four times the largest L2 there is
 FILE_BYTES = 4 << 30
 # The driver's, its capabilities', those of Jetson boards and of Windows' subsystem.
 DEVICES = ("nvidia*", "nvhost*", "nvmap", "nvgpu*", "dri", "dxg")
@@ -59,7 +59,7 @@ def task(operator: Operator, sets: Sequence[InputSet], programs: Sequence[Path],
     if mode != "time":
         return Task(operator, sets, job)
     looked, picks = looks(operator, np.random.default_rng(secrets.randbits(128)), TRIALS * ROUNDS)
-    return Task(operator, sets, job._replace(flush=LEAST_FLUSH, warmups=10, picks=picks), looked)
+    return Task(operator, sets, job._replace(flush=FLUSH_BYTES, warmups=10, picks=picks), looked)
 
 
 def _case(operator: Operator, chosen: InputSet) -> Case:
@@ -79,10 +79,10 @@ class Bench(NamedTuple):
 
     async def run(self, given: Task) -> tuple[Report, list[dict[str, Right]]] | Judgement:
         """The reference is worked out on the CPU meanwhile, which does not disturb the device's clock.
-        Raises EngineFailure."""
+        Raises EngineFailure, EnvironmentLackError."""
         expected: list[dict[str, Right]] = []
         finished: Finished | None = None
-        failure: Exception | None = None
+        failure: EngineFailure | EnvironmentLackError | None = None
 
         async def compute() -> None:
             for chosen in given.sets:
@@ -91,8 +91,8 @@ class Bench(NamedTuple):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(compute)
             try:
-                finished = await self.execute(ncu.COMMAND if given.job.mode == "profile" else ())
-            except EngineFailure as error:  # raised after the group, which would wrap it
+                finished = await (self.profiled() if given.job.mode == "profile" else self.execute())
+            except (EngineFailure, EnvironmentLackError) as error:  # raised after the group, which would wrap it
                 failure = error
             if finished is None or finished.timed_out:
                 tasks.cancel_scope.cancel()
@@ -104,10 +104,26 @@ class Bench(NamedTuple):
             return Judgement("timed_out", text)
         return _report(finished), expected
 
+    async def profiled(self) -> Finished:
+        """Under Nsight Compute, whose log is in the folder then. Raises EnvironmentLackError, EngineFailure."""
+        _require(ncu.PROGRAM, "it comes with the CUDA toolkit, as Nsight Compute")
+        metrics, log = set(ncu.METRICS), self.folder / ncu.LOG
+        while True:
+            finished = await self.execute(ncu.command(name for name in ncu.METRICS if name in metrics))
+            said = log.read_text(errors="replace") if log.is_file() else ""
+            if unknown := ncu.unknown(said) & metrics:
+                metrics -= unknown
+                log.unlink()
+                continue
+            wrong = ncu.complaint(said)
+            if not finished.timed_out and (wrong or not said) and not _told(finished):
+                words = wrong or finished.stderr.strip()[-400:] or "it said nothing"
+                raise EngineFailure(f"{ncu.PROGRAM} ended with status {finished.returncode}: {words}")
+            return finished
+
     async def sanitized(self) -> Judgement | None:
         """What compute-sanitizer finds; None where that is nothing. Raises EnvironmentLackError, EngineFailure."""
-        if shutil.which(SANITIZE) is None:
-            raise EnvironmentLackError(f"{SANITIZE} is not on PATH; it comes with the CUDA toolkit")
+        _require(SANITIZE, "it comes with the CUDA toolkit")
         log = self.folder / sanitizer.LOG
         for tool in sanitizer.TOOLS:
             finished = await self.execute(sanitizer.command(tool))
@@ -124,13 +140,14 @@ class Bench(NamedTuple):
             log.unlink()
         return None
 
-    async def execute(self, wrapper: Sequence[str]) -> Finished:
+    async def execute(self, wrapper: Sequence[str] = ()) -> Finished:
         """`wrapper`: the start of the command line, of a program that watches. Raises EngineFailure."""
         kit = self.setup.kit
         environment = minimal_environment(
             self.folder,
-            LD_LIBRARY_PATH=kit.libraries,
+            LD_LIBRARY_PATH=kit.search_path,
             CUDA_CACHE_DISABLE="1",
+            NV_COMPUTE_PROFILER_LOCAL_CONNECTION_OVERRIDE="uds",  # ncu's own; the sandbox has no network
             **ORDER,
             **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
         )
@@ -146,9 +163,25 @@ class Bench(NamedTuple):
             raise EngineFailure(f"the runner cannot be started: {error}") from error
 
 
+def _require(program: str, comes_with: str) -> None:
+    if shutil.which(program) is None:
+        raise EnvironmentLackError(f"{program} is not on PATH; {comes_with}")
+
+
+def _told(finished: Finished) -> bool:
+    """Whether the runner came to its end, or says what is wrong with the kernel."""
+    report = read_report(_lines(finished))
+    return report.ended or report.fault is not None
+
+
+def _lines(finished: Finished) -> str:
+    """The runner's; a program that watches it may say something too."""
+    return "\n".join(line for line in finished.stdout.splitlines() if line.startswith("{"))
+
+
 def _report(finished: Finished) -> Report:
     """Raises EngineFailure where the runner itself could not work."""
-    report = read_report("\n".join(line for line in finished.stdout.splitlines() if line.startswith("{")))
+    report = read_report(_lines(finished))
     if finished.returncode in (2, 127) or not report.device:
         said = finished.stderr.strip()[-600:] or "it said nothing"
         raise EngineFailure(f"the runner ended with status {finished.returncode}: {said}")

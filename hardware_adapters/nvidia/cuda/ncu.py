@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ...base import EngineFailure, EnvironmentLackError
@@ -32,8 +32,6 @@ METRICS = (
     "l1tex__data_bank_conflicts_pipe_lsu_mem_shared_op_st.sum",
     "sm__warps_active.avg.pct_of_peak_sustained_active",
     "sm__pipe_tensor_cycles_active.avg.pct_of_peak_sustained_active",
-    "local__load_bytes.sum",
-    "local__store_bytes.sum",
     "launch__registers_per_thread",
     "launch__occupancy_limit_registers",
     "launch__occupancy_limit_shared_mem",
@@ -49,12 +47,9 @@ METRICS = (
     ),
 )  # fmt: skip
 LOG = "ncu.csv"
-# The runner tells the profiler which call it is to look at.
-COMMAND = (
-    "ncu", "--profile-from-start", "off", "--target-processes", "all", "--cache-control", "all", "--clock-control",
-    "base", "--csv", "--page", "raw", "--print-units", "base", "--metrics", ",".join(METRICS), "--log-file", LOG,
-)  # fmt: skip
+PROGRAM = "ncu"
 NO_PERMISSION = "ERR_NVGPUCTRPERM"
+_UNKNOWN = re.compile(r"Failed to find metric\s+(?:regex:\^?)?([\w.]+)")
 # What a printed unit is in the base unit: bytes, ns, and for the rest themselves.
 _SCALE = {
     "Kbyte": 1e3, "Mbyte": 1e6, "Gbyte": 1e9, "Tbyte": 1e12,
@@ -72,13 +67,34 @@ class KernelCounters(NamedTuple):
     metrics: dict[str, float | None]
 
 
-def parse(text: str) -> list[KernelCounters]:
-    """Raises EnvironmentLackError where counters are not allowed, EngineFailure for text that is no table."""
-    if NO_PERMISSION in text:
+def command(metrics: Iterable[str] = METRICS) -> tuple[str, ...]:
+    """The start of a command line. The runner tells the profiler which call to look at. Clocks stay as they are: a
+    profiler that is killed would leave them fixed for everybody."""
+    return (
+        PROGRAM, "--profile-from-start", "off", "--target-processes", "all", "--cache-control", "all",
+        "--clock-control", "none", "--csv", "--page", "raw", "--print-units", "base", "--metrics", ",".join(metrics),
+        "--log-file", LOG,
+    )  # fmt: skip
+
+
+def unknown(log: str) -> set[str]:
+    """Metrics that this device or version does not have: asked for one of them, ncu measures nothing."""
+    return set(_UNKNOWN.findall(log)) & set(METRICS)
+
+
+def complaint(log: str) -> str | None:
+    """What ncu itself could not do. Raises EnvironmentLackError where counters are not allowed."""
+    if NO_PERMISSION in log:
         raise EnvironmentLackError(
             f"reading the GPU's counters is not permitted here ({NO_PERMISSION}): an administrator allows it with the "
-            "kernel module's option NVreg_RestrictProfilingToAdminUsers=0, or run as root"
+            "kernel module's option NVreg_RestrictProfilingToAdminUsers=0; root may read them, but not from within the "
+            "sandbox (AUTOCOMP_SANDBOX=limits)"
         )
+    return next((line for line in log.splitlines() if line.startswith("==ERROR==")), None)
+
+
+def parse(text: str) -> list[KernelCounters]:
+    """Raises EngineFailure for text that is no table."""
     try:
         return _parse(text)
     except (csv.Error, KeyError, ValueError) as error:  # columns that are missing, rows without an end

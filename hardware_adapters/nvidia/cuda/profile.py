@@ -56,7 +56,7 @@ def make_profile(
     compiled: Compiled,
     device: Machine,
 ) -> Profile:
-    """Of a kernel that passed. Every number was measured, at the base clock and with the caches emptied."""
+    """Of a kernel that passed. Every number was measured, with the caches emptied."""
     time_ns = total(kernels, TIME) or 0.0
     least = bound(operator, device)
     return Profile(
@@ -68,7 +68,7 @@ def make_profile(
         latency=Latency(
             value=round(time_ns, 1),
             unit="ns",
-            statistic=f"{len(kernels)} kernels under Nsight Compute, at base clock: not the timing of run_kernel",
+            statistic=f"{len(kernels)} kernels under Nsight Compute, each alone: not the timing of run_kernel",
         ),
         utilisation=min(1.0, least.value / time_ns) if time_ns else None,
         counters=counters(kernels, compiled),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -23,6 +24,7 @@ from ..nvcc import FLAGS, PROBE, SOURCE_NAME, Compiled, Nvcc, find_nvcc, parse_d
 LIMITS = Limits(wall_s=240, file_bytes=256 << 20, memory_bytes=None, processors=4)
 RUNNER = Path(__file__).parents[1] / "runner"
 RUNNER_FLAGS = ("-O2", "-std=c++17", "-cudart", "shared")
+CONTROL, MEMORY = Path("/dev/nvidiactl"), Path("/dev/nvidia-uvm")
 
 
 class Toolkit(NamedTuple):
@@ -32,19 +34,30 @@ class Toolkit(NamedTuple):
     root: Path
 
     @property
-    def libraries(self) -> str:
-        """Folders that have the runtime's shared library, as LD_LIBRARY_PATH wants them."""
+    def libraries(self) -> list[Path]:
+        """Folders that have the runtime's shared library."""
         folders = (self.root / "lib64", self.root / "lib", *sorted(self.root.glob("targets/*/lib")))
-        return ":".join(str(folder) for folder in folders if any(folder.glob("libcudart.so*")))
+        return [folder for folder in folders if any(folder.glob("libcudart.so*"))]
+
+    @property
+    def search_path(self) -> str:
+        """LD_LIBRARY_PATH of a program that uses the runtime; the driver may be where the user's own says."""
+        return ":".join(filter(None, (*map(str, self.libraries), os.environ.get("LD_LIBRARY_PATH"))))
 
     @property
     def reach(self) -> Reach:
         """For what compiles with it: compiler and runtime may be wheels beside each other."""
-        return toolchain(self.nvcc.path, self.root, *(Path(f) for f in self.libraries.split(":") if f))
+        return toolchain(self.nvcc.path, self.root, *self.libraries)
 
-    @property
-    def links(self) -> list[str]:
-        return [f"-L{folder}" for folder in self.libraries.split(":") if folder]
+    def links(self, folder: Path) -> list[str]:
+        """Where the linker finds the runtime. Wheels have it by its full name alone, which no linker looks for: then
+        `folder` receives a link to it."""
+        libraries = self.libraries
+        named = sorted(path for where in libraries for path in where.glob("libcudart.so*"))
+        if named and not any(path.name == "libcudart.so" for path in named):
+            (folder / "libcudart.so").symlink_to(named[-1])
+            libraries.append(folder)
+        return [f"-L{where}" for where in libraries]
 
 
 def toolkit(environment: Mapping[str, str] | None = None) -> Toolkit:
@@ -73,7 +86,7 @@ async def compile_library(kit: Toolkit, architecture: str, source: str, library:
         (folder / SOURCE_NAME).write_text(source, encoding="utf-8")
         command = [
             kit.nvcc.path, *FLAGS, "-Xcompiler", "-fPIC", f"-arch={architecture}", "-shared", "-cudart", "shared",
-            *kit.links, "-o", library.name, SOURCE_NAME,
+            *kit.links(folder), "-o", library.name, SOURCE_NAME,
         ]  # fmt: skip
         done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS, reach=kit.reach)
         check_host("nvcc", done, parse_diagnostics(done.stdout + done.stderr), SOURCE_NAME, folder, LIMITS)
@@ -90,12 +103,21 @@ async def runner(home: Home, kit: Toolkit, architecture: str) -> Path:
     """The native runner, built at first use. Raises EngineFailure, EnvironmentLackError."""
     key = source_digest(sorted(RUNNER.iterdir()), kit.nvcc.title, str(kit.root), architecture, " ".join(RUNNER_FLAGS))
     program = home.cache / f"cuda-runner-{key}" / "runner"
-    if program.exists():
-        return program
-    async with locked(home.cache / "cuda-runner.lock"):
-        if not program.exists():
-            await _build(kit, architecture, program)
+    if not program.exists():
+        async with locked(home.cache / "cuda-runner.lock"):
+            if not program.exists():
+                await _build(kit, architecture, program)
+    await _wake(kit, program)
     return program
+
+
+async def _wake(kit: Toolkit, program: Path) -> None:
+    """After a boot the driver makes some device files at their first use, which no confined program can bring about."""
+    if not await anyio.Path(CONTROL).exists() or await anyio.Path(MEMORY).exists():
+        return
+    with tempfile.TemporaryDirectory(prefix="autocomp-cuda-", ignore_cleanup_errors=True) as scratch:
+        environment = minimal_environment(Path(scratch), LD_LIBRARY_PATH=kit.search_path)
+        await run([program, "--device"], cwd=Path(scratch), env=environment, limits=LIMITS)
 
 
 async def _build(kit: Toolkit, architecture: str, program: Path) -> None:
@@ -106,7 +128,7 @@ async def _build(kit: Toolkit, architecture: str, program: Path) -> None:
         finished = folder / "finished"
         finished.mkdir()
         command = [
-            kit.nvcc.path, *RUNNER_FLAGS, f"-arch={architecture}", *kit.links, RUNNER / "runner.cu", "-o",
+            kit.nvcc.path, *RUNNER_FLAGS, f"-arch={architecture}", *kit.links(folder), RUNNER / "runner.cu", "-o",
             finished / program.name, "-ldl",
         ]  # fmt: skip
         done = await run(command, cwd=folder, env=minimal_environment(folder), limits=LIMITS)

@@ -61,9 +61,17 @@ static __global__ void runner_gather(const unsigned char *from, const int64_t *p
     for (size_t b = 0; b < element_bytes; b++) to[i * element_bytes + b] = from[picks[i] * element_bytes + b];
 }
 
-static __global__ void runner_flush(float *at, size_t count) {
+// Reads, so that no line is left in the cache that has to be written back while a kernel is timed.
+static __global__ void runner_flush(const float *at, size_t count, float *never) {
     size_t step = size_t(gridDim.x) * blockDim.x;
-    for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += step) at[i] += 1.0f;
+    float sum = 0;
+    for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += step) sum += at[i];
+    if (sum != 0) *never = sum;  // it is zero, which the compiler does not know
+}
+
+static __global__ void runner_spin(long long cycles) {
+    for (long long began = clock64(); clock64() - began < cycles;) {
+    }
 }
 
 // One tensor: the room it is placed in, and where it is now.

@@ -3,6 +3,7 @@
 // stream waits for all but non-blocking ones, and they for it.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -52,6 +53,7 @@ cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t);
 cudaError_t cudaEventSynchronize(cudaEvent_t);
 cudaError_t cudaEventElapsedTime(float *, cudaEvent_t, cudaEvent_t);
 cudaError_t cudaDeviceSynchronize();
+cudaError_t cudaDeviceReset();
 cudaError_t cudaGetLastError();
 cudaError_t cudaCtxResetPersistingL2Cache();
 const char *cudaGetErrorName(cudaError_t);
@@ -61,4 +63,7 @@ void fake_launch(dim3 grid, dim3 block, size_t shared, cudaStream_t stream, std:
 inline void fake_launch(dim3 grid, dim3 block, std::function<void()> body) { fake_launch(grid, block, 0, nullptr, body); }
 void fake_fault(cudaError_t);
 
+inline long long clock64() {  // at the clock rate that the device has
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count() * 252 / 100;
+}
 template <class T> T atomicAdd(T *to, T value) { return __atomic_fetch_add(to, value, __ATOMIC_RELAXED); }

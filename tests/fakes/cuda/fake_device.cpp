@@ -1,5 +1,5 @@
-// Where the environment names them: FAKE_CUDA_NONE there is no device, FAKE_CUDA_NOTES a file that receives what the
-// profiler was told.
+// Where the environment names them: FAKE_CUDA_NONE there is no device, FAKE_CUDA_NO_PERSISTING its L2 has no lines that
+// persist, FAKE_CUDA_NOTES a file that receives what the profiler was told.
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -165,8 +165,15 @@ cudaError_t cudaDeviceSynchronize() {
     return error;
 }
 
-cudaError_t cudaGetLastError() { return pending; }
-cudaError_t cudaCtxResetPersistingL2Cache() { return cudaSuccess; }
+// A fault of a kernel stays; an error of a call is forgotten when it was asked for, as the runtime does it.
+static cudaError_t of_a_call = cudaSuccess;
+cudaError_t cudaGetLastError() {
+    cudaError_t error = pending ? pending : of_a_call;
+    of_a_call = cudaSuccess;
+    return error;
+}
+cudaError_t cudaCtxResetPersistingL2Cache() { return std::getenv("FAKE_CUDA_NO_PERSISTING") ? of_a_call = cudaErrorInvalidValue : cudaSuccess; }
+cudaError_t cudaDeviceReset() { return cudaDeviceSynchronize(); }
 const char *cudaGetErrorName(cudaError_t error) {
     return error == cudaErrorNoDevice ? "cudaErrorNoDevice" : error == cudaErrorIllegalAddress ? "cudaErrorIllegalAddress"
          : error ? "cudaErrorInvalidValue" : "cudaSuccess";

@@ -1,6 +1,7 @@
 """The engine for real GPUs on a machine whose programs are stand-ins: its whole path, with a device made of threads."""
 
 import os
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from autocomp_mcp.hardware_adapters.nvidia.cuda.job import Job, Report
 from autocomp_mcp.hardware_adapters.nvidia.cuda.judge import judge
 from autocomp_mcp.hardware_adapters.nvidia.families import operator_of
 from autocomp_mcp.hardware_adapters.nvidia.machines import machines
-from autocomp_mcp.hardware_adapters.nvidia.operators import FULL, describe
+from autocomp_mcp.hardware_adapters.nvidia.operators import FULL, describe, floor_ns
 from autocomp_mcp.hardware_adapters.simulating import Judgement
 from autocomp_mcp.hardware_adapters.store import Home
 
@@ -40,7 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def run(machine: str, home: Home, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", machine)
     monkeypatch.setattr(library, "PLAIN", _Everything(library.PLAIN))
-    monkeypatch.setattr(native, "LEAST_FLUSH", 1 << 12)  # this device walks through memory word by word
+    monkeypatch.setattr(native, "FLUSH_BYTES", 1 << 12)  # this device walks through memory word by word
     monkeypatch.setattr(native, "SCRATCH_BYTES", 1 << 12)
     operator = operator_of(PROBLEM)
 
@@ -128,7 +129,7 @@ def in_the_folder(monkeypatch: pytest.MonkeyPatch):
     plain = native.Bench.execute
 
     def put(**files: str) -> None:
-        async def execute(self, wrapper):
+        async def execute(self, wrapper=()):
             for name, text in files.items():
                 (self.folder / f".{name}").write_text(text)
             return await plain(self, wrapper)
@@ -142,6 +143,29 @@ def test_counters_that_are_not_permitted(run, in_the_folder) -> None:
     in_the_folder(**{"no-permission": ""})
     with pytest.raises(EnvironmentLackError, match="NVreg_RestrictProfilingToAdminUsers"):
         run(mode="profile")
+
+
+def test_metrics_that_a_device_lacks_are_left_out(run, in_the_folder) -> None:
+    in_the_folder(lacking="dram__bytes_read.sum")
+    profile = run(mode="profile").profile
+    assert profile is not None and profile.latency.value == 123456
+
+
+@pytest.mark.parametrize("log", ["==ERROR== Profiling failed because a driver resource was unavailable.\n", ""])
+def test_a_profiler_that_fails_is_not_held_against_the_kernel(run, in_the_folder, log: str) -> None:
+    in_the_folder(**{"ncu-fails": log})
+    with pytest.raises(EngineFailure, match=f"ncu ended with status 1: {log.strip() or 'it said nothing'}"):
+        run(mode="profile")
+
+
+def test_without_a_profiler_it_says_what_is_missing(run, machine: str, tmp_path: Path, monkeypatch) -> None:
+    for program in Path(machine.partition(os.pathsep)[0]).iterdir():
+        if program.name != "ncu":
+            (tmp_path / program.name).symlink_to(program)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{machine.partition(os.pathsep)[2]}")
+    if shutil.which("ncu") is None:
+        with pytest.raises(EnvironmentLackError, match=r"ncu is not on PATH; .*Nsight Compute"):
+            run(mode="profile")
 
 
 BEGINS = "========= COMPUTE-SANITIZER\n========= "
@@ -180,7 +204,27 @@ def test_a_failing_gpu_is_not_held_against_the_kernel() -> None:
 
     with pytest.raises(EngineFailure, match=r"ECC cannot correct.*words of the runtime"):
         judged("cudaErrorECCUncorrectable")
+    with pytest.raises(EngineFailure, match="cannot be loaded: words of the runtime"):
+        judged("not_loaded")
     assert judged("cudaErrorIllegalAddress").verdict == "crashed"
+    assert judged("threads").verdict == "rejected"
+
+
+def test_nothing_is_too_fast_that_tensor_cores_can_do() -> None:
+    """Rates of data sheets: 77 TFLOP/s of TF32 and 155 of halves on an A6000; on an A100 156 and 312, so that a product
+    made of three of halves may be done at 104."""
+    product, narrow = (operator_of(f"nvidia/sgemm-4096x4096x4096{kind}") for kind in ("", "-tf32"))
+    device = {
+        "name": "x", "clock_khz": 1_800_000, "memory_khz": 0, "memory_bits": 384, "l2_bytes": 6 << 20,
+        "registers_per_multiprocessor": 65536, "threads_per_multiprocessor": 1536, "blocks_per_multiprocessor": 16,
+        "shared_per_multiprocessor": 102400, "shared_per_block": 101376,
+    }  # fmt: skip
+    a6000 = machine_of({**device, "major": 8, "minor": 6, "multiprocessors": 84})
+    assert floor_ns(narrow, a6000) == pytest.approx(narrow.flops / 154_800, rel=0.01)
+    a100 = machine_of({**device, "major": 8, "minor": 0, "multiprocessors": 108, "clock_khz": 1_410_000})
+    assert floor_ns(product, a100) == pytest.approx(product.flops / 104_000, rel=0.01)
+    unknown = machine_of({**device, "major": 99, "minor": 0, "multiprocessors": 84})
+    assert floor_ns(narrow, unknown) < floor_ns(narrow, a6000)
 
 
 def test_the_gpu_that_is_asked_is_the_one_that_runs(run, machine: str, monkeypatch: pytest.MonkeyPatch) -> None:

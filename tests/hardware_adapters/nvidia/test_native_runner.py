@@ -125,6 +125,18 @@ def test_a_kernel_cannot_speak_for_the_runner(runner: Path, tmp_path: Path) -> N
     assert not early.ended and early.checked == 0
 
 
+def test_threads_are_counted_where_it_is_timed(runner: Path, tmp_path: Path) -> None:
+    given = job(build_kernel(FAULTS["threads"], tmp_path), mode="profile")
+    report = run(runner, tmp_path, given)  # a profiler has threads of its own
+    assert report.fault is None and report.ended
+
+
+def test_a_cache_that_keeps_no_lines_is_no_error_of_the_kernel(runner: Path, tmp_path: Path) -> None:
+    given = job(build_kernel(HONEST, tmp_path))
+    report = run(runner, tmp_path, given, FAKE_CUDA_NO_PERSISTING="1")
+    assert report.fault is None and len(report.trials) == 12
+
+
 def test_a_machine_without_a_device_says_so(runner: Path, tmp_path: Path) -> None:
     given = job(build_kernel(HONEST, tmp_path))
     with pytest.raises(EngineFailure, match="looking for a device: cudaErrorNoDevice"):

@@ -46,7 +46,7 @@ def test_a_row_per_kernel() -> None:
     tiled, finish = ncu.parse(WIDE)
     assert (tiled.name, tiled.block, tiled.grid) == ("tiled(const float *, float *, long)", (16, 16, 1), (64, 64, 1))
     assert tiled.metrics[READ] == 8388608 and tiled.metrics[DURATION] == 120_000 and tiled.metrics[SM] == 61.5
-    assert finish.metrics[WRITTEN] is None and finish.metrics["local__load_bytes.sum"] is None
+    assert finish.metrics[WRITTEN] is None and finish.metrics["lts__t_sector_hit_rate.pct"] is None
     assert "sm__unknown.sum" not in tiled.metrics
 
 
@@ -73,7 +73,7 @@ def test_launches_together() -> None:
 def test_without_permission() -> None:
     said = "==ERROR== ERR_NVGPUCTRPERM - The user does not have permission to access NVIDIA GPU Performance Counters"
     with pytest.raises(EnvironmentLackError, match="NVreg_RestrictProfilingToAdminUsers"):
-        ncu.parse(said)
+        ncu.complaint(said)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import anyio
 import pytest
 from autocomp_mcp.hardware_adapters.base import EnvironmentLackError
 from autocomp_mcp.hardware_adapters.nvidia.cuda import library, toolkit
+from autocomp_mcp.hardware_adapters.nvidia.cuda.device import gpu
 from autocomp_mcp.hardware_adapters.nvidia.embedded import compile_kernel
 from autocomp_mcp.hardware_adapters.nvidia.families import operator_of
 from autocomp_mcp.hardware_adapters.nvidia.machines import machine
@@ -75,6 +76,59 @@ def test_a_kernel_compiled_by_nvcc(tmp_path: Path) -> None:
     wrong = anyio.run(toolkit.compile_library, kit, "sm_89", source.replace("2 * a", "2 * c"), tmp_path / "k.so")
     (error,) = [d for d in wrong.diagnostics if d.severity == "error"]
     assert error.line and "c" in error.message and source.splitlines()[error.line - 1].strip().startswith("if (i < n)")
+
+
+@pytest.mark.skipif(
+    not shutil.which("nvcc"), reason="LOUD: no nvcc on this machine; the runner is not compiled for a GPU"
+)
+def test_the_runner_compiled_by_nvcc(tmp_path: Path, make_home) -> None:
+    program = anyio.run(toolkit.runner, Home(make_home(tmp_path / "home")), toolkit.toolkit(), "sm_89")
+    assert program.stat().st_mode & 0o100
+
+
+def test_a_runtime_that_has_no_short_name_is_linked(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    for version in ("12", "13"):
+        (tmp_path / "lib" / f"libcudart.so.{version}").touch()
+    kit, folder = toolkit.Toolkit(Nvcc(tmp_path / "nvcc", "13.0"), tmp_path), tmp_path / "build"
+    folder.mkdir()
+    assert kit.links(folder) == [f"-L{tmp_path}/lib", f"-L{folder}"]
+    assert (folder / "libcudart.so").resolve() == tmp_path / "lib" / "libcudart.so.13"
+    (tmp_path / "lib" / "libcudart.so").touch()
+    assert kit.links(folder) == [f"-L{tmp_path}/lib"]
+
+
+def test_a_driver_in_a_place_of_its_own_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text('#!/bin/sh\n[ "$LD_LIBRARY_PATH" = /elsewhere ] || exit 9\necho "Some GPU, 8.9, 570.00"\n')
+    smi.chmod(0o755)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/elsewhere")
+    assert gpu({"PATH": str(tmp_path)}).architecture == "sm_89"
+    (tmp_path / "lib64").mkdir()
+    (tmp_path / "lib64" / "libcudart.so").touch()
+    kit = toolkit.Toolkit(Nvcc(tmp_path / "nvcc", "13.0"), tmp_path)
+    assert kit.search_path == f"{tmp_path}/lib64:/elsewhere"
+
+
+def test_device_files_are_made_before_a_kernel_is_confined(
+    tmp_path: Path, make_home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control, memory = tmp_path / "nvidiactl", tmp_path / "nvidia-uvm"
+    monkeypatch.setattr(toolkit, "CONTROL", control)
+    monkeypatch.setattr(toolkit, "MEMORY", memory)
+
+    async def build(kit: toolkit.Toolkit, architecture: str, program: Path) -> None:
+        await anyio.Path(program.parent).mkdir()
+        await anyio.Path(program).write_text(f'#!/bin/sh\n[ "$1" = --device ] && touch {memory}\n')
+        await anyio.Path(program).chmod(0o755)
+
+    monkeypatch.setattr(toolkit, "_build", build)
+    home, kit = Home(make_home(tmp_path / "home")), toolkit.Toolkit(Nvcc(tmp_path / "nvcc", "13.0"), tmp_path)
+    anyio.run(toolkit.runner, home, kit, "sm_89")
+    assert not memory.exists(), "there is no driver"
+    control.touch()
+    anyio.run(toolkit.runner, home, kit, "sm_89")
+    assert memory.exists()
 
 
 BROKEN = "nvcc fatal   : Unsupported gpu architecture 'compute_89'"

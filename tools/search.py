@@ -67,12 +67,13 @@ def register(server: MCPServer[Any], bench: Bench, whole: Callable[[], MCPServer
             ),
         ] = None,
     ) -> Annotated[CallToolResult, SearchStatus]:
-        """Optimize a kernel (Gemmini GEMM, matmul, convolution) by a search in the background: plan, generate,
-        simulate, select, again.
+        """Optimize a kernel (Gemmini, Trainium or NVIDIA; GEMM, matmul, convolution, attention, …) by a search in the
+        background: plan, generate, simulate, select, again.
 
         Use it to leave the work to the controller. Not for improving a kernel by hand: simulate_kernel and the menu do
         that. Returns a run id; follow it with get_search(run, wait_s=45). Takes 1 s to begin; the search itself about
-        120 s with the offline model, longer and for money with a language model (set max_cost_usd).
+        120 s with the offline model, which changes only kernels that carry a schedule; longer and for money with a
+        language model (set max_cost_usd).
         """
         jobs = _jobs(ctx)
         caller = caller_of(ctx.request_context)

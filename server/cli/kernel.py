@@ -83,7 +83,10 @@ def problems(
         str | None,
         typer.Option("--reference", metavar="PROBLEM", help="print the vendor's way: a kernel of hardware loops"),
     ] = None,
-    suite: Annotated[str | None, typer.Option("--suite", help="list this suite; by default examples")] = None,
+    suite: Annotated[
+        str | None,
+        typer.Option("--suite", metavar="NAME", help="list this suite, NAME or TARGET/NAME; by default examples"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """List problems, suites of them, and the pattern of each family's ids."""

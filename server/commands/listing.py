@@ -8,6 +8,7 @@ from . import own
 
 def problems(target: str | None, baseline: str | None, reference: str | None, suite: str | None, as_json: bool) -> int:
     def command() -> int:
+        nonlocal target, suite
         from ...hardware_adapters.base import UsageError
         from ...hardware_adapters.registry import adapter_for, adapters
         from ...menus.menu import UnknownNameError
@@ -30,6 +31,11 @@ def problems(target: str | None, baseline: str | None, reference: str | None, su
                 tell_source(source)
             return DONE
         known = adapters()
+        if suite is not None and "/" in suite:  # TARGET/NAME, as a campaign's file has it
+            of, _, suite = suite.partition("/")
+            if target not in (None, of):
+                raise UsageError(f"--suite {of}/{suite} is not of --target {target}: leave one of them out")
+            target = of
         if target is not None and target not in known:
             raise UnknownNameError("target", target, known)
         chosen = {name: adapter for name, adapter in known.items() if target in (None, name)}

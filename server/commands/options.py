@@ -109,17 +109,23 @@ Record = Annotated[
 ]
 
 # Of searches: how
-Iterations = Annotated[int | None, typer.Option("--iterations", min=1)]
-Plans = Annotated[int | None, typer.Option("--plans", min=1, help="plans per candidate of the beam")]
-Codes = Annotated[int | None, typer.Option("--codes", min=1, help="implementations per plan")]
-Beam = Annotated[int | None, typer.Option("--beam", min=1, help="candidates that go on")]
-SearchSeed = Annotated[int | None, typer.Option("--seed", min=0)]
+# Defaults are those of the presets `llm` and `offline`, not read from there: every command would start later for it.
+Iterations = Annotated[
+    int | None, typer.Option("--iterations", min=1, help="passes of plan to select (optimize: 20, offline 10)")
+]
+Plans = Annotated[
+    int | None, typer.Option("--plans", min=1, help="plans per candidate of the beam (optimize: 4, offline 6)")
+]
+Codes = Annotated[int | None, typer.Option("--codes", min=1, help="implementations per plan (optimize: 1)")]
+Beam = Annotated[int | None, typer.Option("--beam", min=1, help="candidates that go on (optimize: 3)")]
+SearchSeed = Annotated[int | None, typer.Option("--seed", min=0, help="of every random choice (optimize: 0)")]
 Preset = Annotated[str | None, typer.Option("--preset", help="settings by name, e.g. autocomp-gemmini: as published")]
 Reuse = Annotated[
     str | None, typer.Option("--reuse", help="schedule to replay first: auto (default: of the nearest run), RUN, none")
 ]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="any other setting, e.g. dropout=0.7")
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="any other setting of docs/search.md, e.g. dropout=0.7"),
 ]
 Confirm = Annotated[
     str | None, typer.Option("--confirm", metavar="ENGINE", help="judge the fastest kernels with this engine too")
@@ -129,8 +135,13 @@ ConfirmTop = Annotated[int | None, typer.Option("--confirm-top", min=1, help="ho
 # Of searches: where they end
 MaxCost = Annotated[float | None, typer.Option("--max-cost", metavar="USD", help="stop before spending more")]
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="stop before using more, in and out")]
-MaxEvaluations = Annotated[int | None, typer.Option("--max-evaluations", min=1)]
-Timeout = Annotated[float | None, typer.Option("--timeout", metavar="S", help="wall clock, in seconds")]
+MaxEvaluations = Annotated[
+    int | None, typer.Option("--max-evaluations", min=1, help="stop after so many kernels were judged")
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="S", help="wall clock, in seconds (optimize: none, offline 120)"),
+]
 
 
 Dashboard = Annotated[bool, typer.Option("--dashboard", help="show the search in a browser; prints the address")]

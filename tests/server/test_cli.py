@@ -11,7 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from autocomp_mcp.agent.settings import SearchSettings
+from autocomp_mcp.server.cli import app
 from autocomp_mcp.server.commands.options import EXIT_STATUSES
+from typer.main import get_command
 
 PROBLEM = "gemmini/gemm-32x32x32"
 
@@ -106,9 +109,11 @@ def test_suites_are_listed_by_name(run) -> None:
     assert {problem["family"] for problem in listed} == {"conv"}
     shown = run("problems", "--suite", "resnet50-conv").stdout
     assert [line.split()[0] for line in shown.splitlines()] == [problem["id"] for problem in listed]
-    unknown = run("problems", "--suite", "resnet")
-    assert unknown.returncode == 2
-    assert "resnet50-conv" in unknown.stderr
+    assert run("problems", "--suite", "gemmini/resnet50-conv").stdout == shown
+    for wrong in (["resnet"], ["gemmini/resnet"], ["gemmini/resnet50-conv", "--target", "nvidia"]):
+        unknown = run("problems", "--suite", *wrong)
+        assert unknown.returncode == 2
+        assert "resnet50-conv" in unknown.stderr
 
 
 def test_one_kernel_is_printed_at_a_time(run) -> None:
@@ -231,6 +236,18 @@ def test_exit_statuses_are_written_down(run) -> None:
         for status, meaning in EXIT_STATUSES.items():
             assert re.search(rf"^ *{status}  {re.escape(meaning)} *$", said, re.MULTILINE), said
             assert f"| {status} | {meaning} |" in architecture
+
+
+def test_the_help_of_a_search_has_the_defaults_of_the_presets() -> None:
+    command = get_command(app).commands["optimize"]  # pyright: ignore[reportAttributeAccessIssue]
+    said = {parameter.name: parameter.help for parameter in command.params}
+    model, offline = (SearchSettings.for_model(spec).model_dump() for spec in ("anthropic:name", "offline"))
+    for name in ("iterations", "plans", "codes", "beam", "seed"):
+        both = model[name] if model[name] == offline[name] else f"{model[name]}, offline {offline[name]}"
+        assert said[name].endswith(f"(optimize: {both})")
+    assert model["timeout_s"] is None
+    assert said["timeout"].endswith(f"(optimize: none, offline {offline['timeout_s']:g})")
+    assert said["confirm_top"].endswith(f"; {model['confirm_top']}")
 
 
 @pytest.mark.slow  # the trust suite kills searches too

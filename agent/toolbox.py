@@ -37,12 +37,11 @@ MAX_PAGES = 64
 MAX_OPTIONS = 100  # the most that one call of list_optimizations shows; menus are shorter
 UNTOLD_AT_ONCE = 2  # evaluations, of a server that does not say
 
+Begun = Callable[[], None]  # told when a call begins
 
-Begun = Callable[[], None]
 
-
-def nobody_asks() -> None:
-    """Told when a call begins."""
+def told_nobody() -> None:
+    """For calls whose beginning nobody asks about."""
 
 
 class ProblemDetail(Record):
@@ -169,7 +168,7 @@ class Toolbox:
         seed: int = 0,
         timeout_s: float | None = None,
         against: str | None = None,
-        begun: Begun = nobody_asks,
+        begun: Begun = told_nobody,
     ) -> Evaluation:
         """`against`: another kernel to be timed in turns with it, on an engine that can (`in_turns`)."""
         arguments = {"problem": problem, "source": source, "engine": engine, "seed": seed}
@@ -219,7 +218,7 @@ class Toolbox:
         return engines[engine]
 
     async def profile(
-        self, problem: str, source: str, *, engine: str | None = None, begun: Begun = nobody_asks
+        self, problem: str, source: str, *, engine: str | None = None, begun: Begun = told_nobody
     ) -> ProfileOutcome:
         """Whole, where the server says in `_meta` what it leaves out for models."""
         given = {"problem": problem, "source": source, "engine": engine}
@@ -254,7 +253,7 @@ class Toolbox:
         return (await self._answer(tool, arguments))[0]
 
     async def _answer(
-        self, tool: str, arguments: Mapping[str, Any], *, longer_s: float = 0.0, begun: Begun = nobody_asks
+        self, tool: str, arguments: Mapping[str, Any], *, longer_s: float = 0.0, begun: Begun = told_nobody
     ) -> tuple[dict[str, Any], Mapping[str, Any]]:
         """Structured content and `_meta`. `longer_s`: time that the call may take besides what any call may. `begun` is
         called when the server has it, which is at once where there is but one."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ...hardware_adapters.base import Problem
 from ..toolbox import OptionDetail
 from .base import CodeRequest, PlanRequest
 from .feedback import MAX_SOURCE, bare_source, block, diagnosis, examples, failure, lineage, tried
@@ -25,7 +26,7 @@ def _render(template: str, **values: Any) -> str:
     return _templates().get_template(template).render(**values).strip()
 
 
-def system_text(problem: Any, references: list[tuple[str, str]]) -> str:
+def system_text(problem: Problem, references: list[tuple[str, str]]) -> str:
     """What never changes within a run: byte-identical for every call, so that the provider caches it."""
     return _render("system.j2", problem=problem, references=references)
 

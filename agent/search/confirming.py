@@ -36,7 +36,7 @@ async def confirm(
     incumbent: Candidate | None = None  # what the others are timed against, where the engine can do that
 
     async def one(candidate: Candidate) -> None:
-        if record.confirming(candidate) is not None:
+        if record.confirmation_of(candidate) is not None:
             return
         async with slots:
             said = await toolbox.simulate(
@@ -66,5 +66,5 @@ async def confirm(
 
 def _alone(record: RunRecord, candidate: Candidate) -> bool:
     """Whether it was confirmed, and not against another one."""
-    known = record.confirming(candidate)
+    known = record.confirmation_of(candidate)
     return known is not None and known.passed and known.speed is None

@@ -43,7 +43,7 @@ class Judge:
         if restored is not None:
             return restored
         with self._brake.judging():
-            first = await self._known(candidate, permits, unit)
+            first = await self._first_or_claim(candidate, permits, unit)
             if first is not None:
                 return await self._journalled(candidate.model_copy(update={"duplicate_of": first}))
             judged = None
@@ -51,13 +51,13 @@ class Judge:
                 async with self.slots:
                     with self._brake.judging():  # again: it waited
                         evaluation = await self._evaluate(candidate)
-                judged = self._known_code(candidate.model_copy(update={"evaluation": evaluation}))
+                judged = self._as_duplicate(candidate.model_copy(update={"evaluation": evaluation}))
                 return await self._journalled(judged)
             finally:
                 self._evaluating.discard(candidate.digest)
                 permits.end(counts=judged is not None and judged.duplicate_of is None)
 
-    async def _known(self, candidate: Candidate, permits: Permits, unit: int) -> str | None:
+    async def _first_or_claim(self, candidate: Candidate, permits: Permits, unit: int) -> str | None:
         """The candidate that was evaluated with this kernel; None where this one is to be, and has the permit for it.
 
         A kernel is claimed together with its permit: nobody ever waits for one that waits for a permit itself."""
@@ -95,8 +95,8 @@ class Judge:
     async def _engines(self) -> Collection[EngineStatus]:
         return (await self._toolbox.engines(self._problem.target)).values()
 
-    def _known_code(self, candidate: Candidate) -> Candidate:
-        """As a duplicate, where another source of this run compiles to the same machine code."""
+    def _as_duplicate(self, candidate: Candidate) -> Candidate:
+        """Where another source of this run compiles to the same machine code; else the candidate as it is."""
         first = self._record.first_of_code.get(candidate.code) if self._settings.duplicates == "code" else None
         if first is None or not candidate.passed:
             return candidate

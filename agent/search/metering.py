@@ -1,4 +1,4 @@
-"""What searches ask of models, as OpenTelemetry metrics: no-ops until its SDK is set up (server/telemetry.py)."""
+"""What searches ask of models, as OpenTelemetry metrics: no-ops until server/serving/telemetry.py sets up its SDK."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ class RunRecord:
         return self.candidates.get(identity) or self._before.get(identity)
 
     def _eligible(self, candidate: Candidate) -> bool:
-        found = self.confirming(candidate)
+        found = self.confirmation_of(candidate)
         return candidate.passed and (found is None or found.passed)
 
     def _admit(self, candidate: Candidate) -> None:
@@ -187,7 +187,7 @@ class RunRecord:
         for candidate in self._journalled():
             self._admit(candidate)
 
-    def confirming(self, candidate: Candidate) -> Confirmation | None:
+    def confirmation_of(self, candidate: Candidate) -> Confirmation | None:
         """What was said of its kernel, be it by the name of another place that has the same one."""
         if candidate.evaluation is None:
             return None
@@ -204,7 +204,7 @@ class RunRecord:
 
     def confirmations(self) -> tuple[Confirmation, ...]:
         """Of this search and of those with smaller limits, the best first."""
-        return ranked(found for candidate in self.settled() if (found := self.confirming(candidate)))
+        return ranked(found for candidate in self.settled() if (found := self.confirmation_of(candidate)))
 
     def settle_best(self) -> None:
         """The best is the best that was confirmed, or none; as it is when nothing was."""
@@ -263,7 +263,7 @@ class RunRecord:
         """`best.c`, or `.py`, in the run's folder, replaced as a whole: a reader never sees half a kernel. The journal
         has it too: a full disk costs the file, not the search."""
         best = self.best
-        text = headed(best, self._known(ROOT), self.run_id, self.confirming(best)) if best else None
+        text = headed(best, self._known(ROOT), self.run_id, self.confirmation_of(best)) if best else None
         if best is None or text is None:
             return
         name = best_name(best.source)

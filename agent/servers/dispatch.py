@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from ..answers import BUSY_PATIENCE_S, failure_of, is_usage, reason, retry_after_s
 from ..each import beside
 from ..errors import AgentError, InfrastructureError
-from ..toolbox import Begun, nobody_asks
+from ..toolbox import Begun, told_nobody
 from .pace import Kind, finish_s
 from .roster import Roster
 from .server import Server
@@ -71,7 +71,7 @@ class Dispatcher:
             tasks.start_soon(self._tick)
             yield
 
-    async def call_tool(self, tool: str, arguments: dict[str, Any], within_s: float, begun: Begun = nobody_asks) -> Any:
+    async def call_tool(self, tool: str, arguments: dict[str, Any], within_s: float, begun: Begun = told_nobody) -> Any:
         """The result, or a refusal of what no server would take. `within_s`: for each attempt. `begun`: called when a
         server has it. Raises InfrastructureError, with every failure, and the SDK's errors of usage."""
         engine = arguments.get("engine") or self._roster.default_engine if tool in EVALUATIONS else None
@@ -80,7 +80,7 @@ class Dispatcher:
         )
 
     async def read_resource(self, uri: str) -> Any:
-        return await self._call(Kind("read_resource"), uri, lambda client: client.read_resource(uri), nobody_asks)
+        return await self._call(Kind("read_resource"), uri, lambda client: client.read_resource(uri), told_nobody)
 
     async def _call(self, kind: Kind, what: str, send: Callable[[Client], Awaitable[Any]], begun: Begun) -> Any:
         call = _Call(kind, what, send, begun)

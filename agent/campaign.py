@@ -44,7 +44,7 @@ class Budget(BaseModel):
         return {name: float(value) for name, value in found.items() if value is not None}
 
 
-class Entry(BaseModel):
+class CampaignEntry(BaseModel):
     """One problem, and what is different about its search."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,7 +67,7 @@ State = Literal["waiting", "open", "ended"]
 class Standing(NamedTuple):
     """Where an entry is: `waiting` for its search to begin, `open` where that can go on, `ended` where it is done."""
 
-    entry: Entry
+    entry: CampaignEntry
     state: State
     run_id: str | None
     status: RunStatus | None
@@ -88,7 +88,7 @@ class Campaign:
     identity: with a larger budget it goes on. `place`: the journal's database. Raises JournalError, as the methods."""
 
     def __init__(
-        self, name: str, entries: Sequence[Entry], budget: Budget, journal: Journal, place: str | Path
+        self, name: str, entries: Sequence[CampaignEntry], budget: Budget, journal: Journal, place: str | Path
     ) -> None:
         content = json.dumps([entry.model_dump(mode="json") for entry in entries], sort_keys=True)
         self.id = f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
@@ -103,7 +103,7 @@ class Campaign:
         runs = self._runs()
         return [self._standing(entry, runs.get(number)) for number, entry in enumerate(self.entries)]
 
-    def _standing(self, entry: Entry, run_id: str | None) -> Standing:
+    def _standing(self, entry: CampaignEntry, run_id: str | None) -> Standing:
         if run_id is None:
             return Standing(entry, "waiting", None, None)
         try:

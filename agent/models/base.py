@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TRANSLATE = "translate"  # what a plan may choose besides the menu while `translate` is set
 
 
-class Offer(OptionSummary):
+class MenuOffer(OptionSummary):
     """One option of the menu that a plan may choose from."""
 
     score: float = Field(default=1.0, description="What the search expects of it, relative to the others")
@@ -60,7 +60,7 @@ class PlanRequest(Record):
     previous: str | None = Field(default=None, description="That reply, clipped")
     seed: int
     model: str | None = Field(default=None, description="Which of several planners is to answer")
-    menu: tuple[Offer, ...] = Field(default=(), description="Options to choose from, the most promising first")
+    menu: tuple[MenuOffer, ...] = Field(default=(), description="Options to choose from, the most promising first")
     iteration: int
     iterations: int
     problem: Problem

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from ...hardware_adapters.base import Record
-from .progress import Phase, Tally, Work
+from .progress import Phase, PhaseTally, Work
 from .status import Mark, Step, Tokens
 
 EventName = Literal["started", "phase", "work", "candidate", "best", "finished"]
@@ -29,7 +29,7 @@ class SearchEvent(Record):
     baseline: Mark | None = None
     best: Mark | None = None
     lineage: tuple[Step, ...] = Field(default=(), description="From the first kernel to the best so far")
-    tallies: dict[Phase, Tally] = Field(default_factory=dict, description="Of the current iteration")
+    tallies: dict[Phase, PhaseTally] = Field(default_factory=dict, description="Of the current iteration")
     works: tuple[Work, ...] = Field(default=(), description="What is under way, in the order in which it began")
     evaluations: int = 0
     max_evaluations: int | None = None

@@ -24,7 +24,7 @@ class Work(Record):
     waits: bool = Field(default=True, description="For a free model call or engine: only so many run at once")
 
 
-class Tally(Record):
+class PhaseTally(Record):
     """A phase of the current iteration."""
 
     done: int = 0
@@ -38,11 +38,11 @@ class Progress:
         """`clock`: seconds of the run so far."""
         self._clock = clock
         self._changed = changed
-        self._tallies: dict[Phase, Tally] = {}
+        self._tallies: dict[Phase, PhaseTally] = {}
         self._works: dict[str, Work] = {}
 
     @property
-    def tallies(self) -> dict[Phase, Tally]:
+    def tallies(self) -> dict[Phase, PhaseTally]:
         return dict(self._tallies)
 
     @property
@@ -52,12 +52,12 @@ class Progress:
 
     def begin(self, **expected: int) -> None:
         """A new iteration (or the first kernel), and how much of each phase it has."""
-        self._tallies = {phase: Tally(expected=expected[phase]) for phase in PHASES if phase in expected}
+        self._tallies = {phase: PhaseTally(expected=expected[phase]) for phase in PHASES if phase in expected}
         self._works = {}
 
     def expect(self, phase: Phase, more: int) -> None:
         """So many more than was expected, or fewer."""
-        tally = self._tallies.get(phase, Tally())
+        tally = self._tallies.get(phase, PhaseTally())
         self._tallies[phase] = tally.model_copy(update={"expected": tally.expected + more})
 
     @contextmanager
@@ -68,7 +68,7 @@ class Progress:
             yield
         finally:
             self._works.pop(place, None)
-            tally = self._tallies.get(phase, Tally())
+            tally = self._tallies.get(phase, PhaseTally())
             self._tallies[phase] = tally.model_copy(update={"done": tally.done + 1})
             self._changed()
 

@@ -8,7 +8,7 @@ from random import Random
 
 from ...hardware_adapters.base import Bottleneck, Problem, Profile
 from ..each import each
-from ..models.base import Ancestor, Example, Models, Offer, PlanRequest
+from ..models.base import Ancestor, Example, MenuOffer, Models, PlanRequest
 from ..runs.candidate import Attempt, Candidate, Plan, attempts, steps_to
 from ..settings import SearchSettings
 from ..toolbox import OptionSummary, Toolbox
@@ -111,12 +111,12 @@ class Planner:
         worn: Mapping[str, int],
         follow: Plan | None,
         rng: Random,
-    ) -> tuple[Offer, ...]:
+    ) -> tuple[MenuOffer, ...]:
         """The options that stay, each left out with the settings' probability: at random, or those of which the least
         is expected in a draw of what is believed of them. To repeat a step only its option is offered."""
         adaptive, drop = self._settings.menu_choice == "adaptive", self._settings.dropout
         offers = [
-            Offer(
+            MenuOffer(
                 **option.model_dump(), score=bandit.score(option.id, bottleneck, option.addresses) if adaptive else 1.0
             )
             for option in options
@@ -149,7 +149,7 @@ class Planner:
         ]
         return tuple(reversed(steps))
 
-    def _examples(self, menu: Sequence[Offer]) -> tuple[Example, ...]:
+    def _examples(self, menu: Sequence[MenuOffer]) -> tuple[Example, ...]:
         offered = {offer.id for offer in menu}
         fitting = [example for example in self._lessons.examples if example.plan.option in offered]
         return tuple(fitting[: self._settings.examples])

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ...agent.campaign import Budget, Entry
+from ...agent.campaign import Budget, CampaignEntry
 from ...agent.errors import AgentError, AgentUsageError
 from ...agent.settings import SearchSettings
 from ...hardware_adapters.base import UsageError
@@ -63,7 +63,7 @@ class Content(_Strict):
 class Read(_Strict):
     name: str
     budget: Budget
-    entries: tuple[Entry, ...]
+    entries: tuple[CampaignEntry, ...]
 
 
 class CampaignFileError(AgentUsageError):
@@ -90,7 +90,7 @@ def read_campaign(file: Path) -> Read:
         first = error.errors()[0]
         what = first["msg"].removeprefix("Value error, ")
         raise CampaignFileError(file, line_of(first["loc"]), first["loc"], what) from error
-    entries: list[Entry] = []
+    entries: list[CampaignEntry] = []
     for number, item in enumerate(content.problems):
         try:
             entries += _entries(file, content, item)
@@ -110,7 +110,7 @@ class _Wrong(Exception):
         self.place, self.what, self.of_all = place, what, of_all
 
 
-def _entries(file: Path, content: Content, item: Item) -> list[Entry]:
+def _entries(file: Path, content: Content, item: Item) -> list[CampaignEntry]:
     """Raises _Wrong."""
     given = content.settings | item.settings
     engine = item.engine or content.engine
@@ -148,7 +148,7 @@ def _entries(file: Path, content: Content, item: Item) -> list[Entry]:
                 adapter.search_engine(engine)
     except UsageError as error:
         raise _Wrong(("suite",) if item.suite is not None else ("problem",), str(error)) from error
-    return [Entry(problem=problem, source=source, model=model, settings=given) for problem in problems]
+    return [CampaignEntry(problem=problem, source=source, model=model, settings=given) for problem in problems]
 
 
 def _suite(named: str) -> list[str]:

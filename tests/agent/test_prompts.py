@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from autocomp_mcp.agent.models.base import Ancestor, CodeRequest, Example, Models, Offer, PlanRequest, make_models
+from autocomp_mcp.agent.models.base import Ancestor, CodeRequest, Example, MenuOffer, Models, PlanRequest, make_models
 from autocomp_mcp.agent.models.feedback import diagnosis
 from autocomp_mcp.agent.models.prompting import code_text, parent_text, plan_text, system_text
 from autocomp_mcp.agent.runs.candidate import Attempt, Candidate, Plan
@@ -35,7 +35,9 @@ PROFILE = Profile.model_validate({
     "stalls": [{"cause": "dependency", "cycles": 90.0, "share": 0.105}],
     "bottlenecks": [{"id": "narrow", "explanation": "too few lanes", "evidence": {"lanes": 1.0}}],
 })  # fmt: skip
-MENU = tuple(Offer.model_validate({k: option_of(n)[k] for k in ("id", "title", "when", "effect")}) for n in NAMES[:3])
+MENU = tuple(
+    MenuOffer.model_validate({k: option_of(n)[k] for k in ("id", "title", "when", "effect")}) for n in NAMES[:3]
+)
 DETAIL = OptionDetail(option=Option.model_validate(option_of("width")))
 
 

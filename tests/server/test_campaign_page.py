@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from autocomp_mcp.agent.campaign import Budget, Campaign, Entry
+from autocomp_mcp.agent.campaign import Budget, Campaign, CampaignEntry
 from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.hardware_adapters.base import EnvironmentLackError
 from autocomp_mcp.server.report.campaign import write_report
@@ -39,7 +39,9 @@ def searched(home: Path, run_id: str, latencies: list[float], reason: str = "don
 def written(home: Path, name: str = "shapes", model: str = "offline") -> tuple[list[Path], Campaign]:
     """Of a campaign with a search that gained four, one that gained nothing but trouble, and one to come."""
     place = home / "autocomp.db"
-    entries = [Entry(problem=problem, model=model) for problem in (PROBLEM, PROBLEM + "-relu", PROBLEM + "-shift6")]
+    entries = [
+        CampaignEntry(problem=problem, model=model) for problem in (PROBLEM, PROBLEM + "-relu", PROBLEM + "-shift6")
+    ]
     searched(home, "a-good-one", [3_000_000, 2_000_000, 2_500_000, 1_000_000])
     searched(home, "a-poor-one", [4_500_000], EVIL)
     journal = Journal(place)

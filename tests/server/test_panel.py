@@ -1,7 +1,7 @@
 """The panel at any size with any content: it fits, leaves out what matters least first, and no words steer it."""
 
 from autocomp_mcp.agent.runs.events import SearchEvent
-from autocomp_mcp.agent.runs.progress import Tally, Work
+from autocomp_mcp.agent.runs.progress import PhaseTally, Work
 from autocomp_mcp.agent.runs.status import Mark, Step, Tokens
 from autocomp_mcp.server.terminal.charts import ASCII, BLOCKS, bar, characters, curve
 from autocomp_mcp.server.terminal.panel import Seen, picture
@@ -25,7 +25,7 @@ def event(option: str = "wide-loads", steps: int = 3, works: int = 4, **more: ob
         ),
         "tokens": Tokens(input=1_200_000, output=40_000), "max_tokens": 2_000_000, "cost_usd": 0.4,
         "cost_left_usd": 0.6, "elapsed_s": 60.0, "time_left_s": 30.0,
-        "tallies": {"plan": Tally(done=6, expected=6), "generate": Tally(done=3, expected=6)},
+        "tallies": {"plan": PhaseTally(done=6, expected=6), "generate": PhaseTally(done=3, expected=6)},
         "works": tuple(
             Work(place=f"3.0.{n}.0", phase=phases[n % 2], option=option, began_s=50.0, waits=n > 2)
             for n in range(works)

@@ -36,7 +36,7 @@ def export_run(journal: Journal, run_id: str, folder: Path, versions: dict[str, 
     the middle leaves a folder `.NAME.part-PID` beside, which may be deleted. Raises UnknownRunError,
     AgentUsageError when the folder is there, and AgentError when the folder cannot be written.
     """
-    row, status = journal.begun(run_id), journal.status(run_id)
+    row, status = journal.first_row(run_id), journal.status(run_id)
     events = journal.events(run_id, sources=True)  # after the status: of a live run they know all that it speaks of
     folder = folder.absolute()
     if os.path.lexists(folder):

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import anyio
 
 from ..hardware_adapters.base import Problem, check_search_source, check_source
+from .answers import reason
 from .errors import (
     AgentError,
     AgentUsageError,
@@ -32,7 +33,7 @@ from .runs.status import RunState, RunStatus, Searched, search_seconds
 from .search.lessons import check_reuse
 from .search.loop import SearchLoop
 from .settings import LIMITS, MOST_PARALLEL, SearchSettings
-from .toolbox import Machine, Toolbox, reason
+from .toolbox import Machine, Toolbox
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ async def resume(
     Raises UnknownRunError, RunBusyError, and AgentUsageError for another model than the run's, and for limits that
     are no more than what the run has used.
     """
-    row = journal.run(run_id)
+    row = journal.row(run_id)
     if models.spec != row.model:
         raise AgentUsageError(f"run {run_id!r} was made with model {row.model!r}, not {models.spec!r}")
     status = journal.status(run_id)
@@ -170,7 +171,7 @@ async def _drive(
     for."""
     run_id, (problem, toolbox, machine) = lease.run_id, hardware
     try:
-        settings = SearchSettings.model_validate(journal.run(run_id).settings)
+        settings = SearchSettings.model_validate(journal.row(run_id).settings)
         before = search_seconds(journal.events(run_id))
         confined = {"sandbox": machine.sandbox.model_dump(mode="json")} if machine.sandbox is not None else {}
         journal.append(lease, "session", {"model": models.spec, **confined})

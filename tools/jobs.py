@@ -13,7 +13,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
 from ..agent.errors import AgentError, InfrastructureError, JournalError, UnknownRunError
-from ..agent.runs.database import runs_of
+from ..agent.runs.database import place_of
 from ..agent.runs.journal import Journal
 from ..agent.settings import SearchSettings
 from ..hardware_adapters.base import AdapterError
@@ -62,17 +62,17 @@ class Jobs:
     def journal(self) -> Journal:
         """One connection for all searches and questions of this process."""
         if self._journal is None:
-            self._journal = Journal(runs_of(self._bench.home))
+            self._journal = Journal.of(self._bench.home)
         return self._journal
 
     def _jobs(self) -> JobTable:
         if self._table is None:
-            self._table = JobTable(runs_of(self._bench.home))
+            self._table = JobTable(place_of(self._bench.home))
         return self._table
 
     def _driven(self, run_id: str) -> bool | None:
         try:
-            self.journal().begun(run_id)
+            self.journal().first_row(run_id)
         except UnknownRunError:
             return None
         return self.journal().driven(run_id)
@@ -107,7 +107,7 @@ class Jobs:
         self._tasks.start_soon(self._drive, server, run_id, problem, model, settings, source, ended, failed)
         while not ended.is_set():
             with suppress(UnknownRunError):
-                await in_thread(journal.run, run_id)
+                await in_thread(journal.row, run_id)
                 break
             with anyio.move_on_after(BEGIN_POLL_S):
                 await ended.wait()

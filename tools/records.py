@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..agent.errors import NeverBegunError, UnknownRunError
-from ..agent.runs.database import runs_of
 from ..agent.runs.history import history
 from ..agent.runs.journal import Journal
 from ..agent.runs.status import RunStatus
@@ -152,14 +151,14 @@ def run_record(status: RunStatus) -> str:
 @contextmanager
 def journal(home: Home) -> Iterator[Journal]:
     """A connection of its own: resources and completions are asked for outside any search."""
-    with closing(Journal(runs_of(home))) as opened:
+    with closing(Journal.of(home)) as opened:
         yield opened
 
 
 def find_run(opened: Journal, run_id: str) -> str:
     """The id itself. Raises NeverBegunError, and UnknownNameError with ids near to it or the newest ones."""
     try:
-        return opened.begun(run_id).run_id
+        return opened.first_row(run_id).run_id
     except NeverBegunError:
         raise
     except UnknownRunError as error:

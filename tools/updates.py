@@ -22,7 +22,6 @@ from mcp.shared.subscriptions import ResourceUpdated, ServerEvent
 from mcp.types import INVALID_PARAMS, EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
 
 from ..agent.errors import AgentError
-from ..agent.runs.database import runs_of
 from ..agent.runs.journal import Journal
 from ..hardware_adapters.base import AdapterError
 from .bench import Bench, in_thread
@@ -97,7 +96,7 @@ class Updates(InMemorySubscriptionBus):
                 self._listening.set()
 
     async def _tell_while_wanted(self) -> None:
-        with closing(await in_thread(Journal, runs_of(self._bench.home))) as journal:
+        with closing(await in_thread(Journal.of, self._bench.home)) as journal:
             look = _Look(journal)
             while self._count or self._sessions:
                 for run_id in await in_thread(look.changed):

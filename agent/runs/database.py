@@ -134,7 +134,7 @@ class SqliteDatabase(Database):
             raise JournalError(f"the journal {self.name} cannot be {what}: {error}") from error
 
 
-def runs_of(home: HasDatabase) -> str | Path:
+def place_of(home: HasDatabase) -> str | Path:
     """Where the runs are that this home's searches write and its servers show: $AUTOCOMP_DB, or what the file says that
     $AUTOCOMP_DB_FILE names, else a file in the home.
 

@@ -21,7 +21,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from ...hardware_adapters.base import Record
 from ..errors import (
@@ -35,7 +35,7 @@ from ..errors import (
     UnknownRunError,
 )
 from ..keys import hidden
-from .database import Row, opened
+from .database import HasDatabase, Row, opened, place_of
 from .status import RunState, RunStatus, derive
 
 SCHEMA_VERSION = 1
@@ -117,6 +117,11 @@ class Journal:
                     f"{self._db.name} was written by another version (schema {version}, this one {SCHEMA_VERSION})"
                 )
 
+    @classmethod
+    def of(cls, home: HasDatabase) -> Self:
+        """Where this home's runs are. Raises as `place_of` too."""
+        return cls(place_of(home))
+
     def close(self) -> None:
         self._db.close()
 
@@ -151,14 +156,14 @@ class Journal:
             return self._grant(run_id)
 
     def adopt(self, run: RunRow, events: Sequence[Mapping[str, Any]]) -> bool:
-        """Enter a run as another journal has it: `run` as `begun` gives it, `events` as `events` does with sources.
+        """Enter a run as another journal has it: `run` as `first_row` gives it, `events` as `events` does with sources.
 
         All of it or nothing. False when it is here already. Raises AgentUsageError when this id is here with another
         content.
         """
         with self._db.writing():
             try:
-                here = self.begun(run.run_id)
+                here = self.first_row(run.run_id)
             except UnknownRunError:
                 self._clear(run.run_id)
                 row = (run.run_id, run.problem, run.model, json.dumps(run.settings), run.source, run.created)
@@ -174,7 +179,7 @@ class Journal:
             "import it into another AUTOCOMP_HOME"
         )
 
-    def begun(self, run_id: str) -> RunRow:
+    def first_row(self, run_id: str) -> RunRow:
         """As it was started, without the limits of later sessions. Raises UnknownRunError, and as that
         NeverBegunError."""
         query = f"SELECT runs.*, {_BEGUN} FROM runs WHERE run_id = ?"
@@ -186,20 +191,20 @@ class Journal:
             raise NeverBegunError(run_id)
         return RunRow(**{**row, "settings": json.loads(row["settings"])})
 
-    def run(self, run_id: str) -> RunRow:
-        """Raises UnknownRunError."""
-        begun = self.begun(run_id)
+    def row(self, run_id: str) -> RunRow:
+        """With the limits of later sessions. Raises as `first_row`."""
+        first = self.first_row(run_id)
         query = "SELECT data FROM events WHERE run_id = ? AND kind = 'limits' ORDER BY id"
-        settings = dict(begun.settings)
+        settings = dict(first.settings)
         for change in self._db.query(query, run_id):
             settings |= json.loads(change["data"])
-        return begun.model_copy(update={"settings": settings})
+        return first.model_copy(update={"settings": settings})
 
-    def runs(self) -> list[RunStatus]:
-        """Every run, the newest first."""
+    def statuses(self) -> list[RunStatus]:
+        """Of every run, the newest first."""
         return [self.status(run_id, with_source=False) for run_id in self.run_ids()]
 
-    def runs_of(self, target: str, family: str, count: int) -> list[str]:
+    def family_runs(self, target: str, family: str, count: int) -> list[str]:
         """Ids of the newest runs on problems of a family."""
         query = (
             "SELECT e.run_id FROM events e JOIN runs r ON r.run_id = e.run_id WHERE e.key = 'problem'"
@@ -216,7 +221,7 @@ class Journal:
     def _clear(self, run_id: str) -> None:
         """Room for a run under the id of one that never began."""
         try:
-            self.begun(run_id)
+            self.first_row(run_id)
         except NeverBegunError:
             for table in ("events", "leases", "runs"):
                 self._db.execute(f"DELETE FROM {table} WHERE run_id = ?", run_id)
@@ -237,7 +242,7 @@ class Journal:
 
     def status(self, run_id: str, *, with_source: bool = True) -> RunStatus:
         """Raises UnknownRunError."""
-        run = self.run(run_id)
+        run = self.row(run_id)
         status = derive(
             run.model_dump(exclude={"source"}), self.events(run_id), alive=self.driven(run_id), now=self._clock()
         )
@@ -312,7 +317,7 @@ class Journal:
 
     def acquire(self, run_id: str) -> Lease:
         """Raises UnknownRunError, RunBusyError."""
-        self.run(run_id)
+        self.row(run_id)
         with self._db.writing():
             held = self._db.query("SELECT * FROM leases WHERE run_id = ?", run_id)
             if held and self._alive(held[0]):

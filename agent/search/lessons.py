@@ -62,7 +62,7 @@ def check_reuse(journal: Journal, problem: Problem, reuse: str) -> None:
 
 def gather(journal: Journal, problem: Problem, reuse: str, *, memory: bool) -> Lessons:
     """`reuse` as in the settings; `memory`: whether tallies and examples are wanted. Raises as `check_reuse`."""
-    runs = [_earlier(journal, run_id) for run_id in journal.runs_of(problem.target, problem.family, MAX_RUNS)]
+    runs = [_earlier(journal, run_id) for run_id in journal.family_runs(problem.target, problem.family, MAX_RUNS)]
     known = [run for run in runs if run is not None]
     schedule = None
     if reuse == "auto":
@@ -90,7 +90,7 @@ def distance(one: Mapping[str, int], other: Mapping[str, int]) -> float:
 
 def _earlier(journal: Journal, run_id: str) -> _Earlier | None:
     """None for a run that did not get as far as its first kernel. Raises UnknownRunError."""
-    row = journal.run(run_id)
+    row = journal.row(run_id)
     events = journal.events(run_id, sources=True)
     about = next((event["data"] for event in events if event["kind"] == "problem"), None)
     if about is None:

@@ -49,7 +49,7 @@ class SearchLoop:
         self._settings = settings
         self._toolbox = toolbox
         self._journal = journal
-        self._source = journal.run(run_id).source
+        self._source = journal.row(run_id).source
         self._record = RunRecord(lease, journal, settings, runs_dir, listener)
         brake = Brake()
         self._judge = Judge(problem, settings, self._record, toolbox, brake, at_once)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ... import __version__
 from ...agent.archive import export_run, import_run
-from ...agent.runs.database import runs_of
 from ...agent.runs.journal import Journal
 from ...hardware_adapters.store import Home
 from ..shell import DONE, emit, guarded, say, tell
@@ -16,7 +15,7 @@ from .reading import find_run
 
 def export_(run: str, folder: Path | None, as_json: bool) -> int:
     def command() -> int:
-        journal = Journal(runs_of(Home()))
+        journal = Journal.of(Home())
         run_id = find_run(journal, run)
         target = folder or Path(run_id)
         versions = {"autocomp-mcp": __version__, "python": platform.python_version()}
@@ -35,9 +34,9 @@ def export_(run: str, folder: Path | None, as_json: bool) -> int:
 def import_(folder: Path, as_json: bool) -> int:
     def command() -> int:
         home = Home()
-        journal = Journal(runs_of(home))
+        journal = Journal.of(home)
         run_id, new = import_run(journal, folder, home.path / "runs")
-        row = journal.begun(run_id)
+        row = journal.first_row(run_id)
         # What a resumed run would reach is named here, since somebody else may have written it.
         service = row.settings.get("base_url")
         if service:

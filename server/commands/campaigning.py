@@ -13,7 +13,7 @@ from rich.table import Table
 from ...agent.campaign import Campaign, Standing
 from ...agent.controller import new_run_id, search
 from ...agent.controller import resume as resume_search
-from ...agent.runs.database import runs_of
+from ...agent.runs.database import place_of
 from ...agent.runs.journal import Journal
 from ...agent.runs.status import RunStatus
 from ...hardware_adapters.registry import adapter_for
@@ -38,7 +38,7 @@ def campaign(file: Path, dry_run: bool, anew: bool, servers: list[str], pages: P
     def command() -> int:
         read = read_campaign(file)
         home = Home()
-        place = runs_of(home)
+        place = place_of(home)
         journal = Journal(place)
         found = Campaign(read.name, read.entries, read.budget, journal, place)
         if anew and not dry_run:
@@ -124,7 +124,7 @@ def _search(
                 )  # fmt: skip
                 if standing.status is None:
                     return await search(problem, settings, source=entry.source, run_id=run_id, **given)
-                before = journal.run(run_id).settings
+                before = journal.row(run_id).settings
                 more = {name: limit for name in limits if (limit := getattr(settings, name)) != before[name]}
                 return await resume_search(run_id, limits=more, **given)
 

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from ...agent.runs.database import runs_of
 from ...agent.runs.history import Entry, history, reached
 from ...agent.runs.journal import Journal
 from ...agent.runs.status import RunStatus
@@ -26,10 +25,10 @@ LABEL = 14
 def compare(first: str, second: str, as_json: bool) -> int:
     def command() -> int:
         home = Home()
-        journal = Journal(runs_of(home))
+        journal = Journal.of(home)
         names = [find_run(journal, name) for name in (first, second)]
         statuses = [journal.status(name, with_source=False) for name in names]
-        settings = [journal.run(name).settings for name in names]
+        settings = [journal.row(name).settings for name in names]
         differing = {
             name: [chosen.get(name) for chosen in settings]
             for name in sorted(settings[0].keys() | settings[1].keys())

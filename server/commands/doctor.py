@@ -96,11 +96,11 @@ def _home() -> Check:
 def _runs() -> list[Check]:
     """Said only where they are not in the home."""
     from ...agent.errors import AgentError
-    from ...agent.runs.database import DATABASE_VARIABLE, opened, runs_of
+    from ...agent.runs.database import DATABASE_VARIABLE, opened, place_of
     from ...hardware_adapters.store import Home
 
     try:
-        place = runs_of(Home())
+        place = place_of(Home())
         if not isinstance(place, str):
             return []
         with closing(opened(place)) as database:

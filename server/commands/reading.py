@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ...agent.errors import AgentUsageError
-from ...agent.runs.database import runs_of
 from ...agent.runs.journal import Journal
 from ...agent.runs.status import Mark, RunStatus
 from ...hardware_adapters.store import Home
@@ -24,12 +23,12 @@ def find_run(journal: Journal, name: str) -> str:
     matching = [run_id for run_id in ids if run_id.startswith(name)]
     if name in ids or len(matching) == 1:
         return name if name in ids else matching[0]
-    return journal.begun(name).run_id  # raises
+    return journal.first_row(name).run_id  # raises
 
 
 def runs(as_json: bool) -> int:
     def command() -> int:
-        listed = sorted(Journal(runs_of(Home())).runs(), key=lambda status: status.run_id, reverse=True)
+        listed = sorted(Journal.of(Home()).statuses(), key=lambda status: status.run_id, reverse=True)
         if as_json:
             emit({"runs": [status_json(status, None) for status in listed]})
             return DONE
@@ -58,7 +57,7 @@ class View(NamedTuple):
 def show(run: str, view: View, as_json: bool) -> int:
     def command() -> int:
         home = Home()
-        journal = Journal(runs_of(home))
+        journal = Journal.of(home)
         run_id = find_run(journal, run)
         if view.candidate is not None and (view.candidates or view.plans or view.changes):
             raise AgentUsageError("--candidate shows one kernel: leave --candidates, --plans and --changes out")

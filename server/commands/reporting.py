@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...agent.runs.database import runs_of
 from ...agent.runs.journal import Journal
 from ...hardware_adapters.base import EnvironmentLackError
 from ...hardware_adapters.store import Home, replace
@@ -17,7 +16,7 @@ from .reading import find_run
 
 def report(run: str, output: Path | None, plots: Path | None, profiles: list[str], as_json: bool) -> int:
     def command() -> int:
-        journal = Journal(runs_of(Home()))
+        journal = Journal.of(Home())
         found = with_profiles(snapshot(journal, find_run(journal, run)), journal, profiles)
         # Plots alone were asked for, unless a file is named too.
         target = output or (None if plots is not None else Path(f"{found.head.run_id}.html"))

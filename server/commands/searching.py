@@ -18,7 +18,6 @@ from ...agent.estimate import estimate as reckon
 from ...agent.models.base import Models, make_models
 from ...agent.models.recording import kept
 from ...agent.models.spec import ModelSpec
-from ...agent.runs.database import runs_of
 from ...agent.runs.journal import Journal
 from ...agent.runs.status import RunStatus
 from ...agent.settings import SearchSettings
@@ -73,8 +72,8 @@ def continue_(run: str, options: SearchOptions) -> int:
     """A new run from the best kernel of another, with that one's model and settings where none are given."""
 
     def command() -> int:
-        journal = Journal(runs_of(Home()))
-        earlier = journal.run(find_run(journal, run))
+        journal = Journal.of(Home())
+        earlier = journal.row(find_run(journal, run))
         best = journal.status(earlier.run_id).best_source
         if best is None:
             raise AgentUsageError(
@@ -129,7 +128,7 @@ def _begin(
     continues: str | None = None,
 ) -> int:
     if settings.reuse not in ("auto", "none"):
-        settings = settings.model_copy(update={"reuse": find_run(Journal(runs_of(Home())), settings.reuse)})
+        settings = settings.model_copy(update={"reuse": find_run(Journal.of(Home()), settings.reuse)})
     run_id = new_run_id()
 
     async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
@@ -146,8 +145,8 @@ def resume(
     run: str, servers: list[str], limits: dict[str, Any], record: Path | None, as_json: bool, dashboard: bool = False
 ) -> int:
     def command() -> int:
-        journal = Journal(runs_of(Home()))
-        row = journal.run(find_run(journal, run))
+        journal = Journal.of(Home())
+        row = journal.row(find_run(journal, run))
         settings = _settings(lambda: SearchSettings.model_validate(row.settings | limits))
 
         async def drive(toolbox: Toolbox, display: Display, journal: Journal, runs_dir: Path) -> RunStatus:
@@ -230,7 +229,7 @@ def _run(
     """Drive a search under the live display; SIGINT and SIGTERM stop it cleanly, whatever it found is kept."""
     set_up(scraped=False)
     home = Home()
-    journal = Journal(runs_of(home))
+    journal = Journal.of(home)
     stopped: Stopped | None = None
 
     async def work() -> None:

@@ -10,7 +10,7 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 
 from ...agent.errors import AgentError
-from ...agent.runs.database import runs_of
+from ...agent.runs.database import place_of
 from ...tools.bench import Bench
 from ...tools.search import VIEW
 from .packed import Logs
@@ -45,7 +45,7 @@ def register_data(server: MCPServer, bench: Bench) -> None:
 
     @cache
     def logs() -> Logs:
-        return Logs(runs_of(bench.home))
+        return Logs(place_of(bench.home))
 
     @server.resource(
         "report://{run}{?log,offset}",

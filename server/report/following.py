@@ -25,7 +25,7 @@ class Following:
     def __init__(self, journal: Journal, run_id: str) -> None:
         """Raises UnknownRunError."""
         self._journal = journal
-        self._run = journal.begun(run_id)
+        self._run = journal.first_row(run_id)
         self._events: list[dict[str, Any]] = []  # without kernels
         self._kernels = _Kernels()
         self._calls: list[tuple[int, float | None]] = []  # model calls and cost, after each event

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 from starlette.applications import Starlette
 
-from ...agent.runs.database import runs_of
+from ...agent.runs.database import place_of
 from ...hardware_adapters.base import EnvironmentLackError
 from ...hardware_adapters.store import Home
 from .gate import Gate, security
@@ -26,7 +26,7 @@ async def dashboard(run_id: str, home: Home, announce: Callable[[str], None]) ->
         listener = bind(Address("127.0.0.1", 0))
     except OSError as error:
         raise EnvironmentLackError(f"--dashboard cannot listen on 127.0.0.1: {error.strerror}") from error
-    reports = Reports(runs_of(home), guarded=True, expected=run_id)
+    reports = Reports(place_of(home), guarded=True, expected=run_id)
     settings = security((), local_names(listener))
     running = listening(Gate(Starlette(routes=reports.routes()), settings))
     port = listener.getsockname()[1]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 import uvicorn
 
-from ...agent.runs.database import runs_of
+from ...agent.runs.database import place_of
 from .auth import TOKEN_VARIABLE, is_loopback
 from .gate import Gate, PatientProtocol, security
 from .live import Reports
@@ -182,7 +182,7 @@ def _application(server: Server, listener: socket.socket, service: Service) -> G
     )
     if server.shows_searches:
         deployment = server.deployment
-        reports = Reports(runs_of(server.bench.home), deployment.access, Passes(deployment.keys))
+        reports = Reports(place_of(server.bench.home), deployment.access, Passes(deployment.keys))
         app.router.routes.extend(reports.routes())
     if service.scrape is not None:
         app.router.routes.append(metrics_route(service.scrape, server.deployment.access))

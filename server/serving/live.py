@@ -125,7 +125,7 @@ class Reports:
     async def _runs(self, request: Request) -> Response:
         if not await self._may(request):
             return self._ask(f"{PATH}/", 401)
-        listed = await anyio.to_thread.run_sync(lambda: self._open().runs())
+        listed = await anyio.to_thread.run_sync(lambda: self._open().statuses())
         headers = SAFE_HEADERS | {"Content-Security-Policy": sheet_policy()}
         return HTMLResponse(runs_sheet(listed), headers=headers)
 
@@ -198,7 +198,7 @@ class Reports:
 
     def _begun(self, run: str) -> bool:
         try:
-            self._open().begun(run)
+            self._open().first_row(run)
         except UnknownRunError:
             return False
         return True

@@ -130,7 +130,7 @@ def _end_at_last(status: int) -> None:
 
 def _http(offer: Offer, selection: Selection) -> int:
     """Raises AddressError, TokenError, and AgentUsageError for a database that can be none."""
-    from ...agent.runs.database import runs_of
+    from ...agent.runs.database import place_of
     from ...hardware_adapters.store import Home
     from ..app import Deployment
     from . import http
@@ -140,7 +140,7 @@ def _http(offer: Offer, selection: Selection) -> int:
     address = http.parse_address(offer.http or "")
     tokens = environment_tokens() + (file_tokens(offer.token_file) if offer.token_file else [])
     keys = state_keys(offer.state_key_file)
-    runs_of(Home())  # the pages of runs need it at once, in every worker
+    place_of(Home())  # the pages of runs need it at once, in every worker
     service = http.Service(
         authenticated=bool(tokens or offer.oauth_issuer),
         hosts=tuple(map(http.check_host, offer.allow_host)),

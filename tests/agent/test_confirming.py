@@ -230,4 +230,4 @@ async def test_engines_that_are_not_there_are_refused_before_the_search(tmp_path
     land.rtl_here = False
     with pytest.raises(InfrastructureError, match=r"toyrtl.*as made up"):
         await run(land, tmp_path)
-    assert not land.log and not Journal(tmp_path / "autocomp.db").runs()
+    assert not land.log and not Journal(tmp_path / "autocomp.db").statuses()

@@ -20,7 +20,7 @@ from autocomp_mcp.agent.errors import (
     RunBusyError,
     UnknownRunError,
 )
-from autocomp_mcp.agent.runs.database import opened, runs_of
+from autocomp_mcp.agent.runs.database import opened, place_of
 from autocomp_mcp.agent.runs.journal import STALE_S, Journal
 from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.hardware_adapters.store import Home
@@ -103,16 +103,16 @@ def test_a_run_whose_process_died_before_its_first_event_is_not_there(place: str
         journal.create(name, "toy/sum-64", "offline", settings, "int x;", continues=continues)
     assert set(journal.run_ids()) == {"r", "empty", "empty2"}, "while it begins it is there"
     clock.now += STALE_S + 1
-    assert journal.run_ids() == ["r"] and [status.run_id for status in journal.runs()] == ["r"]
-    for ask in (journal.begun, journal.run, journal.status, journal.acquire):
+    assert journal.run_ids() == ["r"] and [status.run_id for status in journal.statuses()] == ["r"]
+    for ask in (journal.first_row, journal.row, journal.status, journal.acquire):
         with pytest.raises(NeverBegunError, match=r"'empty' never began.*start the search again"):
             ask("empty")
     lease = journal.create("empty2", "toy/sum-64", "offline", settings, "int y;")
     journal.append(lease, "session", {})
     journal.release(lease)
-    assert journal.status("empty2").continues is None and journal.run("empty2").source == "int y;"
+    assert journal.status("empty2").continues is None and journal.row("empty2").source == "int y;"
     with pytest.raises(UnknownRunError, match="no run"):
-        journal.begun("\udc80")
+        journal.first_row("\udc80")
 
 
 def test_a_result_is_journalled_once(place: str | Path) -> None:
@@ -156,7 +156,7 @@ def test_other_tables_in_the_file_and_other_versions(tmp_path: Path) -> None:
 
 
 def test_many_processes_open_a_new_database_at_once(place: str | Path) -> None:
-    code = f"from autocomp_mcp.agent.runs.journal import Journal; Journal({str(place)!r}).runs()"
+    code = f"from autocomp_mcp.agent.runs.journal import Journal; Journal({str(place)!r}).statuses()"
     processes = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(4)]
     for process in processes:
         _, err = process.communicate(timeout=60)
@@ -177,7 +177,7 @@ def test_events_and_what_is_looked_up_in_them(place: str | Path) -> None:
     journal.append(lease, "problem", {"target": "toy", "family": "sum"}, key="problem")
     evaluation = {"kernel": "abc", "message": strange, "compilation": {"artifact": "def", "code": None}}
     journal.append(lease, "candidate", {"evaluation": evaluation}, key="candidate/1", source="int y; // ?")
-    assert journal.runs_of("toy", "sum", 5) == ["r"] and journal.runs_of("toy", "max", 5) == []
+    assert journal.family_runs("toy", "sum", 5) == ["r"] and journal.family_runs("toy", "max", 5) == []
     assert journal.find_kernel("def") == journal.find_kernel("abc") == ("int y; // ?", "toy/sum-64")
     assert journal.find_kernel("ghi") is None and journal.source("r", "1") == "int y; // ?"
     last = journal.last_event()
@@ -266,18 +266,18 @@ def test_an_address_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """As containers get their secrets."""
     (tmp_path / "address").write_text("postgresql://ann:hunter2@db.example.org/runs\n")
     monkeypatch.setenv("AUTOCOMP_DB_FILE", str(tmp_path / "address"))
-    assert runs_of(Home(tmp_path)) == "postgresql://ann:hunter2@db.example.org/runs"
+    assert place_of(Home(tmp_path)) == "postgresql://ann:hunter2@db.example.org/runs"
     monkeypatch.delenv("AUTOCOMP_DB_FILE")
-    assert runs_of(Home(tmp_path)) == tmp_path / "autocomp.db"
+    assert place_of(Home(tmp_path)) == tmp_path / "autocomp.db"
 
 
 def test_addresses_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOCOMP_DB", "mysql://root:hunter2@there/runs")
     with pytest.raises(AgentUsageError, match="PostgreSQL") as told:
-        runs_of(Home(tmp_path))
+        place_of(Home(tmp_path))
     assert "hunter2" not in str(told.value)
     monkeypatch.setenv("AUTOCOMP_DB", "postgresql://tester:hunter2@127.0.0.1:1/runs")
     pytest.importorskip("psycopg")
     with pytest.raises(JournalError) as told:
-        Journal(runs_of(Home(tmp_path)))
+        Journal.of(Home(tmp_path))
     assert "127.0.0.1/runs" in str(told.value) and "hunter2" not in str(told.value)

@@ -100,7 +100,7 @@ async def test_what_cannot_be_repeated_is_refused_before_there_is_a_run(tmp_path
     with pytest.raises(AgentUsageError, match="no kernel faster"):
         await run(tmp_path, LARGER, run_id="second", reuse="idle")
     with pytest.raises(UnknownRunError):
-        Journal(tmp_path / "autocomp.db").run("second")
+        Journal(tmp_path / "autocomp.db").row("second")
 
 
 async def test_steps_that_were_repeated_are_no_iterations_of_ones_own(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ async def test_resumed_with_a_larger_limit_is_as_if_it_had_had_it(
     assert told(status) == told(whole)
     assert len(land.log) == len(set(land.log)) == status.evaluations, "nothing is evaluated twice"
     assert land.profiled == other.profiled
-    assert Journal(tmp_path / "b" / "autocomp.db").run("r").settings[name] == much, "a further resume keeps it"
+    assert Journal(tmp_path / "b" / "autocomp.db").row("r").settings[name] == much, "a further resume keeps it"
 
 
 async def test_limits_that_are_no_more_than_what_was_used_are_refused(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ async def test_usage_errors_leave_no_run_behind(tmp_path: Path) -> None:
             await search(PROBLEM, SearchSettings(), source="  ", **shared)
         with pytest.raises(UnknownRunError, match="nothing"):
             await resume("nothing", **shared)
-        assert journal.runs() == []
+        assert journal.statuses() == []
         status = await search(PROBLEM, SearchSettings(), source="syntax error", **shared)
         assert status.state == "failed" and "does not pass" in str(status.stop_reason)
         lease = journal.acquire(status.run_id)

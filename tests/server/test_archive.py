@@ -74,14 +74,14 @@ def events(folder: Path) -> list[dict[str, Any]]:
 
 
 def runs(home: Path) -> list[str]:
-    return [status.run_id for status in Journal(home / "autocomp.db").runs()]
+    return [status.run_id for status in Journal(home / "autocomp.db").statuses()]
 
 
 def test_the_folder_holds_everything_of_the_run(folder: Path, home: Path, run_id: str) -> None:
     run = json.loads((folder / "run.json").read_text())
     journal = Journal(home / "autocomp.db")
     assert (run["format"], run["run_id"], run["problem"], run["model"]) == (1, run_id, PROBLEM, "offline")
-    assert run["settings"] == journal.begun(run_id).settings
+    assert run["settings"] == journal.first_row(run_id).settings
     assert run["status"]["best"]["latency"] < run["status"]["baseline"]["latency"]
     assert {"autocomp-mcp", "python", "gemsim"} <= set(run["versions"])
     assert events(folder) == journal.events(run_id, sources=True)
@@ -267,7 +267,7 @@ def test_an_export_that_is_killed_leaves_no_folder(cli: Cli, home: Path, run_id:
     # Many kernels, so that there is a middle to be killed in.
     journal, count = Journal(tmp_path / "large" / "autocomp.db"), 1000
     begun, known = (
-        Journal(home / "autocomp.db").begun(run_id),
+        Journal(home / "autocomp.db").first_row(run_id),
         Journal(home / "autocomp.db").events(run_id, sources=True),
     )
     root = next(event for event in known if event["kind"] == "candidate")

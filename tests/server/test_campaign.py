@@ -148,7 +148,7 @@ def test_a_machine_goes_on_with_the_campaign_of_one_that_was_killed(
         command(file), env=environment(here, AUTOCOMP_DB=address), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     journal, deadline = Journal(address), time.monotonic() + 120
-    while (before := sum(status.evaluations for status in journal.runs())) < 5 and time.monotonic() < deadline:
+    while (before := sum(status.evaluations for status in journal.statuses())) < 5 and time.monotonic() < deadline:
         assert process.poll() is None
         time.sleep(0.02)
     busy = subprocess.run(
@@ -177,7 +177,7 @@ def test_a_killed_campaign_goes_on_and_finds_the_same(tmp_path: Path, make_home:
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
             journal = Journal(home / "autocomp.db")
-            count = sum(status.evaluations for status in journal.runs())
+            count = sum(status.evaluations for status in journal.statuses())
             journal.close()
             if count > seen + 3:
                 seen = count

@@ -106,7 +106,7 @@ def test_killed_workers_and_a_killed_node_lose_no_finished_evaluation(tmp_path: 
         process = begun(home, file, "--executor", "ray", "--ray-address", cluster.address)
         deadline = time.monotonic() + 400
         while process.poll() is None and time.monotonic() < deadline:
-            finished = sum(status.evaluations for status in journal.runs())
+            finished = sum(status.evaluations for status in journal.statuses())
             assert finished >= seen, "a finished evaluation is gone"
             seen = finished
             if killed < 3 and finished >= 3 * (killed + 1) and (busy := at_work(workers)):
@@ -134,7 +134,7 @@ def test_a_lost_head_loses_no_finished_evaluation(tmp_path: Path, make_home: Mak
     with ray_machines(workers, {"num_cpus": 2}) as cluster:
         process = begun(home, file, "--executor", "ray", "--ray-address", cluster.address)
         deadline = time.monotonic() + 200
-        while sum(status.evaluations for status in journal.runs()) < 5 and process.poll() is None:
+        while sum(status.evaluations for status in journal.statuses()) < 5 and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
@@ -144,7 +144,7 @@ def test_a_lost_head_loses_no_finished_evaluation(tmp_path: Path, make_home: Mak
             process.send_signal(signal.SIGINT)
             process.communicate()
     assert process.returncode != 0
-    before = {status.run_id: status.evaluations for status in journal.runs()}
+    before = {status.run_id: status.evaluations for status in journal.statuses()}
     with ray_machines(workers, {"num_cpus": 2}) as cluster:
         there = campaign(home, file, "--executor", "ray", "--ray-address", cluster.address)
     print(f"{sum(before.values())} evaluations before the head was killed, {sum(run[3] for run in there)} in all")

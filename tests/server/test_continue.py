@@ -53,7 +53,7 @@ def test_a_run_continues_from_anothers_best_kernel(cli: Cli, home: Path, earlier
     assert (final["problem"], final["model"]) == (PROBLEM, "offline")
     assert final["baseline"]["latency"] == earlier["best"]["latency"] >= final["best"]["latency"]
     journal = Journal(home / "autocomp.db")
-    before, after = journal.begun(earlier["run_id"]), journal.begun(final["run_id"])
+    before, after = journal.first_row(earlier["run_id"]), journal.first_row(final["run_id"])
     assert after.source == journal.source(earlier["run_id"], earlier["best"]["candidate"])
     assert after.settings == before.settings | {"plans": 2, "max_evaluations": 4, "reuse": "none"}
     assert f"continues run {earlier['run_id']}" in cli("show", final["run_id"]).stdout
@@ -82,7 +82,7 @@ def test_what_cannot_be_continued(cli: Cli, home: Path, earlier: dict[str, Any])
         result = cli("continue", *arguments)
         assert result.returncode == 2 and message in result.stderr, (arguments, result.stderr)
         assert "Traceback" not in result.stderr
-    assert [status.continues for status in journal.runs() if status.run_id == "barren"] == [None]
+    assert [status.continues for status in journal.statuses() if status.run_id == "barren"] == [None]
 
 
 def header(text: str) -> dict[str, str]:

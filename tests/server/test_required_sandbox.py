@@ -73,7 +73,7 @@ def test_it_refuses_to_resume(cli: Cli, home: Path) -> None:
     assert cli(*SEARCH, AUTOCOMP_SANDBOX="limits").returncode == 0
     more = ("resume", "last", "--max-evaluations", "2", "--require-sandbox")
     assert refused(cli(*more, AUTOCOMP_SANDBOX="limits"))
-    (run,) = Journal(home / "autocomp.db").runs()
+    (run,) = Journal(home / "autocomp.db").statuses()
     assert run.evaluations == 1
 
 

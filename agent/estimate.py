@@ -8,7 +8,6 @@ from pydantic import Field
 
 from ..hardware_adapters.base import Problem, Record
 from .models.base import Models
-from .models.ensemble import Ensemble
 from .models.language import CHARACTERS_PER_TOKEN, LanguageModels
 from .runs.status import Tokens
 from .settings import SearchSettings
@@ -42,15 +41,13 @@ class Estimate(Record):
 
 async def estimate(problem: Problem, baseline: str, settings: SearchSettings, models: Models) -> Estimate:
     """Offline: the prefix is read through the models' toolbox, nothing else is asked for."""
-    members = models.members if isinstance(models, Ensemble) else {models.spec: models}
     parents = 1 + settings.beam * (settings.iterations - 1)
     plans = 0 if settings.one_phase else parents * settings.plans
     codes = parents * settings.plans * settings.codes
     most = 2 * (settings.iterations * settings.beam * settings.plans)
     most = (0 if settings.one_phase else most) + most * settings.codes * (1 + settings.repairs)
     each = []
-    for spec in dict.fromkeys([*models.planners, *models.coders]):
-        member = members[spec] if spec in members else next(iter(members.values()))
+    for spec, member in models.members.items():
         share_plans = plans * _share(models.planners, spec)
         share_codes = codes * _share(models.coders, spec)
         each.append(await _of(member, spec, problem, baseline, share_plans, share_codes, parents))

@@ -128,7 +128,7 @@ class Jobs:
     ) -> None:
         """`ended` is set at its end; `failed` gets what it raised."""
         from ..agent.controller import search
-        from ..agent.models.base import make_models
+        from ..agent.models.providers import make_models
         from ..agent.toolbox import Toolbox
 
         with anyio.CancelScope() as scope:

@@ -19,7 +19,11 @@ class Ensemble(Models):
         self.spec = str(spec)
         self.planners, self.coders = spec.planners, spec.coders
         self.priced = all(member.priced for member in members.values())
-        self.members = dict(members)
+        self._members = dict(members)
+
+    @property
+    def members(self) -> Mapping[str, Models]:
+        return self._members
 
     async def plan(self, request: PlanRequest) -> PlanReply:
         return await self._asked(request).plan(request)
@@ -36,8 +40,8 @@ class Ensemble(Models):
         name = request.model or next(iter(able))
         if name not in able:
             raise AgentUsageError(f"model {name!r} is none of {', '.join(able)}")
-        return self.members[name]
+        return self._members[name]
 
     async def aclose(self) -> None:
-        for member in self.members.values():
+        for member in self._members.values():
             await member.aclose()

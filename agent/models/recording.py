@@ -201,7 +201,7 @@ class ReplayTransport(Transport):
 @contextmanager
 def kept(models: Models, path: Path, *, resumed: bool = False) -> Iterator[None]:
     """Within it these models' exchanges are recorded. Raises AgentUsageError where there are none, or no place to."""
-    members = list(models.members.values()) if isinstance(models, Ensemble) else [models]
+    members = models.members.values()
     speaking = [member for member in members if isinstance(member, LanguageModels)]
     if len(speaking) < len(members):
         raise AgentUsageError(f"{models.spec!r} has no conversation to record")

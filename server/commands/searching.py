@@ -15,7 +15,8 @@ from ...agent.controller import resume as resume_search
 from ...agent.errors import AgentUsageError
 from ...agent.estimate import Estimate
 from ...agent.estimate import estimate as reckon
-from ...agent.models.base import Models, make_models
+from ...agent.models.base import Models
+from ...agent.models.providers import make_models
 from ...agent.models.recording import kept
 from ...agent.models.spec import ModelSpec
 from ...agent.runs.journal import Journal

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from autocomp_mcp.agent.controller import search
 from autocomp_mcp.agent.errors import AgentUsageError
-from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.models.providers import make_models
 from autocomp_mcp.agent.runs.status import RunStatus
 from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.agent.toolbox import Toolbox

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import InfrastructureError, ToolUsageError
-from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.models.providers import make_models
 from autocomp_mcp.agent.runs.events import SearchEvent
 from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.agent.runs.status import RunStatus

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from autocomp_mcp.agent.estimate import Estimate, estimate
-from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.models.providers import make_models
 from autocomp_mcp.agent.runs.status import Tokens
 from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.agent.toolbox import Toolbox

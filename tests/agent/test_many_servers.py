@@ -13,7 +13,7 @@ import pytest
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.each import each
 from autocomp_mcp.agent.errors import AgentUsageError, InfrastructureError, ToolUsageError
-from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.models.providers import make_models
 from autocomp_mcp.agent.runs.events import SearchEvent
 from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.agent.runs.status import RunStatus

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from autocomp_mcp.agent.models.base import Ancestor, CodeRequest, Example, MenuOffer, Models, PlanRequest, make_models
+from autocomp_mcp.agent.models.base import Ancestor, CodeRequest, Example, MenuOffer, Models, PlanRequest
 from autocomp_mcp.agent.models.feedback import diagnosis
 from autocomp_mcp.agent.models.prompting import code_text, parent_text, plan_text, system_text
+from autocomp_mcp.agent.models.providers import make_models
 from autocomp_mcp.agent.runs.candidate import Attempt, Candidate, Plan
 from autocomp_mcp.agent.settings import FEEDBACK
 from autocomp_mcp.agent.toolbox import OptionDetail, Toolbox

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from autocomp_mcp.agent.controller import search
 from autocomp_mcp.agent.errors import AgentUsageError, ModelPackageError, ModelUsageError
-from autocomp_mcp.agent.models import base
-from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.models import providers
+from autocomp_mcp.agent.models.providers import make_models
 from autocomp_mcp.agent.runs.status import RunStatus
 from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.agent.toolbox import Toolbox
@@ -186,15 +186,15 @@ async def test_a_provider_from_another_package(
     monkeypatch: pytest.MonkeyPatch, toolbox: Toolbox, tmp_path: Path
 ) -> None:
     (tmp_path / "somebody.py").write_text(
-        "from autocomp_mcp.agent.models.base import make_models\n"
+        "from autocomp_mcp.agent.models.providers import make_models\n"
         "def make(name, toolbox, **options):\n"
         "    models = make_models('offline', toolbox)\n"
         "    models.spec = f'theirs:{name}'\n"
         "    return models\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    found = EntryPoints([EntryPoint("theirs", "somebody:make", base.PLUGINS)])
-    monkeypatch.setattr(base, "entry_points", lambda group: found.select(group=group))
+    found = EntryPoints([EntryPoint("theirs", "somebody:make", providers.PLUGINS)])
+    monkeypatch.setattr(providers, "entry_points", lambda group: found.select(group=group))
     assert make_models("theirs:x", toolbox).spec == "theirs:x"
     with pytest.raises(AgentUsageError, match=r"provider:name with offline, .*, theirs"):
         make_models("nobody:x", toolbox)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import AgentUsageError
-from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.models.providers import make_models
 from autocomp_mcp.agent.models.recording import Recording, kept
 from autocomp_mcp.agent.runs import patience
 from autocomp_mcp.agent.runs.candidate import Candidate, canonical

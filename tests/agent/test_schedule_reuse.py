@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import AgentUsageError, UnknownRunError
-from autocomp_mcp.agent.models.base import Models, make_models
+from autocomp_mcp.agent.models.base import Models
+from autocomp_mcp.agent.models.providers import make_models
 from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.agent.runs.status import RunStatus
 from autocomp_mcp.agent.settings import SearchSettings

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import AgentUsageError, RunBusyError, ToolUsageError, UnknownRunError
-from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.models.providers import make_models
 from autocomp_mcp.agent.runs.events import SearchEvent
 from autocomp_mcp.agent.runs.journal import Journal, Lease
 from autocomp_mcp.agent.runs.status import RunStatus

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import AgentUsageError
-from autocomp_mcp.agent.models.base import CodeRequest, PlanRequest, make_models
+from autocomp_mcp.agent.models.base import CodeRequest, PlanRequest
+from autocomp_mcp.agent.models.providers import make_models
 from autocomp_mcp.agent.models.spec import ModelSpec
 from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.agent.toolbox import Toolbox

@@ -28,7 +28,8 @@ from typing import Any, NamedTuple
 import anyio
 import numpy as np
 from autocomp_mcp.agent.controller import search
-from autocomp_mcp.agent.models.base import Models, make_models
+from autocomp_mcp.agent.models.base import Models
+from autocomp_mcp.agent.models.providers import make_models
 from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.agent.toolbox import Toolbox

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autocomp_mcp.agent.controller import search
-from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.models.providers import make_models
 from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.agent.runs.status import RunStatus
 from autocomp_mcp.agent.settings import SearchSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 from autocomp_mcp.agent.controller import resume, search
-from autocomp_mcp.agent.models.base import make_models
+from autocomp_mcp.agent.models.providers import make_models
 from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.agent.toolbox import Toolbox

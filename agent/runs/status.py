@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
@@ -40,6 +41,21 @@ class Mark(Record):
     utilisation: float | None = None
     source: Literal["estimated", "measured"] = Field(description="Where the latency comes from")
     source_path: str | None = Field(default=None, description="File with the kernel")
+
+    @classmethod
+    def of(cls, candidate: Candidate, path: Path | None = None) -> Self | None:
+        """None for a kernel that did not pass."""
+        result = candidate.evaluation
+        if result is None or not result.passed or result.latency is None:
+            return None
+        return cls(
+            candidate=candidate.id,
+            latency=result.latency.value,
+            unit=result.latency.unit,
+            utilisation=result.utilisation,
+            source=result.source,
+            source_path=str(path) if path else None,
+        )
 
 
 class Step(Record):
@@ -134,7 +150,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
     if state == "running" and not alive:
         state = "interrupted"
     evaluations = {key: c.evaluation for key, c in standing.items() if c.evaluation is not None}
-    marks = {key: mark for key, value in evaluations.items() if (mark := _mark(key, value))}
+    marks = {candidate.id: mark for candidate in standing.values() if (mark := Mark.of(candidate))}
     # By the name that the kernel has in the end: a place before may turn out to have the same one.
     named = {standing[name].duplicate_of or name: found for name, found in confirmed.items()}
     confirmations = ranked(found.model_copy(update={"candidate": name}) for name, found in named.items())
@@ -212,18 +228,6 @@ def search_seconds(events: Iterable[dict[str, Any]]) -> float:
             searching.append(event)
             over = event["kind"] == "searched"
     return wall_seconds(searching, None)
-
-
-def _mark(identity: str, evaluation: Evaluation) -> Mark | None:
-    if not evaluation.passed or evaluation.latency is None:
-        return None
-    return Mark(
-        candidate=identity,
-        latency=evaluation.latency.value,
-        unit=evaluation.latency.unit,
-        utilisation=evaluation.utilisation,
-        source=evaluation.source,
-    )
 
 
 def _evaluated(candidate: Candidate, standing: Mapping[str, Candidate]) -> Evaluation:

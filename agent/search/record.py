@@ -232,8 +232,8 @@ class RunRecord:
             run_id=self.run_id,
             iteration=self.iteration,
             iterations=self.iterations,
-            baseline=mark(root),
-            best=mark(self.best, self._folder / best_name(self.best.source)) if self.best else None,
+            baseline=Mark.of(root) if root else None,
+            best=Mark.of(self.best, self._folder / best_name(self.best.source)) if self.best else None,
             lineage=self._steps(),
             tallies=self.progress.tallies,
             works=self.progress.works,
@@ -276,17 +276,3 @@ class RunRecord:
             log.warning("%s of run %s cannot be written: %s", name, self.run_id, error)
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
-
-
-def mark(candidate: Candidate | None, path: Path | None = None) -> Mark | None:
-    if candidate is None or candidate.evaluation is None or candidate.evaluation.latency is None:
-        return None
-    result, latency = candidate.evaluation, candidate.evaluation.latency
-    return Mark(
-        candidate=candidate.id,
-        latency=latency.value,
-        unit=latency.unit,
-        utilisation=result.utilisation,
-        source=result.source,
-        source_path=str(path) if path else None,
-    )

@@ -20,7 +20,7 @@ from ..hardware_adapters.base import InvalidSourceError, check_source, language_
 from .archive_lines import PROFILE, ArchiveError, check_event, check_run, parsed
 from .errors import AgentError, AgentUsageError
 from .runs.best_kernel import best_name, headed
-from .runs.candidate import ROOT, Candidate
+from .runs.candidate import ROOT, Candidate, candidates_of
 from .runs.journal import Journal, RunRow
 from .runs.status import RunStatus, derive
 
@@ -56,7 +56,7 @@ def export_run(journal: Journal, run_id: str, folder: Path, versions: dict[str, 
 def _write(
     part: Path, row: RunRow, events: list[dict[str, Any]], status: RunStatus, versions: dict[str, str]
 ) -> dict[str, int]:
-    candidates, profiles = _candidates(events), 0
+    candidates, profiles = {found.id: found for found in candidates_of(events)}, 0
     for name in ("kernels", "profiles"):
         (part / name).mkdir()
     for candidate in candidates.values():
@@ -105,7 +105,7 @@ def import_run(journal: Journal, folder: Path, runs_dir: Path) -> tuple[str, boo
         raise ArchiveError(folder / EVENTS, None, f"has {len(events)} events where {RUN} says {expected}: cut short?")
     try:
         status = derive(run.model_dump(exclude={"source"}), events, alive=False, now=run.created)
-        best = best_text(status, _candidates(events))
+        best = best_text(status, {found.id: found for found in candidates_of(events)})
     except (KeyError, TypeError, ValueError, AssertionError, AttributeError) as error:
         raise ArchiveError(folder / EVENTS, None, f"does not tell of one run: {error!r}") from error
     new = journal.adopt(run, events)
@@ -163,15 +163,6 @@ def _lines(path: Path, whole: bool = False) -> Iterator[bytes]:
                 yield line
     except OSError as error:
         raise ArchiveError(path, None, f"cannot be read: {error.strerror}") from error
-
-
-def _candidates(events: list[dict[str, Any]]) -> dict[str, Candidate]:
-    found = (
-        Candidate.model_validate({**event["data"], "source": event["source"]})
-        for event in events
-        if event["kind"] == "candidate"
-    )
-    return {candidate.id: candidate for candidate in found}
 
 
 def _file(path: Path, text: str) -> None:

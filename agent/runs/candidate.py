@@ -63,6 +63,16 @@ class Candidate(Record):
         return (self.latency, place(self.id))
 
 
+def journalled(event: Mapping[str, Any]) -> Candidate:
+    """Of an event of the kind `candidate`; its source is empty where events are read without."""
+    return Candidate.model_validate({**event["data"], "source": event.get("source", "")})
+
+
+def candidates_of(events: Iterable[Mapping[str, Any]]) -> list[Candidate]:
+    """Those among a run's events, in the order in which they were finished."""
+    return [journalled(event) for event in events if event["kind"] == "candidate"]
+
+
 def place(identity: str) -> tuple[int, ...]:
     """`3.0.2.1r1` -> (3, 0, 2, 1, 1)."""
     return tuple(int(part) for part in identity.replace("r", ".").split("."))

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from ...hardware_adapters.base import Evaluation, Record
-from .candidate import Candidate, Plan, stand
+from .candidate import Candidate, Plan, journalled, stand
 
 
 class Entry(Record):
@@ -38,7 +38,7 @@ def history(events: Iterable[Mapping[str, Any]]) -> list[Entry]:
         if event["kind"] == "model":
             calls += 1
         elif event["kind"] == "candidate":
-            candidate = Candidate.model_validate({**event["data"], "source": ""})
+            candidate = journalled(event)
             evaluated += candidate.duplicate_of is None
             stand(candidates, candidate)
             counts[candidate.id] = evaluated, calls

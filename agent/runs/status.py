@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ...hardware_adapters.base import Evaluation, Record
 from ..errors import LimitType
-from .candidate import ROOT, Candidate, place, stand
+from .candidate import ROOT, Candidate, journalled, place, stand
 from .confirmation import Confirmation, confirmation, ranked
 
 RunState = Literal["running", "interrupted", "finished", "cancelled", "failed"]
@@ -134,7 +134,7 @@ def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, no
             cost = None if cost is None or price is None else cost + price
         elif kind == "candidate":
             duplicates += data.get("duplicate_of") is not None
-            stand(standing, Candidate.model_validate({"source": "", **data}))
+            stand(standing, journalled(event))
         elif kind == "lessons":
             schedule = data["schedule"] or {}
         elif kind == "confirm":

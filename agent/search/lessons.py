@@ -14,7 +14,7 @@ from pydantic import Field
 from ...hardware_adapters.base import Problem, Record
 from ..errors import AgentUsageError
 from ..models.base import Example
-from ..runs.candidate import ROOT, Attempt, Candidate, Plan, attempts, canonical, steps_to
+from ..runs.candidate import ROOT, Attempt, Candidate, Plan, attempts, candidates_of, canonical, steps_to
 from ..runs.journal import Journal
 from .bandit import Tally, tallies
 
@@ -95,12 +95,8 @@ def _earlier(journal: Journal, run_id: str) -> _Earlier | None:
     about = next((event["data"] for event in events if event["kind"] == "problem"), None)
     if about is None:
         return None
-    found = [
-        Candidate.model_validate({**event["data"], "source": event["source"]})
-        for event in events
-        if event["kind"] == "candidate"
-    ]
-    return _Earlier(run_id=run_id, problem=row.problem, candidates=tuple(canonical(found)), **about)
+    candidates = tuple(canonical(candidates_of(events)))
+    return _Earlier(run_id=run_id, problem=row.problem, candidates=candidates, **about)
 
 
 def _named(journal: Journal, problem: Problem, run_id: str) -> Schedule:

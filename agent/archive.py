@@ -21,8 +21,8 @@ from .archive_lines import PROFILE, ArchiveError, check_event, check_run, parsed
 from .errors import AgentError, AgentUsageError
 from .runs.best_kernel import best_name, headed
 from .runs.candidate import ROOT, Candidate, candidates_of
-from .runs.journal import Journal, RunRow
-from .runs.status import RunStatus, derive
+from .runs.journal import Journal
+from .runs.status import RunRow, RunStatus, derive
 
 FORMAT = 1
 RUN, EVENTS = "run.json", "journal.jsonl"
@@ -104,7 +104,7 @@ def import_run(journal: Journal, folder: Path, runs_dir: Path) -> tuple[str, boo
     if len(events) != expected:
         raise ArchiveError(folder / EVENTS, None, f"has {len(events)} events where {RUN} says {expected}: cut short?")
     try:
-        status = derive(run.model_dump(exclude={"source"}), events, alive=False, now=run.created)
+        status = derive(run, events, alive=False, now=run.created)
         best = best_text(status, {found.id: found for found in candidates_of(events)})
     except (KeyError, TypeError, ValueError, AssertionError, AttributeError) as error:
         raise ArchiveError(folder / EVENTS, None, f"does not tell of one run: {error!r}") from error

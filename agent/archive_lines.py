@@ -15,8 +15,8 @@ from ..hardware_adapters.base import Evaluation, InvalidSourceError, Record, che
 from .errors import AgentUsageError, LimitType
 from .models.base import Reply
 from .runs.candidate import Candidate
-from .runs.journal import EventKind, RunRow
-from .runs.status import RunState, Searched
+from .runs.journal import EventKind
+from .runs.status import RunRow, RunState, Searched
 from .search.lessons import Lessons
 from .settings import LIMITS, SearchSettings
 from .toolbox import ProfileOutcome

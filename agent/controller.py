@@ -27,9 +27,9 @@ from .errors import (
 )
 from .models.base import Models
 from .runs.events import Listener
-from .runs.journal import HEARTBEAT_S, Journal, Lease, RunRow
+from .runs.journal import HEARTBEAT_S, Journal, Lease
 from .runs.patience import patiently
-from .runs.status import RunState, RunStatus, Searched, search_seconds
+from .runs.status import RunRow, RunState, RunStatus, Searched, search_seconds
 from .search.lessons import check_reuse
 from .search.loop import SearchLoop
 from .settings import LIMITS, MOST_PARALLEL, SearchSettings

@@ -36,7 +36,7 @@ from ..errors import (
 )
 from ..keys import hidden
 from .database import HasDatabase, Row, opened, place_of
-from .status import RunState, RunStatus, derive
+from .status import RunRow, RunState, RunStatus, derive
 
 SCHEMA_VERSION = 1
 HEARTBEAT_S = 5.0
@@ -77,17 +77,6 @@ class SteadyClock:
 
     def __call__(self) -> float:
         return self._began + time.clock_gettime(_UPTIME)
-
-
-class RunRow(Record):
-    """What a run was started with; `settings` with the limits that it was resumed with."""
-
-    run_id: str
-    problem: str
-    model: str
-    settings: dict[str, Any]
-    source: str
-    created: float
 
 
 class Journal:
@@ -193,12 +182,9 @@ class Journal:
 
     def row(self, run_id: str) -> RunRow:
         """With the limits of later sessions. Raises as `first_row`."""
-        first = self.first_row(run_id)
         query = "SELECT data FROM events WHERE run_id = ? AND kind = 'limits' ORDER BY id"
-        settings = dict(first.settings)
-        for change in self._db.query(query, run_id):
-            settings |= json.loads(change["data"])
-        return first.model_copy(update={"settings": settings})
+        first = self.first_row(run_id)
+        return first.with_limits(json.loads(change["data"]) for change in self._db.query(query, run_id))
 
     def statuses(self) -> list[RunStatus]:
         """Of every run, the newest first."""
@@ -242,10 +228,8 @@ class Journal:
 
     def status(self, run_id: str, *, with_source: bool = True) -> RunStatus:
         """Raises UnknownRunError."""
-        run = self.row(run_id)
-        status = derive(
-            run.model_dump(exclude={"source"}), self.events(run_id), alive=self.driven(run_id), now=self._clock()
-        )
+        row = self.row(run_id)
+        status = derive(row, self.events(run_id), alive=self.driven(run_id), now=self._clock())
         if not with_source or status.best is None:
             return status
         return status.model_copy(update={"best_source": self.source(run_id, status.best.candidate)})

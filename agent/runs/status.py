@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -74,6 +76,24 @@ class Searched(Record):
     limit: LimitType | None = None
 
 
+class RunRow(Record):
+    """What a run was started with."""
+
+    run_id: str
+    problem: str
+    model: str
+    settings: dict[str, Any]
+    source: str
+    created: float
+
+    def with_limits(self, changes: Iterable[Mapping[str, Any]]) -> Self:
+        """With the limits that it was resumed with, the last ones last."""
+        settings = dict(self.settings)
+        for change in changes:
+            settings |= change
+        return self.model_copy(update={"settings": settings})
+
+
 class RunStatus(Record):
     run_id: str
     problem: str
@@ -111,86 +131,106 @@ class RunStatus(Record):
         return self.state == "running"
 
 
-def derive(run: dict[str, Any], events: list[dict[str, Any]], *, alive: bool, now: float) -> RunStatus:
-    """The status from a run's row and its events in order (see journal.py). `alive`: a process drives it now."""
-    tokens: dict[str, int] = {}
-    cost: float | None = 0.0
-    calls = duplicates = iteration = 0
-    standing: dict[str, Candidate] = {}
-    schedule: dict[str, Any] = {}
-    confirmed: dict[str, Confirmation] = {}
-    searched = False
-    state: str = "running"
+@dataclass
+class _Told:
+    """What a run's events say, taken in one after the other."""
+
+    state: RunState = "running"
     reason: str | None = None
     limit: LimitType | None = None
     continues: str | None = None
-    for event in events:
+    iteration: int = 0
+    model_calls: int = 0
+    tokens: Counter[str] = field(default_factory=Counter)
+    cost_usd: float | None = 0.0
+    duplicates: int = 0
+    standing: dict[str, Candidate] = field(default_factory=dict)
+    schedule: dict[str, Any] = field(default_factory=dict)
+    searched: bool = False
+    confirmed: dict[str, Confirmation] = field(default_factory=dict)
+
+    def take(self, event: Mapping[str, Any]) -> None:
         data, kind = event["data"], event["kind"]
         if kind == "model":
-            calls += 1
-            for name, count in data["reply"]["usage"].items():
-                tokens[name] = tokens.get(name, 0) + count
+            self.model_calls += 1
+            self.tokens.update(data["reply"]["usage"])
             price = data["reply"]["cost_usd"]
-            cost = None if cost is None or price is None else cost + price
+            self.cost_usd = None if self.cost_usd is None or price is None else self.cost_usd + price
         elif kind == "candidate":
-            duplicates += data.get("duplicate_of") is not None
-            stand(standing, journalled(event))
+            self.duplicates += data.get("duplicate_of") is not None
+            stand(self.standing, journalled(event))
         elif kind == "lessons":
-            schedule = data["schedule"] or {}
+            self.schedule = data["schedule"] or {}
         elif kind == "confirm":
-            confirmed[data["candidate"]] = confirmation(data, _evaluated(standing[data["candidate"]], standing))
+            self.confirmed[data["candidate"]] = confirmation(data, self._evaluated(data["candidate"]))
         elif kind in ("searched", "limits"):
-            searched = kind == "searched"  # larger limits open the search again
+            self.searched = kind == "searched"  # larger limits open the search again
         elif kind == "phase":
-            iteration = max(iteration, data["iteration"])
+            self.iteration = max(self.iteration, data["iteration"])
         elif kind == "origin":
-            continues = data.get("continues")
+            self.continues = data.get("continues")
         elif kind == "state":
-            state, reason, limit = data["state"], data.get("reason"), data.get("limit")
-    if state == "running" and not alive:
-        state = "interrupted"
-    evaluations = {key: c.evaluation for key, c in standing.items() if c.evaluation is not None}
-    marks = {candidate.id: mark for candidate in standing.values() if (mark := Mark.of(candidate))}
-    # By the name that the kernel has in the end: a place before may turn out to have the same one.
-    named = {standing[name].duplicate_of or name: found for name, found in confirmed.items()}
-    confirmations = ranked(found.model_copy(update={"candidate": name}) for name, found in named.items())
-    if searched and confirmations:
-        best = marks[confirmations[0].candidate] if confirmations[0].best else None
-    else:
-        refused = {c.candidate for c in confirmations if not c.passed}
-        eligible = [m for m in marks.values() if m.candidate not in refused]
-        best = min(eligible, key=lambda m: (m.latency, place(m.candidate)), default=None)
-        chosen = best and best.candidate
-        confirmations = tuple(c.model_copy(update={"best": c.candidate == chosen}) for c in confirmations)
+            self.state, self.reason, self.limit = data["state"], data.get("reason"), data.get("limit")
+
+    def _evaluated(self, identity: str) -> Evaluation:
+        """Of the candidate, or of the one it is a duplicate of."""
+        found = self.standing[self.standing[identity].duplicate_of or identity]
+        assert found.evaluation is not None  # only kernels that passed are confirmed
+        return found.evaluation
+
+
+def derive(run: RunRow, events: Sequence[Mapping[str, Any]], *, alive: bool, now: float) -> RunStatus:
+    """The status from a run's row and its events in order (see journal.py). `alive`: a process drives it now."""
+    told = _Told()
+    for event in events:
+        told.take(event)
+    marks = {candidate.id: mark for candidate in told.standing.values() if (mark := Mark.of(candidate))}
+    best, confirmations = _best(told, marks)
     baseline = marks.get(ROOT)
+    evaluations = {key: c.evaluation for key, c in told.standing.items() if c.evaluation is not None}
     first = evaluations.get(ROOT)
     return RunStatus(
-        run_id=run["run_id"],
-        problem=run["problem"],
-        engine=first.engine if first else run["settings"].get("engine"),
-        model=run["model"],
-        state=state,  # pyright: ignore[reportArgumentType]
-        iteration=iteration,
-        iterations=run["settings"]["iterations"] + len(schedule.get("steps", ())),
+        run_id=run.run_id,
+        problem=run.problem,
+        engine=first.engine if first else run.settings.get("engine"),
+        model=run.model,
+        state="interrupted" if told.state == "running" and not alive else told.state,
+        iteration=told.iteration,
+        iterations=run.settings["iterations"] + len(told.schedule.get("steps", ())),
         evaluations=len(evaluations),
-        duplicates=duplicates,
-        model_calls=calls,
-        tokens=Tokens(**tokens),
-        cost_usd=cost,
+        duplicates=told.duplicates,
+        model_calls=told.model_calls,
+        tokens=Tokens(**told.tokens),
+        cost_usd=told.cost_usd,
         wall_s=round(wall_seconds(events, now if alive else None), 3),
         baseline=baseline,
         best=best,
         speedup=baseline.latency / best.latency if baseline and best else None,
         confirmations=confirmations,
-        reused=schedule.get("run_id"),
-        stop_reason=reason,
-        limit=limit,
-        continues=continues,
-        lineage=lineage(best.candidate if best else None, standing),
+        reused=told.schedule.get("run_id"),
+        stop_reason=told.reason,
+        limit=told.limit,
+        continues=told.continues,
+        lineage=lineage(best.candidate if best else None, told.standing),
     )
 
 
-def wall_seconds(events: Iterable[dict[str, Any]], now: float | None) -> float:
+def _best(told: _Told, marks: Mapping[str, Mark]) -> tuple[Mark | None, tuple[Confirmation, ...]]:
+    """The best kernel, and the confirmations with that one marked. Once a search is over, and kernels of it were
+    confirmed, only these can be the best; until then any but those that were refused."""
+    # By the name that the kernel has in the end: a place before may turn out to have the same one.
+    named = {told.standing[name].duplicate_of or name: found for name, found in told.confirmed.items()}
+    confirmations = ranked(found.model_copy(update={"candidate": name}) for name, found in named.items())
+    if told.searched and confirmations:
+        return marks[confirmations[0].candidate] if confirmations[0].best else None, confirmations
+    refused = {c.candidate for c in confirmations if not c.passed}
+    eligible = [m for m in marks.values() if m.candidate not in refused]
+    best = min(eligible, key=lambda m: (m.latency, place(m.candidate)), default=None)
+    chosen = best and best.candidate
+    return best, tuple(c.model_copy(update={"best": c.candidate == chosen}) for c in confirmations)
+
+
+def wall_seconds(events: Iterable[Mapping[str, Any]], now: float | None) -> float:
     """Time in which a process drove the run: each session from its start to its last event (or to now)."""
     total, start, last = 0.0, None, 0.0
     for event in events:
@@ -228,13 +268,6 @@ def search_seconds(events: Iterable[dict[str, Any]]) -> float:
             searching.append(event)
             over = event["kind"] == "searched"
     return wall_seconds(searching, None)
-
-
-def _evaluated(candidate: Candidate, standing: Mapping[str, Candidate]) -> Evaluation:
-    """Of the candidate, or of the one it is a duplicate of."""
-    found = standing[candidate.duplicate_of] if candidate.duplicate_of else candidate
-    assert found.evaluation is not None  # only kernels that passed are confirmed
-    return found.evaluation
 
 
 def lineage(identity: str | None, standing: Mapping[str, Candidate]) -> tuple[Step, ...]:

@@ -83,11 +83,8 @@ class Following:
         return profiles
 
     def _status(self, alive: bool) -> RunStatus:
-        run = self._run.model_dump(exclude={"source"})
-        for event in self._events:
-            if event["kind"] == "limits":
-                run["settings"] = run["settings"] | event["data"]
-        return derive(run, self._events, alive=alive, now=self._journal.now())
+        limits = (event["data"] for event in self._events if event["kind"] == "limits")
+        return derive(self._run.with_limits(limits), self._events, alive=alive, now=self._journal.now())
 
     def _head(self, status: RunStatus, entries: Sequence[Entry]) -> Headline:
         first = entries[0].evaluation if entries else None

@@ -12,8 +12,7 @@ from pydantic import ValidationError
 from ... import __version__
 from ...agent.errors import AgentUsageError
 from ...agent.runs.history import Entry
-from ...agent.runs.journal import RunRow
-from ...agent.runs.status import RunStatus
+from ...agent.runs.status import RunRow, RunStatus
 from ...agent.settings import SearchSettings, presets
 from ...hardware_adapters.base import AdapterError, kernel_identity, language_of
 from .snapshot import Reproduction, Setting

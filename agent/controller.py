@@ -71,7 +71,7 @@ async def search(
     _check_priced(settings, models)
     check_reuse(journal, detail.problem, settings.reuse)
     if settings.confirm is not None:  # hours later would be late to learn that it is not there
-        await toolbox.check_engine(detail.problem.target, settings.confirm)
+        (await toolbox.machine(detail.problem.target)).check_engine(settings.confirm)
     hardware = await _hardware(toolbox, detail.problem)
     run_id = run_id or new_run_id()
     chosen = settings.model_dump(mode="json")

@@ -47,6 +47,14 @@ class ModelPackageError(InfrastructureError):
         self.extra = extra
 
 
+class EngineLackingError(InfrastructureError):
+    """The server that judges does not have what the engine needs."""
+
+    def __init__(self, engine: str, why: str) -> None:
+        super().__init__(f"engine {engine!r} is not available: {why}")
+        self.engine = engine
+
+
 class SandboxLackingError(InfrastructureError):
     """The sandbox is required, and the server that judges does not have all of it."""
 

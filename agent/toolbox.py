@@ -26,7 +26,7 @@ from ..hardware_adapters.base import (
 )
 from ..menus.option import Option
 from .answers import BUSY_PATIENCE_S, failure_of, is_usage, reason, retry_after_s, said, text_of
-from .errors import InfrastructureError, SandboxLackingError, ToolUsageError
+from .errors import EngineLackingError, InfrastructureError, SandboxLackingError, ToolUsageError
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -74,9 +74,18 @@ class ProfileOutcome(Record):
 class Machine(NamedTuple):
     """What a server has for a target."""
 
+    target: str
     engines: dict[str, EngineStatus]
     sandbox: SandboxStatus | None
     facts: ServerFacts
+
+    def check_engine(self, engine: str) -> None:
+        """Raises ToolUsageError for an engine that is not known here, EngineLackingError for one that is lacking."""
+        status = self.engines.get(engine)
+        if status is None:
+            raise ToolUsageError(f"unknown engine {engine!r}: {self.target} has {', '.join(self.engines) or 'none'}")
+        if not status.available:
+            raise EngineLackingError(engine, status.reason)
 
     def check_sandbox(self) -> None:
         """Raises SandboxLackingError unless it is known to have every layer."""
@@ -195,6 +204,7 @@ class Toolbox:
                 data, more = {}, {}
             targets = [_parsed(TargetStatus, entry, "list_targets") for entry in data.get("targets", ())]
             self._machines[target] = Machine(
+                target=target,
                 engines={status.name: status for found in targets if found.name == target for status in found.engines},
                 sandbox=_parsed(SandboxStatus, data["sandbox"], "list_targets") if data.get("sandbox") else None,
                 facts=_parsed(ServerFacts, more.get(FACTS, {}), "list_targets"),
@@ -207,15 +217,6 @@ class Toolbox:
 
     async def engines(self, target: str) -> dict[str, EngineStatus]:
         return (await self.machine(target)).engines
-
-    async def check_engine(self, target: str, engine: str) -> EngineStatus:
-        """Raises ToolUsageError for an engine unknown to the server, InfrastructureError for one that it lacks."""
-        engines = await self.engines(target)
-        if engine not in engines:
-            raise ToolUsageError(f"unknown engine {engine!r}: {target} has {', '.join(engines) or 'none'}")
-        if not engines[engine].available:
-            raise InfrastructureError(f"engine {engine!r} is not available: {engines[engine].reason}")
-        return engines[engine]
 
     async def profile(
         self, problem: str, source: str, *, engine: str | None = None, begun: Begun = told_nobody

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from ...hardware_adapters.base import EngineStatus, SandboxStatus
-from ..errors import InfrastructureError, ToolUsageError
+from ..errors import InfrastructureError
 from ..toolbox import Toolbox
 
 Introduce = Callable[[Toolbox], Awaitable[None]]  # sees that the server knows the problem; raises as get_problem
@@ -40,8 +40,8 @@ class Offer(NamedTuple):
 
 
 async def offer_of(toolbox: Toolbox, wanted: Wanted, package: tuple[str, str] | None) -> Offer:
-    """Raises ToolUsageError for a problem or engine that the server does not know, InfrastructureError for an engine
-    that it lacks, SandboxLackingError, and what `introduce` raises."""
+    """Raises ToolUsageError for a problem or engine that the server does not know, EngineLackingError,
+    SandboxLackingError, and what `introduce` raises."""
     await wanted.introduce(toolbox)
     detail = await toolbox.get_problem(wanted.problem)
     machine = await toolbox.machine(wanted.target)
@@ -49,20 +49,11 @@ async def offer_of(toolbox: Toolbox, wanted: Wanted, package: tuple[str, str] | 
         return Offer(detail.problem.digest, None, wanted.engine, {}, None, None, package)
     engine = wanted.engine or next((name for name, status in machine.engines.items() if status.default), None)
     if engine is not None:
-        status = machine.engines.get(engine)
-        if status is None:
-            known = ", ".join(machine.engines) or "none"
-            raise ToolUsageError(f"unknown engine {engine!r}: {wanted.target} has {known}")
-        if not status.available:
-            raise LackingError(f"engine {engine!r} is not available: {status.reason}")
+        machine.check_engine(engine)
     if wanted.require_sandbox:
         machine.check_sandbox()
     own = {name: machine.facts.conditions.get(f"{wanted.target}/{name}", "") for name in machine.engines}
     return Offer(detail.problem.digest, machine.engines, engine, own, machine.facts.at_once, machine.sandbox, package)
-
-
-class LackingError(InfrastructureError):
-    """The machine lacks the engine."""
 
 
 class UnlikeError(InfrastructureError):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import anyio
 
 from ..answers import reason
-from ..errors import AgentError, AgentUsageError, InfrastructureError, SandboxLackingError
+from ..errors import AgentError, AgentUsageError, EngineLackingError, InfrastructureError, SandboxLackingError
 from ..toolbox import UNTOLD_AT_ONCE
-from .offer import LackingError, Offer, UnlikeError
+from .offer import Offer, UnlikeError
 from .pace import Kind, Pace
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ class Server:
                         trying.deadline = math.inf
                         self.heard.set()
                         await agree(self, offer)
-                    except (AgentUsageError, LackingError, SandboxLackingError, UnlikeError) as error:
+                    except (AgentUsageError, EngineLackingError, SandboxLackingError, UnlikeError) as error:
                         self._leave_out(error)
                         return str(error)
                     except AgentError as error:

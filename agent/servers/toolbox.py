@@ -46,7 +46,8 @@ class SpreadToolbox(Toolbox):
 
     async def machine(self, target: str) -> Machine:
         """Of the target that the search is about, all servers together."""
-        return Machine(self._roster.engines(), self._roster.sandbox(), ServerFacts(at_once=self._roster.at_once))
+        facts = ServerFacts(at_once=self._roster.at_once)
+        return Machine(target, self._roster.engines(), self._roster.sandbox(), facts)
 
     def room(self, machine: Machine) -> int:
         return AHEAD * super().room(machine)

@@ -32,6 +32,7 @@ from .runs.patience import patiently
 from .runs.status import RunRow, RunState, RunStatus, Searched, search_seconds
 from .search.lessons import check_reuse
 from .search.loop import SearchLoop
+from .search.record import RunRecord
 from .settings import LIMITS, MOST_PARALLEL, SearchSettings
 from .toolbox import Machine, Toolbox
 
@@ -177,7 +178,8 @@ async def _drive(
         journal.append(lease, "session", {"model": models.spec, **confined})
         journal.set_state(lease, "running")
         at_once = settings.max_parallel_engine or min(MOST_PARALLEL, toolbox.room(machine))
-        loop = SearchLoop(run_id, problem, settings, lease, toolbox, models, journal, runs_dir, listener, at_once)
+        record = RunRecord(lease, journal, problem, settings, runs_dir, listener)
+        loop = SearchLoop(record, journal, toolbox, models, at_once)
         await _within_limits(loop, settings, before, journal, lease)
     finally:
         with suppress(JournalError):  # the lease is no longer known to be alive, whatever its row says

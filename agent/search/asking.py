@@ -11,7 +11,6 @@ from ...hardware_adapters.base import InvalidSourceError, check_source
 from ..models.base import CodeReply, CodeRequest, Models, PlanReply, PlanRequest, Reply
 from ..models.budget import Budget, Use
 from ..runs.candidate import Plan
-from ..settings import SearchSettings
 from .brake import Brake
 from .metering import answered
 from .record import RunRecord
@@ -24,7 +23,8 @@ R = TypeVar("R", bound=Reply)
 
 
 class Asker:
-    def __init__(self, settings: SearchSettings, record: RunRecord, models: Models, brake: Brake) -> None:
+    def __init__(self, record: RunRecord, models: Models, brake: Brake) -> None:
+        settings = record.settings
         self._record = record
         self._brake = brake
         self._models = models

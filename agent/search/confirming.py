@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import anyio
 
-from ...hardware_adapters.base import Problem
 from ..each import each
 from ..runs.candidate import Candidate
 from ..runs.confirmation import fastest
@@ -17,7 +16,6 @@ from .record import RunRecord
 async def confirm(
     record: RunRecord,
     toolbox: Toolbox,
-    problem: Problem,
     engine: str,
     ended: Searched,
     slots: anyio.CapacityLimiter,
@@ -26,7 +24,7 @@ async def confirm(
 
     Raises what `resume` may get over; what was confirmed before that is kept.
     """
-    settings = record.settings
+    problem, settings = record.problem, record.settings
     await patiently(lambda: record.end_search(ended))
     chosen = fastest(record.settled(), settings.confirm_top)
     if not chosen:

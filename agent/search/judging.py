@@ -7,10 +7,9 @@ from functools import partial
 
 import anyio
 
-from ...hardware_adapters.base import UNSUPPORTED, EngineStatus, Evaluation, Problem, Profile
+from ...hardware_adapters.base import UNSUPPORTED, EngineStatus, Evaluation, Profile
 from ..runs.candidate import Candidate
 from ..runs.patience import patiently
-from ..settings import SearchSettings
 from ..toolbox import ProfileOutcome, Toolbox
 from .brake import Brake
 from .permits import Permits
@@ -18,22 +17,14 @@ from .record import RunRecord
 
 
 class Judge:
-    def __init__(
-        self,
-        problem: Problem,
-        settings: SearchSettings,
-        record: RunRecord,
-        toolbox: Toolbox,
-        brake: Brake,
-        at_once: int,
-    ) -> None:
+    def __init__(self, record: RunRecord, toolbox: Toolbox, brake: Brake, at_once: int) -> None:
         self.slots = anyio.CapacityLimiter(at_once)
         self._brake = brake
-        self._problem = problem
-        self._settings = settings
+        self._problem = record.problem
+        self._settings = record.settings
         self._record = record
         self._toolbox = toolbox
-        self._once = settings.duplicates != "evaluate"
+        self._once = record.settings.duplicates != "evaluate"
         self._evaluating: set[str] = set()  # digests of kernels
 
     async def judge(self, candidate: Candidate, permits: Permits, unit: int) -> Candidate:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from ...hardware_adapters.base import Problem
 from ..errors import AgentUsageError
 from ..models.base import Models, PlanReply, PlanRequest
 from ..runs.candidate import ROOT, Candidate, Plan
-from ..runs.events import Listener
-from ..runs.journal import Journal, Lease
+from ..runs.journal import Journal
 from ..runs.status import Searched
-from ..settings import SearchSettings
 from ..toolbox import Toolbox
 from .asking import Asker
 from .beam import select
@@ -30,35 +26,23 @@ REPLAY_BEAM = 2  # candidates that go on while an earlier run's schedule is repl
 
 
 class SearchLoop:
-    def __init__(
-        self,
-        run_id: str,
-        problem: Problem,
-        settings: SearchSettings,
-        lease: Lease,
-        toolbox: Toolbox,
-        models: Models,
-        journal: Journal,
-        runs_dir: Path,
-        listener: Listener | None,
-        at_once: int,
-    ) -> None:
+    def __init__(self, record: RunRecord, journal: Journal, toolbox: Toolbox, models: Models, at_once: int) -> None:
         """`at_once`: evaluations under way."""
-        self.run_id = run_id
-        self._problem = problem
-        self._settings = settings
+        self.run_id = record.run_id
+        self._problem = record.problem
+        self._settings = record.settings
         self._toolbox = toolbox
         self._journal = journal
-        self._source = journal.row(run_id).source
-        self._record = RunRecord(lease, journal, settings, runs_dir, listener)
+        self._source = journal.row(record.run_id).source
+        self._record = record
         brake = Brake()
-        self._judge = Judge(problem, settings, self._record, toolbox, brake, at_once)
+        self._judge = Judge(record, toolbox, brake, at_once)
         lessons = self._lessons()
         self._schedule = lessons.schedule
         self._steps: tuple[Plan, ...] = lessons.schedule.steps if lessons.schedule else ()
-        self._planner = Planner(problem, settings, self._record, toolbox, models, self._judge, lessons)
-        asker = Asker(settings, self._record, models, brake)
-        self._pipeline = Pipeline(problem, settings, self._record, self._planner, asker, self._judge)
+        self._planner = Planner(record, toolbox, models, self._judge, lessons)
+        asker = Asker(record, models, brake)
+        self._pipeline = Pipeline(record, self._planner, asker, self._judge)
 
     def _lessons(self) -> Lessons:
         """Those the run began with."""
@@ -133,7 +117,7 @@ class SearchLoop:
 
     async def confirm(self, engine: str, ended: Searched) -> str:
         """After the search: see confirming.py. Returns why the run ended; raises as `run`."""
-        return await confirm(self._record, self._toolbox, self._problem, engine, ended, self._judge.slots)
+        return await confirm(self._record, self._toolbox, engine, ended, self._judge.slots)
 
     def finish(self, why: str) -> None:
         self._record.write_best()

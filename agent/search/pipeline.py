@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, TypeVar
 
-from ...hardware_adapters.base import Problem
 from ..each import each
 from ..models.base import CodeRequest, PlanReply, PlanRequest
 from ..runs.candidate import Candidate, Plan
-from ..settings import SearchSettings
 from .asking import Asker
 from .judging import Judge
 from .permits import Permits
@@ -28,17 +26,9 @@ T = TypeVar("T")
 
 
 class Pipeline:
-    def __init__(
-        self,
-        problem: Problem,
-        settings: SearchSettings,
-        record: RunRecord,
-        planner: Planner,
-        asker: Asker,
-        judge: Judge,
-    ) -> None:
-        self._problem = problem
-        self._settings = settings
+    def __init__(self, record: RunRecord, planner: Planner, asker: Asker, judge: Judge) -> None:
+        self._problem = record.problem
+        self._settings = record.settings
         self._record = record
         self._progress = record.progress
         self._planner = planner

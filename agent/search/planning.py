@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from ...hardware_adapters.base import Bottleneck, Problem, Profile
+from ...hardware_adapters.base import Bottleneck, Profile
 from ..each import each
 from ..models.base import Ancestor, Example, MenuOffer, Models, PlanRequest
 from ..runs.candidate import Attempt, Candidate, Plan, attempts, steps_to
-from ..settings import SearchSettings
 from ..toolbox import OptionSummary, Toolbox
 from .bandit import ModelUse, OptionBandit, choose_model, reward
 from .judging import Judge
@@ -23,18 +22,9 @@ FOLLOWERS = 2  # plans per parent for a step of an earlier run's schedule
 
 
 class Planner:
-    def __init__(
-        self,
-        problem: Problem,
-        settings: SearchSettings,
-        record: RunRecord,
-        toolbox: Toolbox,
-        models: Models,
-        judge: Judge,
-        lessons: Lessons,
-    ) -> None:
-        self._problem = problem
-        self._settings = settings
+    def __init__(self, record: RunRecord, toolbox: Toolbox, models: Models, judge: Judge, lessons: Lessons) -> None:
+        self._problem = record.problem
+        self._settings = record.settings
         self._record = record
         self._toolbox = toolbox
         self._models = models

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ...hardware_adapters.base import LANGUAGES, Evaluation
+from ...hardware_adapters.base import LANGUAGES, Evaluation, Problem
 from ..runs.best_kernel import best_name, headed
 from ..runs.candidate import ROOT, Candidate, canonical, place, stand
 from ..runs.confirmation import Confirmation, confirmation, ranked
@@ -31,11 +31,13 @@ class RunRecord:
         self,
         lease: Lease,
         journal: Journal,
+        problem: Problem,
         settings: SearchSettings,
         runs_dir: Path,
         listener: Listener | None,
     ) -> None:
         self.run_id = lease.run_id
+        self.problem = problem
         self.settings = settings
         self.candidates: dict[str, Candidate] = {}
         self.first_with: dict[str, str] = {}  # kernel digest -> candidate that was evaluated

@@ -6,8 +6,8 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import anyio
 
 from ..hardware_adapters.base import Problem, check_search_source, check_source
 from .answers import reason
+from .each import beside
 from .errors import (
     AgentError,
     AgentUsageError,
@@ -191,46 +192,50 @@ async def _within_limits(
     loop: SearchLoop, settings: SearchSettings, before: float, journal: Journal, lease: Lease
 ) -> None:
     """Run the loop, have its kernels confirmed where that is asked for, and journal how it ended."""
-    lost: list[LeaseLostError | JournalError] = []
+    ended: _End | None = None
+    try:
+        async with _beating(journal, lease):
+            ended = await _searched_and_confirmed(loop, settings, before)
+    except BaseException as error:
+        with suppress(LeaseLostError, JournalError):
+            journal.set_state(lease, *_stopped_by(error))
+        raise
+    assert ended is not None
+    await patiently(partial(journal.set_state, lease, *ended))
+    loop.finish(ended.reason)
 
-    async def beat(everything: anyio.CancelScope) -> None:
-        while True:
+
+@asynccontextmanager
+async def _beating(journal: Journal, lease: Lease) -> AsyncIterator[None]:
+    """The lease stays alive within the block. Where it is lost, the block is cancelled and LeaseLostError raised."""
+    lost: LeaseLostError | None = None
+
+    async def beat(block: anyio.CancelScope) -> None:
+        nonlocal lost
+        while lost is None:
             await anyio.sleep(HEARTBEAT_S)
             try:
                 journal.beat(lease)
             except LeaseLostError as error:
-                lost.append(error)
-                everything.cancel()
+                lost = error
+                block.cancel()
             except JournalError as error:  # it may pass; whoever has a result to write down finds out
                 log.warning("%s", error)
 
-    ended: _End | None = None
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(beat, tasks.cancel_scope)
-            try:  # a task group would wrap these in an exception group
-                ended = await _searched(loop, settings, before)
-                if settings.confirm is not None and ended.state == "finished":
-                    found = Searched(reason=ended.reason, limit=ended.limit)
-                    ended = await _ended(partial(loop.confirm, settings.confirm, found), loop.run_id)
-                    if ended.state == "finished":
-                        ended = ended._replace(limit=found.limit)
-            except (LeaseLostError, JournalError) as error:
-                lost.append(error)
-            tasks.cancel_scope.cancel()
-    except BaseException as error:
-        cancelled = isinstance(error, anyio.get_cancelled_exc_class())
-        with suppress(LeaseLostError, JournalError):
-            journal.set_state(lease, *(("cancelled", "cancelled") if cancelled else ("failed", reason(error))))
-        raise
-    if lost:
-        with suppress(LeaseLostError, JournalError):
-            journal.set_state(lease, "failed", str(lost[0]))
-        raise lost[0]
-    assert ended is not None
-    final = ended
-    await patiently(lambda: journal.set_state(lease, *final))
-    loop.finish(ended.reason)
+    async with beside() as tasks:
+        tasks.start_soon(beat, tasks.cancel_scope)
+        yield
+    if lost is not None:
+        raise lost
+
+
+async def _searched_and_confirmed(loop: SearchLoop, settings: SearchSettings, before: float) -> _End:
+    ended = await _searched(loop, settings, before)
+    if settings.confirm is None or ended.state != "finished":
+        return ended
+    found = Searched(reason=ended.reason, limit=ended.limit)
+    confirmed = await _ended(partial(loop.confirm, settings.confirm, found), loop.run_id)
+    return confirmed._replace(limit=found.limit) if confirmed.state == "finished" else confirmed
 
 
 async def _searched(loop: SearchLoop, settings: SearchSettings, before: float) -> _End:
@@ -253,6 +258,12 @@ class _End(NamedTuple):
     state: RunState
     reason: str
     limit: LimitType | None = None
+
+
+def _stopped_by(error: BaseException) -> _End:
+    if isinstance(error, anyio.get_cancelled_exc_class()):
+        return _End("cancelled", "cancelled")
+    return _End("failed", str(error) if isinstance(error, AgentError) else reason(error))
 
 
 def _at_limit(limit: LimitExceeded) -> _End:

@@ -19,7 +19,7 @@ from typing import Any
 from ..hardware_adapters.base import InvalidSourceError, check_source, language_of
 from .archive_lines import PROFILE, ArchiveError, check_event, check_run, parsed
 from .errors import AgentError, AgentUsageError
-from .runs.best_kernel import best_name, headed
+from .runs.best_kernel import best_name, headed, write_best
 from .runs.candidate import ROOT, Candidate, candidates_of
 from .runs.journal import Journal
 from .runs.status import RunRow, RunStatus, derive
@@ -111,10 +111,7 @@ def import_run(journal: Journal, folder: Path, runs_dir: Path) -> tuple[str, boo
     new = journal.adopt(run, events)
     path = runs_dir / run.run_id / best_name(best or "")
     if best is not None and not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}")
-        _file(part, best)
-        part.replace(path)
+        write_best(path, best)
     return run.run_id, new
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+from contextlib import suppress
+from pathlib import Path
 
 from ...hardware_adapters.base import PYTHON, language_of
 from .candidate import Candidate
@@ -21,6 +24,19 @@ _HEADERS = {
 def best_name(source: str) -> str:
     """The name of the file, by the kernel's language."""
     return f"best{language_of(source).suffix}"
+
+
+def write_best(path: Path, text: str) -> None:
+    """Replaced as a whole: a reader never sees half a kernel. Raises OSError, and leaves no part of it then."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(text.encode())  # no line end is changed
+        fresh.replace(path)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
 
 
 def headed(best: Candidate, root: Candidate | None, run_id: str, confirmed: Confirmation | None = None) -> str | None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 from ...hardware_adapters.base import LANGUAGES, Evaluation, Problem
-from ..runs.best_kernel import best_name, headed
+from ..runs.best_kernel import best_name, headed, write_best
 from ..runs.candidate import ROOT, Candidate, canonical, place, stand
 from ..runs.confirmation import Confirmation, confirmation, ranked
 from ..runs.events import EventName, Listener, SearchEvent
@@ -262,19 +260,13 @@ class RunRecord:
         return self._lineage
 
     def write_best(self) -> None:
-        """`best.c`, or `.py`, in the run's folder, replaced as a whole: a reader never sees half a kernel. The journal
-        has it too: a full disk costs the file, not the search."""
+        """`best.c`, or `.py`, in the run's folder. The journal has it too: a full disk costs the file, no search."""
         best = self.best
         text = headed(best, self._known(ROOT), self.run_id, self.confirmation_of(best)) if best else None
         if best is None or text is None:
             return
         name = best_name(best.source)
-        fresh = self._folder / f"{name}.{os.getpid()}"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(text)
-            fresh.replace(self._folder / name)
+            write_best(self._folder / name, text)
         except OSError as error:
             log.warning("%s of run %s cannot be written: %s", name, self.run_id, error)
-            with contextlib.suppress(OSError):
-                fresh.unlink(missing_ok=True)

@@ -13,9 +13,10 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-async def each(items: Sequence[S], work: Callable[[S], Awaitable[T]]) -> list[T]:
-    """All at once; results in the order of the items. When some fail, the others still end (they are paid for),
-    then the failure of the first item that has one is raised, without a group around it."""
+async def each(items: Sequence[S], work: Callable[[S], Awaitable[T]], *, stop_at_failure: bool = False) -> list[T]:
+    """All at once; results in the order of the items. When some fail, the others still end (they are paid for), then
+    the failure of the first item that has one is raised, without a group around it. `stop_at_failure`: the first that
+    fails stops the others, and its failure is raised."""
     results: dict[int, T] = {}
     failures: dict[int, Exception] = {}
 
@@ -24,12 +25,14 @@ async def each(items: Sequence[S], work: Callable[[S], Awaitable[T]]) -> list[T]
             results[index] = await work(item)
         except Exception as error:
             failures[index] = error
+            if stop_at_failure:
+                tasks.cancel_scope.cancel()
 
     async with anyio.create_task_group() as tasks:
         for index, item in enumerate(items):
             tasks.start_soon(one, index, item)
     if failures:
-        raise failures[min(failures)]
+        raise failures[next(iter(failures)) if stop_at_failure else min(failures)]
     return [results[index] for index in range(len(items))]
 
 

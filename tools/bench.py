@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from ..hardware_adapters.execution import Executor
     from ..hardware_adapters.store import Home
 
-T = TypeVar("T")
 
 HEARTBEAT_S = 4.0
 PROOF_PATIENCE_S = 40.0  # hosts give a call up after a minute
@@ -137,26 +136,6 @@ class Bench:
 async def in_thread(function: Any, *args: Any) -> Any:
     """For short synchronous work that may touch the disk or probe a tool: the event loop stays free."""
     return await anyio.to_thread.run_sync(function, *args)
-
-
-async def both(first: Callable[[], Awaitable[T]], second: Callable[[], Awaitable[T]]) -> tuple[T, T]:
-    """Both results, worked out side by side. Raises what the first that fails raises, and stops the other."""
-    results: dict[int, T] = {}
-    failures: list[Exception] = []
-
-    async def work(number: int, function: Callable[[], Awaitable[T]]) -> None:
-        try:
-            results[number] = await function()
-        except Exception as error:  # a task group would wrap it in an exception group
-            failures.append(error)
-            tasks.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        for number, function in enumerate((first, second)):
-            tasks.start_soon(work, number, function)
-    if failures:
-        raise failures[0]
-    return results[0], results[1]
 
 
 @contextmanager

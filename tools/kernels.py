@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated
 
 from mcp.server import MCPServer
@@ -11,9 +10,10 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
+from ..agent.each import each
 from ..hardware_adapters.base import Compilation, Evaluation, HardwareAdapter, Problem, Profile
 from ..menus.menu import load_menu
-from .bench import Bench, both, heartbeat, in_thread, reported
+from .bench import Bench, heartbeat, in_thread, reported
 from .comparison import Comparison, compare
 from .judging import HOST_PATIENCE_S, Request, hardware, judge, judge_against
 from .problems import ProblemId
@@ -180,7 +180,9 @@ def register(server: MCPServer, bench: Bench) -> None:
             adapter, found = await bench.problem(problem)
             texts = [await in_thread(kernel_text, bench.home, given) for given in (a, b)]
             async with heartbeat(ctx, "profiling both"):
-                first, second = await both(*(partial(_profile, bench, adapter, found, text, engine) for text in texts))
+                first, second = await each(
+                    texts, lambda text: _profile(bench, adapter, found, text, engine), stop_at_failure=True
+                )
         return answer(compare(first, second, adapter.causes()))
 
 

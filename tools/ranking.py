@@ -10,6 +10,7 @@ import anyio
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 
+from ..agent.each import each
 from ..hardware_adapters.base import Evaluation, InvalidSourceError, check_source
 from .bench import Bench, in_thread
 from .judging import HOST_PATIENCE_S, Request, judge
@@ -38,25 +39,14 @@ async def rank(bench: Bench, ctx: Context, request: Request, sources: Sequence[s
             raise InvalidSourceError(f"sources[{position}]: {error}") from error
         texts.setdefault(source, []).append(position)
     found: dict[str, Evaluation] = {}
-    failures: list[Exception] = []
 
     async def judge_one(source: str) -> None:
-        try:
-            evaluation = await judge(bench, request, source, nullcontext())
-        except Exception as error:  # the first is raised below: a task group would wrap it
-            failures.append(error)
-            tasks.cancel_scope.cancel()
-            return
-        found[source] = evaluation
+        found[source] = evaluation = await judge(bench, request, source, nullcontext())
         await ctx.report_progress(len(found), len(texts), _progress(texts[source][0], evaluation))
 
     await ctx.report_progress(0, len(texts), f"simulating {len(texts)} kernels")
     with anyio.move_on_after(within_s):
-        async with anyio.create_task_group() as tasks:
-            for source in texts:
-                tasks.start_soon(judge_one, source)
-    if failures:
-        raise failures[0]
+        await each(tuple(texts), judge_one, stop_at_failure=True)
     if not found:
         raise ToolError(
             f"none of the {len(texts)} kernels was judged in {HOST_PATIENCE_S:.0f} s, which is what one call has by "

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
-import anyio
 from pydantic import Field, ValidationError
 
 from ..hardware_adapters.base import (
@@ -25,23 +24,14 @@ from ..hardware_adapters.base import (
     TargetStatus,
 )
 from ..menus.option import Option
-from .answers import BUSY_PATIENCE_S, failure_of, is_usage, reason, retry_after_s, said, text_of
+from .answers import reason, text_of
+from .calls import Begun, Calls, ClientCalls, told_nobody
 from .errors import EngineLackingError, InfrastructureError, SandboxLackingError, ToolUsageError
 
-if TYPE_CHECKING:
-    from mcp import Client
-
-RETRY_DELAYS_S = (0.2, 1.0)
 CALL_TIMEOUT_S = 120.0
 MAX_PAGES = 64
 MAX_OPTIONS = 100  # the most that one call of list_optimizations shows; menus are shorter
 UNTOLD_AT_ONCE = 2  # evaluations, of a server that does not say
-
-Begun = Callable[[], None]  # told when a call begins
-
-
-def told_nobody() -> None:
-    """For calls whose beginning nobody asks about."""
 
 
 class ProblemDetail(Record):
@@ -95,31 +85,22 @@ class Machine(NamedTuple):
 
 
 class Toolbox:
-    """Typed calls over one MCP client (over several: servers/toolbox.py).
+    """Typed calls of one server (of several: servers/toolbox.py).
 
-    Raises ToolUsageError where a tool refuses its arguments, and InfrastructureError where the server, the engine or
-    the connection failed even after retries. A kernel that fails is neither: its Evaluation says so.
+    Raises as Calls does. A kernel that fails is no error: its Evaluation says so.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        *,
-        retry_delays_s: tuple[float, ...] = RETRY_DELAYS_S,
-        call_timeout_s: float = CALL_TIMEOUT_S,
-        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
-    ) -> None:
-        self._client = client
-        self._retry_delays_s = retry_delays_s
+    def __init__(self, calls: Calls, *, call_timeout_s: float = CALL_TIMEOUT_S) -> None:
+        self._calls = calls
         self._call_timeout_s = call_timeout_s
-        self._sleep = sleep
         self._machines: dict[str, Machine] = {}  # by target
 
-    @classmethod
+    @staticmethod
     @asynccontextmanager
-    async def connect(cls, server: Any, **options: Any) -> AsyncIterator[Self]:
-        """`server`: a server object (in memory), a URL, or StdioServerParameters. Raises InfrastructureError, also
-        where the server goes away: the SDK then cancels the work inside, and says why when the client is closed."""
+    async def connect(server: Any, *, call_timeout_s: float = CALL_TIMEOUT_S, **options: Any) -> AsyncIterator[Toolbox]:
+        """`server`: a server object (in memory), a URL, or StdioServerParameters; `options`: as ClientCalls has them.
+        Raises InfrastructureError, also where the server goes away: the SDK then cancels the work inside, and says why
+        when the client is closed."""
         from mcp import Client
 
         client = Client(server)
@@ -129,7 +110,7 @@ class Toolbox:
             raise InfrastructureError(f"cannot connect to the MCP server {server!r}: {reason(error)}") from error
         failed = False
         try:
-            yield cls(client, **options)
+            yield Toolbox(ClientCalls(client, **options), call_timeout_s=call_timeout_s)
         except Exception:
             failed = True
             raise
@@ -233,7 +214,7 @@ class Toolbox:
 
     async def reference(self, target: str, topic: str) -> str:
         """A page of the target's programming reference, Markdown."""
-        result = await self._guarded(f"reference {target}/{topic}", lambda: self._read(f"reference://{target}/{topic}"))
+        result = await self._calls.read_resource(f"reference://{target}/{topic}")
         return "\n".join(part.text for part in result.contents if hasattr(part, "text"))
 
     # ------------------------------------------------------------ calls
@@ -259,8 +240,7 @@ class Toolbox:
         """Structured content and `_meta`. `longer_s`: time that the call may take besides what any call may. `begun` is
         called when the server has it, which is at once where there is but one."""
         given = {name: value for name, value in arguments.items() if value is not None}
-        allowed_s = self._call_timeout_s + longer_s
-        result = await self._guarded(tool, lambda: self._send(tool, given, allowed_s, begun))
+        result = await self._calls.call_tool(tool, given, self._call_timeout_s + longer_s, begun)
         more = getattr(result, "meta", None) or {}
         if isinstance(result.structured_content, dict):
             return dict(result.structured_content), more
@@ -268,44 +248,6 @@ class Toolbox:
             return dict(json.loads(text_of(result))), more
         except ValueError as error:
             raise InfrastructureError(f"{tool} returned no structured content: {text_of(result)[:200]!r}") from error
-
-    async def _send(self, tool: str, given: dict[str, Any], within_s: float, begun: Begun) -> Any:
-        begun()
-        return await self._client.call_tool(tool, given, read_timeout_seconds=within_s)
-
-    async def _read(self, uri: str) -> Any:
-        return await self._client.read_resource(uri)
-
-    async def _guarded(self, what: str, call: Callable[[], Awaitable[Any]]) -> Any:
-        """Make the call, again after each of the delays while the infrastructure fails, and whenever a busy server
-        says."""
-        failure = ""
-        for delay in (*self._retry_delays_s, None):
-            try:
-                result = await self._let_in(what, call)
-            except Exception as error:
-                if is_usage(error):
-                    raise ToolUsageError(f"{what}: {reason(error)}") from error
-                failure = reason(error)
-            else:
-                if not getattr(result, "is_error", False):
-                    return result
-                failure = failure_of(result, what)
-                if failure is None:
-                    raise ToolUsageError(f"{what}: {said(result, what)}")
-            if delay is not None:
-                await self._sleep(delay)
-        raise InfrastructureError(f"{what} failed {len(self._retry_delays_s) + 1} times; the last: {failure}")
-
-    async def _let_in(self, what: str, call: Callable[[], Awaitable[Any]]) -> Any:
-        waited_s = 0.0
-        while True:
-            result = await call()
-            delay_s = retry_after_s(result, what)
-            if delay_s is None or waited_s >= BUSY_PATIENCE_S:
-                return result
-            waited_s += delay_s
-            await self._sleep(delay_s)
 
 
 def _parsed(model: type[Any], data: Mapping[str, Any], tool: str) -> Any:

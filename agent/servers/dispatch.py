@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.abc import TaskGroup
 
-from ..answers import BUSY_PATIENCE_S, failure_of, is_usage, reason, retry_after_s
+from ..answers import BUSY_PATIENCE_S, failure_of, is_usage, reason, retry_after_s, said
+from ..calls import Begun, told_nobody
 from ..each import beside
-from ..errors import AgentError, InfrastructureError
-from ..toolbox import Begun, told_nobody
+from ..errors import AgentError, InfrastructureError, ToolUsageError
 from .pace import Kind, finish_s
 from .roster import Roster
 from .server import Server
@@ -55,7 +55,7 @@ class _Call:
 
 
 class Dispatcher:
-    """A call returns once, whatever became of its attempts."""
+    """Calls to any of several servers. One returns once, whatever became of its attempts."""
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
@@ -71,9 +71,8 @@ class Dispatcher:
             tasks.start_soon(self._tick)
             yield
 
-    async def call_tool(self, tool: str, arguments: dict[str, Any], within_s: float, begun: Begun = told_nobody) -> Any:
-        """The result, or a refusal of what no server would take. `within_s`: for each attempt. `begun`: called when a
-        server has it. Raises InfrastructureError, with every failure, and the SDK's errors of usage."""
+    async def call_tool(self, tool: str, arguments: dict[str, Any], within_s: float, begun: Begun) -> Any:
+        """Raises InfrastructureError with every failure, ToolUsageError for what no server would take."""
         engine = arguments.get("engine") or self._roster.default_engine if tool in EVALUATIONS else None
         return await self._call(
             Kind(tool, engine), tool, lambda client: client.call_tool(tool, arguments, within_s), begun
@@ -145,7 +144,7 @@ class Dispatcher:
         except Exception as error:
             self._over(call, server)
             if is_usage(error):
-                call.end(error=error)
+                call.end(error=ToolUsageError(f"{call.what}: {reason(error)}"))
             else:
                 self._failed(call, server, str(error) if isinstance(error, AgentError) else reason(error))
         except BaseException:  # given up: another server was quicker, or nobody wants it any more
@@ -174,7 +173,10 @@ class Dispatcher:
             content = getattr(result, "structured_content", None)
             cached = isinstance(content, dict) and bool(content.get("cached"))
             server.answered(call.kind, None if cached else seconds)
-            call.end(result)
+            if getattr(result, "is_error", False):
+                call.end(error=ToolUsageError(f"{call.what}: {said(result, call.what)}"))
+            else:
+                call.end(result)
 
     def _still_patient(self, call: _Call) -> bool:
         call.busy_since = call.busy_since or self._clock()

@@ -11,6 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...hardware_adapters.base import EngineStatus, SandboxStatus
+from ..calls import ClientCalls
 from ..each import beside
 from ..errors import AgentUsageError, InfrastructureError
 from ..toolbox import Toolbox
@@ -83,7 +84,7 @@ class Roster:
     async def _offer(self, client: Client) -> Offer:
         info = client.server_info
         package = (info.name, info.version) if info is not None else None
-        return await offer_of(Toolbox(client, call_timeout_s=self.patience.join), self._wanted, package)
+        return await offer_of(Toolbox(ClientCalls(client), call_timeout_s=self.patience.join), self._wanted, package)
 
     async def _agree(self, server: Server, offer: Offer) -> None:
         """Raises UnlikeError."""

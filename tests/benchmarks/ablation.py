@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 import anyio
 import numpy as np
+from autocomp_mcp.agent.calls import ClientCalls
 from autocomp_mcp.agent.controller import search
 from autocomp_mcp.agent.models.base import Models
 from autocomp_mcp.agent.models.providers import make_models
@@ -137,7 +138,7 @@ def _read(cell: Cell, journal: Journal, run_id: str) -> Run:
 @asynccontextmanager
 async def _toolbox(landscape: str, home: Path | None) -> AsyncIterator[Toolbox]:
     if landscape == "estimate":
-        yield Toolbox(GemmTools())  # pyright: ignore[reportArgumentType]
+        yield Toolbox(ClientCalls(GemmTools()))  # pyright: ignore[reportArgumentType]
         return
     from autocomp_mcp.hardware_adapters.store import Home
     from autocomp_mcp.server.app import build_server

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import anyio
 import numpy as np
 import trio.testing
+from autocomp_mcp.agent.calls import ClientCalls
 from autocomp_mcp.agent.controller import search
 from autocomp_mcp.agent.models.base import CodeReply, CodeRequest, PlanReply, PlanRequest
 from autocomp_mcp.agent.runs.events import SearchEvent
@@ -160,7 +161,7 @@ async def run(times: Times, preset: str, iterations: int) -> list[Iteration]:
 
     slots = {"max_parallel_model": times.regime.models, "max_parallel_engine": times.regime.engines}
     given = {"seed": times.seed, "iterations": iterations, "stop_utilisation": 1.0, "timeout_s": None, **slots}
-    toolbox = Toolbox(SlowTools(times), call_timeout_s=math.inf)  # pyright: ignore[reportArgumentType]
+    toolbox = Toolbox(ClientCalls(SlowTools(times)), call_timeout_s=math.inf)  # pyright: ignore[reportArgumentType]
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "runs.db")
         settings = SearchSettings.for_model("synthetic", preset, **given)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from autocomp_mcp.agent.calls import ClientCalls
 from autocomp_mcp.agent.toolbox import Toolbox
 from autocomp_mcp.hardware_adapters.store import Home
 from autocomp_mcp.menus.menu import load_menu
@@ -163,7 +164,7 @@ async def test_the_list_of_targets_leaves_room_for_more(make_home: Callable[[Pat
     """Two more engines, or a few longer reasons, must not make it long."""
     async with connected(make_home(tmp_path / "home")) as client:
         data, size = await sized(client, "list_targets")
-        facts = (await Toolbox(client).machine("gemmini")).facts
+        facts = (await Toolbox(ClientCalls(client)).machine("gemmini")).facts
     assert facts.at_once is not None and facts.at_once >= 2
     assert len(facts.conditions["gemmini/gemsim"]) == 12, "what several servers are compared by, and no model reads"
     assert size < USUAL_BYTES - 512
@@ -182,7 +183,7 @@ async def test_what_only_pages_draw_reaches_the_controller_and_not_the_model(
         source = (await client.call_tool("get_problem", {"problem": SMALL})).structured_content["baseline"]
         result = await client.call_tool("profile_kernel", {"problem": SMALL, "source": source})
         assert result.structured_content["profile"]["activity"] == []
-        outcome = await Toolbox(client).profile(SMALL, source)
+        outcome = await Toolbox(ClientCalls(client)).profile(SMALL, source)
     whole = outcome.profile
     assert whole is not None and {unit.unit for unit in whole.activity} == {"load", "store", "execute"}
     assert whole.roofline is not None and whole.roofline.peaks == {"array": 256}

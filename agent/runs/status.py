@@ -281,3 +281,11 @@ def lineage(identity: str | None, standing: Mapping[str, Candidate]) -> tuple[St
         steps.append(Step(candidate=identity, option=option, plan=text, latency=latency))
         identity = found.parent
     return tuple(reversed(steps))
+
+
+def gains(steps: Iterable[Step]) -> Iterator[float | None]:
+    """Of each step, the last known latency before it over its own: above 1 it got faster."""
+    before: float | None = None
+    for step in steps:
+        yield before / step.latency if before and step.latency else None
+        before = step.latency or before

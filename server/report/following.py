@@ -8,7 +8,7 @@ from typing import Any
 
 from ...agent.runs.history import Entry, history
 from ...agent.runs.journal import Journal
-from ...agent.runs.status import RunStatus, derive, elapsed
+from ...agent.runs.status import RunStatus, derive, elapsed, gains
 from ...agent.toolbox import ProfileOutcome
 from ...hardware_adapters.base import Evaluation, Profile, Roofline, language_of
 from ...hardware_adapters.registry import trust
@@ -216,11 +216,8 @@ def _message(evaluation: Evaluation | None) -> str:
 
 
 def _steps(status: RunStatus) -> Iterable[Step]:
-    before: float | None = None
-    for step in status.lineage:
-        gain = before / step.latency if before and step.latency else None
+    for step, gain in zip(status.lineage, gains(status.lineage), strict=True):
         yield Step(candidate=step.candidate, option=step.option, latency=step.latency, gain=gain)
-        before = step.latency or before
 
 
 def _menu(entries: Sequence[Entry], status: RunStatus) -> list[OptionUse]:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ...agent.runs.events import SearchEvent
 from ...agent.runs.progress import PHASES, Work
-from ...agent.runs.status import Step
+from ...agent.runs.status import Step, gains
 from ..inert import inert
 from .charts import BLOCKS, Characters, bar, curve
 from .figures import count, tokens_line
@@ -204,9 +204,8 @@ def _steps(lineage: Sequence[Step], rows: int, chars: Characters) -> Lines:
     hidden += said
     lines = [Text(f"{chars.more} {hidden} before", "dim")] if said else []
     widest = max(len(_latency(step.latency)) for step in lineage[hidden:])
-    for number in range(hidden, len(lineage)):
-        step, before = lineage[number], lineage[number - 1].latency if number else None
-        gain = f"{before / step.latency:.2f}x" if before and step.latency else ""
+    for step, gained in list(zip(lineage, gains(lineage), strict=True))[hidden:]:
+        gain = f"{gained:.2f}x" if gained else ""
         option = inert(step.option or "the first kernel")
         lines.append(Text.assemble(f"{_latency(step.latency):>{widest}}", (f"{gain:>8}", "green"), f"  {option}"))
     return lines

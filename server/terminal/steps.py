@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from ...agent.runs.status import RunStatus, Step
+from ...agent.runs.status import RunStatus, Step, gains
 from ..inert import MOST_SHOWN, code_lines, inert, visible
 from .figures import MIN_COLUMNS, mark_text, plan_lines
 
@@ -134,13 +134,11 @@ def detailed_lines(
 
 def _starts(lineage: Sequence[Step], width: int) -> Iterator[tuple[Step, str]]:
     """Each step, and the latency and gain that stand before it."""
-    before: float | None = None
     latencies = [f"{step.latency:,.0f}" if step.latency else "-" for step in lineage]
     widest = max(LATENCY if width >= NARROW else 0, *map(len, latencies), 0)
-    for step, latency in zip(lineage, latencies, strict=True):
-        gain = f"{before / step.latency:.2f}x" if before and step.latency else ""
+    for step, latency, gained in zip(lineage, latencies, gains(lineage), strict=True):
+        gain = f"{gained:.2f}x" if gained else ""
         yield step, f"{latency:>{widest}}{gain:>{GAIN}}  "
-        before = step.latency or before
 
 
 def _sentence(step: Step, width: int, indent: str) -> list[str]:

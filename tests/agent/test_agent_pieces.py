@@ -15,7 +15,7 @@ from autocomp_mcp.agent.models.budget import Budget, Use
 from autocomp_mcp.agent.models.feedback import block, failure
 from autocomp_mcp.agent.models.prices import price_of
 from autocomp_mcp.agent.runs.candidate import Candidate, Plan, attempts
-from autocomp_mcp.agent.runs.status import Tokens, search_seconds, wall_seconds
+from autocomp_mcp.agent.runs.status import Step, Tokens, gains, search_seconds, wall_seconds
 from autocomp_mcp.agent.search.beam import select
 from autocomp_mcp.agent.search.permits import Permits
 from autocomp_mcp.agent.settings import SearchSettings
@@ -273,6 +273,11 @@ async def test_a_server_that_is_not_there() -> None:
     with pytest.raises(InfrastructureError, match="cannot connect"):
         async with Toolbox.connect("http://127.0.0.1:9/mcp"):
             pass
+
+
+def test_a_step_gains_over_the_last_latency_that_is_known() -> None:
+    steps = [Step(candidate=str(n), option=None, latency=known) for n, known in enumerate([8.0, 4.0, None, 2.0])]
+    assert list(gains(steps)) == [None, 2.0, None, 2.0]
 
 
 def test_seconds_between_sessions_count_for_nothing_and_confirming_not_for_the_limit() -> None:

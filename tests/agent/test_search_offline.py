@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from autocomp_mcp.agent import controller
 from autocomp_mcp.agent.controller import resume, search
-from autocomp_mcp.agent.errors import AgentUsageError, RunBusyError, ToolUsageError, UnknownRunError
+from autocomp_mcp.agent.errors import AgentUsageError, LeaseLostError, RunBusyError, ToolUsageError, UnknownRunError
+from autocomp_mcp.agent.models.base import Models, PlanReply, PlanRequest
 from autocomp_mcp.agent.models.providers import make_models
 from autocomp_mcp.agent.runs.events import SearchEvent
 from autocomp_mcp.agent.runs.journal import Journal, Lease
@@ -17,16 +21,25 @@ from autocomp_mcp.agent.settings import SearchSettings
 from autocomp_mcp.agent.toolbox import Toolbox
 from autocomp_mcp.hardware_adapters.base import InvalidSourceError
 from landscape import PROBLEM, Landscape, kernel, latency_of, values_of
+from scripted_models import ScriptedModels
 
 pytestmark = pytest.mark.anyio
 QUICK = {"iterations": 5, "plans": 3, "beam": 2, "stop_utilisation": 1.0, "timeout_s": None}
 
 
-async def run(land: Landscape, home: Path, settings: dict[str, Any], *, again: str = "", **more: Any) -> RunStatus:
+async def run(
+    land: Landscape,
+    home: Path,
+    settings: dict[str, Any],
+    *,
+    again: str = "",
+    models: Models | None = None,
+    **more: Any,
+) -> RunStatus:
     async with Toolbox.connect(land.server, retry_delays_s=(0.0, 0.0)) as toolbox:
         shared = {
             "toolbox": toolbox,
-            "models": make_models("offline", toolbox),
+            "models": models or make_models("offline", toolbox),
             "journal": Journal(home / "autocomp.db"),
             "runs_dir": home / "runs",
         }
@@ -235,6 +248,24 @@ async def test_usage_errors_leave_no_run_behind(tmp_path: Path) -> None:
         models.spec = "offline2"
         with pytest.raises(AgentUsageError, match="'offline', not 'offline2'"):
             await resume(status.run_id, **shared)
+
+
+async def test_a_search_that_another_process_takes_over_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controller, "HEARTBEAT_S", 0.01)
+    place = tmp_path / "autocomp.db"
+
+    class Waiting(ScriptedModels):
+        async def plan(self, request: PlanRequest) -> PlanReply:
+            with closing(sqlite3.connect(place)) as theirs:
+                theirs.execute("UPDATE leases SET token = 'theirs'")
+                theirs.commit()
+            await anyio.sleep_forever()
+            raise AssertionError
+
+    with anyio.fail_after(20), pytest.raises(LeaseLostError, match="taken over by another process"):
+        await run(Landscape(), tmp_path, {}, models=Waiting())
+    (left,) = Journal(place).statuses()
+    assert left.stop_reason is None, "nothing more was written by the one that lost it"
 
 
 async def test_a_source_of_ones_own_is_the_start(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The contract every target keeps, and in one place all the types and errors that it speaks of.
 
-Nothing here knows a target. The rooms above import from this module and from no other of its neighbours.
+Nothing here knows a target. `agent/` imports from this module alone; the rooms above it also use the store, the
+registry and the sandbox directly.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""optimize and resume: the controller in this process, its tools in memory or on other servers."""
+"""optimize, its estimate, continue and resume: the controller in this process, its tools in memory or on other
+servers."""
 
 from __future__ import annotations
 

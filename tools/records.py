@@ -150,13 +150,13 @@ def run_record(status: RunStatus) -> str:
 
 
 @contextmanager
-def journal(home: Home) -> Iterator[Journal]:
+def open_journal(home: Home) -> Iterator[Journal]:
     """A connection of its own: resources and completions are asked for outside any search."""
     with closing(Journal(runs_of(home))) as opened:
         yield opened
 
 
-def find_run(opened: Journal, run_id: str) -> str:
+def checked_run(opened: Journal, run_id: str) -> str:
     """The id itself. Raises NeverBegunError, and UnknownNameError with ids near to it or the newest ones."""
     try:
         return opened.begun(run_id).run_id
@@ -170,8 +170,8 @@ def find_run(opened: Journal, run_id: str) -> str:
 
 def candidate_source(home: Home, run_id: str, candidate: str) -> str:
     """A kernel of a run; `best` is the fastest so far. Raises UnknownNameError."""
-    with journal(home) as opened:
-        find_run(opened, run_id)
+    with open_journal(home) as opened:
+        checked_run(opened, run_id)
         if candidate == BEST:
             best = opened.status(run_id).best_source
             if best is None:
@@ -207,7 +207,7 @@ def kernel(home: Home, digest: str) -> KeptKernel:
             home.known(digest, PROBLEM_SUFFIX)
             problem = about.read_text(encoding="utf-8") if about.is_file() else None
             return KeptKernel(kept.read_text(encoding="utf-8"), problem)
-        with journal(home) as opened:
+        with open_journal(home) as opened:
             found = opened.find_kernel(digest)
         if found is not None:
             return KeptKernel(*found)

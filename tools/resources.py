@@ -50,8 +50,8 @@ def register(server: MCPServer, bench: Bench) -> None:
         mime_type="application/json",
     )
     def read_run(id: str) -> str:
-        with _found(), records.journal(bench.home) as journal:
-            return records.run_record(journal.status(records.find_run(journal, id), with_source=False))
+        with _found(), records.open_journal(bench.home) as journal:
+            return records.run_record(journal.status(records.checked_run(journal, id), with_source=False))
 
     @server.resource(
         "kernel://{digest}{?offset}",

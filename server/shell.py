@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -146,9 +145,6 @@ def guarded(command: Callable[[], int], as_json: bool) -> int:
         return _refuse("usage", str(error), USAGE, as_json)
     except (AgentError, MenuFileError) as error:
         return _refuse("environment", str(error), ENVIRONMENT, as_json)
-    except sqlite3.Error as error:
-        text = f"the database in AUTOCOMP_HOME cannot be used: {error}"
-        return _refuse("environment", text, ENVIRONMENT, as_json)
     except BrokenPipeError:
         sys.stderr.close()
         return DONE

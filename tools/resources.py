@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -160,7 +159,7 @@ def _found() -> Iterator[None]:
         raise ResourceNotFoundError(clip(str(error), MAX_ERROR)) from error
     except ToolError as error:  # too many wait for a slot
         raise ResourceError(str(error)) from error
-    except (AdapterError, AgentError, sqlite3.Error) as error:
+    except (AdapterError, AgentError) as error:
         raise ResourceError(f"environment: {clip(str(error), MAX_ERROR)}") from error
 
 

@@ -109,7 +109,7 @@ class Bench:
             with suppress(UsageError):  # it is here already: no slot to wait for
                 return adapter, adapter.problem(named)
         async with self.slots:
-            named = await self.intake().known(named)
+            named = await self.intake().problem_id_of(named)
         adapter = self.adapter_for(named)
         return adapter, adapter.problem(named)
 

@@ -203,8 +203,8 @@ def kernel(home: Home, digest: str) -> KeptKernel:
     """One that was simulated here, or is in a run. Raises UnknownNameError."""
     if _DIGEST.fullmatch(digest):
         kept, about = home.artifact(digest, KERNEL_SUFFIX), home.artifact(digest, PROBLEM_SUFFIX)
-        if home.known(digest, KERNEL_SUFFIX) and kept.is_file():
-            home.known(digest, PROBLEM_SUFFIX)
+        if home.touched(digest, KERNEL_SUFFIX) and kept.is_file():
+            home.touched(digest, PROBLEM_SUFFIX)
             problem = about.read_text(encoding="utf-8") if about.is_file() else None
             return KeptKernel(kept.read_text(encoding="utf-8"), problem)
         with open_journal(home) as opened:

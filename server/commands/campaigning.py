@@ -23,7 +23,7 @@ from ..serving.telemetry import set_up
 from ..shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, run, say
 from ..terminal.display import Display
 from .campaign_file import read_campaign
-from .own import known
+from .own import problem_id_of
 from .reading import status_json
 from .remote import connected
 from .searching import models_of
@@ -106,7 +106,7 @@ def _search(
 ) -> RunStatus:
     """Begin the entry's search, or go on with it, to its end. Raises Stopped."""
     entry = standing.entry
-    problem = known(entry.problem)
+    problem = problem_id_of(entry.problem)
     settings = entry.chosen(limits)
     run_id = found.begin(number, new_run_id())
 

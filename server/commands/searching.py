@@ -33,7 +33,7 @@ from ..shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guar
 from ..terminal.display import Display
 from ..terminal.summary import estimate_lines, summary_lines
 from .options import SearchOptions
-from .own import known
+from .own import problem_id_of
 from .reading import find_run, status_json
 from .remote import connected
 
@@ -59,7 +59,7 @@ def _spec(options: SearchOptions) -> str:
 def optimize(problem: str, source: Path | None, options: SearchOptions) -> int:
     def command() -> int:
         changes = options.changes | _pairs(options)
-        wanted = known(problem)
+        wanted = problem_id_of(problem)
         if not options.server:
             _check(wanted, changes.get("engine"), changes.get("confirm"))
         spec = _spec(options)
@@ -101,7 +101,7 @@ def estimate(problem: str, source: Path | None, options: SearchOptions) -> int:
         spec = _spec(options)
         settings = _settings(lambda: SearchSettings.for_model(spec, **(options.changes | _pairs(options))))
         text = read_source(source) if source is not None else None
-        wanted = known(problem)
+        wanted = problem_id_of(problem)
 
         async def work() -> Estimate:
             async with (

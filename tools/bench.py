@@ -62,9 +62,9 @@ class Bench:
     def executor(self) -> Executor:
         """Where the adapters' work is done. Raises UsageError for one that does not exist."""
         if self._executor is None:
-            from ..hardware_adapters.execution import chosen
+            from ..hardware_adapters.execution import chosen_executor
 
-            self._executor = chosen()
+            self._executor = chosen_executor()
         return self._executor
 
     @property

@@ -45,7 +45,7 @@ class Request(NamedTuple):
         return HOST_PATIENCE_S if chosen.default else chosen.patience_s
 
 
-def hardware(adapter: HardwareAdapter, engine: str | None) -> str:
+def hardware_engine(adapter: HardwareAdapter, engine: str | None) -> str:
     """The engine of this name, else the target's first one that is here; it must be hardware.
     Raises UnknownEngineError, UsageError, EnvironmentLackError."""
     if engine is not None:

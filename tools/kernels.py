@@ -15,7 +15,7 @@ from ..hardware_adapters.base import Compilation, Evaluation, HardwareAdapter, P
 from ..menus.menu import load_menu
 from .bench import Bench, both, heartbeat, in_thread, reported
 from .comparison import Comparison, compare
-from .judging import HOST_PATIENCE_S, Request, hardware, judge, judge_against
+from .judging import HOST_PATIENCE_S, Request, hardware_engine, judge, judge_against
 from .problems import ProblemId
 from .ranking import MAX_SOURCES, rank
 from .records import kernel_text
@@ -127,7 +127,7 @@ def register(server: MCPServer, bench: Bench) -> None:
         """
         with reported():
             adapter, found = await bench.problem(problem)
-            chosen = await in_thread(hardware, adapter, engine)
+            chosen = await in_thread(hardware_engine, adapter, engine)
             request = Request(adapter, found, chosen, seed, timeout_s, on_device=True)
             beside = against and await in_thread(kernel_text, bench.home, against)
             if beside:

@@ -17,7 +17,7 @@ from ...agent.errors import AgentUsageError
 from ...agent.estimate import Estimate
 from ...agent.estimate import estimate as reckon
 from ...agent.models.base import Models, make_models
-from ...agent.models.recording import kept
+from ...agent.models.recording import recorded
 from ...agent.models.spec import ModelSpec
 from ...agent.runs.database import runs_of
 from ...agent.runs.journal import Journal
@@ -196,7 +196,7 @@ async def models_of(
     """The run's models; `record`: the file that keeps every exchange. Raises as make_models."""
     models = make_models(spec, toolbox, **model_options(settings))
     try:
-        with kept(models, record, resumed=resumed) if record else nullcontext():
+        with recorded(models, record, resumed=resumed) if record else nullcontext():
             yield models
     finally:
         await models.aclose()

@@ -59,11 +59,11 @@ def serve(offer: Offer) -> int:
         except EnvironmentLackError as error:
             say(f"autocomp-mcp: {error}")
             return ENVIRONMENT
-    from ...hardware_adapters.execution import chosen
+    from ...hardware_adapters.execution import chosen_executor
     from .toolsets import NoToolLeftError, Selection
 
     try:
-        chosen()
+        chosen_executor()
         selection = Selection.of(offer.toolsets, offer.exclude, offer.read_only)
         selection.tools()
     except (UnknownNameError, NoToolLeftError, UsageError) as error:

@@ -40,9 +40,13 @@ class Request(NamedTuple):
                 f"engine {chosen.name!r} is hardware, not a simulator: run_kernel runs kernels there (offered by a "
                 f"server with --toolsets problems,menu,kernels,search,hardware); simulators here: {simulators}"
             )
-        if self.timeout_s is not None:
-            return self.timeout_s
-        return HOST_PATIENCE_S if chosen.default else chosen.patience_s
+        return default_patience_s(chosen) if self.timeout_s is None else self.timeout_s
+
+
+def default_patience_s(chosen: EngineStatus) -> float:
+    """What one kernel may take where the caller does not say: whoever names another engine than the default waits as
+    long as that takes."""
+    return HOST_PATIENCE_S if chosen.default else chosen.patience_s
 
 
 def hardware_engine(adapter: HardwareAdapter, engine: str | None) -> str:

@@ -15,7 +15,7 @@ from ..menus.menu import targets as menu_targets
 from ..menus.reference import reference, topics
 from . import records
 from .bench import MAX_ERROR, Bench, in_thread
-from .kernels import HOST_PATIENCE_S
+from .judging import HOST_PATIENCE_S
 from .results import clip
 from .timeline import timeline_text
 

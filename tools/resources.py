@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 
+from ..agent.answers import ENVIRONMENT
 from ..agent.errors import AgentError, UnknownRunError
 from ..hardware_adapters.base import PYTHON, AdapterError, UsageError, language_of
 from ..menus.menu import UnknownNameError, load_menu
@@ -160,7 +161,7 @@ def _found() -> Iterator[None]:
     except ToolError as error:  # too many wait for a slot
         raise ResourceError(str(error)) from error
     except (AdapterError, AgentError) as error:
-        raise ResourceError(f"environment: {clip(str(error), MAX_ERROR)}") from error
+        raise ResourceError(f"{ENVIRONMENT} {clip(str(error), MAX_ERROR)}") from error
 
 
 def _kernel(source: str, offset: str, address: str) -> str:

@@ -69,6 +69,7 @@ from .results import (
     Verdict,
     Work,
 )
+from .sandbox.layers import sandbox_required
 
 __all__ = [
     "DRAWN",
@@ -129,6 +130,7 @@ __all__ = [
     "language_of",
     "mistakes",
     "normalise_source",
+    "sandbox_required",
 ]
 
 

@@ -22,7 +22,7 @@ from ..hardware_adapters.base import (
     EnvironmentLackError,
     InvalidSourceError,
 )
-from ..hardware_adapters.sandbox.layers import required
+from ..hardware_adapters.sandbox.layers import sandbox_required
 from .inert import code_lines, inert
 
 DONE, KERNEL_FAILED, USAGE, ENVIRONMENT, LIMIT = 0, 1, 2, 3, 4
@@ -56,7 +56,7 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
                         tasks.cancel_scope.cancel()
 
             tasks.start_soon(watch)
-            if required():
+            if sandbox_required():
                 from ..hardware_adapters.sandbox import check_required
 
                 await check_required()

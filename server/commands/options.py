@@ -25,7 +25,9 @@ EPILOG = "\n".join(["Exit status:", *(f"{status:>4}  {meaning}" for status, mean
 
 def require_sandbox() -> None:
     """For this process and all that it starts."""
-    os.environ["AUTOCOMP_REQUIRE_SANDBOX"] = "1"
+    from ...hardware_adapters.sandbox.layers import REQUIRE_VARIABLE
+
+    os.environ[REQUIRE_VARIABLE] = "1"
 
 
 def set_variable(name: str) -> Callable[[str | None], None]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from ...hardware_adapters.base import EnvironmentLackError, UsageError
-from ...hardware_adapters.sandbox.layers import required
+from ...hardware_adapters.sandbox.layers import sandbox_required
 from ...menus.menu import UnknownNameError
 from ..shell import DONE, ENVIRONMENT, SIGNALLED, USAGE, say
 
@@ -30,7 +30,7 @@ STOPPING_S = 5.0
 
 def serve(options: ServeOptions) -> int:
     """Returns the exit status."""
-    if required():
+    if sandbox_required():
         from ...hardware_adapters.sandbox import check_required
 
         try:

@@ -202,6 +202,19 @@ async def models_of(
         await models.aclose()
 
 
+@asynccontextmanager
+async def under_display(
+    problem: str, servers: list[str], engine: str | None, as_json: bool
+) -> AsyncIterator[tuple[Display, Toolbox]]:
+    """The live display of a search and the tools that it calls; an engine of this process is built first, where it is
+    not yet. Raises as `connected` and HardwareAdapter.prepare."""
+    with Display(problem, as_json) as display:
+        if not servers:
+            await adapter_for(problem).prepare(engine, display.building)
+        async with connected(problem, servers, engine, display.note) as toolbox:
+            yield display, toolbox
+
+
 def _settings(make: Callable[[], SearchSettings]) -> SearchSettings:
     """Raises AgentUsageError, which names the setting."""
     try:
@@ -235,14 +248,11 @@ def _run(
     stopped: Stopped | None = None
 
     async def work() -> None:
-        with Display(problem, as_json) as display:
-            if not servers:
-                await adapter_for(problem).prepare(engine, display.building)
-            async with (
-                connected(problem, servers, engine, display.note) as toolbox,
-                _showing(run_id, home, dashboard, display.note),
-            ):
-                await drive(toolbox, display, journal, home.path / "runs")
+        async with (
+            under_display(problem, servers, engine, as_json) as (display, toolbox),
+            _showing(run_id, home, dashboard, display.note),
+        ):
+            await drive(toolbox, display, journal, home.path / "runs")
 
     try:
         run(work)

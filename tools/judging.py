@@ -16,8 +16,8 @@ from ..hardware_adapters.base import (
     UsageError,
 )
 from .bench import Bench, heartbeat, in_thread
+from .kernel_store import keep_kernel
 from .metering import judging, recalled
-from .records import keep_kernel
 
 HOST_PATIENCE_S = 45.0  # hosts commonly give a call up after a minute
 

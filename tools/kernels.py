@@ -16,9 +16,9 @@ from ..menus.menu import load_menu
 from .bench import Bench, both, heartbeat, in_thread, reported
 from .comparison import Comparison, compare
 from .judging import Request, default_patience_s, hardware_engine, judge, judge_against
+from .kernel_store import kernel_text
 from .problems import ProblemId
 from .ranking import MAX_SOURCES, rank
-from .records import kernel_text
 from .results import (
     MAX_OPTIONS_NAMED,
     ProfileResult,

@@ -14,7 +14,7 @@ from ..hardware_adapters.base import PYTHON, AdapterError, UsageError, language_
 from ..menus.menu import UnknownNameError, load_menu
 from ..menus.menu import targets as menu_targets
 from ..menus.reference import reference, topics
-from . import records
+from . import kernel_store, records
 from .bench import MAX_ERROR, Bench, in_thread
 from .judging import HOST_PATIENCE_S
 from .results import clip
@@ -63,7 +63,7 @@ def register(server: MCPServer, bench: Bench) -> None:
     )
     def read_kernel(digest: str, offset: str = "0") -> str:
         with _found():
-            return _kernel(records.kernel(bench.home, digest).source, offset, f"kernel://{digest}")
+            return _kernel(kernel_store.kernel(bench.home, digest).source, offset, f"kernel://{digest}")
 
     @server.resource(
         "timeline://{digest}{?problem}",
@@ -76,7 +76,7 @@ def register(server: MCPServer, bench: Bench) -> None:
     )
     async def read_timeline(digest: str, problem: str = "") -> str:
         with _found():
-            kept = await in_thread(records.kernel, bench.home, digest)
+            kept = await in_thread(kernel_store.kernel, bench.home, digest)
             chosen = problem or kept.problem
             if chosen is None:
                 raise UsageError(f"which problem is kernel {digest} for? Add ?problem=ID to the address")
@@ -94,7 +94,7 @@ def register(server: MCPServer, bench: Bench) -> None:
     )
     def read_candidate(run: str, candidate: str, offset: str = "0") -> str:
         with _found():
-            source = records.candidate_source(bench.home, run, candidate)
+            source = kernel_store.candidate_source(bench.home, run, candidate)
             return _kernel(source, offset, f"kernel://{run}/{candidate}")
 
 

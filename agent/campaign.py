@@ -83,6 +83,14 @@ class Standing(NamedTuple):
         return own is None or getattr(status, SHARED[name]) < own
 
 
+class Next(NamedTuple):
+    """The search to begin or to go on with, and its limits by the names of the settings."""
+
+    number: int
+    standing: Standing
+    limits: dict[str, Any]
+
+
 class Campaign:
     """`name`: what it is called; with the problems and their settings, not with its budget, it is the campaign's
     identity: with a larger budget it goes on. `place`: the journal's database. Raises JournalError, as the methods."""
@@ -114,8 +122,8 @@ class Campaign:
         useless = status.state == "failed" and status.evaluations > 0 and status.baseline is None
         return Standing(entry, "ended" if status.state == "finished" or useless else "open", run_id, status)
 
-    def next(self, spare: Collection[int] = ()) -> tuple[int, Standing, dict[str, Any]] | None:
-        """The search to begin or to go on with, and its limits; None when all have ended or the budget is spent.
+    def next(self, spare: Collection[int] = ()) -> Next | None:
+        """None when all have ended or the budget is spent.
 
         What is left of the budget is shared evenly by those that have not ended: one that needs less leaves more to
         the others. Then those that its share ended share what is left, but for `spare`."""
@@ -127,7 +135,7 @@ class Campaign:
             if any(wanted):
                 number = wanted.index(True)
                 limits = self._share(standings, sum(wanted), standings[number])
-                return None if limits is None else (number, standings[number], limits)
+                return None if limits is None else Next(number, standings[number], limits)
         return None
 
     def _share(self, standings: Sequence[Standing], sharing: int, of: Standing) -> dict[str, Any] | None:

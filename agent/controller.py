@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 
 import anyio
 
-from ..hardware_adapters.base import Problem, check_search_source, check_source
+from ..hardware_adapters.base import Problem, check_search_source, check_source, sandbox_required
 from .answers import reason
 from .each import beside
 from .errors import (
@@ -38,8 +37,6 @@ from .settings import LIMITS, MOST_PARALLEL, SearchSettings
 from .toolbox import Machine, Toolbox
 
 log = logging.getLogger(__name__)
-
-REQUIRE_SANDBOX = "AUTOCOMP_REQUIRE_SANDBOX"
 
 
 async def search(
@@ -144,10 +141,6 @@ def _check_limits(row: RunRow, status: RunStatus, searched_s: float, limits: Map
 def new_run_id() -> str:
     """Sorts by time: 20261120-153000-a1b2."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-
-
-def sandbox_required() -> bool:
-    return os.environ.get(REQUIRE_SANDBOX, "") not in ("", "0")
 
 
 class _Hardware(NamedTuple):

@@ -1,6 +1,7 @@
 """The contract every target keeps, and in one place all the types and errors that it speaks of.
 
-Nothing here knows a target. The rooms above import from this module and from no other of its neighbours.
+Nothing here knows a target. `agent/` imports from this module alone; the rooms above it also use the store, the
+registry and the sandbox directly.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ from .results import (
     Verdict,
     Work,
 )
+from .sandbox.layers import sandbox_required
 
 __all__ = [
     "DRAWN",
@@ -128,6 +130,7 @@ __all__ = [
     "language_of",
     "mistakes",
     "normalise_source",
+    "sandbox_required",
 ]
 
 

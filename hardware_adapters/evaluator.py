@@ -52,12 +52,9 @@ async def evaluate(
     seed: int = 0,
     timeout_s: float | None = None,
     home: Home | None = None,
-    use_cache: bool = True,
     adapter: HardwareAdapter | None = None,
-    slot: AbstractAsyncContextManager[object] | None = None,
 ) -> Evaluation:
     """As HardwareAdapter.evaluate; an answer from the cache has `cached=True`. timeout_s=None: what suits the engine.
-    `slot` is entered for the evaluation itself, not for a look into the cache.
 
     Timeouts are not remembered, nor are failures of the infrastructure (they are exceptions): both may pass next time.
     Raises UsageError, EnvironmentLackError, EngineFailure.
@@ -65,18 +62,12 @@ async def evaluate(
     home = home or Home()
     adapter = adapter or adapter_for(problem_id, home)
     problem = adapter.problem(problem_id)
-    if use_cache:
-        ask = partial(look, adapter, problem, source, engine=engine, seed=seed, home=home)
-        looked = await anyio.to_thread.run_sync(ask)
-        if looked.found is not None:
-            return looked.found
-        patience_s = looked.engine.patience_s if timeout_s is None else timeout_s
-        return await work_out(adapter, problem, source, looked, seed=seed, timeout_s=patience_s, home=home, slot=slot)
-    check_source(source)
-    if timeout_s is None:
-        timeout_s = (await anyio.to_thread.run_sync(adapter.engine, engine)).patience_s
-    async with slot or nullcontext():
-        return await adapter.evaluate(problem, source, engine=engine, seed=seed, timeout_s=timeout_s)
+    ask = partial(look, adapter, problem, source, engine=engine, seed=seed, home=home)
+    looked = await anyio.to_thread.run_sync(ask)
+    if looked.found is not None:
+        return looked.found
+    patience_s = looked.engine.patience_s if timeout_s is None else timeout_s
+    return await work_out(adapter, problem, source, looked, seed=seed, timeout_s=patience_s, home=home)
 
 
 async def work_out(
@@ -90,7 +81,7 @@ async def work_out(
     home: Home,
     slot: AbstractAsyncContextManager[object] | None = None,
 ) -> Evaluation:
-    """What `look` did not find; it is remembered. Raises as `evaluate`."""
+    """What `look` did not find; it is remembered. `slot` is entered while the adapter works. Raises as `evaluate`."""
     keys = looked.keys
 
     async def same_code(compilation: Compilation) -> Evaluation | None:

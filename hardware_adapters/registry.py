@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .base import HardwareAdapter
-from .execution import Dispatched, Executor, chosen
+from .execution import Dispatched, Executor, chosen_executor
 from .problems import unknown_problem
 from .store import Home
 
@@ -55,7 +55,7 @@ def local_adapter(target: str, home: Home) -> HardwareAdapter:
 def adapters(home: Home | None = None) -> dict[str, HardwareAdapter]:
     """Every adapter by its target's name; they keep builds and artefacts in `home` (default: the user's), and their
     work is done by the chosen executor. Raises UsageError for an executor that does not exist."""
-    path, executor = (home or Home()).path, chosen()
+    path, executor = (home or Home()).path, chosen_executor()
     return {target: _dispatched(target, path, executor) for target in _TARGETS}
 
 

@@ -69,12 +69,12 @@ class Home:
         is the content's name). Idempotent and atomic."""
         digest = digest or hashlib.sha256(content).hexdigest()[:16]
         target = self.artifact(digest, suffix)
-        if not self.known(digest, suffix):
+        if not self.touched(digest, suffix):
             self._folder(target.parent)
             replace(target, content)
         return digest
 
-    def known(self, digest: str, suffix: str) -> bool:
+    def touched(self, digest: str, suffix: str) -> bool:
         """Whether the artefact is here; if so it counts as used now, and stays when old ones go (eviction.py)."""
         try:
             os.utime(self.artifact(digest, suffix))

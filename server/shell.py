@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,7 +22,7 @@ from ..hardware_adapters.base import (
     EnvironmentLackError,
     InvalidSourceError,
 )
-from ..hardware_adapters.sandbox.layers import required
+from ..hardware_adapters.sandbox.layers import sandbox_required
 from .inert import code_lines, inert
 
 DONE, KERNEL_FAILED, USAGE, ENVIRONMENT, LIMIT = 0, 1, 2, 3, 4
@@ -57,7 +56,7 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
                         tasks.cancel_scope.cancel()
 
             tasks.start_soon(watch)
-            if required():
+            if sandbox_required():
                 from ..hardware_adapters.sandbox import check_required
 
                 await check_required()
@@ -146,9 +145,6 @@ def guarded(command: Callable[[], int], as_json: bool) -> int:
         return _refuse("usage", str(error), USAGE, as_json)
     except (AgentError, MenuFileError) as error:
         return _refuse("environment", str(error), ENVIRONMENT, as_json)
-    except sqlite3.Error as error:
-        text = f"the database in AUTOCOMP_HOME cannot be used: {error}"
-        return _refuse("environment", text, ENVIRONMENT, as_json)
     except BrokenPipeError:
         sys.stderr.close()
         return DONE

@@ -11,6 +11,7 @@ import anyio.to_thread
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 
+from ..agent.answers import ENVIRONMENT
 from ..agent.each import beside
 from ..agent.errors import AgentError, AgentUsageError
 from ..hardware_adapters.base import (
@@ -61,9 +62,9 @@ class Bench:
     def executor(self) -> Executor:
         """Where the adapters' work is done. Raises UsageError for one that does not exist."""
         if self._executor is None:
-            from ..hardware_adapters.execution import chosen
+            from ..hardware_adapters.execution import chosen_executor
 
-            self._executor = chosen()
+            self._executor = chosen_executor()
         return self._executor
 
     @property
@@ -108,7 +109,7 @@ class Bench:
             with suppress(UsageError):  # it is here already: no slot to wait for
                 return adapter, adapter.problem(named)
         async with self.slots:
-            named = await self.intake().known(named)
+            named = await self.intake().problem_id_of(named)
         adapter = self.adapter_for(named)
         return adapter, adapter.problem(named)
 
@@ -147,15 +148,15 @@ def reported() -> Iterator[None]:
     except (UsageError, UnknownNameError, AgentUsageError) as error:
         raise ToolError(clip(str(error), MAX_ERROR)) from error
     except AgentError as error:
-        raise ToolError(clip(f"environment: {error}", MAX_ERROR)) from error
+        raise ToolError(clip(f"{ENVIRONMENT} {error}", MAX_ERROR)) from error
     except EnvironmentLackError as error:
         raise ToolError(
-            f"environment: this machine lacks what was asked for, the kernel is not at fault. {error} "
+            f"{ENVIRONMENT} this machine lacks what was asked for, the kernel is not at fault. {error} "
             "(`autocomp-mcp doctor` lists every requirement; list_targets shows what works here.)"
         ) from error
     except EngineFailure as error:
         raise ToolError(
-            f"environment: the engine failed, the kernel is not at fault and nothing was recorded against it. {error} "
+            f"{ENVIRONMENT} the engine failed, the kernel is not at fault and nothing was recorded against it. {error} "
             "Trying once more is sensible; if it fails again, run `autocomp-mcp doctor`."
         ) from error
     except AdapterError as error:

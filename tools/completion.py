@@ -47,11 +47,11 @@ def _known(bench: Bench, scheme: str, argument: CompletionArgument, given: dict[
             case "prompt", "problem":
                 return problem_ids(bench, argument.value)
             case ("run", "id") | ("kernel", "run"):
-                with records.journal(bench.home) as journal:
+                with records.open_journal(bench.home) as journal:
                     return journal.run_ids()
             case "kernel", "candidate" if "run" in given:
-                with records.journal(bench.home) as journal:
-                    return [records.BEST, *records.candidates(journal, records.find_run(journal, given["run"]))]
+                with records.open_journal(bench.home) as journal:
+                    return [records.BEST, *records.candidates(journal, records.checked_run(journal, given["run"]))]
     except (UnknownNameError, AdapterError, AgentError):
         return []  # nothing fits what was typed so far, or nothing can be known of it now
     return None

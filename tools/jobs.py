@@ -12,6 +12,7 @@ import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
+from ..agent.answers import ENVIRONMENT
 from ..agent.errors import AgentError, InfrastructureError, JournalError, UnknownRunError
 from ..agent.runs.database import place_of
 from ..agent.runs.journal import Journal
@@ -91,7 +92,7 @@ class Jobs:
         from ..agent.controller import new_run_id
 
         if self._stopping:
-            raise ToolError("environment: the server is stopping; start the search when it is back")
+            raise ToolError(f"{ENVIRONMENT} the server is stopping; start the search when it is back")
         run_id = new_run_id()
         journal = self.journal()
         if not await in_thread(self._jobs().enter, run_id, caller, self._at_once, self._driven):

@@ -16,8 +16,8 @@ from ..hardware_adapters.base import (
     UsageError,
 )
 from .bench import Bench, heartbeat, in_thread
+from .kernel_store import keep_kernel
 from .metering import judging, recalled
-from .records import keep_kernel
 
 HOST_PATIENCE_S = 45.0  # hosts commonly give a call up after a minute
 
@@ -40,12 +40,16 @@ class Request(NamedTuple):
                 f"engine {chosen.name!r} is hardware, not a simulator: run_kernel runs kernels there (offered by a "
                 f"server with --toolsets problems,menu,kernels,search,hardware); simulators here: {simulators}"
             )
-        if self.timeout_s is not None:
-            return self.timeout_s
-        return HOST_PATIENCE_S if chosen.default else chosen.patience_s
+        return default_patience_s(chosen) if self.timeout_s is None else self.timeout_s
 
 
-def hardware(adapter: HardwareAdapter, engine: str | None) -> str:
+def default_patience_s(chosen: EngineStatus) -> float:
+    """What one kernel may take where the caller does not say: whoever names another engine than the default waits as
+    long as that takes."""
+    return HOST_PATIENCE_S if chosen.default else chosen.patience_s
+
+
+def hardware_engine(adapter: HardwareAdapter, engine: str | None) -> str:
     """The engine of this name, else the target's first one that is here; it must be hardware.
     Raises UnknownEngineError, UsageError, EnvironmentLackError."""
     if engine is not None:

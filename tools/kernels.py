@@ -15,10 +15,10 @@ from ..hardware_adapters.base import Compilation, Evaluation, HardwareAdapter, P
 from ..menus.menu import load_menu
 from .bench import Bench, heartbeat, in_thread, reported
 from .comparison import Comparison, compare
-from .judging import HOST_PATIENCE_S, Request, hardware, judge, judge_against
+from .judging import Request, default_patience_s, hardware_engine, judge, judge_against
+from .kernel_store import kernel_text
 from .problems import ProblemId
 from .ranking import MAX_SOURCES, rank
-from .records import kernel_text
 from .results import (
     MAX_OPTIONS_NAMED,
     ProfileResult,
@@ -127,7 +127,7 @@ def register(server: MCPServer, bench: Bench) -> None:
         """
         with reported():
             adapter, found = await bench.problem(problem)
-            chosen = await in_thread(hardware, adapter, engine)
+            chosen = await in_thread(hardware_engine, adapter, engine)
             request = Request(adapter, found, chosen, seed, timeout_s, on_device=True)
             beside = against and await in_thread(kernel_text, bench.home, against)
             if beside:
@@ -189,12 +189,6 @@ def register(server: MCPServer, bench: Bench) -> None:
 async def _profile(
     bench: Bench, adapter: HardwareAdapter, problem: Problem, source: str, engine: str | None
 ) -> Profile | Evaluation:
-    def patience_s() -> float:
-        if engine is None:
-            return HOST_PATIENCE_S
-        chosen = adapter.engine(engine)
-        return HOST_PATIENCE_S if chosen.kind == "simulator" else chosen.patience_s
-
-    timeout_s = await in_thread(patience_s)
+    chosen = await in_thread(adapter.engine, engine)
     async with bench.slots:
-        return await adapter.profile(problem, source, engine=engine, timeout_s=timeout_s)
+        return await adapter.profile(problem, source, engine=engine, timeout_s=default_patience_s(chosen))

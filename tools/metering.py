@@ -1,5 +1,5 @@
 """What evaluations cost this server, as OpenTelemetry metrics: no-ops until somebody sets up its SDK
-(server/telemetry.py)."""
+(server/serving/telemetry.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the resources say: problems, menus, runs and kernels as texts of at most 8 KB, the rest by offset."""
+"""What the resources say: problems, menus and runs as texts of at most 8 KB, the rest by offset."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import difflib
 import json
 import re
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..agent.errors import NeverBegunError, UnknownRunError
 from ..agent.runs.history import history
 from ..agent.runs.journal import Journal
 from ..agent.runs.status import RunStatus
-from ..hardware_adapters.base import HardwareAdapter, Problem, UsageError
+from ..hardware_adapters.base import HardwareAdapter, Problem
 from ..menus.menu import UnknownNameError, load_menu
 from .results import clip
 
@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 MAX_RECORD_BYTES = 8 * 1024
 MARK_BYTES = 200  # what is said at the end of a part about the next one
 MAX_STEPS = 24
-KERNEL_SUFFIX = ".kernel"
-PROBLEM_SUFFIX = ".problem"
 BEST = "best"
-_ADDRESS = re.compile(
-    r"(?:kernel://)?(?P<digest>[0-9a-f]{16,64})|kernel://(?P<run>[^/\s]{1,64})/(?P<candidate>[^/\s]{1,64})", re.ASCII
-)
-_DIGEST = re.compile(r"[0-9a-f]{16,64}", re.ASCII)
 
 
 class OffsetError(ValueError):
@@ -149,13 +143,13 @@ def run_record(status: RunStatus) -> str:
 
 
 @contextmanager
-def journal(home: Home) -> Iterator[Journal]:
+def open_journal(home: Home) -> Iterator[Journal]:
     """A connection of its own: resources and completions are asked for outside any search."""
     with closing(Journal.of(home)) as opened:
         yield opened
 
 
-def find_run(opened: Journal, run_id: str) -> str:
+def checked_run(opened: Journal, run_id: str) -> str:
     """The id itself. Raises NeverBegunError, and UnknownNameError with ids near to it or the newest ones."""
     try:
         return opened.first_row(run_id).run_id
@@ -167,65 +161,5 @@ def find_run(opened: Journal, run_id: str) -> str:
         raise UnknownNameError("run", clip(run_id, 60), near) from error
 
 
-def candidate_source(home: Home, run_id: str, candidate: str) -> str:
-    """A kernel of a run; `best` is the fastest so far. Raises UnknownNameError."""
-    with journal(home) as opened:
-        find_run(opened, run_id)
-        if candidate == BEST:
-            best = opened.status(run_id).best_source
-            if best is None:
-                raise UnknownNameError(f"kernel of run {run_id}", BEST, candidates(opened, run_id))
-            return best
-        source = opened.source(run_id, candidate)
-        if source is None:
-            raise UnknownNameError("candidate", clip(candidate, 60), [BEST, *candidates(opened, run_id)])
-        return source
-
-
 def candidates(opened: Journal, run_id: str) -> list[str]:
     return [entry.candidate for entry in history(opened.events(run_id))]
-
-
-class KeptKernel(NamedTuple):
-    source: str
-    problem: str | None  # that it was simulated for first; None where an earlier version kept it
-
-
-def keep_kernel(home: Home, digest: str, source: str, problem: str) -> None:
-    """So that kernel://{digest} finds what was simulated by hand. A full disk costs that, never the result."""
-    with suppress(OSError):
-        home.keep(source.encode(), KERNEL_SUFFIX, digest)
-        home.keep(problem.encode(), PROBLEM_SUFFIX, digest)
-
-
-def kernel(home: Home, digest: str) -> KeptKernel:
-    """One that was simulated here, or is in a run. Raises UnknownNameError."""
-    if _DIGEST.fullmatch(digest):
-        kept, about = home.artifact(digest, KERNEL_SUFFIX), home.artifact(digest, PROBLEM_SUFFIX)
-        if home.known(digest, KERNEL_SUFFIX) and kept.is_file():
-            home.known(digest, PROBLEM_SUFFIX)
-            problem = about.read_text(encoding="utf-8") if about.is_file() else None
-            return KeptKernel(kept.read_text(encoding="utf-8"), problem)
-        with journal(home) as opened:
-            found = opened.find_kernel(digest)
-        if found is not None:
-            return KeptKernel(*found)
-    raise UnknownKernelError(clip(digest, 60))
-
-
-def kernel_text(home: Home, given: str) -> str:
-    """The text itself, or what a digest or a kernel:// address stands for. Raises UnknownNameError, UsageError."""
-    address = _ADDRESS.fullmatch(given.strip())
-    if address is None:
-        return given
-    if address["run"]:
-        return candidate_source(home, address["run"], address["candidate"])
-    return kernel(home, address["digest"]).source
-
-
-class UnknownKernelError(UsageError):
-    def __init__(self, digest: str) -> None:
-        super().__init__(
-            f"unknown kernel {digest!r}: kernels simulated on this machine, and those of its runs, are known by the "
-            "digest that simulate_kernel returns as `kernel`; one of a run also as kernel://RUN/CANDIDATE"
-        )

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 
+from ..agent.answers import ENVIRONMENT
 from ..agent.errors import AgentError, UnknownRunError
 from ..hardware_adapters.base import PYTHON, AdapterError, UsageError, language_of
 from ..menus.menu import UnknownNameError, load_menu
 from ..menus.menu import targets as menu_targets
 from ..menus.reference import reference, topics
-from . import records
+from . import kernel_store, records
 from .bench import MAX_ERROR, Bench, in_thread
-from .kernels import HOST_PATIENCE_S
+from .judging import HOST_PATIENCE_S
 from .results import clip
 from .timeline import timeline_text
 
@@ -50,8 +50,8 @@ def register(server: MCPServer, bench: Bench) -> None:
         mime_type="application/json",
     )
     def read_run(id: str) -> str:
-        with _found(), records.journal(bench.home) as journal:
-            return records.run_record(journal.status(records.find_run(journal, id), with_source=False))
+        with _found(), records.open_journal(bench.home) as journal:
+            return records.run_record(journal.status(records.checked_run(journal, id), with_source=False))
 
     @server.resource(
         "kernel://{digest}{?offset}",
@@ -63,7 +63,7 @@ def register(server: MCPServer, bench: Bench) -> None:
     )
     def read_kernel(digest: str, offset: str = "0") -> str:
         with _found():
-            return _kernel(records.kernel(bench.home, digest).source, offset, f"kernel://{digest}")
+            return _kernel(kernel_store.kernel(bench.home, digest).source, offset, f"kernel://{digest}")
 
     @server.resource(
         "timeline://{digest}{?problem}",
@@ -76,7 +76,7 @@ def register(server: MCPServer, bench: Bench) -> None:
     )
     async def read_timeline(digest: str, problem: str = "") -> str:
         with _found():
-            kept = await in_thread(records.kernel, bench.home, digest)
+            kept = await in_thread(kernel_store.kernel, bench.home, digest)
             chosen = problem or kept.problem
             if chosen is None:
                 raise UsageError(f"which problem is kernel {digest} for? Add ?problem=ID to the address")
@@ -94,7 +94,7 @@ def register(server: MCPServer, bench: Bench) -> None:
     )
     def read_candidate(run: str, candidate: str, offset: str = "0") -> str:
         with _found():
-            source = records.candidate_source(bench.home, run, candidate)
+            source = kernel_store.candidate_source(bench.home, run, candidate)
             return _kernel(source, offset, f"kernel://{run}/{candidate}")
 
 
@@ -160,8 +160,8 @@ def _found() -> Iterator[None]:
         raise ResourceNotFoundError(clip(str(error), MAX_ERROR)) from error
     except ToolError as error:  # too many wait for a slot
         raise ResourceError(str(error)) from error
-    except (AdapterError, AgentError, sqlite3.Error) as error:
-        raise ResourceError(f"environment: {clip(str(error), MAX_ERROR)}") from error
+    except (AdapterError, AgentError) as error:
+        raise ResourceError(f"{ENVIRONMENT} {clip(str(error), MAX_ERROR)}") from error
 
 
 def _kernel(source: str, offset: str, address: str) -> str:

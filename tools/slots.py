@@ -13,6 +13,7 @@ import anyio
 import anyio.lowlevel
 from mcp.server.mcpserver.exceptions import ToolError
 
+from ..agent.answers import ENVIRONMENT
 from .metering import waits, works
 
 MAX_WAITING = 2048  # evaluations; a call has up to eight
@@ -34,7 +35,7 @@ def on_behalf_of(caller: str) -> Iterator[None]:
 
 def busy(what: str, retry_after_s: float) -> str:
     """The words of a refusal that passes. `Toolbox` reads them, and so may any client."""
-    return f"environment: busy, retry after {retry_after_s:.0f} s. {what}"
+    return f"{ENVIRONMENT} busy, retry after {retry_after_s:.0f} s. {what}"
 
 
 class Slots:

@@ -199,7 +199,7 @@ class ReplayTransport(Transport):
 
 
 @contextmanager
-def kept(models: Models, path: Path, *, resumed: bool = False) -> Iterator[None]:
+def recorded(models: Models, path: Path, *, resumed: bool = False) -> Iterator[None]:
     """Within it these models' exchanges are recorded. Raises AgentUsageError where there are none, or no place to."""
     members = models.members.values()
     speaking = [member for member in members if isinstance(member, LanguageModels)]

@@ -32,7 +32,7 @@ class Intake:
         self._announce = announce
         self._within_s = within_s
 
-    async def known(self, problem: str) -> str:
+    async def problem_id_of(self, problem: str) -> str:
         """The id. A folder's problem, and one of a root that is asked for by its id, is taken in first; an id of any
         other kind is returned as it is. Raises UsageError, EnvironmentLackError, EngineFailure."""
         if folder.is_path(problem) or (self._anywhere and (Path(problem) / folder.PROBLEM_FILE).is_file()):
@@ -42,7 +42,8 @@ class Intake:
         return problem
 
     async def define(self, definition: Definition) -> tuple[str, Proof | None]:
-        """Take it in, unless it is here; its id, and the proof where there was one to make. Raises as `known`."""
+        """Take it in, unless it is here; its id, and the proof where there was one to make. Raises as
+        `problem_id_of`."""
         adapter = self.adapter(definition)
         return definition.id, await take_in(definition, adapter, self._home, self._announce, self._within_s)
 

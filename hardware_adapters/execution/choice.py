@@ -15,7 +15,7 @@ PATIENCE_VARIABLE = "AUTOCOMP_RAY_PATIENCE_S"
 NAMES = ("local", "ray")
 
 
-def chosen() -> Executor:
+def chosen_executor() -> Executor:
     """The same one for the same words. Raises UsageError."""
     name = os.environ.get(VARIABLE) or "local"
     if name not in NAMES:

@@ -27,7 +27,7 @@ from ..base import (
 )
 from ..custom import shelf
 from ..custom.definition import is_own
-from ..sandbox.layers import required
+from ..sandbox.layers import sandbox_required
 from ..simulating import deliver, disk_is_infrastructure
 from ..store import Home
 from . import ray_worker
@@ -84,7 +84,7 @@ class Ray(Executor):
         needs = needs_of(adapter.target, job.engine)
         if self._cluster.known_nodes is None:
             await anyio.to_thread.run_sync(self._cluster.nodes)
-        order = Order(job, self._expected(adapter, job), _shelved(home, job), required())
+        order = Order(job, self._expected(adapter, job), _shelved(home, job), sandbox_required())
         answers = self._task(needs).remote(order)
         ended = False
         try:

@@ -5,7 +5,7 @@ and the system's programs; no network, no other process, no key. `reach.interpre
 `reach.devices()` are the usual ones. What a machine does not have is left out, and `sandbox().layers` says so.
 """
 
-from .layers import Layer, Sandbox, SandboxLackError, required
+from .layers import Layer, Sandbox, SandboxLackError, sandbox_required
 from .reach import Reach, devices, interpreter, toolchain
 from .starting import check_required, sandbox, wrapped
 
@@ -17,8 +17,8 @@ __all__ = [
     "check_required",
     "devices",
     "interpreter",
-    "required",
     "sandbox",
+    "sandbox_required",
     "toolchain",
     "wrapped",
 ]

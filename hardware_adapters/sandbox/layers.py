@@ -87,7 +87,7 @@ def mode() -> Mode:
     return word  # type: ignore[return-value]
 
 
-def required() -> bool:
+def sandbox_required() -> bool:
     return os.environ.get(REQUIRE_VARIABLE, "") not in ("", "0")
 
 

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from .layers import SPACES, Found, Mode, Sandbox, SandboxLackError, chosen, mode, required, try_bubblewrap, try_launcher
+from .layers import (
+    SPACES,
+    Found,
+    Mode,
+    Sandbox,
+    SandboxLackError,
+    chosen,
+    mode,
+    sandbox_required,
+    try_bubblewrap,
+    try_launcher,
+)
 from .reach import Place, Reach, places
 
 if TYPE_CHECKING:
@@ -39,7 +50,7 @@ async def sandbox() -> Sandbox:
 async def check_required() -> Sandbox:
     """Raises SandboxLackError where the sandbox is required and not complete."""
     found = await sandbox()
-    if required() and found.missing:
+    if sandbox_required() and found.missing:
         raise SandboxLackError(found.layers)
     return found
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..commands.options import EPILOG, ExecutorName, Json, RayAddress, RequireSandbox
-from ..serving import options as serving
+from ..commands.options import EPILOG, ExecutorName, Json, RayAddress, RequireSandbox, with_options
+from ..serving.options import ServeOptions
 
 group = typer.Typer()
 
@@ -46,24 +46,9 @@ def install(
 
 
 @group.command(epilog=EPILOG)
+@with_options
 def serve(
-    http: serving.Http = None,
-    toolsets: serving.Toolsets = None,
-    exclude: serving.Exclude = None,
-    read_only: serving.ReadOnly = False,
-    token_file: serving.TokenFile = None,
-    oauth_issuer: serving.OAuthIssuer = None,
-    oauth_audience: serving.OAuthAudience = None,
-    oauth_scope: serving.OAuthScope = None,
-    resource_url: serving.ResourceUrl = None,
-    allow_host: serving.AllowHost = None,
-    max_request_bytes: serving.MaxRequestBytes = 4 << 20,
-    max_calls: serving.MaxCalls = 64,
-    max_searches: serving.MaxSearches = 4,
-    workers: serving.Workers = 1,
-    state_key_file: serving.StateKeyFile = None,
-    metrics: serving.Metrics = False,
-    problem_root: serving.ProblemRoot = None,
+    options: ServeOptions,
     executor: ExecutorName = None,
     ray_address: RayAddress = None,
     require_sandbox: RequireSandbox = False,
@@ -74,15 +59,7 @@ def serve(
     state key.
     """
     from ..commands import own
-    from ..serving.serve import Offer
     from ..serving.serve import serve as run
 
-    own.allow(problem_root or [])
-    offer = Offer(
-        http=http, toolsets=toolsets, exclude=tuple(exclude or ()), read_only=read_only, token_file=token_file,
-        oauth_issuer=oauth_issuer, oauth_audience=tuple(oauth_audience or ()), oauth_scope=tuple(oauth_scope or ()),
-        resource_url=resource_url, allow_host=tuple(allow_host or ()), max_request_bytes=max_request_bytes,
-        max_calls=max_calls, max_searches=max_searches, workers=workers, state_key_file=state_key_file,
-        metrics=metrics,
-    )  # fmt: skip
-    sys.exit(run(offer))
+    own.allow(options.problem_root or [])
+    sys.exit(run(options))

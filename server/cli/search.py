@@ -26,19 +26,20 @@ from ..commands.options import (
     Servers,
     Timeout,
     given,
-    with_search_options,
+    with_options,
 )
 
 group = typer.Typer()
 
 
 @group.command(epilog=EPILOG)
-@with_search_options
+@with_options
 def optimize(
     problem: ProblemArg,
-    options: SearchOptions,
     source: Annotated[Path | None, typer.Option("--source", help="kernel to start from; default: the baseline")] = None,
     estimate: Annotated[bool, typer.Option("--estimate", help="only say what the search would cost")] = False,
+    *,
+    options: SearchOptions,
 ) -> None:
     """Search for a faster kernel: plan, generate, simulate, select, again."""
     from ..commands import searching
@@ -78,7 +79,7 @@ def resume(
 
 
 @group.command(name="continue", epilog=EPILOG)
-@with_search_options
+@with_options
 def continue_(
     run: RunArg,
     options: SearchOptions,

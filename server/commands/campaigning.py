@@ -10,23 +10,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ...agent.campaign import Campaign, Standing
+from ...agent.campaign import Campaign, Next, Standing
 from ...agent.controller import new_run_id, search
 from ...agent.controller import resume as resume_search
 from ...agent.runs.database import place_of
 from ...agent.runs.journal import Journal
 from ...agent.runs.status import RunStatus
-from ...hardware_adapters.registry import adapter_for
 from ...hardware_adapters.store import Home
 from ..report.campaign_totals import totals
 from ..serving.telemetry import set_up
-from ..shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, run, say
-from ..terminal.display import Display
+from ..shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guarded, run, say, tell
 from .campaign_file import read_campaign
-from .own import known
+from .own import problem_id_of
 from .reading import status_json
-from .remote import connected
-from .searching import models_of
+from .searching import models_of, under_display
 
 AGAIN = 2  # times that a search which the budget had ended goes on in one command: each may find nothing to do
 UNITS = {"max_evaluations": "evaluations", "max_cost_usd": "USD", "timeout_s": "s"}
@@ -61,7 +58,7 @@ def _run(
     went_on: dict[int, int] = {}
     stopped: Stopped | None = None
     failed: RunStatus | None = None
-    while failed is None and stopped is None:
+    while failed is None:
         spare = [number for number, times in went_on.items() if times >= AGAIN]
         following = found.next(spare)
         if following is None:
@@ -71,7 +68,7 @@ def _run(
             went_on[number] = went_on.get(number, 0) + 1
         say(f"{number + 1} of {len(found.entries)}: {standing.entry.problem}{_limits_text(limits)}")
         try:
-            status = _search(found, number, standing, limits, home, journal, servers, as_json)
+            status = _search(found, following, home, journal, servers, as_json)
         except Stopped as stop:
             stopped = stop
             break
@@ -95,38 +92,32 @@ def _run(
 
 
 def _search(
-    found: Campaign,
-    number: int,
-    standing: Standing,
-    limits: dict[str, Any],
-    home: Home,
-    journal: Journal,
-    servers: list[str],
-    as_json: bool,
+    found: Campaign, following: Next, home: Home, journal: Journal, servers: list[str], as_json: bool
 ) -> RunStatus:
     """Begin the entry's search, or go on with it, to its end. Raises Stopped."""
+    number, standing, limits = following
     entry = standing.entry
-    problem = known(entry.problem)
+    problem = problem_id_of(entry.problem)
     settings = entry.chosen(limits)
     run_id = found.begin(number, new_run_id())
+    runs_dir = home.path / "runs"
 
     async def work() -> RunStatus:
-        with Display(problem, as_json) as display:
-            if not servers:
-                await adapter_for(problem).prepare(settings.engine, display.building)
-            async with (
-                connected(problem, servers, settings.engine, display.note) as toolbox,
-                models_of(entry.model, toolbox, settings) as models,
-            ):
-                given: dict[str, Any] = dict(
-                    toolbox=toolbox, models=models, journal=journal, runs_dir=home.path / "runs",
-                    listener=display.update,
+        async with (
+            under_display(problem, servers, settings.engine, as_json) as (display, toolbox),
+            models_of(entry.model, toolbox, settings) as models,
+        ):
+            if standing.status is None:
+                return await search(
+                    problem, settings, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
+                    source=entry.source, listener=display.update, run_id=run_id,
                 )  # fmt: skip
-                if standing.status is None:
-                    return await search(problem, settings, source=entry.source, run_id=run_id, **given)
-                before = journal.row(run_id).settings
-                more = {name: limit for name in limits if (limit := getattr(settings, name)) != before[name]}
-                return await resume_search(run_id, limits=more, **given)
+            before = journal.row(run_id).settings
+            more = {name: limit for name in limits if (limit := getattr(settings, name)) != before[name]}
+            return await resume_search(
+                run_id, toolbox=toolbox, models=models, journal=journal, runs_dir=runs_dir,
+                listener=display.update, limits=more,
+            )  # fmt: skip
 
     return run(work)
 
@@ -147,7 +138,7 @@ def _plan(found: Campaign, written: str | None, as_json: bool) -> int:
         {
             "problem": s.entry.problem, "model": s.entry.model, "settings": s.entry.settings, "run_id": s.run_id,
             "would": "go on" if s.starved else doing[s.state],
-            "limits": following[2] if following is not None and following[0] == number else None,
+            "limits": following.limits if following is not None and following.number == number else None,
         }
         for number, s in enumerate(standings)
     ]  # fmt: skip
@@ -156,13 +147,13 @@ def _plan(found: Campaign, written: str | None, as_json: bool) -> int:
         emit(told | {"report": written})
         return DONE
     budget = ", ".join(f"{value:g} {UNITS[name]}" for name, value in found.budget.limits.items()) or "none"
-    print(f"campaign {found.id}: {len(entries)} problems, budget {budget}; nothing is begun")
+    tell(f"campaign {found.id}: {len(entries)} problems, budget {budget}; nothing is begun")
     for number, entry in enumerate(entries, 1):
         changes = ", ".join(f"{name}={value}" for name, value in entry["settings"].items())
         first = f"  next{_limits_text(entry['limits'])}" if entry["limits"] is not None else ""
-        print(f"{number:>4}  {entry['would']:<7}{entry['problem']}  {entry['model']}  {changes}{first}")
+        tell(f"{number:>4}  {entry['would']:<7}{entry['problem']}  {entry['model']}  {changes}{first}")
     if written is not None:
-        print(f"report    {written}")
+        tell(f"report    {written}")
     return DONE
 
 
@@ -194,11 +185,11 @@ def _report(found: Campaign, journal: Journal, pages: Path | None, as_json: bool
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120).print(table)
     money = "unknown cost" if all_of.cost_usd is None else f"{all_of.cost_usd:.2f} USD"
     whole = f", geometric mean of the speed-ups {all_of.speedup:.2f}x" if all_of.speedup is not None else ""
-    print(f"{spent['evaluations']} evaluations, {money}, {spent['time_s']:.0f} s{whole}")
+    tell(f"{spent['evaluations']} evaluations, {money}, {spent['time_s']:.0f} s{whole}")
     if known_runs:
-        print("more      autocomp-mcp show RUN, autocomp-mcp report RUN")
+        tell("more      autocomp-mcp show RUN, autocomp-mcp report RUN")
     if written is not None:
-        print(f"report    {written}")
+        tell(f"report    {written}")
 
 
 def _written(found: Campaign, journal: Journal, pages: Path | None) -> str | None:

@@ -12,13 +12,13 @@ from ..terminal.figures import plan_lines
 from ..terminal.verdict import evaluation_lines
 
 
-def page(journal: Journal, run_id: str, limit: int, offset: int) -> tuple[list[Entry], int]:
+def candidates_page(journal: Journal, run_id: str, limit: int, offset: int) -> tuple[list[Entry], int]:
     """`limit` candidates from `offset` on, and how many there are."""
     entries = history(journal.events(run_id))
     return entries[offset : offset + limit], len(entries)
 
 
-def one(journal: Journal, run_id: str, identity: str) -> tuple[Entry, str]:
+def candidate_of(journal: Journal, run_id: str, identity: str) -> tuple[Entry, str]:
     """The candidate and its source. Raises AgentUsageError."""
     found = next((entry for entry in history(journal.events(run_id)) if entry.candidate == identity), None)
     source = journal.source(run_id, identity)

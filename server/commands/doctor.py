@@ -114,13 +114,13 @@ def _sandbox() -> list[Check]:
     """Required only where the user requires it."""
     import anyio
 
-    from ...hardware_adapters.sandbox import required, sandbox
+    from ...hardware_adapters.sandbox import sandbox, sandbox_required
 
     try:
         layers = anyio.run(sandbox).layers
     except AdapterError as error:
-        return [Check("sandbox", False, str(error), "", required())]
-    return [Check(f"sandbox {layer.name}", layer.active, layer.by, layer.mend, required()) for layer in layers]
+        return [Check("sandbox", False, str(error), "", sandbox_required())]
+    return [Check(f"sandbox {layer.name}", layer.active, layer.by, layer.mend, sandbox_required()) for layer in layers]
 
 
 def _engines() -> list[Check]:

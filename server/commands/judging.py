@@ -7,7 +7,7 @@ from pathlib import Path
 from ...hardware_adapters.base import Evaluation, Profile
 from ..shell import DONE, KERNEL_FAILED, emit, guarded, read_source, run, say, tell
 from ..terminal.verdict import compilation_lines, evaluation_lines
-from .own import known
+from .own import problem_id_of
 
 
 def evaluate(problem: str, file: Path, engine: str | None, seed: int, as_json: bool) -> int:
@@ -15,7 +15,7 @@ def evaluate(problem: str, file: Path, engine: str | None, seed: int, as_json: b
         from ...hardware_adapters.evaluator import evaluate
         from ...hardware_adapters.registry import adapter_for
 
-        wanted = known(problem)
+        wanted = problem_id_of(problem)
         adapter = adapter_for(wanted)
         adapter.problem(wanted)  # a typo is refused before the file is read
         source = read_source(file)
@@ -38,7 +38,7 @@ def compile_kernel(problem: str, file: Path, as_json: bool) -> int:
     def command() -> int:
         from ...hardware_adapters.registry import adapter_for
 
-        wanted = known(problem)
+        wanted = problem_id_of(problem)
         adapter = adapter_for(wanted)
         found = adapter.problem(wanted)
         source = read_source(file)
@@ -60,7 +60,7 @@ def profile(
     def command() -> int:
         from ...hardware_adapters.registry import adapter_for
 
-        wanted = known(problem)
+        wanted = problem_id_of(problem)
         adapter = adapter_for(wanted)
         found = adapter.problem(wanted)
         source = read_source(file)

@@ -16,7 +16,7 @@ def problems(target: str | None, baseline: str | None, reference: str | None, su
         if baseline is not None and reference is not None:
             raise UsageError("--baseline and --reference exclude each other: print one kernel at a time")
         if named := baseline or reference:
-            wanted = own.known(named)
+            wanted = own.problem_id_of(named)
             adapter = adapter_for(wanted)
             make = adapter.baseline if baseline else adapter.reference_kernel
             source = make(adapter.problem(wanted))

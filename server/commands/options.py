@@ -25,7 +25,9 @@ EPILOG = "\n".join(["Exit status:", *(f"{status:>4}  {meaning}" for status, mean
 
 def require_sandbox() -> None:
     """For this process and all that it starts."""
-    os.environ["AUTOCOMP_REQUIRE_SANDBOX"] = "1"
+    from ...hardware_adapters.sandbox.layers import REQUIRE_VARIABLE
+
+    os.environ[REQUIRE_VARIABLE] = "1"
 
 
 def set_variable(name: str) -> Callable[[str | None], None]:
@@ -194,21 +196,25 @@ def given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def with_search_options(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose parameter `options` stands for every field of SearchOptions, each an option of its own."""
-    hints = get_type_hints(SearchOptions, include_extras=True)
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameter `options`, a NamedTuple with defaults for all its fields, stands for each of them as
+    an option of its own."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())
+    place = [parameter.name for parameter in own].index("options")
+    kind = own[place].annotation
+    hints = get_type_hints(kind, include_extras=True)
     fields = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
-        for name, default in SearchOptions._field_defaults.items()
+        for name, default in kind._field_defaults.items()
     ]
-    own = inspect.signature(command, eval_str=True)
-    kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own.parameters.values() if p.name != "options"]
+    own[place : place + 1] = fields
+    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
-        options = SearchOptions(**{field.name: values.pop(field.name) for field in fields})
+        options = kind(**{field.name: values.pop(field.name) for field in fields})
         command(options=options, **values)
 
-    setattr(run, "__signature__", inspect.Signature([*kept, *fields]))  # noqa: B010 - pyright knows no such attribute
-    run.__annotations__ = {p.name: p.annotation for p in [*kept, *fields]}
+    setattr(run, "__signature__", inspect.Signature(parameters))  # noqa: B010 - pyright knows no such attribute
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run

@@ -18,7 +18,7 @@ LISTED = 200
 _MARKS = {True: "ok", False: "FAILED", None: "-"}
 
 
-def known(problem: str) -> str:
+def problem_id_of(problem: str) -> str:
     """The id of what the command line names: an id, or the folder of a problem of the user's own, which proves itself
     the first time. Raises UsageError, EnvironmentLackError, EngineFailure, Stopped."""
     from ...hardware_adapters.custom.definition import is_own
@@ -27,7 +27,7 @@ def known(problem: str) -> str:
     if not (is_path(problem) or is_own(problem) or (Path(problem) / PROBLEM_FILE).is_file()):
         return problem
     intake = _intake()
-    return run(lambda: intake.known(problem))
+    return run(lambda: intake.problem_id_of(problem))
 
 
 def _intake() -> Intake:

@@ -11,7 +11,7 @@ from ...hardware_adapters.store import Home
 from ..shell import DONE, emit, guarded, tell, tell_source
 from ..terminal.steps import changes, detailed_lines
 from ..terminal.summary import best_path, columns, summary_lines
-from .candidates import candidate_lines, entry_json, one, page, table_lines
+from .candidates import candidate_lines, candidate_of, candidates_page, entry_json, table_lines
 
 
 def find_run(journal: Journal, name: str) -> str:
@@ -72,7 +72,7 @@ def show(run: str, view: View, as_json: bool) -> int:
                 raise AgentUsageError(f"run {status.run_id} has no kernel that passes its evaluation yet")
             tell_source(status.best_source)
         elif view.candidates:
-            entries, total = page(journal, run_id, view.limit, view.offset)
+            entries, total = candidates_page(journal, run_id, view.limit, view.offset)
             tell(*table_lines(entries, total, view.offset, run_id))
         else:
             sources = {step.candidate: journal.source(run_id, step.candidate) or "" for step in status.lineage}
@@ -89,7 +89,7 @@ def _shown(journal: Journal, status: RunStatus, home: Home, view: View) -> dict[
     if view.source:
         data["source"] = status.best_source
     if view.candidates:
-        entries, total = page(journal, status.run_id, view.limit, view.offset)
+        entries, total = candidates_page(journal, status.run_id, view.limit, view.offset)
         end = view.offset + len(entries)
         data["candidates"] = [entry_json(entry) for entry in entries]
         data |= {"total": total, "next_offset": end if entries and end < total else None}
@@ -98,7 +98,7 @@ def _shown(journal: Journal, status: RunStatus, home: Home, view: View) -> dict[
 
 def _show_candidate(journal: Journal, run_id: str, identity: str, source: bool, as_json: bool) -> None:
     """Raises AgentUsageError for a candidate that the run does not have."""
-    entry, text = one(journal, run_id, identity)
+    entry, text = candidate_of(journal, run_id, identity)
     if as_json:
         emit({"run_id": run_id, **entry.model_dump(mode="json"), "source": text})
     elif source:

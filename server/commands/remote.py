@@ -9,7 +9,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from ...agent.controller import sandbox_required
 from ...agent.errors import AgentError, AgentUsageError, InfrastructureError, ToolUsageError
 from ...agent.servers.offer import Wanted
 from ...agent.servers.server import Host
@@ -17,6 +16,7 @@ from ...agent.servers.toolbox import SpreadToolbox
 from ...agent.toolbox import Toolbox
 from ...hardware_adapters.custom import shelf
 from ...hardware_adapters.custom.definition import is_own
+from ...hardware_adapters.sandbox.layers import sandbox_required
 from ...hardware_adapters.store import Home
 from ..serving.auth import TOKEN_VARIABLE
 from ..shell import say

@@ -1,4 +1,5 @@
-"""optimize and resume: the controller in this process, its tools in memory or on other servers."""
+"""optimize, its estimate, continue and resume: the controller in this process, its tools in memory or on other
+servers."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from ...agent.estimate import Estimate
 from ...agent.estimate import estimate as reckon
 from ...agent.models.base import Models
 from ...agent.models.providers import make_models
-from ...agent.models.recording import kept
+from ...agent.models.recording import recorded
 from ...agent.models.spec import ModelSpec
 from ...agent.runs.journal import Journal
 from ...agent.runs.status import RunStatus
@@ -32,7 +33,7 @@ from ..shell import DONE, ENVIRONMENT, KERNEL_FAILED, LIMIT, Stopped, emit, guar
 from ..terminal.display import Display
 from ..terminal.summary import estimate_lines, summary_lines
 from .options import SearchOptions
-from .own import known
+from .own import problem_id_of
 from .reading import find_run, status_json
 from .remote import connected
 
@@ -58,7 +59,7 @@ def _spec(options: SearchOptions) -> str:
 def optimize(problem: str, source: Path | None, options: SearchOptions) -> int:
     def command() -> int:
         changes = options.changes | _pairs(options)
-        wanted = known(problem)
+        wanted = problem_id_of(problem)
         if not options.server:
             _check(wanted, changes.get("engine"), changes.get("confirm"))
         spec = _spec(options)
@@ -100,7 +101,7 @@ def estimate(problem: str, source: Path | None, options: SearchOptions) -> int:
         spec = _spec(options)
         settings = _settings(lambda: SearchSettings.for_model(spec, **(options.changes | _pairs(options))))
         text = read_source(source) if source is not None else None
-        wanted = known(problem)
+        wanted = problem_id_of(problem)
 
         async def work() -> Estimate:
             async with (
@@ -195,10 +196,23 @@ async def models_of(
     """The run's models; `record`: the file that keeps every exchange. Raises as make_models."""
     models = make_models(spec, toolbox, **model_options(settings))
     try:
-        with kept(models, record, resumed=resumed) if record else nullcontext():
+        with recorded(models, record, resumed=resumed) if record else nullcontext():
             yield models
     finally:
         await models.aclose()
+
+
+@asynccontextmanager
+async def under_display(
+    problem: str, servers: list[str], engine: str | None, as_json: bool
+) -> AsyncIterator[tuple[Display, Toolbox]]:
+    """The live display of a search and the tools that it calls; an engine of this process is built first, where it is
+    not yet. Raises as `connected` and HardwareAdapter.prepare."""
+    with Display(problem, as_json) as display:
+        if not servers:
+            await adapter_for(problem).prepare(engine, display.building)
+        async with connected(problem, servers, engine, display.note) as toolbox:
+            yield display, toolbox
 
 
 def _settings(make: Callable[[], SearchSettings]) -> SearchSettings:
@@ -234,14 +248,11 @@ def _run(
     stopped: Stopped | None = None
 
     async def work() -> None:
-        with Display(problem, as_json) as display:
-            if not servers:
-                await adapter_for(problem).prepare(engine, display.building)
-            async with (
-                connected(problem, servers, engine, display.note) as toolbox,
-                _showing(run_id, home, dashboard, display.note),
-            ):
-                await drive(toolbox, display, journal, home.path / "runs")
+        async with (
+            under_display(problem, servers, engine, as_json) as (display, toolbox),
+            _showing(run_id, home, dashboard, display.note),
+        ):
+            await drive(toolbox, display, journal, home.path / "runs")
 
     try:
         run(work)

@@ -57,7 +57,7 @@ class Following:
             menu=tuple(_menu(entries, status)),
             roof=_roof(self._profiles.values()),
             profiles=profiles,
-            reproduction=reproduction(self._run, status, entries),
+            reproduction=reproduction(self._run, entries),
             suffix=language_of(self._run.source).suffix,
         )
 

@@ -32,7 +32,7 @@ def page(snapshot: Snapshot | None, mode: Mode = "file", events: str = "") -> st
     head = snapshot.head if snapshot else None
     data = snapshot.json_text() if snapshot else "null"
     packed = len(data) > PACKED_FROM
-    data = pack(data) if packed else inert(data)
+    data = pack(data) if packed else escaped_json(data)
     return document(
         "report.html",
         title=f"{head.problem} · {head.run_id}" if head else "autocomp-mcp",
@@ -59,7 +59,7 @@ def pack(json_text: str) -> str:
     return base64.b64encode(zlib.compress(json_text.encode(), 6)).decode()
 
 
-def inert(json_text: str) -> str:
+def escaped_json(json_text: str) -> str:
     """The same JSON, without any character that means something to an HTML parser."""
     return json_text.translate(_ESCAPES)
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ... import __version__
 from ...agent.errors import AgentUsageError
 from ...agent.runs.history import Entry
-from ...agent.runs.status import RunRow, RunStatus
+from ...agent.runs.status import RunRow
 from ...agent.settings import SearchSettings, presets
 from ...hardware_adapters.base import AdapterError, kernel_identity, language_of
 from .snapshot import Reproduction, Setting
@@ -26,7 +26,7 @@ OPTIONS = {
 }  # fmt: skip
 
 
-def reproduction(run: RunRow, status: RunStatus, entries: Sequence[Entry]) -> Reproduction:
+def reproduction(run: RunRow, entries: Sequence[Entry]) -> Reproduction:
     preset, usual = _nearest(run)
     differing = {name: value for name, value in run.settings.items() if name in usual and usual[name] != value}
     words = ["autocomp-mcp", "optimize", run.problem, "--model", run.model]

@@ -11,6 +11,8 @@ from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.types import INTERNAL_ERROR, CallToolResult, TextContent
 
+from ...agent.answers import ENVIRONMENT
+from ...agent.servers.dispatch import EVALUATIONS
 from ...hardware_adapters.custom.definition import is_own
 from ...hardware_adapters.custom.folder import is_path
 from ...tools.callers import caller_of, presence_of
@@ -18,11 +20,9 @@ from ...tools.slots import busy, on_behalf_of
 
 ANSWERING = frozenset({"tools/call", "resources/read", "prompts/get"})
 # They compile or simulate; all others answer from memory, files, or the database, unless a problem proves itself first.
-EXPENSIVE = frozenset(
-    {"compile_kernel", "simulate_kernel", "run_kernel", "profile_kernel", "compare_kernels", "start_search"}
-)
+EXPENSIVE = frozenset({*EVALUATIONS, "start_search"})
 STOPPING = (
-    "environment: the server is stopping, and this call was given up; nothing is held against the kernel. Call again "
+    f"{ENVIRONMENT} the server is stopping, and this call was given up; nothing is held against the kernel. Call again "
     "when the server is back. Searches that it ran are kept: `autocomp-mcp resume RUN` goes on."
 )
 

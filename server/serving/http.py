@@ -15,6 +15,7 @@ from ...agent.runs.database import place_of
 from .auth import TOKEN_VARIABLE, is_loopback
 from .gate import Gate, PatientProtocol, security
 from .live import Reports
+from .options import MAX_REQUEST_BYTES
 from .passes import Passes
 from .telemetry import metrics_route
 
@@ -31,7 +32,6 @@ ANSWER_GRACE_S = 0.5  # in which they are answered, before their connections are
 SHUTDOWN_GRACE_S = 3
 STOPS_WITHIN_S = GIVEN_UP_WITHIN_S + ANSWER_GRACE_S + SHUTDOWN_GRACE_S + 1.5
 MAX_CONNECTIONS = 1024
-MAX_REQUEST_BYTES = 4 << 20
 
 
 class AddressError(ValueError):

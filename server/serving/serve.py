@@ -7,14 +7,13 @@ import signal
 import socket
 import threading
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
 
 from ...hardware_adapters.base import EnvironmentLackError, UsageError
-from ...hardware_adapters.sandbox.layers import required
+from ...hardware_adapters.sandbox.layers import sandbox_required
 from ...menus.menu import UnknownNameError
 from ..shell import DONE, ENVIRONMENT, SIGNALLED, USAGE, say
 
@@ -22,36 +21,16 @@ if TYPE_CHECKING:
     from ..app import Deployment, Server
     from .http import Address, Service
     from .oauth import OAuth
+    from .options import ServeOptions
     from .toolsets import Selection
 
 # A client that takes nothing from our stdout any more can hold an orderly end up: then the process ends without.
 STOPPING_S = 5.0
 
 
-class Offer(NamedTuple):
-    """What `serve` was told, as on the command line."""
-
-    http: str | None = None
-    toolsets: str | None = None
-    exclude: tuple[str, ...] = ()
-    read_only: bool = False
-    token_file: Path | None = None
-    oauth_issuer: str | None = None
-    oauth_audience: tuple[str, ...] = ()
-    oauth_scope: tuple[str, ...] = ()
-    resource_url: str | None = None
-    allow_host: tuple[str, ...] = ()
-    max_request_bytes: int = 4 << 20
-    max_calls: int = 64
-    max_searches: int = 4
-    workers: int = 1
-    state_key_file: Path | None = None
-    metrics: bool = False
-
-
-def serve(offer: Offer) -> int:
+def serve(options: ServeOptions) -> int:
     """Returns the exit status."""
-    if required():
+    if sandbox_required():
         from ...hardware_adapters.sandbox import check_required
 
         try:
@@ -59,32 +38,32 @@ def serve(offer: Offer) -> int:
         except EnvironmentLackError as error:
             say(f"autocomp-mcp: {error}")
             return ENVIRONMENT
-    from ...hardware_adapters.execution import chosen
+    from ...hardware_adapters.execution import chosen_executor
     from .toolsets import NoToolLeftError, Selection
 
     try:
-        chosen()
-        selection = Selection.of(offer.toolsets, offer.exclude, offer.read_only)
+        chosen_executor()
+        selection = Selection.of(options.toolsets, options.exclude or (), options.read_only)
         selection.tools()
     except (UnknownNameError, NoToolLeftError, UsageError) as error:
         return _wrong(error)
     from .telemetry import TelemetryError
 
-    if offer.metrics and (offer.http is None or offer.workers > 1):
+    if options.metrics and (options.http is None or options.workers > 1):
         return _wrong(
             TelemetryError(
                 "--metrics is for one process that serves over HTTP (--http, without --workers); others can send "
                 "theirs to a collector: OTEL_EXPORTER_OTLP_ENDPOINT=URL"
             )
         )
-    if offer.http is None:
+    if options.http is None:
         return _stdio(selection)
     from ...agent.errors import AgentUsageError
     from .auth import TokenError
     from .http import AddressError
 
     try:
-        return _http(offer, selection)
+        return _http(options, selection)
     except (AddressError, TokenError, TelemetryError, AgentUsageError) as error:
         return _wrong(error)
 
@@ -128,7 +107,7 @@ def _end_at_last(status: int) -> None:
     timer.start()
 
 
-def _http(offer: Offer, selection: Selection) -> int:
+def _http(options: ServeOptions, selection: Selection) -> int:
     """Raises AddressError, TokenError, and AgentUsageError for a database that can be none."""
     from ...agent.runs.database import place_of
     from ...hardware_adapters.store import Home
@@ -137,34 +116,34 @@ def _http(offer: Offer, selection: Selection) -> int:
     from .auth import access_by, environment_tokens, file_tokens
     from .state_keys import state_keys
 
-    address = http.parse_address(offer.http or "")
-    tokens = environment_tokens() + (file_tokens(offer.token_file) if offer.token_file else [])
-    keys = state_keys(offer.state_key_file)
+    address = http.parse_address(options.http or "")
+    tokens = environment_tokens() + (file_tokens(options.token_file) if options.token_file else [])
+    keys = state_keys(options.state_key_file)
     place_of(Home())  # the pages of runs need it at once, in every worker
     service = http.Service(
-        authenticated=bool(tokens or offer.oauth_issuer),
-        hosts=tuple(map(http.check_host, offer.allow_host)),
-        max_request_bytes=offer.max_request_bytes,
-        stateless=offer.workers > 1 or bool(keys),
+        authenticated=bool(tokens or options.oauth_issuer),
+        hosts=tuple(map(http.check_host, options.allow_host or ())),
+        max_request_bytes=options.max_request_bytes,
+        stateless=options.workers > 1 or bool(keys),
     )
     http.check_exposure(address, service)
     try:
         listener = http.bind(address)
     except OSError as error:
-        say(f"autocomp-mcp: cannot listen on {offer.http}: {error.strerror}")
+        say(f"autocomp-mcp: cannot listen on {options.http}: {error.strerror}")
         return ENVIRONMENT
-    oauth = _oauth(offer, address, http.url(listener))
+    oauth = _oauth(options, address, http.url(listener))
     access = access_by(tokens, oauth and oauth.verifier(), oauth and oauth.settings())
-    if offer.workers > 1 and not keys:
+    if options.workers > 1 and not keys:
         keys = (os.urandom(32),)
-    deployment = Deployment(access, offer.max_calls, offer.max_searches, keys)
-    work = partial(_serve_http, selection, deployment, listener, service, offer.metrics)
+    deployment = Deployment(access, options.max_calls, options.max_searches, keys)
+    work = partial(_serve_http, selection, deployment, listener, service, options.metrics)
     say(f"autocomp-mcp: serving MCP at {http.url(listener)} (Ctrl-C stops)")
-    if offer.workers == 1:
+    if options.workers == 1:
         return work(None)
     from .workers import supervise
 
-    return supervise(work, offer.workers, http.STOPS_WITHIN_S)
+    return supervise(work, options.workers, http.STOPS_WITHIN_S)
 
 
 def _serve_http(
@@ -186,19 +165,19 @@ def _serve_http(
     return DONE if number is None else SIGNALLED + number
 
 
-def _oauth(offer: Offer, address: Address, url: str) -> OAuth | None:
+def _oauth(options: ServeOptions, address: Address, url: str) -> OAuth | None:
     """Raises AddressError: what goes with the issuer is missing, or is there without one."""
     from .auth import is_loopback
     from .http import AddressError
     from .oauth import OAuth
 
-    if offer.oauth_issuer is None:
-        if offer.oauth_audience or offer.oauth_scope or offer.resource_url:
+    if options.oauth_issuer is None:
+        if options.oauth_audience or options.oauth_scope or options.resource_url:
             raise AddressError("--oauth-audience, --oauth-scope and --resource-url need --oauth-issuer URL")
         return None
-    if offer.resource_url is None and not is_loopback(address.host):
+    if options.resource_url is None and not is_loopback(address.host):
         raise AddressError("--oauth-issuer needs --resource-url URL: this server's address as callers know it")
-    resource = offer.resource_url or url
+    resource = options.resource_url or url
     if urlsplit(resource).scheme not in ("http", "https") or not urlsplit(resource).hostname:
         raise AddressError(f"--resource-url {resource!r} is not an address such as https://kernels.example.org/mcp")
-    return OAuth(offer.oauth_issuer, resource, offer.oauth_audience, offer.oauth_scope)
+    return OAuth(options.oauth_issuer, resource, tuple(options.oauth_audience or ()), tuple(options.oauth_scope or ()))

@@ -13,7 +13,7 @@ import pytest
 from autocomp_mcp.agent.controller import resume, search
 from autocomp_mcp.agent.errors import AgentUsageError
 from autocomp_mcp.agent.models.providers import make_models
-from autocomp_mcp.agent.models.recording import Recording, kept
+from autocomp_mcp.agent.models.recording import Recording, recorded
 from autocomp_mcp.agent.runs import patience
 from autocomp_mcp.agent.runs.candidate import Candidate, canonical
 from autocomp_mcp.agent.runs.journal import Journal
@@ -31,7 +31,7 @@ WIDE = SMALL | {"iterations": 3, "plans": 3, "beam": 2, "max_parallel_model": 8}
 async def record(home: Path, file: Path, model: str = "anthropic:claude-sonnet-5-5", **settings: Any) -> RunStatus:
     with MessagesApi(clever) as api:
         async with bench(api, home, model) as shared:
-            with kept(shared["models"], file):
+            with recorded(shared["models"], file):
                 return await search(PROBLEM, SearchSettings.for_model("x", **(WIDE | settings)), run_id="r", **shared)
 
 
@@ -108,14 +108,14 @@ async def test_a_resumed_run_goes_on_in_the_same_file(tmp_path: Path) -> None:
     settings = SearchSettings.for_model("x", **(WIDE | {"max_parallel_model": 1}))
     with MessagesApi(*[clever] * 7, status(401)) as api:
         async with bench(api, tmp_path / "a") as shared:
-            with kept(shared["models"], file):
+            with recorded(shared["models"], file):
                 broken = await search(PROBLEM, settings, run_id="r", **shared)
     assert broken.state == "failed" and broken.model_calls == 7
     with file.open("a") as handle:
         handle.write('{"kind": "text", "digest": "ab')
     with MessagesApi(clever) as api:
         async with bench(api, tmp_path / "a") as shared:
-            with kept(shared["models"], file, resumed=True):
+            with recorded(shared["models"], file, resumed=True):
                 result = await resume("r", **shared)
     assert result.best == whole.best
     assert Recording(file).exchanges.keys() == Recording(tmp_path / "whole.jsonl").exchanges.keys()
@@ -141,10 +141,10 @@ async def test_what_cannot_be_recorded_or_replayed(tmp_path: Path) -> None:
     file.write_text("something else\n")
     with MessagesApi(clever) as api:
         async with bench(api, tmp_path) as shared:
-            with pytest.raises(AgentUsageError, match="exists already"), kept(shared["models"], file):
+            with pytest.raises(AgentUsageError, match="exists already"), recorded(shared["models"], file):
                 pass
             offline = make_models("offline", shared["toolbox"])
-            with pytest.raises(AgentUsageError, match="no conversation"), kept(offline, tmp_path / "new"):
+            with pytest.raises(AgentUsageError, match="no conversation"), recorded(offline, tmp_path / "new"):
                 pass
             for spec, why in (
                 (f"replay:{file}", r"there.jsonl:1: not a line of a recording"),

@@ -18,6 +18,7 @@ import pytest
 from autocomp_mcp.agent.campaign import Campaign
 from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.agent.settings import SearchSettings
+from autocomp_mcp.server.commands import campaigning
 from autocomp_mcp.server.commands.campaign_file import CampaignFileError, read_campaign
 from postgres_server import PostgresServer
 
@@ -106,6 +107,17 @@ def test_the_plan_of_a_campaign_that_begins_anew(tmp_path: Path, file: Path) -> 
     plan, anew = (campaign(home, file, "--dry-run", *more)["entries"] for more in ((), ("--new",)))
     assert (plan[0]["would"], plan[0]["run_id"]) != (anew[0]["would"], anew[0]["run_id"]) == ("begin", None)
     assert campaign(home, file, "--dry-run")["entries"] == plan, "nothing was forgotten"
+
+
+def test_what_the_file_says_steers_no_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AUTOCOMP_HOME", str(tmp_path / "home"))
+    file = tmp_path / "odd.yaml"
+    file.write_text('model: offline\nsettings: {base_url: "http://\\e[31mhost"}\nproblems: [gemmini/gemm-16x16x16]\n')
+    assert campaigning.campaign(file, dry_run=True, anew=False, servers=[], pages=None, as_json=False) == 0
+    said = capsys.readouterr().out
+    assert "base_url=http://␛[31mhost" in said and "\x1b" not in said
 
 
 def evaluated_in(home: Path) -> int:

@@ -16,7 +16,7 @@ import pytest
 from autocomp_mcp.agent.runs.journal import Journal
 from autocomp_mcp.server.app import build_server
 from autocomp_mcp.server.report.following import Following, snapshot
-from autocomp_mcp.server.report.page import inert, page
+from autocomp_mcp.server.report.page import escaped_json, page
 from autocomp_mcp.server.report.snapshot import Snapshot
 from autocomp_mcp.server.serving.toolsets import Selection
 from autocomp_mcp.tools.bench import Bench
@@ -206,7 +206,7 @@ def test_where_a_report_is_written(tmp_path: Path) -> None:
 
 @given(st.text())
 def test_data_never_leave_their_block(text: str) -> None:
-    sent = inert(json.dumps({"text": text}))
+    sent = escaped_json(json.dumps({"text": text}))
     assert json.loads(sent)["text"] == text
     assert not set(sent) & set("<>&\u2028\u2029")
 

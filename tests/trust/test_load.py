@@ -286,7 +286,7 @@ def test_what_is_kept_has_a_limit(tmp_path: Path, score) -> None:
     for number, digest in enumerate(digests):
         used = now - 10 * IN_USE_S + 60 * number
         os.utime(home.artifact(digest, ".kernel"), (used, used))
-    assert home.known(digests[0], ".kernel"), "the oldest of all, used just now"
+    assert home.touched(digests[0], ".kernel"), "the oldest of all, used just now"
     clock = iter(range(200))
     cache = EvaluationCache(home, clock=lambda: float(next(clock)))
     for number in range(40):

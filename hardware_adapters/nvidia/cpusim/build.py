@@ -159,7 +159,7 @@ async def build(
     flags = _flags(compiler, checked, capability)
     key = source_digest((), emulator_version(), compiler.title, " ".join(flags), translated.text)
     kept = home.artifact(key, ".so")
-    if home.known(key, ".so"):
+    if home.touched(key, ".so"):
         return Built(Program(program, kept))
     with tempfile.TemporaryDirectory(prefix="autocomp-cuda-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)

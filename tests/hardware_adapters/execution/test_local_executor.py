@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from autocomp_mcp.hardware_adapters.base import Evaluation, HardwareAdapter, UsageError
-from autocomp_mcp.hardware_adapters.execution import Dispatched, Job, Local, chosen
+from autocomp_mcp.hardware_adapters.execution import Dispatched, Job, Local, chosen_executor
 from autocomp_mcp.hardware_adapters.execution.machine import available_bytes, processors
 from autocomp_mcp.hardware_adapters.execution.needs import Needs, needs_of
 from autocomp_mcp.hardware_adapters.registry import adapters, local_adapter
@@ -209,7 +209,7 @@ def test_an_executor_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPa
 
 def test_the_executor_is_the_machine_unless_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AUTOCOMP_EXECUTOR", raising=False)
-    assert chosen().name == "local" and chosen().at_once() >= 2
+    assert chosen_executor().name == "local" and chosen_executor().at_once() >= 2
 
 
 @pytest.mark.anyio

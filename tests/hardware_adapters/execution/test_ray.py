@@ -16,7 +16,7 @@ import anyio
 import pytest
 from autocomp_mcp.hardware_adapters.base import EngineFailure, EnvironmentLackError, Evaluation, UsageError
 from autocomp_mcp.hardware_adapters.evaluator import evaluate
-from autocomp_mcp.hardware_adapters.execution import chosen
+from autocomp_mcp.hardware_adapters.execution import chosen_executor
 from autocomp_mcp.hardware_adapters.execution.dispatched import Dispatched
 from autocomp_mcp.hardware_adapters.execution.ray_cluster import Cluster
 from autocomp_mcp.hardware_adapters.execution.ray_executor import Ray
@@ -123,7 +123,7 @@ async def test_an_evaluation_on_the_cluster_is_the_local_one(
         monkeypatch.setenv("AUTOCOMP_EXECUTOR", executor)
         monkeypatch.setenv("AUTOCOMP_RAY_ADDRESS", cluster.address)
         home = Home(make_home(tmp_path / executor))
-        assert chosen().name == executor
+        assert chosen_executor().name == executor
         right, wrong = baseline(SMALL, home), "int solution(void) { return undeclared; }"
         found.append([await evaluate(SMALL, text, home=home, seed=3) for text in (right, wrong)])
         again = await evaluate(SMALL, right, home=home, seed=3)

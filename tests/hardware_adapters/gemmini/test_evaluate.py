@@ -375,16 +375,15 @@ def test_spaces_and_quotes_in_folder_names_do_no_harm(
 
 
 def test_a_result_is_remembered(home: Home) -> None:
-    async def ask(source: str, **settings: object) -> Evaluation:
-        return await evaluate(PROBLEM, source, home=home, **settings)  # type: ignore[arg-type]
+    async def ask(source: str, seed: int = 0) -> Evaluation:
+        return await evaluate(PROBLEM, source, home=home, seed=seed)
 
     first = anyio.run(ask, KERNEL)
     assert not first.cached
     again = anyio.run(ask, "// another comment\n" + KERNEL)
     assert again.cached
     assert again.model_copy(update={"cached": False}) == first
-    assert not anyio.run(lambda: ask(KERNEL, seed=1)).cached
-    assert not anyio.run(lambda: ask(KERNEL, use_cache=False)).cached
+    assert not anyio.run(ask, KERNEL, 1).cached
 
 
 def test_sources_with_the_same_machine_code_are_simulated_once(home: Home) -> None:

@@ -19,7 +19,7 @@ def as_cpp(text: str) -> str:
 
 def build_runner(folder: Path) -> Path:
     """A program that takes the runner's arguments; it exports the device's functions to the kernels it loads."""
-    for name in ("job.h", "memory.cuh", "report.h", "runner.cu"):
+    for name in ("bench.cuh", "job.h", "memory.cuh", "report.h", "runner.cu"):
         (folder / name).write_text(as_cpp((RUNNER / name).read_text()))
     program = folder / "runner"
     compile_cpp(folder / "runner.cu", program, str(FAKE / "fake_device.cpp"), "-rdynamic", "-ldl")

@@ -43,7 +43,7 @@ def exceptions() -> list[dict[str, Any]]:
     return yaml.safe_load(EXCEPTIONS.read_text())
 
 
-@pytest.fixture(scope="module", params=["served", "balanced"])
+@pytest.fixture(scope="module", params=["served", pytest.param("balanced", marks=pytest.mark.slow)])
 def outcomes(
     request: pytest.FixtureRequest, node_clients: NodeClients, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, list[Outcome]]:

@@ -73,6 +73,7 @@ def test_what_the_terminal_cannot_or_shall_not_show_is_not_sent(home: Path, sett
         assert "best: iteration" in terminal.text
 
 
+@pytest.mark.slow
 def test_no_word_of_a_summary_is_broken_at_any_width(home: Path) -> None:
     def shown(columns: int) -> str:
         env = os.environ | {"AUTOCOMP_HOME": str(home), "COLUMNS": str(columns)}

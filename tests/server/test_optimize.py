@@ -157,6 +157,7 @@ def remote(tmp_path: Path, make_home: Callable[[Path], Path]) -> Iterator[str]:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_tools_of_another_server_do_the_judging(optimize: Run, remote: str, tmp_path: Path) -> None:
     result = optimize(PROBLEM, "--iterations", "1", "--server", "http://127.0.0.1:9", "--server", remote)
     assert result.returncode == 0, result.stderr

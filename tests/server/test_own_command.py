@@ -64,6 +64,7 @@ def test_from_a_new_folder_to_a_search(run: Run, tmp_path: Path) -> None:
     assert problem in run("resume", "last").stdout  # the run is still about the old one
 
 
+@pytest.mark.slow
 def test_what_does_not_prove_itself_is_said_and_not_used(run: Run, tmp_path: Path) -> None:
     run("problem", "new", "mine", "--python")
     change(tmp_path / "mine" / "reference.py", "A @ B + R", "A @ B")

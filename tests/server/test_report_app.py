@@ -139,6 +139,7 @@ def test_a_host_shows_a_finished_search(tmp_path: Path, browser: Browser) -> Non
         frame.locator("html[data-theme=light]").wait_for()
 
 
+@pytest.mark.slow
 def test_a_host_shows_a_search_that_goes_on(tmp_path: Path, browser: Browser) -> None:
     run = searched(tmp_path, end=False)
     showing = Showing(browser, tmp_path, "app", ALL)

@@ -15,6 +15,7 @@ PROBLEM = "nvidia/sgemm-64x48x40"
 SERVER = """
 import sys
 from autocomp_mcp.hardware_adapters.nvidia.cuda import library, native
+native.TRIALS = 6
 native.FLUSH_BYTES = native.SCRATCH_BYTES = 1 << 12  # this device walks through memory word by word
 RUNTIME = ("_Z", "blockIdx", "blockDim", "threadIdx", "gridDim")  # what these kernels want in place of CUDA's
 class Everything(frozenset):

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 SAMPLES = 512  # elements of each output that are looked at after each timed call
-WARMUPS, TRIALS, ROUNDS = 10, 50, 3
 MIXING = 0x5E7
 MAX_LINES = 20_000
 
@@ -46,7 +45,7 @@ class Case(NamedTuple):
 
 class Job(NamedTuple):
     """`programs`: the kernel's shared object, and perhaps that of one it is timed beside. Sizes in bytes. `picks`: flat
-    elements (trials of the kernel x outputs x SAMPLES) that are looked at after each timed call; needed for timing."""
+    elements (timed calls of the kernel x outputs x SAMPLES) that are looked at after each timed call."""
 
     mode: str  # check, time or profile
     programs: tuple[Path, ...]
@@ -56,9 +55,9 @@ class Job(NamedTuple):
     flush: int
     seed: int
     picks: np.ndarray | None = None
-    warmups: int = WARMUPS
-    trials: int = TRIALS
-    rounds: int = ROUNDS
+    warmups: int = 3
+    trials: int = 0  # in each of the rounds
+    rounds: int = 0
 
     def write(self, folder: Path) -> Path:
         """The job's file in `folder`, and inputs and picks beside it."""

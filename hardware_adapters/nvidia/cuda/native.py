@@ -21,9 +21,10 @@ from ..operators import FULL, SCRATCH_BYTES, InputSet, Operator, Right
 from . import ncu, sanitizer
 from .device import ORDER, VISIBLE
 from .engines import SANITIZE, Setup
-from .job import ROUNDS, TRIALS, Argument, Case, Job, Report, read_report
+from .job import Argument, Case, Job, Report, read_report
 from .looks import Look, looks
 
+WARMUPS, TRIALS, ROUNDS = 10, 50, 3
 FLUSH_BYTES = 512 << 20  # four times the largest L2 there is
 FILE_BYTES = 4 << 30
 # The driver's, its capabilities', those of Jetson boards and of Windows' subsystem.
@@ -54,12 +55,12 @@ def task(operator: Operator, sets: Sequence[InputSet], programs: Sequence[Path],
         scratch=SCRATCH_BYTES,
         flush=0,
         seed=secrets.randbits(63),
-        warmups=3,
     )  # fmt: skip
     if mode != "time":
         return Task(operator, sets, job)
     looked, picks = looks(operator, np.random.default_rng(secrets.randbits(128)), TRIALS * ROUNDS)
-    return Task(operator, sets, job._replace(flush=FLUSH_BYTES, warmups=10, picks=picks), looked)
+    timing = {"warmups": WARMUPS, "trials": TRIALS, "rounds": ROUNDS, "picks": picks, "flush": FLUSH_BYTES}
+    return Task(operator, sets, job._replace(**timing), looked)
 
 
 def _case(operator: Operator, chosen: InputSet) -> Case:
